@@ -1,0 +1,255 @@
+"""The frames: for each, its columns with dtype, unit, nullability and who may see them.
+
+Privacy is declared here, once, per column. Masking is an allowlist: only `Privacy.PUBLIC` columns
+reach a browser as they are (`lib.ui.redact`), and a column nobody declared is not public.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+import pandas as pd
+import pandera.errors
+import pandera.pandas as pa
+
+from lib.model.reading import FailureKind, SourceError
+
+
+class Privacy(StrEnum):
+    """What a column may show on the glass."""
+
+    PUBLIC = "public"
+    PHONE = "phone"  # shown as a mask with at most the last three digits
+    SECRET = "secret"  # opens something: never leaves the server
+    STRANGER_TEXT = "stranger_text"  # written by someone outside: shown as plain text, redacted
+
+
+class MetadataState(StrEnum):
+    """What `pending_bookings.metadata` holds. Three of these print as `{}` in a naive script."""
+
+    COLUMN_MISSING = "column_missing"
+    NULL = "null"
+    EMPTY = "empty"
+    WITHOUT_SMS = "without_initial_sms"
+    STORED = "stored"
+
+
+TIME = pd.DatetimeTZDtype("us", "UTC")
+
+
+def _column(
+    dtype: Any, doc: str, *, nullable: bool = True, privacy: Privacy = Privacy.PUBLIC, unit: str = ""
+) -> pa.Column:
+    return pa.Column(
+        dtype, nullable=nullable, coerce=True, description=doc, metadata={"privacy": privacy, "unit": unit}
+    )
+
+
+def _id(doc: str = "primary key (uuid)") -> pa.Column:
+    return _column("str", doc, nullable=False)
+
+
+def _schema(name: str, /, **columns: pa.Column) -> pa.DataFrameSchema:
+    return pa.DataFrameSchema(columns, name=name, strict="filter", coerce=True)
+
+
+PENDING_BOOKINGS = _schema(
+    "pending_bookings",
+    id=_id(),
+    token=_column("str", "opens the confirmation page", privacy=Privacy.SECRET),
+    event_id=_column("str", "→ events"),
+    mobile_number=_column("str", "E.164 where it parses, else as stored", privacy=Privacy.PHONE),
+    customer_id=_column("str", "→ customers; null for a new customer"),
+    seats=_column("Int64", "seats asked for", unit="seats"),
+    created_at=_column(TIME, "when the booking was initiated", nullable=False),
+    expires_at=_column(TIME, "when the link stops working"),
+    confirmed_at=_column(TIME, "when the customer confirmed"),
+    booking_id=_column("str", "→ bookings"),
+    api_key_id=_column("str", "→ api_keys (column initiated_by_api_key)"),
+    metadata_state=_column("str", "a MetadataState", nullable=False),
+    sms_sid=_column("str", "metadata.initial_sms.message_sid"),
+    sms_sent_at=_column(TIME, "metadata.initial_sms.sent_at"),
+    sms_segments=_column("Int64", "metadata.initial_sms.segments", unit="segments"),
+)
+DEMAND = _schema(
+    "pending_bookings",
+    id=_id(),
+    created_at=_column(TIME, "when the booking was initiated", nullable=False),
+)
+BOOKINGS = _schema(
+    "bookings",
+    id=_id(),
+    customer_id=_column("str", "→ customers"),
+    event_id=_column("str", "→ events"),
+    seats=_column("Int64", "seats booked", unit="seats"),
+    created_at=_column(TIME, "when the booking was made", nullable=False),
+)
+EVENTS = _schema(
+    "events",
+    id=_id(),
+    name=_column("str", "the business's own name of it", nullable=False),
+    date=_column("str", "ISO date, local to the business"),
+    time=_column("str", "local time as text"),
+    capacity=_column("Int64", "seats in all", unit="seats"),
+    event_status=_column("str", "scheduled, cancelled, …"),
+)
+CUSTOMERS = _schema(
+    "customers",
+    id=_id(),
+    sms_opt_in=_column("boolean", "null: never asked"),
+    messaging_status=_column("str", "active, suspended, invalid_number, opted_out"),
+)
+MESSAGES = _schema(
+    "messages",
+    id=_id(),
+    customer_id=_column("str", "→ customers"),
+    direction=_column("str", "inbound or outbound"),
+    message_sid=_column("str", "Twilio's SID, or a local-fail-… id"),
+    status=_column("str", "as first stored: often an assumption"),
+    twilio_status=_column("str", "Twilio's word, moved by its webhook"),
+    error_code=_column("str", "Twilio's error code"),
+    to_number=_column("str", "E.164", privacy=Privacy.PHONE),
+    from_number=_column("str", "E.164", privacy=Privacy.PHONE),
+    segments=_column("Int64", "the app's guess", unit="segments"),
+    cost_usd=_column("Float64", "the app's guess", unit="USD"),
+    created_at=_column(TIME, "when the row was written", nullable=False),
+    sent_at=_column(TIME, "as stored"),
+    delivered_at=_column(TIME, "as stored"),
+    failed_at=_column(TIME, "as stored"),
+)
+DELIVERY_RECEIPTS = _schema(
+    "message_delivery_status",
+    id=_id(),
+    message_id=_column("str", "→ messages"),
+    status=_column("str", "Twilio's word"),
+    error_code=_column("str", "Twilio's error code"),
+    created_at=_column(TIME, "when it was stored", nullable=False),
+)
+WEBHOOK_LOG = _schema(
+    "webhook_logs",
+    id=_id(),
+    status=_column("str", "received, success, error, signature_failed, …"),
+    message_sid=_column("str", "Twilio's SID"),
+    message_status=_column("str", "params.MessageStatus"),
+    error_message=_column("str", "what went wrong", privacy=Privacy.STRANGER_TEXT),
+    processed_at=_column(TIME, "when it was handled", nullable=False),
+)
+AUDIT_LOG = _schema(
+    "audit_logs",
+    id=_id(),
+    created_at=_column(TIME, "when", nullable=False),
+    operation_type=_column("str", "what was done"),
+    resource_type=_column("str", "to what kind of thing"),
+    operation_status=_column("str", "success or failure"),
+    error_message=_column("str", "what went wrong", privacy=Privacy.STRANGER_TEXT),
+)
+API_USAGE = _schema(
+    "api_usage",
+    id=_id(),
+    api_key_id=_column("str", "→ api_keys"),
+    endpoint=_column("str", "the path called"),
+    method=_column("str", "HTTP method"),
+    status_code=_column("Int64", "HTTP status; 401, 403 and 429 are never logged here"),
+    response_time_ms=_column("Float64", "how long the app took", unit="ms"),
+    created_at=_column(TIME, "when", nullable=False),
+)
+API_KEYS = _schema(
+    "api_keys",
+    id=_id(),
+    name=_column("str", "the owner's name for it"),
+    can_write_bookings=_column("boolean", "permissions contain write:bookings"),
+    rate_limit=_column("Int64", "calls per hour", unit="calls/h"),
+    is_active=_column("boolean", "revoked when false"),
+    last_used_at=_column(TIME, "last accepted call"),
+)
+BACKGROUND_JOBS = _schema(
+    "background_jobs",
+    id=_id(),
+    type=_column("str", "what it does"),
+    status=_column("str", "pending, processing, completed, failed"),
+    attempts=_column("Int64", "tries so far"),
+    max_attempts=_column("Int64", "tries allowed"),
+    scheduled_for=_column(TIME, "when it is due"),
+    created_at=_column(TIME, "when it was queued", nullable=False),
+    completed_at=_column(TIME, "when it ended"),
+    error=_column("str", "what went wrong", privacy=Privacy.STRANGER_TEXT),
+    duration_ms=_column("Float64", "how long it ran", unit="ms"),
+)
+SHORT_LINKS = _schema(
+    "short_links",
+    id=_id(),
+    short_code=_column("str", "the tail of the link in the text", privacy=Privacy.SECRET),
+    token=_column("str", "pending_bookings.token, the tail of the destination", privacy=Privacy.SECRET),
+    link_type=_column("str", "booking_confirmation, …"),
+    click_count=_column("Int64", "openings; under- and over-counts, see reference", unit="openings"),
+    created_at=_column(TIME, "when it was made", nullable=False),
+)
+TEXTS = _schema(
+    "texts",
+    sid=_column("str", "Twilio's SID", nullable=False),
+    status=_column("str", "queued … delivered", nullable=False),
+    direction=_column("str", "outbound-api, outbound-reply, inbound", nullable=False),
+    to_number=_column("str", "E.164", privacy=Privacy.PHONE),
+    from_number=_column("str", "E.164 or alphanumeric sender", privacy=Privacy.PHONE),
+    link_url=_column("str", "the first link in the body", privacy=Privacy.SECRET),
+    link_code=_column("str", "the tail of that link", privacy=Privacy.SECRET),
+    body_digest=_column("str", "tells same bodies apart without keeping them"),
+    segments=_column("Int64", "what Twilio bills", unit="segments"),
+    price=_column("Float64", "negative; null until billed", unit="price_unit"),
+    price_unit=_column("str", "ISO currency"),
+    error_code=_column("str", "Twilio's error code"),
+    error_message=_column("str", "Twilio's words", privacy=Privacy.STRANGER_TEXT),
+    created_at=_column(TIME, "date_created", nullable=False),
+    sent_at=_column(TIME, "date_sent"),
+    updated_at=_column(TIME, "date_updated: also moves when a price arrives"),
+)
+ALERTS = _schema(
+    "alerts",
+    sid=_column("str", "Twilio's alert id", nullable=False),
+    error_code=_column("str", "Twilio's error code"),
+    level=_column("str", "error or warning"),
+    text=_column("str", "what Twilio says", privacy=Privacy.STRANGER_TEXT),
+    resource_sid=_column("str", "the message it is about"),
+    created_at=_column(TIME, "when", nullable=False),
+)
+DATABASE_ERRORS = _schema(
+    "database_errors",
+    at=_column(TIME, "when", nullable=False),
+    origin=_column("str", "postgres_logs or edge_logs", nullable=False),
+    sql_state=_column("str", "SQLSTATE, where Postgres saw it"),
+    status_code=_column("Int64", "HTTP status, where the gateway saw it"),
+    method=_column("str", "HTTP method, where the gateway saw it"),
+    table_name=_column("str", "the table it is about, where known"),
+    column_name=_column("str", "the column it is about, where known"),
+    message=_column("str", "without DETAIL lines", privacy=Privacy.STRANGER_TEXT),
+)
+
+SCHEMAS: tuple[pa.DataFrameSchema, ...] = (
+    PENDING_BOOKINGS, DEMAND, BOOKINGS, EVENTS, CUSTOMERS, MESSAGES, DELIVERY_RECEIPTS, WEBHOOK_LOG, AUDIT_LOG,
+    API_USAGE, API_KEYS, BACKGROUND_JOBS, SHORT_LINKS, TEXTS, ALERTS, DATABASE_ERRORS,
+)  # fmt: skip
+
+
+def privacy_of(schema: pa.DataFrameSchema, column: str) -> Privacy | None:
+    """Return who may see `column`, or None if nobody declared it (then it is masked)."""
+    declared = schema.columns.get(column)
+    return None if declared is None else Privacy(declared.metadata["privacy"])
+
+
+def frame(schema: pa.DataFrameSchema, rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Build a frame of `schema` from `rows`; keys nobody declared are dropped, absent ones become null.
+
+    Raises `SourceError(bad_data)` when a value does not fit its column.
+    """
+    raw = pd.DataFrame.from_records(list(rows), columns=list(schema.columns))
+    try:
+        return schema.validate(raw, lazy=True)
+    except pandera.errors.SchemaErrors as error:
+        columns = ", ".join(sorted({str(name) for name in error.failure_cases["column"].dropna()})) or "rows"
+        raise SourceError(
+            FailureKind.BAD_DATA,
+            f"{schema.name} came back in a form that cannot be read ({columns}).",
+            "The other side may have changed: compare the table with docs/architecture.md.",
+        ) from None

@@ -1,0 +1,77 @@
+"""What Twilio and the booking app say besides their frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioAccount:
+    """The Twilio account: its status is active, suspended or closed; its type Full or Trial."""
+
+    sid: str
+    status: str
+    type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What is left on the Twilio account."""
+
+    amount: Decimal
+    currency: str
+
+
+class TextStatus(StrEnum):
+    """Twilio's words for an outbound text's state."""
+
+    ACCEPTED = "accepted"
+    SCHEDULED = "scheduled"
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+DELIVERED_STATUSES = frozenset({TextStatus.DELIVERED, TextStatus.READ})
+FAILED_STATUSES = frozenset({TextStatus.UNDELIVERED, TextStatus.FAILED, TextStatus.CANCELED})
+TERMINAL_STATUSES = DELIVERED_STATUSES | FAILED_STATUSES
+
+
+@dataclass(frozen=True, slots=True)
+class AppHealth:
+    """How the booking app answered an anonymous GET of its front door."""
+
+    url_host: str
+    status_code: int
+    commit: str | None  # if the app says which commit it runs
+    deployment_id: str | None
+    served_by_vercel: bool | None
+
+
+class Landing(StrEnum):
+    """Where a stranger ends up who opens a confirmation link."""
+
+    CONFIRMATION = "confirmation"
+    LOGIN = "login"
+    NOT_FOUND = "not_found"
+    ERROR = "error"
+    ELSEWHERE = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpening:
+    """The newest confirmation link, opened without cookies. Paths are kept without their tokens."""
+
+    pending_booking_id: str
+    opened_at: datetime
+    landing: Landing
+    status_code: int
+    steps: tuple[str, ...]  # host and path of each hop, tokens replaced by "…"

@@ -1,0 +1,286 @@
+"""Typed settings: from the environment first, then from the root of `.streamlit/secrets.toml`.
+
+A value that cannot be used is left out and becomes a `SettingProblem`, so that one wrong line never takes
+the desk down: the source that needs it is then not configured, and Systems says why.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from uuid import UUID
+from zoneinfo import ZoneInfo, available_timezones
+
+import phonenumbers
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from lib.model.database import KeyKind
+from lib.model.keys import classify, url_project_ref
+from lib.model.reading import SourceName
+
+SECRETS_FILE = Path(__file__).resolve().parent.parent / ".streamlit" / "secrets.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """One setting that could not be used. `sentence` says the fix and never repeats the value."""
+
+    name: str
+    sentence: str
+
+
+def _wrong(sentence: str) -> PydanticCustomError:
+    return PydanticCustomError("setting", "{sentence}", {"sentence": sentence})
+
+
+def _base_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise _wrong("must be an address like https://example.com: add https:// and the host name.")
+    if parts.username or parts.password:
+        raise _wrong("must not hold a user name or password: remove the part before the @.")
+    return value.rstrip("/")
+
+
+def _supabase_url(value: str) -> str:
+    if classify(value) is KeyKind.DSN:
+        raise _wrong("holds a database connection string: move it to DATABASE_URL, and put https://… here.")
+    return _base_url(value.rstrip("/").removesuffix("/rest/v1"))
+
+
+def _dsn(value: SecretStr) -> SecretStr:
+    if classify(value.get_secret_value()) is not KeyKind.DSN:
+        raise _wrong("must begin with postgresql://: copy it from Supabase → Connect → Session pooler.")
+    return value
+
+
+def _supabase_key(value: SecretStr) -> SecretStr:
+    kind = classify(value.get_secret_value())
+    if kind is KeyKind.DSN:
+        raise _wrong("holds a database connection string: move it to DATABASE_URL, and put sb_secret_… here.")
+    if kind is KeyKind.MANAGEMENT_TOKEN:
+        raise _wrong("holds a management token: move it to SUPABASE_ACCESS_TOKEN, and put sb_secret_… here.")
+    return value
+
+
+def _access_token(value: SecretStr) -> SecretStr:
+    if classify(value.get_secret_value()) in (KeyKind.SECRET, KeyKind.PUBLISHABLE, KeyKind.DSN):
+        raise _wrong("must be a management token (sbp_…): make one under Supabase → Account → Access Tokens.")
+    return value
+
+
+def _repository(value: str) -> str:
+    name = value.removeprefix("https://github.com/").removesuffix(".git").strip("/")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        raise _wrong("must be owner/name, as in lantern-arms/booking.")
+    return name
+
+
+def _commit(value: str) -> str:
+    if not re.fullmatch(r"[0-9a-fA-F]{7,40}", value):
+        raise _wrong("must be a commit id of 7 to 40 hexadecimal digits.")
+    return value.lower()
+
+
+def _account_sid(value: str) -> str:
+    if not re.fullmatch(r"AC[0-9a-fA-F]{32}", value):
+        raise _wrong("must be AC and 32 hexadecimal digits: copy it from the front page of Twilio's console.")
+    return value
+
+
+def _uuid(value: str) -> str:
+    try:
+        return str(UUID(value))
+    except ValueError:
+        raise _wrong("must be a uuid: copy the id of an event from the database.") from None
+
+
+def _mobile(value: SecretStr) -> SecretStr:
+    try:
+        number = phonenumbers.parse(value.get_secret_value(), "GB")
+    except phonenumbers.NumberParseException:
+        raise _wrong("must be a mobile number such as +447…: it could not be read as one.") from None
+    return SecretStr(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _zone(value: str) -> str:
+    if value not in available_timezones():
+        raise _wrong("must be a time zone name such as Europe/London.")
+    return value
+
+
+def _list(value: Any) -> Any:
+    return tuple(filter(None, re.split(r"[,\s]+", value))) if isinstance(value, str) else value
+
+
+def _secret_list(value: Any) -> Any:
+    items = re.split(r"[,\s]+", value) if isinstance(value, str) else value
+    return tuple(SecretStr(str(item)) for item in items if item)
+
+
+BaseUrl = Annotated[str, AfterValidator(_base_url)]
+Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
+
+
+class Settings(BaseModel):
+    """Everything that can be configured. Secrets are `SecretStr`: their repr is stars."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    supabase_url: Annotated[str, AfterValidator(_supabase_url)] | None = None
+    supabase_secret_key: Annotated[SecretStr, AfterValidator(_supabase_key)] | None = None
+    database_url: Annotated[SecretStr, AfterValidator(_dsn)] | None = None
+    supabase_project_ref: str | None = None
+    supabase_access_token: Annotated[SecretStr, AfterValidator(_access_token)] | None = None
+    supabase_api_url: BaseUrl = "https://api.supabase.com"
+
+    vercel_token: SecretStr | None = None
+    vercel_project_id: str | None = None
+    vercel_team_id: str | None = None
+    vercel_api_url: BaseUrl = "https://api.vercel.com"
+
+    github_token: SecretStr | None = None
+    github_repository: Annotated[str, AfterValidator(_repository)] | None = None
+    github_api_url: BaseUrl = "https://api.github.com"
+    required_commit: Annotated[str, AfterValidator(_commit)] | None = None
+
+    twilio_account_sid: Annotated[str, AfterValidator(_account_sid)] | None = None
+    twilio_auth_token: SecretStr | None = None
+    twilio_api_key: SecretStr | None = None
+    twilio_api_secret: SecretStr | None = None
+    twilio_api_url: BaseUrl = "https://api.twilio.com"
+
+    booking_app_url: BaseUrl | None = None
+    booking_api_key: SecretStr | None = None
+    test_event_id: Annotated[str, AfterValidator(_uuid)] | None = None
+    test_mobile_number: Annotated[SecretStr, AfterValidator(_mobile)] | None = None
+
+    journal_url: SecretStr | None = None
+    time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/London"
+    notify_urls: Annotated[tuple[SecretStr, ...], BeforeValidator(_secret_list)] = ()
+    heartbeat_url: SecretStr | None = None
+    operators: Names = ()
+    viewers: Names = ()
+    require_second_person: bool = False
+    required_env_names: Names = ()
+
+    sandbox_url: BaseUrl | None = None  # the control door of a sandbox; set by the sandbox itself
+    problems: tuple[SettingProblem, ...] = ()
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The business's time zone, in which people are shown instants."""
+        return ZoneInfo(self.time_zone)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _project_ref_from_url(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if values.get("supabase_project_ref") or not isinstance(values.get("supabase_url"), str):
+            return values
+        return values | {"supabase_project_ref": url_project_ref(values["supabase_url"])}
+
+    def missing(self, source: SourceName) -> tuple[str, ...]:
+        """Return the names of the settings that `source` cannot do without and that are not set."""
+        alternatives = [[name for name in names if not getattr(self, name)] for names in _NEEDS[source]]
+        return tuple(name.upper() for name in min(alternatives, key=len))
+
+    def configured(self, source: SourceName) -> bool:
+        return not self.missing(source)
+
+    @property
+    def anything_configured(self) -> bool:
+        return any(self.configured(source) for source in SourceName)
+
+
+# Per source the alternatives; each is the list of settings it needs.
+_NEEDS: Mapping[SourceName, tuple[tuple[str, ...], ...]] = {
+    SourceName.BOOKING_DATA: (("supabase_url", "supabase_secret_key"),),
+    SourceName.CATALOG: (
+        ("database_url",),
+        ("supabase_access_token", "supabase_project_ref"),
+        ("supabase_url", "supabase_secret_key"),
+    ),
+    SourceName.VERCEL: (("vercel_token", "vercel_project_id"),),
+    SourceName.GITHUB: (("github_token", "github_repository"),),
+    SourceName.TWILIO: (
+        ("twilio_account_sid", "twilio_auth_token"),
+        ("twilio_account_sid", "twilio_api_key", "twilio_api_secret"),
+    ),
+    SourceName.BOOKING_APP: (("booking_app_url",),),
+}
+
+
+def load(environ: Mapping[str, str] | None = None, secrets_file: Path = SECRETS_FILE) -> Settings:
+    """Read the settings. Never raises: what cannot be used is in `problems`.
+
+    `NAME_FILE` in the environment reads the value of `NAME` from that file.
+    """
+    problems: list[SettingProblem] = []
+    values = _from_toml(secrets_file, problems) | _from_environment(
+        os.environ if environ is None else environ, problems
+    )
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        for detail in error.errors(include_input=False, include_url=False):
+            field = str(detail["loc"][0])
+            values.pop(field, None)
+            sentence = f"{field.upper()} {_sentence(detail['type'], detail['msg'])}"
+            problems.append(SettingProblem(field.upper(), sentence))
+        settings = Settings.model_validate(values)
+    return settings.model_copy(update={"problems": tuple(problems)})
+
+
+def _sentence(kind: str, message: str) -> str:
+    return message if kind == "setting" else f"is not understood: {message[0].lower()}{message[1:]}."
+
+
+def _names() -> tuple[str, ...]:
+    return tuple(name for name in Settings.model_fields if name != "problems")
+
+
+def _from_toml(path: Path, problems: list[SettingProblem]) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        # The parser's message can quote the line, and the line can hold a key.
+        where = getattr(error, "lineno", None)
+        line = f" (line {where})" if where else ""
+        problems.append(
+            SettingProblem(path.name, f"{path.name} cannot be read{line}: compare with secrets.example.toml.")
+        )
+        return {}
+    return {name: document[name.upper()] for name in _names() if document.get(name.upper()) not in (None, "")}
+
+
+def _from_environment(environ: Mapping[str, str], problems: list[SettingProblem]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name in _names():
+        variable = name.upper()
+        if path := environ.get(f"{variable}_FILE"):
+            try:
+                values[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError):
+                problems.append(
+                    SettingProblem(variable, f"{variable}_FILE names a file that cannot be read.")
+                )
+        elif value := environ.get(variable, "").strip():
+            values[name] = value
+    return values

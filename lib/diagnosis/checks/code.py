@@ -1,0 +1,225 @@
+"""Which code runs? What each production hostname serves, whether the newest code got there, and why not."""
+
+from __future__ import annotations
+
+from lib.diagnosis.builds import is_transient
+from lib.diagnosis.checking import (
+    Finding,
+    Question,
+    cannot_tell,
+    counted,
+    fail,
+    not_applicable,
+    ok,
+    warn,
+)
+from lib.diagnosis.environment import required_environment
+from lib.diagnosis.facts import CannotTellError, Facts
+from lib.diagnosis.reasons import QUESTIONS as REASONS
+from lib.diagnosis.serving import Position, Serving
+from lib.model.deployments import Deployment, DeploymentState, same_commit
+from lib.model.verdict import Hop
+
+
+def production(facts: Facts) -> list[Deployment]:
+    """Return the production deployments, newest first. Raises `CannotTellError`."""
+    return [d for d in facts.need(facts.snapshot.deployments) if d.target == "production"]
+
+
+def _servings(facts: Facts) -> tuple[Serving, ...]:
+    facts.need(facts.snapshot.hostnames)
+    return facts.servings or ()
+
+
+def _serving_commit(facts: Facts) -> Finding:
+    servings = _servings(facts)
+    required = facts.need(facts.snapshot.required_commit)
+    if not servings:
+        return fail("The project has no production hostname.")
+    evidence = tuple(_words(facts, serving) for serving in servings)
+    required_words = f"required commit {required.sha[:7]} ({required.taken_from.value.replace('_', ' ')})"
+    behind = [s for s in servings if s.position.contains_required is False]
+    unknown = [s for s in servings if s.position is Position.UNKNOWN]
+    building = [
+        d
+        for d in facts.value(facts.snapshot.deployments) or ()
+        if d.state.in_progress and same_commit(d.sha, required.sha)
+    ]
+    if behind and building:
+        return warn("The required commit is being built just now.", required_words, *evidence)
+    if behind:
+        worst = max((s.behind_by or 0) for s in behind)
+        by = f", {counted(worst, 'commit')} behind" if worst else ""
+        which = "Production does" if len(behind) == len(servings) else f"{len(behind)} of {len(servings)} hostnames do"
+        return fail(f"{which} not serve the required commit{by}.", required_words, *evidence)
+    if unknown:
+        return cannot_tell(f"What {counted(len(unknown), 'hostname')} serves is unknown.", required_words, *evidence)
+    return ok("Every production hostname serves the required commit.", required_words, *evidence)
+
+
+def _words(facts: Facts, serving: Serving) -> str:
+    host = serving.hostname
+    if serving.position is Position.UNKNOWN:
+        return f"{host.name}: unknown ({serving.why_unknown})"
+    since = f" since {facts.clock(host.alias_moved_at)}" if host.alias_moved_at else ""
+    where = {
+        Position.SAME: "the required commit",
+        Position.NEWER: "newer than the required commit",
+        Position.BEHIND: f"{counted(serving.behind_by or 0, 'commit')} behind",
+        Position.ELSEWHERE: "on another branch",
+    }[serving.position]
+    return f"{host.name}: {(host.serving_commit or '')[:7]}{since}, {where}"
+
+
+def _fix_live(facts: Facts) -> Finding:
+    running = facts.running_code
+    if running.after_fix is None:
+        _servings(facts)
+        facts.need(facts.snapshot.branch)
+        return cannot_tell("Whether the code that is served contains the fix cannot be told from its commits.")
+    if not running.after_fix:
+        return fail("The code that is served is from before the fix: it cannot record a text for a new customer.")
+    since = f" since {facts.clock(running.since)}" if running.since else ""
+    return ok(f"The code that is served contains the fix{since}.")
+
+
+def _builds(facts: Facts) -> Finding:
+    deployments = production(facts)
+    if not deployments:
+        return not_applicable("There is no production build.")
+    newest = deployments[0]
+    failed = 0
+    for deployment in deployments:
+        if deployment.state is not DeploymentState.ERROR:
+            break
+        failed += 1
+    if not failed:
+        state = newest.state.value.lower()
+        return ok(
+            f"The newest production build is {state}.",
+            f"{(newest.sha or 'upload')[:7]} at {facts.clock(newest.created_at)}",
+        )
+    log = facts.value(facts.snapshot.build_log)
+    first_error = log.first_error if log and log.deployment_id == newest.id else None
+    evidence = (
+        *((f"first error: {first_error.text}",) if first_error else ()),
+        *((f"Vercel says: {newest.error_message}",) if newest.error_message else ()),
+        f"{(newest.sha or 'upload')[:7]} at {facts.clock(newest.created_at)}",
+    )
+    times = f"The last {failed} production builds failed" if failed > 1 else "The newest production build failed"
+    if first_error and is_transient(first_error.text):
+        return warn(f"{times}, by a fault outside the code: building again may succeed.", *evidence)
+    return fail(f"{times}.", *evidence)
+
+
+def _promotion(facts: Facts) -> Finding:
+    project = facts.need(facts.snapshot.project)
+    servings = _servings(facts)
+    live = {s.hostname.deployment.id for s in servings if s.hostname.deployment}
+    live_since = max((s.hostname.deployment.created_at for s in servings if s.hostname.deployment), default=None)
+    waiting = [
+        d
+        for d in production(facts)
+        if d.state is DeploymentState.READY and d.id not in live and live_since and d.created_at > live_since
+    ]
+    pinned = project.auto_assign_custom_domains is False
+    evidence = tuple(
+        f"{(d.sha or 'upload')[:7]} is ready since {facts.clock(d.ready_at)}" for d in waiting if d.ready_at
+    )
+    note = project.rollback_note
+    if note and pinned:
+        evidence += (f"rolled back by {note.username or 'someone'}: “{note.description or 'no reason given'}”",)
+    if waiting and pinned:
+        return fail("Newer builds are ready and wait for promotion: production is pinned.", *evidence)
+    if waiting:
+        return fail("A newer build is ready, and production still serves an older one.", *evidence)
+    if pinned:
+        return warn("New builds will not become live by themselves: production is pinned.", *evidence)
+    if project.auto_assign_custom_domains is None:
+        return cannot_tell("Whether new builds become live by themselves is unknown: Vercel does not say.")
+    return ok("Nothing that is ready waits for promotion.")
+
+
+def _git(facts: Facts) -> Finding:
+    project = facts.need(facts.snapshot.project)
+    if project.link is None:
+        return fail("The Vercel project is connected to no Git repository: a push builds nothing.")
+    evidence = [f"Vercel builds {project.link.full_name}, production branch {project.link.production_branch}"]
+    repository = facts.value(facts.snapshot.repository)
+    if repository is not None:
+        if project.link.repo_id is not None and project.link.repo_id != repository.id:
+            return fail("Vercel builds another repository than ours.", *evidence, f"ours is {repository.full_name}")
+        branch = project.link.production_branch
+        if branch and branch != repository.default_branch:
+            return fail(
+                f"Vercel takes production from the branch {branch}, and the work is on {repository.default_branch}.",
+                *evidence,
+            )
+    unheard = _unheard_pushes(facts)
+    if unheard:
+        return fail("Vercel never heard of the newest commit.", *evidence, *unheard)
+    if repository is None:
+        return cannot_tell("The link is there; whether it is to the right repository needs GitHub.", *evidence)
+    return ok("Vercel builds our repository and branch.", *evidence)
+
+
+def _unheard_pushes(facts: Facts) -> tuple[str, ...]:
+    """Return the signs that no deployment of the required commit was ever begun, if all of them agree."""
+    try:
+        required = facts.need(facts.snapshot.required_commit)
+        deployments = facts.need(facts.snapshot.deployments)
+        signs = facts.need(facts.snapshot.vercel_signs)
+    except CannotTellError:
+        return ()
+    built = any(same_commit(deployment.sha, required.sha) for deployment in deployments)
+    if built or signs.status_state is not None or signs.has_check_suite or not required.on_branch:
+        return ()
+    return (f"no deployment of {required.sha[:7]}", "no status and no check of Vercel's app on it at GitHub")
+
+
+def _actions(facts: Facts) -> Finding:
+    runs = facts.need(facts.snapshot.runs)
+    if not runs:
+        return not_applicable("No Actions ran for the required commit.")
+    failed = [run for run in runs if run.conclusion in ("failure", "timed_out", "action_required")]
+    if failed:
+        return warn(
+            f"{counted(len(failed), 'Actions run')} failed for the required commit.", *(run.name for run in failed)
+        )
+    waiting = [run for run in runs if run.status != "completed"]
+    if waiting:
+        return warn("Actions are still running for the required commit.", *(run.name for run in waiting))
+    return ok("Actions passed for the required commit.")
+
+
+QUESTIONS = (
+    Question(
+        "serving_commit", Hop.CODE, "Does production serve the required commit?", "hostnames",
+        "Every production hostname's alias moving to a build of the required commit.", _serving_commit,
+    ),
+    Question(
+        "fix_live", Hop.CODE, "Does the code that runs contain the fix?", "hostnames",
+        "A build that contains the fix taking over every hostname.", _fix_live,
+    ),
+    Question(
+        "builds_pass", Hop.CODE, "Do production builds pass?", "deployments",
+        "A production build that ends READY.", _builds,
+    ),
+    Question(
+        "nothing_waits", Hop.CODE, "Does what is ready become live?", "project",
+        "A promotion, which also lets new builds become live by themselves again.", _promotion,
+    ),
+    Question(
+        "git_integration", Hop.CODE, "Does a push reach Vercel?", "project",
+        "The right repository and branch in Vercel's Git settings, and a push that is built.", _git,
+    ),
+    Question(
+        "required_env", Hop.CODE, "Does the serving build have its environment variables?", "env_names",
+        "The variables set for Production, and a build after that.", required_environment,
+    ),
+    Question(
+        "actions_pass", Hop.CODE, "Did GitHub Actions pass?", "runs",
+        "Actions passing for the required commit.", _actions,
+    ),
+    *REASONS,
+)  # fmt: skip

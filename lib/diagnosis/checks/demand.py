@@ -1,0 +1,130 @@
+"""Is anyone asking? What reached the booking API, and whether silence is unusual."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lib.diagnosis import thresholds
+from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.facts import Facts
+from lib.diagnosis.statistics import chance_of_silence
+from lib.model.verdict import Hop
+
+INITIATE = "/bookings/initiate"
+
+
+def initiate_calls(facts: Facts) -> pd.DataFrame:
+    """Return the logged calls that start a booking, oldest first. Raises `CannotTellError`."""
+    usage = facts.need_rows(facts.snapshot.api_usage)
+    return usage[usage["endpoint"].fillna("").str.contains(INITIATE, regex=False)]
+
+
+def _initiations(facts: Facts) -> Finding:
+    pending = facts.need_rows(facts.snapshot.pending_bookings)
+    window = facts.snapshot.window
+    if not pending.empty:
+        last = pending["created_at"].max().to_pydatetime()
+        count = counted(len(pending), "booking was", "bookings were")
+        return ok(f"{count} initiated in {window.size.words}, the last at {facts.clock(last)}.")
+    usual = facts.usual_demand
+    if usual is None:
+        return warn(f"No booking was initiated in {window.size.words}; what is usual is not known.")
+    chance = chance_of_silence(usual)
+    words = f"about {usual:.1f} would be usual; no booking at all happens by chance in {chance:.0%} of such windows"
+    if chance < thresholds.SILENCE_P:
+        return warn(f"No booking was initiated in {window.size.words}, which is unusual.", words)
+    return not_applicable(f"No booking was initiated in {window.size.words}, which is nothing unusual.", words)
+
+
+def _demand_seen(facts: Facts) -> Finding:
+    """Whether anybody is known to have asked at all: a booking, or a logged call of any outcome."""
+    pending = facts.need_rows(facts.snapshot.pending_bookings)
+    calls = initiate_calls(facts)
+    if len(pending) or len(calls):
+        return ok(f"{counted(len(pending), 'booking')} and {counted(len(calls), 'logged call')} in this window.")
+    return not_applicable("Neither a booking nor a logged call to start one in this window.")
+
+
+def _api_answers(facts: Facts) -> Finding:
+    calls = initiate_calls(facts)
+    if calls.empty:
+        return not_applicable(
+            "No call to start a booking is logged.",
+            "Refused calls (401, 403, 429) are never logged by the app: a revoked key looks like no demand.",
+        )
+    codes = calls["status_code"].value_counts()
+    evidence = tuple(f"{counted(int(count), 'call')} answered {code}" for code, count in codes.items())
+    recent = calls["status_code"].tail(thresholds.FAILURES_TO_FAIL)
+    last = f"The last call, at {facts.clock(calls['created_at'].iloc[-1].to_pydatetime())}, answered {recent.iloc[-1]}."
+    errors = calls[calls["status_code"] >= 500]
+    if not errors.empty and bool((recent >= 500).all()):
+        return fail(
+            f"The booking API fails: its last {counted(len(recent), 'answer')} were errors of its own.", last, *evidence
+        )
+    if not errors.empty:
+        return warn(f"{counted(len(errors), 'call')} of {len(calls):,} failed inside the booking API.", last, *evidence)
+    rejected = calls[calls["status_code"] >= 400]
+    if len(rejected) > len(calls) / 2:
+        return warn(f"{len(rejected):,} of {len(calls):,} calls were refused as wrong.", last, *evidence)
+    return ok(
+        f"{int((calls['status_code'] == 201).sum()):,} of {len(calls):,} calls started a booking.", last, *evidence
+    )
+
+
+def _api_keys(facts: Facts) -> Finding:
+    keys = facts.need_rows(facts.snapshot.api_keys)
+    writers = keys[keys["can_write_bookings"].fillna(False)]
+    if writers.empty:
+        return fail("No API key may start bookings (permission write:bookings).")
+    active = writers[writers["is_active"].fillna(False)]
+    evidence = tuple(_key_words(facts, row) for row in writers.itertuples())
+    if active.empty:
+        return fail("Every API key that may start bookings is switched off: callers are refused with 401.", *evidence)
+    used = writers.dropna(subset="last_used_at").sort_values("last_used_at")
+    if not used.empty and not bool(used.iloc[-1]["is_active"]):
+        return fail("The API key that was used last is switched off: its callers are refused with 401.", *evidence)
+    return ok(f"{counted(len(active), 'active API key')} may start bookings.", *evidence)
+
+
+def _key_words(facts: Facts, row: object) -> str:
+    name, active, used = row.name, row.is_active, row.last_used_at  # type: ignore[attr-defined]
+    when = "never used" if pd.isna(used) else f"last used {facts.clock(used.to_pydatetime())}"
+    return f"key “{name}”: {'active' if active else 'switched off'}, {when}"
+
+
+def _front_door(facts: Facts) -> Finding:
+    health = facts.need(facts.snapshot.app_health)
+    where = f"{health.url_host} answered {health.status_code}"
+    if health.status_code >= 500:
+        return fail("The booking app's front door answers with an error.", where)
+    if health.status_code in (401, 403):
+        return cannot_tell("The booking app's front door asks for a login, so it shows nothing.", where)
+    return ok("The booking app is up.", where)
+
+
+QUESTIONS = (
+    Question(
+        "bookings_initiated", Hop.DEMAND, "Is anyone asking to book?", "pending_bookings",
+        "A booking that is initiated.", _initiations,
+    ),
+    Question(
+        "demand_seen",
+        Hop.DEMAND,
+        "Is there any trace of demand?",
+        "pending_bookings",
+        "A booking or a logged call.",
+        _demand_seen,
+    ),
+    Question(
+        "front_door", Hop.DEMAND, "Is the booking app up?", "app_health",
+        "An answer below 500 at its front door.", _front_door,
+    ),
+    Question(
+        "api_answers", Hop.DEMAND, "What does the booking API answer?", "api_usage",
+        "The next logged call to start a booking.", _api_answers,
+    ),
+    Question(
+        "api_key_active", Hop.DEMAND, "Is a key switched on that may start bookings?", "api_keys",
+        "An active key with the permission write:bookings.", _api_keys,
+    ),
+)  # fmt: skip

@@ -1,0 +1,221 @@
+"""Was it recorded? Where the database knows each text from, and what stands in the way of writing it."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lib.diagnosis import thresholds
+from lib.diagnosis.checking import (
+    Finding,
+    Question,
+    cannot_tell,
+    counted,
+    fail,
+    not_applicable,
+    ok,
+    warn,
+)
+from lib.diagnosis.checks.sending import eligible_journeys
+from lib.diagnosis.contract import Breach, Break, Code
+from lib.diagnosis.facts import Facts
+from lib.diagnosis.journeys import Recording, Sending
+from lib.diagnosis.statistics import Share
+from lib.model.frames import MetadataState
+from lib.model.reading import CaveatKind
+from lib.model.verdict import Hop
+
+# SQLSTATE of a null that a NOT NULL column refuses.
+NULL_REFUSED = "23502"
+_METADATA = "pending_bookings.metadata"
+
+
+def _recorded(facts: Facts) -> Finding:
+    frame = facts.need_outbound()
+    facts.need_rows(facts.snapshot.messages)
+    facts.need_rows(facts.snapshot.pending_bookings)
+    settled = frame[frame["recording"] != Recording.TOO_SOON]
+    if settled.empty:
+        return not_applicable("No text is old enough to be judged.")
+    lost = settled["recording"] == Recording.LOST
+    counts = settled["recording"].value_counts()
+    share = Share(int((~lost).sum()), len(settled))
+    evidence = [
+        f"{int(counts.get(Recording.RECORDED, 0)):,} in messages, {int(counts.get(Recording.DEFERRED, 0)):,} kept with "
+        f"the booking until it is confirmed, {int(lost.sum()):,} nowhere",
+    ]
+    if not lost.any():
+        return ok(f"The database knows of all {counted(len(settled), 'text')} that Twilio accepted.", *evidence)
+    evidence.append(f"first lost: {facts.clock(settled.loc[lost, 'created_at'].iloc[0].to_pydatetime())}")
+    summary = (
+        f"Of {counted(share.total, 'text')} that Twilio accepted, the database knows nothing of {int(lost.sum()):,}."
+    )
+    since_fix = facts.running_code.since
+    recent = settled.tail(thresholds.FAILURES_TO_WARN)
+    healed = not (recent["recording"] == Recording.LOST).any()
+    if healed:
+        when = f" since {facts.clock(since_fix)}" if since_fix else ""
+        return warn(f"{summary} The newest ones are recorded{when}.", *evidence)
+    return fail(summary, *evidence)
+
+
+def _phantoms(facts: Facts) -> Finding:
+    facts.need(facts.snapshot.texts)
+    facts.need(facts.snapshot.known_texts)
+    facts.need_rows(facts.snapshot.messages)
+    if facts.phantoms is None:
+        return cannot_tell("Twilio's log of the window is incomplete.")
+    if facts.phantoms.empty:
+        return ok("Twilio knows every text that the database claims.")
+    return fail(
+        f"{counted(len(facts.phantoms), 'text')} in the database are unknown to this Twilio account.",
+        "another account, or purged, or made up",
+    )
+
+
+def _metadata(facts: Facts) -> Finding:
+    """The three findings that a script prints as `{}`, over bookings that the serving code should have stored."""
+    pending = facts.need_rows(facts.snapshot.pending_bookings)
+    if not facts.metadata_readable:
+        return fail(f"The column {_METADATA} does not exist: nothing can be stored in it.")
+    running = facts.running_code
+    if running.after_fix is False:
+        return not_applicable("The code that is served is from before the fix: it stores nothing in metadata.")
+    if running.after_fix is None:
+        return cannot_tell(
+            "Which code is served is unknown, and with it what it should have stored.", *_states(pending)
+        )
+    journeys = eligible_journeys(facts)
+    texted = journeys[journeys["sending"] == Sending.ACCEPTED]
+    due = texted[texted["created_at"] <= facts.now - thresholds.RECORDING_SETTLES]
+    if running.since is not None:
+        due = due[due["created_at"] >= running.since]
+    if due.empty:
+        return not_applicable("No booking was texted since the code that stores it went live.")
+    stored = due["metadata_state"] == MetadataState.STORED
+    share = Share(int(stored.sum()), len(due))
+    summary = f"Of {counted(share.total, 'texted booking')}, {share.count:,} have their text stored with them."
+    if stored.all():
+        return ok(summary, share.words)
+    recent = stored.tail(thresholds.FAILURES_TO_WARN)
+    words = (share.words, *_states(due))
+    return fail(summary, *words) if not recent.any() else warn(summary, *words)
+
+
+def _states(frame: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(
+        f"metadata {str(state).replace('_', ' ')}: {count:,}"
+        for state, count in frame["metadata_state"].value_counts().items()
+    )
+
+
+def relevant_breaches(facts: Facts) -> tuple[Breach, ...]:
+    """Return the breaches of the contract by writes of the code that is served. Raises `CannotTellError`."""
+    facts.need(facts.snapshot.catalog)
+    kinds = {True: {Code.ANY, Code.AFTER}, False: {Code.ANY, Code.BEFORE}, None: {Code.ANY, Code.BEFORE, Code.AFTER}}
+    running = kinds[facts.running_code.after_fix]
+    return tuple(breach for breach in facts.breaches or () if breach.rule.code in running and breach.is_write)
+
+
+def _contract(facts: Facts) -> Finding:
+    breaches = relevant_breaches(facts)
+    if not breaches:
+        latent = [b for b in facts.breaches or () if b.rule.code is not Code.DESK and b.is_write]
+        note = tuple(f"for the other version of the code: {b.sentence}" for b in latent)
+        return ok("The database takes everything that the serving code writes.", *note)
+    certain = facts.running_code.after_fix is not None or any(b.rule.code is Code.ANY for b in breaches)
+    evidence = tuple(dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in breaches))
+    if not certain:
+        return warn(
+            "The database refuses what one version of the code writes; which one is served is unknown.", *evidence
+        )
+    return fail(f"The database refuses {counted(len(breaches), 'thing')} that the serving code writes.", *evidence)
+
+
+def _missing_column(facts: Facts) -> Finding:
+    """Look for what any version of the booking code writes to and the database does not have.
+
+    Without the catalog, the desk's own refused reads are direct evidence, too; their success proves less.
+    """
+    breaches = facts.breaches
+    if breaches is None:
+        missing = [
+            caveat for caveat in facts.snapshot.pending_bookings.caveats if caveat.kind is CaveatKind.MISSING_COLUMN
+        ]
+        if missing and facts.value(facts.snapshot.pending_bookings) is not None:
+            return fail("The booking code writes to what the database does not have.", *(c.sentence for c in missing))
+        facts.need(facts.snapshot.catalog)
+    absent = [
+        breach
+        for breach in breaches or ()
+        if breach.kind in (Break.MISSING_COLUMN, Break.MISSING_TABLE)
+        and breach.rule.code is not Code.DESK
+        and breach.is_write
+    ]
+    if absent:
+        words = dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in absent)
+        return fail("The booking code writes to what the database does not have.", *words)
+    return ok("Every column that the booking code writes is there.")
+
+
+def null_errors(facts: Facts) -> pd.DataFrame:
+    """Return the logged failures of a null `messages.customer_id`. Raises `CannotTellError`."""
+    errors = facts.need(facts.snapshot.database_errors)
+    return errors[
+        (errors["sql_state"] == NULL_REFUSED)
+        & (errors["table_name"] == "messages")
+        & (errors["column_name"] == "customer_id")
+    ]
+
+
+def _null_customer(facts: Facts) -> Finding:
+    found = null_errors(facts)
+    if found.empty:
+        return ok("No write failed on a null customer_id.")
+    last = found["at"].max().to_pydatetime()
+    return fail(
+        f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null.",
+        f"the last at {facts.clock(last)}",
+    )
+
+
+def _failed_writes(facts: Facts) -> Finding:
+    errors = facts.need(facts.snapshot.database_errors)
+    others = errors[~((errors["sql_state"] == NULL_REFUSED) & (errors["column_name"] == "customer_id"))]
+    if others.empty:
+        return ok("No other write of the app failed.")
+    what = others["sql_state"].fillna(others["status_code"].astype("str"))
+    where = what + " on " + others["table_name"].fillna("an unknown table")
+    evidence = tuple(f"{count:,} × {words}" for words, count in where.value_counts().items())
+    return fail(f"{counted(len(others), 'write')} of the app to the database failed.", *evidence)
+
+
+QUESTIONS = (
+    Question(
+        "texts_recorded", Hop.RECORDED, "Does the database know of the texts?", "texts",
+        "The next text, and its SID in messages or with its booking.", _recorded,
+    ),
+    Question(
+        "metadata_stored", Hop.RECORDED, "Is the text stored with its booking?", "pending_bookings",
+        "The next booking's metadata.", _metadata,
+    ),
+    Question(
+        "columns_exist", Hop.RECORDED, "Is every column there that the code writes?", "catalog",
+        "The missing column, or code that does not write it.", _missing_column,
+    ),
+    Question(
+        "schema_contract", Hop.RECORDED, "Does the database take what the code writes?", "catalog",
+        "A migration, or other code.", _contract,
+    ),
+    Question(
+        "null_customer_errors", Hop.RECORDED, "Do writes fail on a null customer?", "database_errors",
+        "The next new customer's booking.", _null_customer,
+    ),
+    Question(
+        "writes_succeed", Hop.RECORDED, "Do other writes fail?", "database_errors",
+        "The next write of the same kind.", _failed_writes,
+    ),
+    Question(
+        "no_phantoms", Hop.RECORDED, "Does Twilio know the texts of the database?", "known_texts",
+        "The SIDs in Twilio's log, or the right account.", _phantoms,
+    ),
+)  # fmt: skip

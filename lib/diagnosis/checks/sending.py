@@ -1,0 +1,119 @@
+"""Did Twilio accept? For each booking that was initiated, whether a text followed, and how fast."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lib.diagnosis import thresholds
+from lib.diagnosis.checking import Finding, Question, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.error_codes import explain
+from lib.diagnosis.facts import Facts
+from lib.diagnosis.journeys import Sending
+from lib.diagnosis.statistics import Share
+from lib.model.verdict import Hop
+
+
+def eligible_journeys(facts: Facts) -> pd.DataFrame:
+    """Return the journeys of bookings that a text had to follow. Raises `CannotTellError`."""
+    return facts.need_journeys(facts.snapshot.texts)
+
+
+def settled_journeys(facts: Facts) -> pd.DataFrame:
+    """Return those whose text was sent, or is overdue."""
+    journeys = eligible_journeys(facts)
+    return journeys[journeys["sending"].isin([Sending.ACCEPTED, Sending.MISSING])]
+
+
+def _texts_follow(facts: Facts) -> Finding:
+    settled = settled_journeys(facts)
+    if settled.empty:
+        return not_applicable("No booking is old enough to be judged.")
+    followed = settled["sending"] == Sending.ACCEPTED
+    share = Share(int(followed.sum()), len(settled))
+    summary = f"Of {counted(share.total, 'booking')}, {share.count:,} were followed by a text that Twilio accepted."
+    evidence = [share.words]
+    missed = settled[~followed]
+    if missed.empty:
+        return ok(summary, *evidence)
+    evidence.append(f"first without a text: {facts.clock(missed['created_at'].iloc[0].to_pydatetime())}")
+    if followed.any():
+        last = settled.loc[followed, "created_at"].iloc[-1].to_pydatetime()
+        evidence.append(f"last with a text: {facts.clock(last)}")
+    newest = followed.tail(thresholds.FAILURES_TO_WARN)
+    if not newest.any():
+        return fail(summary, *evidence)
+    return warn(summary, *evidence)
+
+
+def _send_speed(facts: Facts) -> Finding:
+    journeys = settled_journeys(facts)
+    after = journeys["text_after"].dropna()
+    if after.empty:
+        return not_applicable("No text followed a booking.")
+    prompt = Share(int((after <= thresholds.PROMPT_TEXT).sum()), len(after))
+    evidence = (
+        f"half within {pd.Timedelta(after.median()).total_seconds():.0f} s",
+        f"the slowest after {after.max().total_seconds():.0f} s",
+    )
+    summary = f"Of {counted(prompt.total, 'text')}, {prompt.count:,} reached Twilio within a minute."
+    return ok(summary, *evidence) if 2 * prompt.count >= prompt.total else warn(summary, *evidence)
+
+
+def _account(facts: Facts) -> Finding:
+    account = facts.need(facts.snapshot.account)
+    balance = facts.value(facts.snapshot.balance)
+    evidence = [f"account type {account.type}"]
+    if balance is not None:
+        evidence.append(f"balance {balance.amount:.2f} {balance.currency}")
+    if account.status != "active":
+        return fail(f"The Twilio account is {account.status}.", *evidence)
+    if balance is not None and balance.amount <= 0:
+        return fail("The Twilio account has no money left.", *evidence)
+    spending = facts.spending
+    if spending and spending.days_left is not None and spending.days_left < thresholds.LOW_BALANCE_DAYS:
+        return warn(f"The balance lasts for about {spending.days_left:.0f} more days.", *evidence)
+    return ok("The Twilio account is active.", *evidence)
+
+
+def _account_errors(facts: Facts) -> Finding:
+    """Errors that stop every text at once, from the message log and from Twilio's alerts."""
+    texts = facts.need(facts.snapshot.texts)
+    alerts = facts.value(facts.snapshot.alerts)
+    seen = texts[["error_code", "created_at"]]
+    if alerts is not None:
+        seen = pd.concat([seen, alerts[["error_code", "created_at"]]])
+    seen = seen.dropna(subset="error_code")
+    serious = seen[[explain(code).account_level for code in seen["error_code"]]]
+    if serious.empty:
+        unread = "" if alerts is not None else " (Twilio's alerts are unread)"
+        return ok(f"Twilio reports no fault of our account or sender{unread}.")
+    newest = serious["created_at"].max()
+    good = texts[texts["error_code"].isna() & texts["status"].isin(["sent", "delivered"])]
+    evidence = [
+        f"{explain(str(code)).meaning} ({code}): {counted(int(count), 'time')}"
+        for code, count in serious["error_code"].value_counts().items()
+    ]
+    evidence.append(f"the last at {facts.clock(newest.to_pydatetime())}")
+    if not good.empty and good["created_at"].max() > newest:
+        return warn("Twilio reported a fault of our account or sender; texts went out since.", *evidence)
+    return fail("Twilio refuses our texts because of our account or sender.", *evidence)
+
+
+QUESTIONS = (
+    Question(
+        "texts_follow", Hop.ACCEPTED, "Does a text follow each booking?", "texts",
+        "The next booking, and whether Twilio's log shows a text to its number within minutes.", _texts_follow,
+    ),
+    Question(
+        "texts_prompt", Hop.ACCEPTED, "Do texts follow promptly?", "texts",
+        "The next bookings' texts.", _send_speed,
+    ),
+    Question(
+        "account_active", Hop.ACCEPTED, "Is the Twilio account in order?", "account",
+        "The account's status and balance at Twilio.", _account,
+    ),
+    Question(
+        "account_errors", Hop.ACCEPTED, "Does Twilio refuse our texts?", "texts",
+        "A text that goes out.", _account_errors,
+    ),
+)  # fmt: skip

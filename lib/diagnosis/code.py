@@ -1,0 +1,71 @@
+"""Which code has been running: whether the serving commit contains the fix, and since when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lib.diagnosis.serving import Serving, brought_by
+from lib.model.deployments import Branch, Deployment, Hostname, same_commit
+
+
+@dataclass(frozen=True, slots=True)
+class RunningCode:
+    """Whether every production hostname runs code that contains the fix.
+
+    `after_fix` is None where that cannot be told. `since` is when such code became live, as far as the
+    list of deployments reaches back; None while it is not live or not known.
+    """
+
+    after_fix: bool | None
+    since: datetime | None
+
+
+def running_code(
+    fix: str, servings: Sequence[Serving], branch: Branch | None, deployments: Sequence[Deployment] | None
+) -> RunningCode:
+    """Tell whether the fix is live on all hostnames, and since when without a break."""
+    contains = [_contains(fix, serving, branch) for serving in servings]
+    if not contains or any(answer is None for answer in contains) or branch is None:
+        after_fix = False if False in contains else None
+        return RunningCode(after_fix, None)
+    if not all(contains):
+        return RunningCode(False, None)
+    hostnames = [serving.hostname for serving in servings]
+    return RunningCode(True, _live_since(fix, hostnames, branch, deployments or ()))
+
+
+def _contains(fix: str, serving: Serving, branch: Branch | None) -> bool | None:
+    sha = serving.hostname.serving_commit
+    if sha is None:
+        return None
+    if same_commit(sha, fix):
+        return True
+    return None if branch is None else contains(branch, sha, fix)
+
+
+def contains(branch: Branch, sha: str, ancestor: str) -> bool | None:
+    """Whether commit `sha` of `branch` contains `ancestor`; None if either is not among the commits read."""
+    at, ancestor_at = branch.position(sha), branch.position(ancestor)
+    if at is None or ancestor_at is None:
+        return None
+    return at <= ancestor_at
+
+
+def _live_since(
+    fix: str, hostnames: Sequence[Hostname], branch: Branch, deployments: Sequence[Deployment]
+) -> datetime | None:
+    """Walk back over the deployments that were live, as long as they contain the fix."""
+    current = [moment for host in hostnames if (moment := host.alias_moved_at or _ready(host)) is not None]
+    since = max(current, default=None)
+    for deployment in reversed(brought_by(deployments, hostnames)):
+        if not deployment.sha or not contains(branch, deployment.sha, fix):
+            break
+        if deployment.ready_at and since and deployment.ready_at < since:
+            since = deployment.ready_at
+    return since
+
+
+def _ready(host: Hostname) -> datetime | None:
+    return host.deployment.ready_at if host.deployment else None

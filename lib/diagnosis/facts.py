@@ -1,0 +1,238 @@
+"""What follows from a snapshot, worked out once and shared by checks, pages and the command line.
+
+A fact is None when a reading that it rests on cannot be used: unknown is never zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, tzinfo
+from functools import cached_property
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from lib.diagnosis import contract as contract_
+from lib.diagnosis import demand
+from lib.diagnosis import journeys as journeys_
+from lib.diagnosis import serving as serving_
+from lib.diagnosis import texts as texts_
+from lib.diagnosis import timeline as timeline_
+from lib.diagnosis.code import RunningCode, running_code
+from lib.diagnosis.contract import Breach
+from lib.diagnosis.journeys import JourneyInputs, Stage
+from lib.diagnosis.serving import Serving
+from lib.diagnosis.texts import Spending
+from lib.diagnosis.timeline import Mark, MarkKind, Series
+from lib.model.reading import CaveatKind, Freshness, Reading
+from lib.snapshot import Snapshot
+
+T = TypeVar("T")
+
+
+class CannotTellError(Exception):
+    """A question needs a reading that cannot be used. `reading` is the one, `str()` the sentence why."""
+
+    def __init__(self, reading: Reading[Any], sentence: str) -> None:
+        super().__init__(sentence)
+        self.reading = reading
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the business set: its time zone, for times in sentences, and the variables its app needs."""
+
+    zone: tzinfo = UTC
+    required_env_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The facts of one snapshot as of `now` (UTC)."""
+
+    snapshot: Snapshot
+    now: datetime
+    terms: Terms = Terms()
+
+    def value(self, reading: Reading[T]) -> T | None:
+        """Return the value of `reading` if a verdict may rest on it."""
+        return reading.value if reading.usable(self.now) else None
+
+    def need(self, reading: Reading[T]) -> T:
+        """Return the value of `reading`. Raises `CannotTellError` where a verdict may not rest on it."""
+        value = self.value(reading)
+        if value is None and not (reading.usable(self.now) and reading.failure is None):
+            raise CannotTellError(reading, self.why_unusable(reading))
+        return value  # type: ignore[return-value]  # a usable reading of an optional value may hold None
+
+    def need_rows(self, reading: Reading[pd.DataFrame]) -> pd.DataFrame:
+        """Return a table of the booking data. Raises `CannotTellError` also where our key may be blind to it."""
+        frame = self.need(reading)
+        if self.blind is not False:
+            raise CannotTellError(
+                self.snapshot.visibility,
+                "Our key may not see every row: an empty table proves nothing."
+                if self.blind
+                else f"Whether our key sees every row is unknown. {self.why_unusable(self.snapshot.visibility)}",
+            )
+        return frame
+
+    def need_journeys(self, *readings: Reading[pd.DataFrame]) -> pd.DataFrame:
+        """Return the journeys. Raises `CannotTellError` without the bookings, or without one of `readings`."""
+        for reading in readings:
+            self.need(reading)
+        pending = self.need_rows(self.snapshot.pending_bookings)
+        return pending if self.journeys is None else self.journeys
+
+    def need_outbound(self) -> pd.DataFrame:
+        """Return the outbound texts, reconciled. Raises `CannotTellError` without Twilio's log."""
+        texts = self.need(self.snapshot.texts)
+        return texts if self.outbound is None else self.outbound
+
+    def why_unusable(self, reading: Reading[Any]) -> str:
+        """Return the sentence why a verdict may not rest on `reading`."""
+        if reading.failure is not None:
+            return reading.failure.sentence
+        return f"The last answer is from {self.clock(reading.observed_at)}: too old to rest on."
+
+    def clock(self, instant: datetime) -> str:
+        """Return `instant` as people at the business read it: the time, with the day if it is not today."""
+        local, today = instant.astimezone(self.terms.zone), self.now.astimezone(self.terms.zone)
+        return f"{local:%H:%M}" if local.date() == today.date() else f"{local:%a %d %b %H:%M}"
+
+    @cached_property
+    def blind(self) -> bool | None:
+        """Whether row level security hides rows from our key: then an empty table proves nothing."""
+        visibility = self.value(self.snapshot.visibility)
+        return None if visibility is None else not visibility.sees_everything
+
+    def rows(self, reading: Reading[pd.DataFrame]) -> pd.DataFrame | None:
+        """Return a table of the booking data, or None if it is unread or our key may be blind to its rows."""
+        return None if self.blind is not False else self.value(reading)
+
+    @cached_property
+    def pending(self) -> pd.DataFrame | None:
+        return self.rows(self.snapshot.pending_bookings)
+
+    @cached_property
+    def messages(self) -> pd.DataFrame | None:
+        return self.rows(self.snapshot.messages)
+
+    @cached_property
+    def metadata_readable(self) -> bool:
+        """Whether the stored SMS of a booking can be read at all (the column exists)."""
+        return self.pending is not None and not any(
+            caveat.kind is CaveatKind.MISSING_COLUMN and caveat.subject == "pending_bookings.metadata"
+            for caveat in self.snapshot.pending_bookings.caveats
+        )
+
+    @cached_property
+    def journeys(self) -> pd.DataFrame | None:
+        """One row per initiated booking with what became of it; None without the bookings."""
+        if self.pending is None:
+            return None
+        inputs = JourneyInputs(
+            pending_bookings=self.pending,
+            texts=self.value(self.snapshot.texts),
+            short_links=self.rows(self.snapshot.short_links),
+            messages=self.messages,
+        )
+        return journeys_.journeys(inputs, self.now)
+
+    @cached_property
+    def stages(self) -> dict[Stage, int | None] | None:
+        """How many bookings reached each stage of the flow."""
+        return None if self.journeys is None else journeys_.stage_counts(self.journeys)
+
+    @cached_property
+    def affected(self) -> pd.DataFrame | None:
+        """The people who asked and never got a working link; None while texts or bookings are unread."""
+        if self.journeys is None or self.value(self.snapshot.texts) is None:
+            return None
+        return journeys_.affected(self.journeys)
+
+    @cached_property
+    def outbound(self) -> pd.DataFrame | None:
+        """Twilio's outbound texts with delivery and recording; None without Twilio's log."""
+        texts = self.value(self.snapshot.texts)
+        return None if texts is None else texts_.reconciled(texts, self.messages, self.pending, self.now)
+
+    @cached_property
+    def phantoms(self) -> pd.Series | None:
+        """The SIDs that the database claims and Twilio denies; None unless all three sides were read."""
+        texts, known = self.value(self.snapshot.texts), self.value(self.snapshot.known_texts)
+        if texts is None or known is None or self.messages is None or self.snapshot.texts.truncated:
+            return None
+        return texts_.phantoms(self.messages, texts, known, self.pending)
+
+    @cached_property
+    def spending(self) -> Spending | None:
+        if self.outbound is None:
+            return None
+        days = self.snapshot.window.hours / 24
+        return texts_.spending(self.outbound, self.value(self.snapshot.balance), days)
+
+    @cached_property
+    def servings(self) -> tuple[Serving, ...] | None:
+        """What each production hostname serves against the required commit; None without Vercel's answer."""
+        hostnames = self.value(self.snapshot.hostnames)
+        comparisons = self.value(self.snapshot.comparisons)
+        if hostnames is None:
+            return None
+        return serving_.serving(
+            hostnames,
+            self.value(self.snapshot.required_commit),
+            self.value(self.snapshot.branch),
+            comparisons or (),
+        )
+
+    @cached_property
+    def usual_demand(self) -> float | None:
+        """How many bookings are usual in a window like this, by the same hours of earlier days or weeks."""
+        history = self.rows(self.snapshot.demand_history)
+        return None if history is None else demand.usual(history["created_at"], self.snapshot.window)
+
+    @cached_property
+    def running_code(self) -> RunningCode:
+        """Whether the code that is being served contains the fix, and since when."""
+        if self.servings is None:
+            return RunningCode(None, None)
+        branch, deployments = self.value(self.snapshot.branch), self.value(self.snapshot.deployments)
+        return running_code(contract_.load().fix, self.servings, branch, deployments)
+
+    @cached_property
+    def breaches(self) -> tuple[Breach, ...] | None:
+        """Where the database does not keep the schema contract; None while the catalog is unread."""
+        catalog = self.value(self.snapshot.catalog)
+        return None if catalog is None else contract_.breaches(contract_.load(), catalog)
+
+    @cached_property
+    def timeline(self) -> dict[Series, pd.Series | None]:
+        return timeline_.timeline(self.snapshot.window, self.pending, self.outbound)
+
+    @cached_property
+    def marks(self) -> tuple[Mark, ...]:
+        """What changed the system within the window, oldest first."""
+        deployments = self.value(self.snapshot.deployments) or ()
+        hostnames = self.value(self.snapshot.hostnames) or ()
+        live = [
+            Mark(deployment.ready_at, MarkKind.DEPLOYMENT, f"{(deployment.sha or 'upload')[:7]} became live")
+            for deployment in serving_.brought_by(deployments, hostnames)
+            if deployment.ready_at
+        ]
+        rollbacks = [
+            Mark(event.at, MarkKind.ROLLBACK, "rolled back")
+            for event in self.value(self.snapshot.vercel_events) or ()
+            if event.type == "instant-rollback-created"
+        ]
+        window = self.snapshot.window
+        return tuple(sorted((m for m in live + rollbacks if m.at >= window.start), key=lambda mark: mark.at))
+
+    def oldest(self, *readings: Reading[object]) -> datetime:
+        """Return when the oldest of `readings` was observed."""
+        return min(reading.observed_at for reading in readings)
+
+    def unreadable(self) -> tuple[Reading[object], ...]:
+        """Return the readings that failed or are stale; not those of sources that are not configured."""
+        bad = (Freshness.FAILED, Freshness.STALE)
+        return tuple(reading for reading in self.snapshot.readings if reading.freshness(self.now) in bad)

@@ -1,0 +1,234 @@
+"""Journeys: for each booking that was initiated, what became of its text, its link and itself.
+
+The one place where bookings and texts are joined. A text is matched by the SID that the app stored, else by
+the link it carries, else by number and time; a text matched once is not matched again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import pandas as pd
+
+from lib.diagnosis import thresholds
+from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
+
+
+class Sending(StrEnum):
+    """Did Twilio accept a text for this booking?"""
+
+    ACCEPTED = "accepted"
+    TOO_SOON = "too_soon"
+    MISSING = "missing"
+    UNKNOWN = "unknown"
+
+
+class Delivery(StrEnum):
+    """Did that text arrive?"""
+
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    ON_ITS_WAY = "on_its_way"
+    NO_RECEIPT = "no_receipt"
+    NO_TEXT = "no_text"
+    UNKNOWN = "unknown"
+
+
+class Recording(StrEnum):
+    """Where does the database know that text from?"""
+
+    RECORDED = "recorded"  # a row in messages
+    DEFERRED = "deferred"  # in the booking's metadata only, until the customer confirms
+    LOST = "lost"  # nowhere
+    TOO_SOON = "too_soon"
+    NO_TEXT = "no_text"
+    UNKNOWN = "unknown"
+
+
+class Stage(StrEnum):
+    """How far a booking came: the steps of the flow."""
+
+    INITIATED = "initiated"
+    ACCEPTED = "accepted"
+    DELIVERED = "delivered"
+    OPENED = "opened"
+    CONFIRMED = "confirmed"
+    BOOKED = "booked"
+
+
+@dataclass(frozen=True, eq=False)
+class JourneyInputs:
+    """The frames that journeys are made of. Only the bookings are indispensable; None means unknown."""
+
+    pending_bookings: pd.DataFrame
+    texts: pd.DataFrame | None = None
+    short_links: pd.DataFrame | None = None
+    messages: pd.DataFrame | None = None
+
+
+def journeys(inputs: JourneyInputs, now: datetime) -> pd.DataFrame:
+    """Return one row per initiated booking, oldest first.
+
+    Columns: those of the pending booking, and `text_sid`, `text_status`, `text_at`, `text_error`, `sending`,
+    `delivery`, `recording` (the enums above), `opened` (boolean, null: unknown) and `text_after` (how long
+    the text took, never below zero).
+    """
+    frame = inputs.pending_bookings.copy()
+    matched = _match(inputs)
+    texts = inputs.texts
+    if texts is None:
+        detail = pd.DataFrame(index=matched.index, columns=["status", "created_at", "error_code"])
+    else:
+        detail = texts.drop_duplicates("sid").set_index("sid").reindex(matched.to_numpy())
+    frame["text_sid"] = matched.astype("str").where(matched.notna())
+    frame["text_status"] = detail["status"].to_numpy()
+    frame["text_at"] = pd.to_datetime(detail["created_at"].to_numpy(), utc=True)
+    frame["text_error"] = detail["error_code"].to_numpy()
+    after = frame["text_at"] - frame["created_at"]
+    frame["text_after"] = after.where(after.isna() | (after > pd.Timedelta(0)), pd.Timedelta(0))
+    frame["sending"] = _sending(frame, texts is not None, now)
+    frame["delivery"] = _delivery(frame, now)
+    frame["recording"] = _recording(frame, inputs.messages, now)
+    frame["opened"] = _opened(frame, inputs.short_links)
+    return frame
+
+
+def _match(inputs: JourneyInputs) -> pd.Series:
+    """Return the SID of each booking's first text; null where none was found."""
+    pending = inputs.pending_bookings
+    sids = pd.Series(pd.NA, index=pending.index, dtype="object")
+    if inputs.texts is None:
+        return sids
+    texts = inputs.texts[inputs.texts["direction"].str.startswith("outbound")]
+    known = pending["sms_sid"].where(pending["sms_sid"].isin(texts["sid"]))
+    sids = sids.where(known.isna(), known)
+    sids = _fill(sids, _by_link(pending, texts, inputs.short_links))
+    return _fill(sids, _by_number(pending[sids.isna()], texts[~texts["sid"].isin(sids.dropna())]))
+
+
+def _fill(sids: pd.Series, found: pd.Series) -> pd.Series:
+    return sids.where(sids.notna(), found.reindex(sids.index))
+
+
+def _by_link(pending: pd.DataFrame, texts: pd.DataFrame, links: pd.DataFrame | None) -> pd.Series:
+    first = texts.dropna(subset="link_code").drop_duplicates("link_code").set_index("link_code")["sid"]
+    direct = pending["token"].map(first)
+    if links is None:
+        return direct
+    code = pending["token"].map(links.drop_duplicates("token").set_index("token")["short_code"])
+    return code.map(first).fillna(direct)
+
+
+def _by_number(pending: pd.DataFrame, texts: pd.DataFrame) -> pd.Series:
+    """Match the first text to the same number within minutes of the booking; each text once."""
+    left = pending.dropna(subset="mobile_number").sort_values("created_at")
+    right = texts.dropna(subset="to_number").sort_values("created_at")
+    if left.empty or right.empty:
+        return pd.Series(dtype="object")
+    left = left.assign(at=left["created_at"] - thresholds.CLOCK_SKEW, row=left.index)
+    found = pd.merge_asof(
+        left[["at", "row", "mobile_number"]],
+        right[["created_at", "to_number", "sid"]].rename(columns={"created_at": "text_created"}),
+        left_on="at",
+        right_on="text_created",
+        left_by="mobile_number",
+        right_by="to_number",
+        direction="forward",
+        tolerance=thresholds.TEXT_FOLLOWS_WITHIN + thresholds.CLOCK_SKEW,
+    )
+    found = found.dropna(subset="sid").sort_values("at").drop_duplicates("sid", keep="last")
+    return found.set_index("row")["sid"]
+
+
+def _sending(frame: pd.DataFrame, texts_known: bool, now: datetime) -> pd.Series:
+    if not texts_known:
+        return pd.Series(Sending.UNKNOWN, index=frame.index, dtype="object")
+    sending = pd.Series(Sending.MISSING, index=frame.index, dtype="object")
+    sending[frame["created_at"] > now - thresholds.SEND_SETTLES] = Sending.TOO_SOON
+    sending[frame["text_sid"].notna()] = Sending.ACCEPTED
+    return sending
+
+
+def _delivery(frame: pd.DataFrame, now: datetime) -> pd.Series:
+    delivery = pd.Series(Delivery.NO_TEXT, index=frame.index, dtype="object")
+    has_text = frame["text_sid"].notna()
+    delivery[has_text] = delivery_of(frame.loc[has_text, "text_status"], frame.loc[has_text, "text_at"], now)
+    delivery[frame["sending"] == Sending.UNKNOWN] = Delivery.UNKNOWN
+    return delivery
+
+
+def delivery_of(status: pd.Series, created_at: pd.Series, now: datetime) -> pd.Series:
+    """Return the `Delivery` of texts by Twilio's status and age: a receipt may still be on its way, or never come."""
+    delivery = pd.Series(Delivery.ON_ITS_WAY, index=status.index, dtype="object")
+    delivery[created_at <= now - thresholds.DELIVERY_SETTLES] = Delivery.NO_RECEIPT
+    delivery[status.isin(DELIVERED_STATUSES)] = Delivery.DELIVERED
+    delivery[status.isin(FAILED_STATUSES)] = Delivery.FAILED
+    return delivery
+
+
+def _recording(frame: pd.DataFrame, messages: pd.DataFrame | None, now: datetime) -> pd.Series:
+    recording = recording_of(frame["text_sid"], frame["text_at"], messages, frame["sms_sid"], now)
+    recording[frame["text_sid"].isna()] = Recording.NO_TEXT
+    recording[frame["sending"] == Sending.UNKNOWN] = Recording.UNKNOWN
+    return recording
+
+
+def recording_of(
+    sid: pd.Series, created_at: pd.Series, messages: pd.DataFrame | None, deferred: pd.Series | None, now: datetime
+) -> pd.Series:
+    """Return where the database knows each text from. `deferred` are the SIDs in bookings' metadata.
+
+    None for `messages` or `deferred` means unread: then a text found in neither is unknown, not lost.
+    """
+    readable = messages is not None and deferred is not None
+    recording = pd.Series(Recording.LOST if readable else Recording.UNKNOWN, index=sid.index, dtype="object")
+    recording[created_at > now - thresholds.RECORDING_SETTLES] = Recording.TOO_SOON
+    if deferred is not None:
+        recording[sid.isin(deferred.dropna())] = Recording.DEFERRED
+    if messages is not None:
+        recording[sid.isin(messages["message_sid"].dropna())] = Recording.RECORDED
+    return recording
+
+
+def _opened(frame: pd.DataFrame, links: pd.DataFrame | None) -> pd.Series:
+    """Whether a link was opened; a confirmed booking's was, whatever the click counter says."""
+    if links is None:
+        opened = pd.Series(pd.NA, index=frame.index, dtype="boolean")
+    else:
+        clicks = links.groupby("token")["click_count"].sum()
+        opened = (frame["token"].map(clicks).fillna(0) > 0).astype("boolean")
+    return opened.mask(frame["confirmed_at"].notna(), True)
+
+
+def stage_counts(frame: pd.DataFrame) -> dict[Stage, int | None]:
+    """Return how many bookings reached each stage. None: that stage cannot be told.
+
+    A later stage implies the earlier ones, so the counts never rise along the flow.
+    """
+    booked = frame["booking_id"].notna()
+    confirmed = frame["confirmed_at"].notna() | booked
+    opened = frame["opened"].fillna(False).astype(bool) | confirmed
+    delivered = (frame["delivery"] == Delivery.DELIVERED) | opened
+    accepted = (frame["sending"] == Sending.ACCEPTED) | delivered
+    texts_unknown = bool((frame["sending"] == Sending.UNKNOWN).any())
+    opened_unknown = bool(frame["opened"].isna().any())
+    return {
+        Stage.INITIATED: len(frame),
+        Stage.ACCEPTED: None if texts_unknown else int(accepted.sum()),
+        Stage.DELIVERED: None if texts_unknown else int(delivered.sum()),
+        Stage.OPENED: None if opened_unknown else int(opened.sum()),
+        Stage.CONFIRMED: int(confirmed.sum()),
+        Stage.BOOKED: int(booked.sum()),
+    }
+
+
+def affected(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the bookings of people who asked and, as far as is known, never got a link that works for them.
+
+    Those are: no text was accepted, or it failed, and they did not confirm. Unknown is not counted.
+    """
+    no_text = frame["sending"] == Sending.MISSING
+    failed = frame["delivery"] == Delivery.FAILED
+    return frame[(no_text | failed) & frame["confirmed_at"].isna()]

@@ -1,0 +1,129 @@
+"""Twilio's log against the database: what was recorded, what arrived, what it costs, what is too much."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import pandas as pd
+
+from lib.diagnosis import thresholds
+from lib.diagnosis.error_codes import explain
+from lib.diagnosis.journeys import Delivery, Recording, delivery_of, recording_of
+from lib.model.provider import Balance
+
+
+def reconciled(
+    texts: pd.DataFrame, messages: pd.DataFrame | None, pending: pd.DataFrame | None, now: datetime
+) -> pd.DataFrame:
+    """Return the outbound texts with `delivery` and `recording`, oldest first. None: that table is unread."""
+    outbound = texts[texts["direction"].str.startswith("outbound")].copy()
+    outbound["delivery"] = delivery_of(outbound["status"], outbound["created_at"], now)
+    deferred = None if pending is None else pending["sms_sid"]
+    outbound["recording"] = recording_of(outbound["sid"], outbound["created_at"], messages, deferred, now)
+    return outbound.sort_values("created_at", kind="stable", ignore_index=True)
+
+
+def phantoms(
+    messages: pd.DataFrame, texts: pd.DataFrame, known_texts: pd.DataFrame, pending: pd.DataFrame | None = None
+) -> pd.Series:
+    """Return the SIDs that the database claims and Twilio does not know. `local-fail-…` are none of Twilio's."""
+    outbound = messages[messages["direction"] == "outbound"]
+    claimed = outbound["message_sid"] if pending is None else pd.concat([outbound["message_sid"], pending["sms_sid"]])
+    claimed = claimed.dropna().drop_duplicates()
+    claimed = claimed[claimed.str.startswith(("SM", "MM"))]
+    return claimed[~claimed.isin(texts["sid"]) & ~claimed.isin(known_texts["sid"])].reset_index(drop=True)
+
+
+def by_status(outbound: pd.DataFrame) -> pd.DataFrame:
+    """Return `status`, `error_code`, `count`, `meaning`, `action`, `fault` per status and error, most first."""
+    grouped = (
+        outbound.assign(error_code=outbound["error_code"].fillna(""))
+        .groupby(["status", "error_code"], as_index=False)
+        .agg(count=("sid", "size"), last_at=("created_at", "max"))
+        .sort_values("count", ascending=False, ignore_index=True)
+    )
+    explained = [explain(code) if code else None for code in grouped["error_code"]]
+    grouped["meaning"] = [item.meaning if item else "" for item in explained]
+    grouped["action"] = [item.action if item else "" for item in explained]
+    grouped["fault"] = [item.fault.value if item else "" for item in explained]
+    return grouped
+
+
+def stuck(outbound: pd.DataFrame, now: datetime) -> pd.DataFrame:
+    """Return texts that have waited in the queue, or for a receipt, for longer than is plausible."""
+    age = now - outbound["created_at"]
+    queued = outbound["status"].isin(["accepted", "queued", "sending"]) & (age > thresholds.STUCK_QUEUED)
+    sent = (outbound["status"] == "sent") & (age > thresholds.STUCK_SENT)
+    return outbound[queued | sent]
+
+
+def over_sent(outbound: pd.DataFrame) -> pd.DataFrame:
+    """Return per number with too many texts: `to_number`, `in_an_hour`, `in_a_day`, `duplicates`, most first.
+
+    `duplicates` counts same bodies to the same number within minutes.
+    """
+    rows = outbound.dropna(subset="to_number").sort_values(["to_number", "created_at"])
+    by_number = rows.groupby("to_number")
+    frame = pd.DataFrame(
+        {
+            "in_an_hour": by_number["created_at"].agg(lambda times: _most_within(times, pd.Timedelta(hours=1))),
+            "in_a_day": by_number["created_at"].agg(lambda times: _most_within(times, pd.Timedelta(days=1))),
+        }
+    )
+    gaps = rows.groupby(["to_number", "body_digest"])["created_at"].diff()
+    frame["duplicates"] = (gaps <= thresholds.DUPLICATE_WITHIN).groupby(rows["to_number"]).sum()
+    too_many = (
+        (frame["in_an_hour"] > thresholds.OVER_SENT_PER_HOUR)
+        | (frame["in_a_day"] > thresholds.OVER_SENT_PER_DAY)
+        | (frame["duplicates"] > 0)
+    )
+    return frame[too_many].sort_values("in_a_day", ascending=False).reset_index()
+
+
+def _most_within(times: pd.Series, span: pd.Timedelta) -> int:
+    """Return the largest number of sorted `times` that fall into any stretch of length `span`."""
+    values = times.to_numpy()
+    first_inside = values.searchsorted(values - span.to_numpy(), side="right")
+    return int((pd.RangeIndex(1, len(values) + 1).to_numpy() - first_inside).max())
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What texts cost. `unpriced` texts have no price yet and are not in `spent`."""
+
+    spent: Decimal
+    currency: str
+    priced: int
+    unpriced: int
+    segments: int
+    days_left: float | None
+
+
+def spending(outbound: pd.DataFrame, balance: Balance | None, days: float) -> Spending:
+    """Return the spending over `days`; `days_left` only where balance and prices are in the same currency."""
+    priced = outbound.dropna(subset="price")
+    currencies = sorted(priced["price_unit"].dropna().unique())
+    currency = str(currencies[0]) if currencies else (balance.currency if balance else "")
+    spent = sum((abs(Decimal(str(price))) for price in priced["price"]), Decimal(0))
+    per_day = spent / Decimal(str(days))
+    comparable = balance is not None and per_day > 0 and currencies == [balance.currency]
+    return Spending(
+        spent=spent,
+        currency=currency,
+        priced=len(priced),
+        unpriced=len(outbound) - len(priced),
+        segments=int(outbound["segments"].fillna(0).sum()),
+        days_left=float(balance.amount / per_day) if comparable and balance else None,
+    )
+
+
+def lost(outbound: pd.DataFrame) -> pd.DataFrame:
+    """Return the texts that went out and that the database knows nothing of."""
+    return outbound[outbound["recording"] == Recording.LOST]
+
+
+def terminal(outbound: pd.DataFrame) -> pd.DataFrame:
+    """Return the texts whose fate is known."""
+    return outbound[outbound["delivery"].isin([Delivery.DELIVERED, Delivery.FAILED])]

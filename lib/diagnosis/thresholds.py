@@ -1,0 +1,44 @@
+"""Every number that a verdict turns on, once."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+# How long after an initiation its text may still be on the way to Twilio before it counts as missing.
+SEND_SETTLES = timedelta(minutes=10)
+# A text belongs to an initiation of the same number if Twilio got it within this time of it.
+TEXT_FOLLOWS_WITHIN = timedelta(minutes=5)
+# The clocks of Twilio and of the database may differ by this much.
+CLOCK_SKEW = timedelta(minutes=1)
+# The promise of the flow, as the tiles count it: a text within a minute.
+PROMPT_TEXT = timedelta(minutes=1)
+# Twilio's list lags: a text younger than this is no evidence of a gap.
+RECORDING_SETTLES = timedelta(minutes=3)
+# UK networks answer within minutes; before that, no receipt means nothing.
+DELIVERY_SETTLES = timedelta(minutes=30)
+# "sent" for longer than this will stay unknown for ever.
+RECEIPT_EXPIRES = timedelta(hours=24)
+# Links live a day; two hours later nothing more will come of a booking.
+CONFIRM_SETTLES = timedelta(hours=26)
+# Texts that have not left Twilio's queue, or have no receipt, for longer than this are stuck.
+STUCK_QUEUED = timedelta(hours=1)
+STUCK_SENT = timedelta(hours=2)
+# More texts than this to one number is a nuisance to the customer and money to the owner.
+OVER_SENT_PER_HOUR = 3
+OVER_SENT_PER_DAY = 8
+DUPLICATE_WITHIN = timedelta(minutes=10)
+# Failures in a row, to different numbers: chance alone makes two in 0.25 % and three in 0.01 % of cases.
+FAILURES_TO_WARN = 2
+FAILURES_TO_FAIL = 3
+# A silence is unlikely enough to mention at 1 %, given the business's own usual demand.
+SILENCE_P = 0.01
+# Below this many cases a rate is never called good, whatever it is.
+SMALL_NUMBER = 20
+# A share whose worst and best case differ by more than this says nothing: the receipts are missing.
+RECEIPT_GAP = 0.20
+# A job still waiting or working this long after it was due is stuck.
+JOB_STUCK = timedelta(minutes=15)
+# Fewer days of balance left than this is worth a warning.
+LOW_BALANCE_DAYS = 7
+# Openers without a single confirmation before the page itself is suspected.
+OPENERS_WITHOUT_CONFIRM = 3

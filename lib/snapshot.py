@@ -1,0 +1,450 @@
+"""The snapshot: the readings of all sources, asked at once, each under its own deadline.
+
+One `SnapshotKeeper` serves all viewers: it asks again only what is due, so fifty viewers cost the outside
+systems what one does. A reading that nobody can trust any more is waited for; one that is merely due is
+refreshed in the background while its last value is shown with its age.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from lib.model.database import Blocker, Catalog, Migration, Visibility
+from lib.model.deployments import (
+    Branch,
+    BranchRules,
+    BuildLog,
+    Comparison,
+    Deployment,
+    EnvName,
+    Hostname,
+    Project,
+    Repository,
+    RequiredCommit,
+    VercelEvent,
+    VercelSigns,
+    WorkflowRun,
+)
+from lib.model.provider import AppHealth, Balance, LinkOpening, TwilioAccount
+from lib.model.reading import Failure, FailureKind, Observed, Reading, SourceError, SourceName
+from lib.model.window import Window, WindowSize
+from lib.sources import booking_data as tables
+from lib.sources import follow_up
+from lib.sources.connected import Sources
+from lib.sources.http import Deadline
+
+Clock = Callable[[], datetime]
+Readings = Mapping[str, Reading[Any]]
+
+
+def utc_now() -> datetime:
+    """The clock that everything uses outside tests."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The readings of all sources for one window. Every field but the first two is one reading."""
+
+    window: Window
+    taken_at: datetime
+
+    visibility: Reading[Visibility]
+    pending_bookings: Reading[pd.DataFrame]
+    demand_history: Reading[pd.DataFrame]
+    bookings: Reading[pd.DataFrame]
+    events: Reading[pd.DataFrame]
+    customers: Reading[pd.DataFrame]
+    messages: Reading[pd.DataFrame]
+    delivery_receipts: Reading[pd.DataFrame]
+    webhook_log: Reading[pd.DataFrame]
+    audit_log: Reading[pd.DataFrame]
+    api_usage: Reading[pd.DataFrame]
+    api_keys: Reading[pd.DataFrame]
+    background_jobs: Reading[pd.DataFrame]
+    short_links: Reading[pd.DataFrame]
+
+    catalog: Reading[Catalog]
+    migrations: Reading[tuple[Migration, ...]]
+    blockers: Reading[tuple[Blocker, ...]]
+    database_errors: Reading[pd.DataFrame]
+
+    project: Reading[Project]
+    hostnames: Reading[tuple[Hostname, ...]]
+    deployments: Reading[tuple[Deployment, ...]]
+    build_log: Reading[BuildLog | None]
+    env_names: Reading[tuple[EnvName, ...]]
+    vercel_events: Reading[tuple[VercelEvent, ...]]
+
+    repository: Reading[Repository]
+    branch: Reading[Branch]
+    required_commit: Reading[RequiredCommit]
+    comparisons: Reading[tuple[Comparison, ...]]
+    runs: Reading[tuple[WorkflowRun, ...]]
+    rules: Reading[BranchRules]
+    vercel_signs: Reading[VercelSigns]
+
+    account: Reading[TwilioAccount]
+    texts: Reading[pd.DataFrame]
+    known_texts: Reading[pd.DataFrame]
+    balance: Reading[Balance]
+    alerts: Reading[pd.DataFrame]
+
+    app_health: Reading[AppHealth]
+    link_opening: Reading[LinkOpening | None]
+
+    @property
+    def readings(self) -> tuple[Reading[Any], ...]:
+        """All readings, in the order of the fields."""
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self)[2:])
+
+    def of(self, source: SourceName) -> tuple[Reading[Any], ...]:
+        """The readings of one source."""
+        return tuple(reading for reading in self.readings if reading.source is source)
+
+
+@dataclass(frozen=True)
+class Question:
+    """How one reading is asked for.
+
+    `label` completes "can …" for a person. `every` is how often it is asked while someone looks; three times
+    that is its budget. `needs` are readings that must be there first; `ask` gets them by name, and also those
+    of `glances` that happen to be known already: they are not waited for.
+    """
+
+    name: str
+    source: SourceName
+    label: str
+    ask: Callable[[Sources, Window, Readings, Deadline], Observed[Any]]
+    every: timedelta
+    deadline_seconds: float = 8.0
+    windowed: bool = False
+    needs: tuple[str, ...] = ()
+    glances: tuple[str, ...] = ()
+
+    @property
+    def budget(self) -> timedelta:
+        return 3 * self.every
+
+
+def _seconds(count: float) -> timedelta:
+    return timedelta(seconds=count)
+
+
+def _table(name: str, query: tables.TableQuery) -> Question:
+    return Question(
+        name,
+        SourceName.BOOKING_DATA,
+        f"read {query.table}",
+        lambda sources, window, _, deadline: sources.booking_data.read(query, window, deadline),
+        every=_seconds(10),
+        windowed=True,
+    )
+
+
+_BOOKING, _CATALOG, _VERCEL = SourceName.BOOKING_DATA, SourceName.CATALOG, SourceName.VERCEL
+_GITHUB, _TWILIO, _APP = SourceName.GITHUB, SourceName.TWILIO, SourceName.BOOKING_APP
+
+# In an order in which every reading comes after those it needs.
+QUESTIONS: tuple[Question, ...] = (
+    Question(
+        "visibility", _BOOKING, "see past row level security",
+        lambda s, w, r, d: s.booking_data.visibility(d), _seconds(60),
+    ),
+    _table("pending_bookings", tables.PENDING_BOOKINGS),
+    Question(
+        "demand_history", _BOOKING, "read when people asked in the last weeks",
+        lambda s, w, r, d: s.booking_data.read(tables.DEMAND, Window.ending(w.end, WindowSize.MONTH), d),
+        _seconds(600),
+    ),
+    _table("bookings", tables.BOOKINGS),
+    _table("events", tables.EVENTS),
+    _table("customers", tables.CUSTOMERS),
+    _table("messages", tables.MESSAGES),
+    _table("delivery_receipts", tables.DELIVERY_RECEIPTS),
+    _table("webhook_log", tables.WEBHOOK_LOG),
+    _table("audit_log", tables.AUDIT_LOG),
+    _table("api_usage", tables.API_USAGE),
+    _table("api_keys", tables.API_KEYS),
+    _table("background_jobs", tables.BACKGROUND_JOBS),
+    _table("short_links", tables.SHORT_LINKS),
+    Question(
+        "catalog", _CATALOG, "read columns, checks and policies",
+        lambda s, w, r, d: s.catalog.schema(d), _seconds(30),
+    ),
+    Question(
+        "migrations", _CATALOG, "read the migration history",
+        lambda s, w, r, d: s.catalog.migrations(d), _seconds(120),
+    ),
+    Question(
+        "blockers", _CATALOG, "see who holds locks",
+        lambda s, w, r, d: s.catalog.blockers(d), _seconds(60),
+    ),
+    Question(
+        "database_errors", _CATALOG, "read the logs for failed writes",
+        lambda s, w, r, d: s.catalog.errors(w, d), _seconds(60), windowed=True,
+    ),
+    Question(
+        "project", _VERCEL, "read the project",
+        lambda s, w, r, d: s.vercel.project(d), _seconds(30),
+    ),
+    Question(
+        "hostnames", _VERCEL, "resolve what each production hostname serves",
+        lambda s, w, r, d: s.vercel.hostnames(d), _seconds(30),
+    ),
+    Question(
+        "deployments", _VERCEL, "list deployments",
+        lambda s, w, r, d: s.vercel.deployments(d), _seconds(15),
+    ),
+    Question(
+        "env_names", _VERCEL, "list the names of environment variables",
+        lambda s, w, r, d: s.vercel.env_names(d), _seconds(120),
+    ),
+    Question(
+        "vercel_events", _VERCEL, "read the activity",
+        lambda s, w, r, d: s.vercel.activity(w, d), _seconds(60), windowed=True,
+    ),
+    Question(
+        "build_log", _VERCEL, "read the build log",
+        lambda s, w, r, d: follow_up.build_log(s.vercel, r["deployments"].value or (), d),
+        _seconds(15), needs=("deployments",),
+    ),
+    Question(
+        "repository", _GITHUB, "read the repository",
+        lambda s, w, r, d: s.github.repository(d), _seconds(120),
+    ),
+    Question(
+        "branch", _GITHUB, "read the production branch",
+        lambda s, w, r, d: s.github.branch(None, d), _seconds(60),
+    ),
+    Question(
+        "required_commit", _GITHUB, "resolve the required commit",
+        lambda s, w, r, d: s.github.required_commit(s.settings.required_commit, d), _seconds(60),
+    ),
+    Question(
+        "rules", _GITHUB, "read the rules of the branch",
+        lambda s, w, r, d: s.github.rules(d), _seconds(300),
+    ),
+    Question(
+        "runs", _GITHUB, "read Actions runs",
+        lambda s, w, r, d: s.github.runs(follow_up.present(r["required_commit"]).sha, d),
+        _seconds(60), needs=("required_commit",),
+    ),
+    Question(
+        "vercel_signs", _GITHUB, "see the signs of Vercel's app",
+        lambda s, w, r, d: s.github.vercel_signs(follow_up.present(r["required_commit"]).sha, d),
+        _seconds(60), needs=("required_commit",),
+    ),
+    Question(
+        "comparisons", _GITHUB, "compare commits",
+        lambda s, w, r, d: follow_up.comparisons(s.github, r, d),
+        _seconds(60), needs=("hostnames", "required_commit", "branch"),
+    ),
+    Question(
+        "account", _TWILIO, "read the account",
+        lambda s, w, r, d: s.twilio.account(d), _seconds(120),
+    ),
+    Question(
+        "texts", _TWILIO, "read the message log",
+        lambda s, w, r, d: s.twilio.texts(w, d), _seconds(15), deadline_seconds=20, windowed=True,
+    ),
+    Question(
+        "balance", _TWILIO, "read the balance",
+        lambda s, w, r, d: s.twilio.balance(d), _seconds(300),
+    ),
+    Question(
+        "alerts", _TWILIO, "read the alerts",
+        lambda s, w, r, d: s.twilio.alerts(w, d), _seconds(60), windowed=True,
+    ),
+    Question(
+        "known_texts", _TWILIO, "read single messages",
+        lambda s, w, r, d: follow_up.known_texts(s.twilio, r, d),
+        _seconds(60), windowed=True, needs=("texts", "messages", "pending_bookings"),
+    ),
+    Question(
+        "app_health", _APP, "reach the front door",
+        lambda s, w, r, d: s.booking_app.health(d), _seconds(30),
+    ),
+    # Opening the link counts as a click in the app, so it is done rarely.
+    Question(
+        "link_opening", _APP, "open the newest confirmation link as a stranger",
+        lambda s, w, r, d: follow_up.link_opening(s.booking_app, r, d),
+        _seconds(300), windowed=True, needs=("pending_bookings", "short_links", "texts"),
+        glances=("hostnames",),
+    ),
+)  # fmt: skip
+
+_Key = tuple[str, WindowSize | None]
+
+
+@dataclass
+class SnapshotKeeper:
+    """Holds the newest readings and asks for those that are due. Shared by all viewers; thread-safe."""
+
+    sources: Sources
+    clock: Clock = utc_now
+    _latest: dict[_Key, Reading[Any]] = field(default_factory=dict, repr=False)
+    _asked: dict[_Key, Future[Reading[Any]]] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(max_workers=48, thread_name_prefix="reading")
+
+    def snapshot(self, size: WindowSize) -> Snapshot:
+        """Return the readings for the window `size` ending now; waits only for those past their budget."""
+        return self._collect(size, waits=lambda question, reading: self._age(reading) > question.budget)
+
+    def fresh(self, size: WindowSize) -> Snapshot:
+        """Ask every source now, wait for all, and return the snapshot."""
+        with self._lock:
+            for question in QUESTIONS:
+                self._latest.pop(_key(question, size), None)
+        return self._collect(size, waits=lambda question, reading: True)
+
+    def close(self) -> None:
+        """Stop asking. Questions on their way end by their own deadlines."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _collect(self, size: WindowSize, waits: Callable[[Question, Reading[Any]], bool]) -> Snapshot:
+        window = Window.ending(self.clock(), size)
+        with self._lock:
+            asked = {question.name: self._ask_if_due(question, window) for question in QUESTIONS}
+            latest = {question.name: self._latest.get(_key(question, size)) for question in QUESTIONS}
+        awaited = {
+            question.name: future
+            for question in QUESTIONS
+            if (future := asked[question.name])
+            and ((reading := latest[question.name]) is None or waits(question, reading))
+        }
+        wait(awaited.values(), timeout=_patience())
+        readings = {
+            question.name: self._answer(question, awaited.get(question.name), latest[question.name])
+            for question in QUESTIONS
+        }
+        return Snapshot(window=window, taken_at=self.clock(), **readings)
+
+    def _answer(
+        self, question: Question, future: Future[Reading[Any]] | None, latest: Reading[Any] | None
+    ) -> Reading[Any]:
+        if future is not None and future.done():
+            return future.result()
+        if latest is not None:
+            return latest
+        late = Failure(FailureKind.TIMEOUT, f"No answer yet to: {question.label}.", "It is still being asked.")
+        return self._reading(question, started=time.monotonic(), failure=late)
+
+    def _ask_if_due(self, question: Question, window: Window) -> Future[Reading[Any]] | None:
+        """Start asking unless the reading is recent or already on its way. Called with the lock held."""
+        key = _key(question, window.size)
+        running = self._asked.get(key)
+        if running is not None and not running.done():
+            return running
+        latest = self._latest.get(key)
+        if latest is not None and self._age(latest) < question.every:
+            return None
+        needed = {
+            name: self._asked.get(_key(_BY_NAME[name], window.size)) or self._latest[_key(_BY_NAME[name], window.size)]
+            for name in question.needs
+        }
+        future = self._pool.submit(self._observe, question, window, needed)
+        self._asked[key] = future
+        return future
+
+    def _observe(
+        self, question: Question, window: Window, needed: Mapping[str, Future[Reading[Any]] | Reading[Any]]
+    ) -> Reading[Any]:
+        """Ask one question and keep the reading. Runs in the pool, after what it needs was submitted."""
+        readings = {name: item.result() if isinstance(item, Future) else item for name, item in needed.items()}
+        with self._lock:
+            for name in question.glances:
+                if glimpsed := self._latest.get(_key(_BY_NAME[name], window.size)):
+                    readings[name] = glimpsed
+        started = time.monotonic()
+        try:
+            observed = self._ask(question, window, readings)
+            reading = self._reading(question, started, observed=observed)
+        except SourceError as error:
+            reading = self._reading(question, started, failure=error.failure)
+        except Exception as error:  # noqa: BLE001 - a bug in one source must not take the other readings down
+            failure = Failure(
+                FailureKind.BAD_DATA,
+                f"The desk failed at: {question.label} ({type(error).__name__}).",
+                "This is a fault of Switchboard: please report it.",
+            )
+            reading = self._reading(question, started, failure=failure)
+        with self._lock:
+            reading = _with_failing_since(reading, self._latest.get(_key(question, window.size)))
+            self._latest[_key(question, window.size)] = reading
+        return reading
+
+    def _ask(self, question: Question, window: Window, readings: Readings) -> Observed[Any]:
+        for need in question.needs:
+            failure = readings[need].failure
+            # A need that failed makes the follow-up unknown, for the same reason.
+            if failure is not None and need not in follow_up.OPTIONAL_NEEDS.get(question.name, ()):
+                why = f"Not asked, because this is unknown: {label(need)}. {failure.sentence}"
+                raise SourceError(failure.kind, why, failure.hint)
+        return question.ask(self.sources, window, readings, Deadline(question.deadline_seconds))
+
+    def _reading(
+        self,
+        question: Question,
+        started: float,
+        observed: Observed[Any] | None = None,
+        failure: Failure | None = None,
+    ) -> Reading[Any]:
+        return Reading(
+            name=question.name,
+            source=question.source,
+            observed_at=self.clock(),
+            latency_ms=(time.monotonic() - started) * 1000,
+            budget=question.budget,
+            value=observed.value if observed else None,
+            failure=failure,
+            caveats=observed.caveats if observed else (),
+        )
+
+    def _age(self, reading: Reading[Any]) -> timedelta:
+        return self.clock() - reading.observed_at
+
+
+_BY_NAME: Mapping[str, Question] = {question.name: question for question in QUESTIONS}
+
+
+def label(name: str) -> str:
+    """Return what the reading `name` lets one do, completing "can …"."""
+    return _BY_NAME[name].label
+
+
+def _key(question: Question, size: WindowSize) -> _Key:
+    return (question.name, size if question.windowed else None)
+
+
+def _patience() -> float:
+    """How long a viewer may wait at most: the longest chain of deadlines, and a little."""
+    return 2 * max(question.deadline_seconds for question in QUESTIONS) + 1
+
+
+def _with_failing_since(reading: Reading[Any], previous: Reading[Any] | None) -> Reading[Any]:
+    if reading.failure is None:
+        return reading
+    since = previous.failing_since if previous and previous.failing_since else reading.observed_at
+    return dataclasses.replace(reading, failing_since=since)
+
+
+def take(sources: Sources, size: WindowSize, clock: Clock = utc_now) -> Snapshot:
+    """Ask every source once, at the same time, and return the snapshot."""
+    keeper = SnapshotKeeper(sources, clock)
+    try:
+        return keeper.fresh(size)
+    finally:
+        keeper.close()

@@ -1,0 +1,452 @@
+"""The booking data: the app's own tables, read through the `supabase` client.
+
+The Data API silently stops at its row cap (1,000 by default), so every table is read in pages by key, and
+the count of the first page says when it is complete. A column the database does not have is reported as a
+caveat, never as empty values alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pandas as pd
+import pandera.pandas as pa
+from postgrest import APIError
+from postgrest.types import CountMethod
+from pydantic import SecretStr
+from supabase import Client, ClientOptions, create_client
+
+from lib.model import frames
+from lib.model.database import Visibility
+from lib.model.frames import MetadataState
+from lib.model.keys import classify, key_project_ref, url_project_ref
+from lib.model.phone import e164
+from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
+from lib.model.window import Window
+from lib.sources.http import USER_AGENT, Deadline, retrying
+
+SYSTEM = "Supabase"
+PAGE_ROWS = 1000
+MAX_ROWS = 200_000
+# The tables whose all-time counts tell a blind key from an empty database.
+COUNTED_TABLES = ("pending_bookings", "messages", "webhook_logs", "bookings", "events")
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableQuery:
+    """How one table is read: which of its columns, under which names, and how rows become frame rows.
+
+    `columns` maps a name in the answer to the column (or JSON path) of the table. `time` is the column that
+    the window is about; None reads the whole table. `extra` narrows the rows further.
+    """
+
+    schema: pa.DataFrameSchema
+    columns: Mapping[str, str]
+    time: str | None = None
+    extra: Callable[[Any, Window], Any] | None = None
+    parse: Callable[[Row], Row] = dict
+
+    @property
+    def table(self) -> str:
+        return str(self.schema.name)
+
+    def select(self, missing: frozenset[str]) -> str:
+        """Return the PostgREST select list without the columns known to be missing."""
+        wanted = ((name, path) for name, path in self.columns.items() if column_of(path) not in missing)
+        return ",".join(path if name == path else f"{name}:{path}" for name, path in wanted)
+
+    @property
+    def database_columns(self) -> tuple[str, ...]:
+        """The columns of the table that this query needs; also part of the schema contract."""
+        return tuple(dict.fromkeys(column_of(path) for path in self.columns.values()))
+
+
+def column_of(path: str) -> str:
+    """Return the column that a JSON path such as `params->>MessageStatus` starts at."""
+    return path.split("->", 1)[0]
+
+
+def _same(*names: str) -> dict[str, str]:
+    return {name: name for name in names}
+
+
+def _pending_booking(row: Row) -> Row:
+    sms = _initial_sms(row.get("metadata"))
+    return row | {
+        "mobile_number": e164(row.get("mobile_number")),
+        "metadata_state": metadata_state(row),
+        "sms_sid": sms.get("message_sid"),
+        "sms_sent_at": sms.get("sent_at"),
+        "sms_segments": sms.get("segments"),
+    }
+
+
+def _initial_sms(metadata: Any) -> Mapping[str, Any]:
+    sms = metadata.get("initial_sms") if isinstance(metadata, dict) else None
+    return sms if isinstance(sms, dict) else {}
+
+
+def metadata_state(row: Row) -> MetadataState:
+    """Tell apart what a naive script prints as `{}`: no column, null, an empty object, one without the SMS."""
+    if "metadata" not in row:
+        return MetadataState.COLUMN_MISSING
+    metadata = row["metadata"]
+    if metadata is None:
+        return MetadataState.NULL
+    if metadata == {}:
+        return MetadataState.EMPTY
+    return MetadataState.STORED if _initial_sms(metadata).get("message_sid") else MetadataState.WITHOUT_SMS
+
+
+def _message(row: Row) -> Row:
+    return row | {"to_number": e164(row.get("to_number")), "from_number": e164(row.get("from_number"))}
+
+
+def _api_key(row: Row) -> Row:
+    permissions = row.get("permissions")
+    return row | {"can_write_bookings": isinstance(permissions, list) and "write:bookings" in permissions}
+
+
+def _short_link(row: Row) -> Row:
+    return row | {"token": urlsplit(row.get("destination_url") or "").path.rstrip("/").rpartition("/")[2]}
+
+
+def _unfinished_or_recent(query: Any, window: Window) -> Any:
+    return query.or_(f"created_at.gte.{window.start.isoformat()},status.in.(pending,processing)")
+
+
+PENDING_BOOKINGS = TableQuery(
+    frames.PENDING_BOOKINGS,
+    _same(
+        "id", "token", "event_id", "mobile_number", "customer_id", "seats", "created_at", "expires_at",
+        "confirmed_at", "booking_id", "metadata",
+    ) | {"api_key_id": "initiated_by_api_key"},
+    time="created_at",
+    parse=_pending_booking,
+)  # fmt: skip
+# When people asked in the weeks before: what is usual, to judge a silence by.
+DEMAND = TableQuery(frames.DEMAND, _same("id", "created_at"), time="created_at")
+BOOKINGS = TableQuery(frames.BOOKINGS, _same("id", "customer_id", "event_id", "seats", "created_at"), time="created_at")
+EVENTS = TableQuery(frames.EVENTS, _same("id", "name", "date", "time", "capacity", "event_status"))
+CUSTOMERS = TableQuery(
+    frames.CUSTOMERS,
+    _same("id", "sms_opt_in", "messaging_status"),
+    # Only those who cannot be texted: nobody else's row is needed to judge the flow.
+    extra=lambda query, _: query.or_("sms_opt_in.is.false,messaging_status.neq.active"),
+)
+MESSAGES = TableQuery(
+    frames.MESSAGES,
+    _same(
+        "id", "customer_id", "direction", "message_sid", "status", "twilio_status", "error_code", "to_number",
+        "from_number", "segments", "cost_usd", "created_at", "sent_at", "delivered_at", "failed_at",
+    ),
+    time="created_at",
+    parse=_message,
+)  # fmt: skip
+DELIVERY_RECEIPTS = TableQuery(
+    frames.DELIVERY_RECEIPTS,
+    _same("id", "message_id", "status", "error_code", "created_at"),
+    time="created_at",
+)
+WEBHOOK_LOG = TableQuery(
+    frames.WEBHOOK_LOG,
+    _same("id", "status", "message_sid", "error_message", "processed_at")
+    | {"message_status": "params->>MessageStatus"},
+    time="processed_at",
+)
+AUDIT_LOG = TableQuery(
+    frames.AUDIT_LOG,
+    _same("id", "created_at", "operation_type", "resource_type", "operation_status", "error_message"),
+    time="created_at",
+)
+API_USAGE = TableQuery(
+    frames.API_USAGE,
+    _same("id", "api_key_id", "endpoint", "method", "status_code", "response_time_ms", "created_at"),
+    time="created_at",
+    extra=lambda query, _: query.like("endpoint", "%/bookings/%"),
+)
+API_KEYS = TableQuery(
+    frames.API_KEYS, _same("id", "name", "permissions", "rate_limit", "is_active", "last_used_at"), parse=_api_key
+)
+BACKGROUND_JOBS = TableQuery(
+    frames.BACKGROUND_JOBS,
+    _same(
+        "id", "type", "status", "attempts", "max_attempts", "scheduled_for", "created_at", "completed_at",
+        "error", "duration_ms",
+    ),
+    extra=_unfinished_or_recent,
+)  # fmt: skip
+SHORT_LINKS = TableQuery(
+    frames.SHORT_LINKS,
+    _same("id", "short_code", "destination_url", "link_type", "click_count", "created_at"),
+    time="created_at",
+    parse=_short_link,
+)
+
+QUERIES: tuple[TableQuery, ...] = (
+    PENDING_BOOKINGS, BOOKINGS, EVENTS, CUSTOMERS, MESSAGES, DELIVERY_RECEIPTS, WEBHOOK_LOG, AUDIT_LOG,
+    API_USAGE, API_KEYS, BACKGROUND_JOBS, SHORT_LINKS,
+)  # fmt: skip
+
+
+@dataclass
+class BookingData:
+    """The booking tables of one Supabase project. Thread-safe; reads only."""
+
+    url: str
+    key: SecretStr
+    timeout_seconds: float = 10.0
+    max_rows: int = MAX_ROWS
+    _missing: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        # HTTP/1.1: idle HTTP/2 connections die and surface as errors in a long-lived process.
+        self._http = httpx.Client(
+            http1=True,
+            http2=False,
+            timeout=self.timeout_seconds,
+            limits=httpx.Limits(max_connections=24, max_keepalive_connections=24),
+            headers={"User-Agent": USER_AGENT},
+            event_hooks={"response": [_refuse_unreadable]},
+        )
+        options = ClientOptions(httpx_client=self._http, auto_refresh_token=False, persist_session=False)
+        try:
+            self._client: Client = create_client(self.url, self.key.get_secret_value(), options)
+        except Exception as error:  # noqa: BLE001 - supabase raises bare subclasses of it for a malformed key
+            raise SourceError(
+                FailureKind.UNAUTHORIZED,
+                f"The Supabase client refused the address or key ({type(error).__name__}).",
+                "Set SUPABASE_SECRET_KEY to the key that begins with sb_secret_.",
+            ) from None
+
+    def read(self, query: TableQuery, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
+        """Return all rows of `query` in `window`, oldest first, and what is missing from them.
+
+        Raises `SourceError`: `not_found` for a missing table, `forbidden` for a missing grant.
+        """
+        missing = self._missing.get(query.table, frozenset())
+        try:
+            rows, total = self._rows(query, window, deadline, missing)
+        except _MissingColumnError:
+            missing = self._probe(query, deadline)
+            rows, total = self._rows(query, window, deadline, missing)
+        self._missing[query.table] = missing
+        frame = frames.frame(query.schema, [query.parse(row) for row in rows])
+        if query.time:
+            frame = frame.sort_values(query.time, kind="stable", ignore_index=True)
+        return Observed(frame, (*_missing_caveats(query, missing), *_truncated_caveat(query, len(rows), total)))
+
+    def visibility(self, deadline: Deadline) -> Observed[Visibility]:
+        """Return how much our key can see: its class, whether the server agrees, and all-time counts."""
+        key = self.key.get_secret_value()
+        with ThreadPoolExecutor(len(COUNTED_TABLES) + 1) as pool:
+            proved = pool.submit(self._key_proved, deadline)
+            counted = pool.map(lambda table: self._count(table, deadline), COUNTED_TABLES)
+            answers = dict(zip(COUNTED_TABLES, counted, strict=True))
+            return Observed(
+                Visibility(
+                    key_kind=classify(key),
+                    key_proved=proved.result(),
+                    project_ref=url_project_ref(self.url),
+                    key_project_ref=key_project_ref(key),
+                    counts={table: n for table, n in answers.items() if isinstance(n, int)},
+                    refused={table: code for table, code in answers.items() if isinstance(code, str)},
+                )
+            )
+
+    def _rows(
+        self, query: TableQuery, window: Window, deadline: Deadline, missing: frozenset[str]
+    ) -> tuple[list[Row], int]:
+        """Read page after page by key. The key is (time, id), so a row is neither skipped nor read twice."""
+        rows: list[Row] = []
+        total = 0
+        while True:
+            page, counted = self._page(query, window, deadline, missing, rows[-1] if rows else None)
+            total = total if rows else counted
+            rows += page
+            if not page or len(rows) >= min(total, self.max_rows):
+                return rows, max(total, len(rows))
+
+    def _page(
+        self,
+        query: TableQuery,
+        window: Window,
+        deadline: Deadline,
+        missing: frozenset[str],
+        after: Row | None,
+    ) -> tuple[list[Row], int]:
+        request: Any = self._client.table(query.table).select(
+            query.select(missing), count=None if after else CountMethod.exact
+        )
+        if query.time:
+            request = request.gte(query.time, window.start.isoformat()).lt(query.time, window.end.isoformat())
+        if query.extra:
+            request = query.extra(request, window)
+        if after and query.time:
+            time, key = after[query.time], after["id"]
+            request = request.or_(f'{query.time}.gt."{time}",and({query.time}.eq."{time}",id.gt.{key})')
+        elif after:
+            request = request.gt("id", after["id"])
+        if query.time:
+            request = request.order(query.time)
+        answer = self._execute(request.order("id").limit(PAGE_ROWS), query.table, deadline)
+        return answer.data, answer.count or 0
+
+    def _probe(self, query: TableQuery, deadline: Deadline) -> frozenset[str]:
+        """Find which columns are missing by asking for each alone: error texts are not a contract."""
+
+        def missing(column: str) -> bool:
+            try:
+                self._execute(self._client.table(query.table).select(column).limit(0), query.table, deadline)
+            except _MissingColumnError:
+                return True
+            return False
+
+        with ThreadPoolExecutor(8) as pool:
+            columns = query.database_columns
+            return frozenset(c for c, gone in zip(columns, pool.map(missing, columns), strict=True) if gone)
+
+    def _count(self, table: str, deadline: Deadline) -> int | str:
+        """Return the all-time count of `table`, or the kind of refusal."""
+        request = self._client.table(table).select("id", count=CountMethod.exact).limit(1)
+        try:
+            return int(self._execute(request, table, deadline).count or 0)
+        except SourceError as error:
+            if error.kind in (FailureKind.FORBIDDEN, FailureKind.NOT_FOUND):
+                return error.kind.value
+            raise
+
+    def _key_proved(self, deadline: Deadline) -> bool | None:
+        """Ask for the API's own description, which only service-level keys get. None: no clear answer."""
+        key = self.key.get_secret_value()
+        try:
+            answer = self._http.get(
+                f"{self.url}/rest/v1/",
+                headers={"apikey": key, "Authorization": f"Bearer {key}"},
+                timeout=deadline.remaining(),
+            )
+        except SourceError as error:
+            return False if error.kind in (FailureKind.UNAUTHORIZED, FailureKind.FORBIDDEN) else None
+        except httpx.HTTPError:
+            return None
+        return answer.status_code == httpx.codes.OK
+
+    def _execute(self, request: Any, table: str, deadline: Deadline) -> Any:
+        return retrying(deadline, lambda: self._execute_once(request, table, deadline))
+
+    def _execute_once(self, request: Any, table: str, deadline: Deadline) -> Any:
+        deadline.remaining()
+        try:
+            return request.retry(False).execute()
+        except APIError as error:
+            raise _translated(error, table) from None
+        except httpx.TimeoutException:
+            raise SourceError(
+                FailureKind.TIMEOUT, f"{SYSTEM} did not answer in time for {table}.", "Try a shorter window."
+            ) from None
+        except httpx.HTTPError as error:
+            raise SourceError(
+                FailureKind.UNAVAILABLE,
+                f"{SYSTEM} cannot be reached ({type(error).__name__}).",
+                "Check SUPABASE_URL and the network; a free project pauses when idle.",
+            ) from None
+        except ValueError:
+            raise _unreadable() from None
+
+
+class _MissingColumnError(SourceError):
+    """A select named a column that the table does not have."""
+
+
+def _translated(error: APIError, table: str) -> SourceError:
+    """Turn an answer of the Data API into our error, by its code (never by its words)."""
+    code = str(error.code or "")
+    if code == "42703":
+        return _MissingColumnError(FailureKind.BAD_DATA, f"A column that the desk reads is missing from {table}.")
+    if code in ("PGRST205", "42P01"):
+        return SourceError(
+            FailureKind.NOT_FOUND, f"The database has no table {table}.", "Is this the right Supabase project?"
+        )
+    if code == "42501":
+        return SourceError(FailureKind.FORBIDDEN, f"Our key may not read {table}.", "Use the secret key (sb_secret_…).")
+    if code == "57014":
+        return SourceError(FailureKind.TIMEOUT, f"Reading {table} took too long.", "Try a shorter window.")
+    if code.startswith("PGRST3"):
+        return _key_refused()
+    if code.startswith("PGRST00"):
+        return SourceError(
+            FailureKind.UNAVAILABLE, f"{SYSTEM} cannot reach its database ({code}).", "See Supabase's status page."
+        )
+    return SourceError(FailureKind.BAD_DATA, f"{SYSTEM} answered {table} with error {code or 'of no code'}.")
+
+
+def _refuse_unreadable(response: httpx.Response) -> None:
+    """Raise for every answer that is not the Data API speaking: refusals, proxies' pages, overload."""
+    response.read()
+    status = response.status_code
+    is_json = "json" in response.headers.get("content-type", "")
+    if status == httpx.codes.TOO_MANY_REQUESTS:
+        raise SourceError(FailureKind.RATE_LIMITED, f"{SYSTEM} asks us to slow down (429).", "It recovers by itself.")
+    if is_json and (response.is_success or _has_code(response)):
+        return  # data, or an error that PostgREST explains: the client turns that into APIError
+    if status == httpx.codes.UNAUTHORIZED:
+        raise _key_refused()
+    if status == httpx.codes.FORBIDDEN:
+        raise SourceError(FailureKind.FORBIDDEN, f"{SYSTEM} refuses our key this (403).", "Use the secret key.")
+    if status == httpx.codes.NOT_FOUND:
+        raise SourceError(FailureKind.NOT_FOUND, f"{SYSTEM} has nothing at this address (404).", "Check SUPABASE_URL.")
+    if status >= 500:
+        raise SourceError(
+            FailureKind.UNAVAILABLE, f"{SYSTEM} answered with error {status}.", "See Supabase's status page."
+        )
+    if response.content:
+        raise _unreadable()
+
+
+def _has_code(response: httpx.Response) -> bool:
+    try:
+        body = response.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and isinstance(body.get("code"), str)
+
+
+def _key_refused() -> SourceError:
+    return SourceError(
+        FailureKind.UNAUTHORIZED,
+        f"{SYSTEM} does not accept our key (401).",
+        "Set SUPABASE_SECRET_KEY to a current secret key: Supabase → Settings → API Keys.",
+    )
+
+
+def _unreadable() -> SourceError:
+    return SourceError(
+        FailureKind.BAD_DATA,
+        f"{SYSTEM} answered something that is no data.",
+        "Does SUPABASE_URL point at the project's API (https://….supabase.co)?",
+    )
+
+
+def _missing_caveats(query: TableQuery, missing: frozenset[str]) -> tuple[Caveat, ...]:
+    return tuple(
+        Caveat(
+            CaveatKind.MISSING_COLUMN,
+            f"{query.table}.{column}",
+            f"The database has no column {query.table}.{column}.",
+        )
+        for column in sorted(missing)
+    )
+
+
+def _truncated_caveat(query: TableQuery, read: int, total: int) -> tuple[Caveat, ...]:
+    if read >= total:
+        return ()
+    sentence = f"Only {read:,} of {total:,} rows of {query.table} were read."
+    return (Caveat(CaveatKind.TRUNCATED, query.table, sentence),)

@@ -1,0 +1,395 @@
+"""The catalog: columns, checks, policies and locks of the booking database, read without writing.
+
+Three ways in, in this order: a direct connection (`DATABASE_URL`), the Management API, and the Data API's own
+description. The first two ask the same SQL; the last knows columns only, as of its schema cache.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import pandas as pd
+import psycopg
+from psycopg.rows import dict_row
+from pydantic import SecretStr
+
+from lib.model import frames
+from lib.model.database import (
+    Blocker,
+    Catalog,
+    CatalogWay,
+    CheckConstraint,
+    Column,
+    DatabaseIdentity,
+    Migration,
+    Policy,
+    TableInfo,
+)
+from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
+from lib.model.window import Window
+from lib.sources import parse
+from lib.sources.http import Deadline, Http
+from lib.sources.redact import redact
+
+Row = dict[str, Any]
+
+# Every name is schema-qualified: the Management API's read-only door has an empty search path.
+_COLUMNS_SQL = """
+select c.relname as "table", a.attname as name, pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
+       not a.attnotnull as nullable, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as "default"
+from pg_catalog.pg_attribute a
+join pg_catalog.pg_class c on c.oid = a.attrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm') and a.attnum > 0 and not a.attisdropped
+order by c.relname, a.attnum
+"""
+_CHECKS_SQL = """
+select c.relname as "table", k.conname as name, pg_catalog.pg_get_constraintdef(k.oid) as definition,
+       array(select a.attname::text from pg_catalog.pg_attribute a
+             where a.attrelid = k.conrelid and a.attnum = any (k.conkey)) as columns
+from pg_catalog.pg_constraint k
+join pg_catalog.pg_class c on c.oid = k.conrelid
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'public' and k.contype = 'c'
+order by c.relname, k.conname
+"""
+_POLICIES_SQL = """
+select p.tablename::text as "table", p.policyname::text as name, p.cmd as command,
+       p.roles::text[] as roles, p.qual as using
+from pg_catalog.pg_policies p
+where p.schemaname = 'public'
+order by p.tablename, p.policyname
+"""
+_TABLES_SQL = """
+select c.relname::text as name, c.relrowsecurity as row_security, c.reltuples::bigint as estimated_rows,
+       pg_catalog.pg_get_userbyid(c.relowner)::text as owner
+from pg_catalog.pg_class c
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+where n.nspname = 'public' and c.relkind in ('r', 'p')
+order by c.relname
+"""
+_IDENTITY_SQL = """
+select pg_catalog.current_database()::text as database, current_user::text as "user",
+       pg_catalog.current_setting('server_version') as server_version,
+       (select r.rolbypassrls or r.rolsuper from pg_catalog.pg_roles r where r.rolname = current_user)
+           as bypasses_row_security,
+       pg_catalog.pg_is_in_recovery() as in_recovery,
+       pg_catalog.current_setting('transaction_read_only') = 'on' as read_only,
+       pg_catalog.current_setting('TimeZone') as time_zone
+"""
+_MIGRATIONS_SQL = """
+select m.version::text as version, m.name::text as name
+from supabase_migrations.schema_migrations m
+order by m.version
+"""
+_BLOCKERS_SQL = """
+select l.pid, c.relname::text as "table", l.mode, coalesce(s.state, 'unknown') as state,
+       s.usename::text as "user", s.application_name as application,
+       s.xact_start as transaction_started_at
+from pg_catalog.pg_locks l
+join pg_catalog.pg_class c on c.oid = l.relation
+join pg_catalog.pg_namespace n on n.oid = c.relnamespace
+left join pg_catalog.pg_stat_activity s on s.pid = l.pid
+where n.nspname = 'public' and l.granted and l.pid <> pg_catalog.pg_backend_pid() and c.relkind in ('r', 'p')
+order by s.xact_start nulls last
+"""
+_PARTS = {
+    "columns": _COLUMNS_SQL,
+    "checks": _CHECKS_SQL,
+    "policies": _POLICIES_SQL,
+    "tables": _TABLES_SQL,
+    "identity": _IDENTITY_SQL,
+}
+# One statement for the whole catalog: one round trip, and all parts as of the same moment.
+_CATALOG_SQL = "select pg_catalog.json_build_object({}) as catalog".format(
+    ", ".join(
+        f"'{part}', (select coalesce(pg_catalog.json_agg(x), '[]'::json) from ({sql}) x)"  # noqa: S608 - constants
+        for part, sql in _PARTS.items()
+    )
+)
+# Writes only: our own reads of a missing column would fill this log with themselves. A column missing from an
+# UPDATE never reaches Postgres; it shows at the gateway alone, as a 400 to PATCH.
+_ERRORS_SQL = """
+select timestamp, {source} as origin, event_message, log_attributes['parsed.sql_state_code'] as sql_state,
+       log_attributes['response.status_code'] as status_code, log_attributes['request.method'] as method,
+       log_attributes['request.path'] as path
+from logs
+where ({source} = 'postgres_logs'
+       and log_attributes['parsed.sql_state_code'] in ('23502', '23503', '23505', '23514', '42501'))
+   or ({source} = 'edge_logs' and log_attributes['request.method'] in ('POST', 'PATCH', 'PUT', 'DELETE')
+       and log_attributes['response.status_code'] in ('400', '401', '403', '404', '406', '409', '500'))
+order by timestamp desc limit 1000
+"""
+LOG_ROWS = 1000
+# The Logs API refuses a range of a day or more.
+LOG_REACH = timedelta(hours=23, minutes=59)
+# Documentation and working code disagree on the name of this column, so the second is tried when the first fails.
+_SOURCE_COLUMNS = ("source_name", "source")
+
+_NULL_VIOLATION = re.compile(r'null value in column "(?P<column>[^"]+)" of relation "(?P<table>[^"]+)"')
+_RELATION = re.compile(r'(?:relation|table) "(?P<table>[^"]+)"')
+_REST_PATH = re.compile(r"/rest/v1/(?P<table>[a-z_0-9]+)")
+
+
+class CatalogDoor(Protocol):
+    """A way to ask the database a read-only question."""
+
+    @property
+    def way(self) -> CatalogWay: ...
+
+    def rows(self, sql: str, deadline: Deadline) -> list[Row]: ...
+
+
+@dataclass(frozen=True)
+class DirectDoor:
+    """A direct connection, opened for one question: no session state survives it."""
+
+    dsn: SecretStr
+    way: CatalogWay = CatalogWay.DIRECT
+
+    def rows(self, sql: str, deadline: Deadline) -> list[Row]:
+        milliseconds = int(deadline.remaining() * 1000)
+        try:
+            with psycopg.connect(
+                self.dsn.get_secret_value(),
+                connect_timeout=max(2, milliseconds // 1000),
+                # The transaction pooler keeps no prepared statements.
+                prepare_threshold=None,
+                row_factory=dict_row,
+                application_name="switchboard",
+            ) as connection:
+                connection.read_only = True
+                connection.execute(f"set local statement_timeout = {milliseconds}")
+                return list(connection.execute(sql.encode()).fetchall())
+        except psycopg.Error as error:
+            raise _refused(error) from None
+
+
+def _refused(error: psycopg.Error) -> SourceError:
+    """Turn a driver's error into ours. Its words are not repeated: they can hold host and user names."""
+    state = error.sqlstate or ""
+    if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.ConnectionTimeout):
+        return SourceError(FailureKind.TIMEOUT, "The database did not answer in time.", "Try again in a minute.")
+    if state.startswith("28") or "password authentication failed" in str(error):
+        return SourceError(
+            FailureKind.UNAUTHORIZED, "The database refused the login.", "Check the password in DATABASE_URL."
+        )
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return SourceError(FailureKind.FORBIDDEN, "This database user may not read that.", "Use another user.")
+    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
+        return SourceError(FailureKind.NOT_FOUND, "The database has no such table.", "")
+    if isinstance(error, psycopg.ProgrammingError) and not state:
+        return SourceError(
+            FailureKind.BAD_DATA, "DATABASE_URL cannot be read as a connection string.", "Copy it from Supabase."
+        )
+    return SourceError(
+        FailureKind.UNAVAILABLE,
+        f"The database cannot be reached ({type(error).__name__}).",
+        "The direct host speaks IPv6 only: use the Session pooler's address in DATABASE_URL.",
+    )
+
+
+@dataclass(frozen=True)
+class ManagementDoor:
+    """Supabase's Management API: a read-only user that reads past row level security."""
+
+    http: Http
+    base_url: str
+    project_ref: str
+    token: SecretStr
+    way: CatalogWay = CatalogWay.MANAGEMENT_API
+
+    def rows(self, sql: str, deadline: Deadline) -> list[Row]:
+        answer = self.http.query_json(
+            f"{self._project}/database/query/read-only",
+            {"query": sql},
+            system="Supabase Management API",
+            headers=self._headers,
+            deadline=deadline,
+        )
+        return parse.rows(answer, "Supabase Management API")
+
+    def logs(self, sql: str, start: datetime, end: datetime, deadline: Deadline) -> list[Row]:
+        """Return the rows of a Logs API question over `[start, end)`, which must be under a day."""
+        answer = self.http.get_json(
+            f"{self._project}/analytics/endpoints/logs",
+            params={
+                "sql": sql,
+                "iso_timestamp_start": start.isoformat(),
+                "iso_timestamp_end": end.isoformat(),
+            },
+            system="Supabase logs",
+            headers=self._headers,
+            deadline=deadline,
+        )
+        return parse.rows(answer.get("result") if isinstance(answer, dict) else None, "Supabase logs")
+
+    @property
+    def _project(self) -> str:
+        return f"{self.base_url}/v1/projects/{self.project_ref}"
+
+    @property
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token.get_secret_value()}"}
+
+
+@dataclass(frozen=True)
+class DescriptionDoor:
+    """The Data API's own description: columns and nullability, as of its schema cache."""
+
+    http: Http
+    url: str
+    key: SecretStr
+
+    def columns(self, deadline: Deadline) -> tuple[Column, ...]:
+        key = self.key.get_secret_value()
+        answer = self.http.get_json(
+            f"{self.url}/rest/v1/",
+            system="Supabase Data API",
+            headers={"apikey": key, "Authorization": f"Bearer {key}"},
+            deadline=deadline,
+        )
+        definitions = answer.get("definitions") if isinstance(answer, dict) else None
+        if not isinstance(definitions, dict) or not definitions:
+            raise SourceError(
+                FailureKind.BAD_DATA,
+                "The Data API's description holds no table definitions.",
+                "Set DATABASE_URL, or SUPABASE_ACCESS_TOKEN, to read the catalog itself.",
+            )
+        return tuple(
+            Column(table, name, str(column.get("format") or column.get("type") or ""), name not in required)
+            for table, definition in definitions.items()
+            if isinstance(definition, dict)
+            for required in [set(definition.get("required") or ())]
+            for name, column in (definition.get("properties") or {}).items()
+            if isinstance(column, dict)
+        )
+
+
+@dataclass(frozen=True)
+class CatalogSource:
+    """The catalog through whichever doors are configured; the best one that there is is asked."""
+
+    door: CatalogDoor | None
+    description: DescriptionDoor | None
+    management: ManagementDoor | None
+
+    def schema(self, deadline: Deadline) -> Observed[Catalog]:
+        """Return the columns, checks, policies and tables of schema `public`."""
+        if self.door is None:
+            return self._described(deadline)
+        answer = self.door.rows(_CATALOG_SQL, deadline)
+        parts = answer[0].get("catalog") if answer else None
+        try:
+            return Observed(_catalog(self.door.way, parts))
+        except (TypeError, KeyError, AttributeError):
+            raise SourceError(
+                FailureKind.BAD_DATA, f"The {self.door.way} answered a catalog that cannot be read."
+            ) from None
+
+    def migrations(self, deadline: Deadline) -> Observed[tuple[Migration, ...]]:
+        """Return the migration history that Supabase's command line keeps, oldest first."""
+        rows = self._door("the migration history").rows(_MIGRATIONS_SQL, deadline)
+        return Observed(tuple(Migration(str(row["version"]), row.get("name")) for row in rows))
+
+    def blockers(self, deadline: Deadline) -> Observed[tuple[Blocker, ...]]:
+        """Return who holds locks on tables of `public`, the longest transaction first."""
+        rows = self._door("the locks").rows(_BLOCKERS_SQL, deadline)
+        return Observed(tuple(_blocker(row) for row in rows))
+
+    def errors(self, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
+        """Return the failed writes that Supabase's logs hold for `window`, at most their last day."""
+        if self.management is None:
+            raise SourceError(
+                FailureKind.NOT_CONFIGURED,
+                "Supabase's logs are not connected.",
+                "Set SUPABASE_ACCESS_TOKEN with the permission Logs: Read.",
+            )
+        start = max(window.start, window.end - LOG_REACH)
+        rows = _try_source_columns(self.management, start, window.end, deadline)
+        caveats = []
+        if start > window.start:
+            sentence = "Supabase's logs were read for the last day only."
+            caveats.append(Caveat(CaveatKind.PARTIAL, "logs", sentence))
+        if len(rows) >= LOG_ROWS:
+            sentence = f"Only the newest {LOG_ROWS:,} log rows were read."
+            caveats.append(Caveat(CaveatKind.TRUNCATED, "logs", sentence))
+        frame = frames.frame(frames.DATABASE_ERRORS, [_database_error(row) for row in rows])
+        return Observed(frame.sort_values("at", kind="stable", ignore_index=True), tuple(caveats))
+
+    def _door(self, what: str) -> CatalogDoor:
+        if self.door is None:
+            raise SourceError(
+                FailureKind.NOT_CONFIGURED,
+                f"Nothing is connected that can read {what}.",
+                "Set DATABASE_URL, or SUPABASE_ACCESS_TOKEN.",
+            )
+        return self.door
+
+    def _described(self, deadline: Deadline) -> Observed[Catalog]:
+        if self.description is None:
+            raise SourceError(FailureKind.NOT_CONFIGURED, "The catalog is not connected.", "Set DATABASE_URL.")
+        columns = self.description.columns(deadline)
+        caveat = Caveat(
+            CaveatKind.PARTIAL,
+            "catalog",
+            "The Data API describes columns only, as of its schema cache; checks and policies are unread.",
+        )
+        catalog = Catalog(CatalogWay.DATA_API, columns, checks=None, policies=None, tables=None, identity=None)
+        return Observed(catalog, (caveat,))
+
+
+def _catalog(way: CatalogWay, parts: Any) -> Catalog:
+    return Catalog(
+        way=way,
+        columns=tuple(Column(**row) for row in parts["columns"]),
+        checks=tuple(CheckConstraint(**row | {"columns": tuple(row["columns"])}) for row in parts["checks"]),
+        policies=tuple(Policy(**row | {"roles": tuple(row["roles"])}) for row in parts["policies"]),
+        tables=tuple(TableInfo(**row) for row in parts["tables"]),
+        identity=DatabaseIdentity(**parts["identity"][0]),
+    )
+
+
+def _blocker(row: Row) -> Blocker:
+    started = row["transaction_started_at"]
+    if isinstance(started, str):
+        started = datetime.fromisoformat(started)
+    return Blocker(**{**row, "transaction_started_at": started})
+
+
+def _try_source_columns(door: ManagementDoor, start: datetime, end: datetime, deadline: Deadline) -> list[Row]:
+    for column in _SOURCE_COLUMNS[:-1]:
+        try:
+            return door.logs(_ERRORS_SQL.format(source=column), start, end, deadline)
+        except SourceError as error:
+            if error.kind is not FailureKind.BAD_DATA:
+                raise
+    return door.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1]), start, end, deadline)
+
+
+def _database_error(row: Row) -> dict[str, Any]:
+    """Keep what happened and where. The DETAIL of Postgres holds the customer's row and is dropped."""
+    message = str(row.get("event_message") or "").split("DETAIL", 1)[0]
+    null = _NULL_VIOLATION.search(message)
+    place = null or _RELATION.search(message) or _REST_PATH.search(str(row.get("path") or ""))
+    return {
+        "at": _log_time(row.get("timestamp")),
+        "origin": row.get("origin"),
+        "sql_state": row.get("sql_state") or None,
+        "status_code": row.get("status_code") or None,
+        "method": row.get("method") or None,
+        "table_name": place["table"] if place else None,
+        "column_name": null["column"] if null else None,
+        "message": redact(message.strip())[:300],
+    }
+
+
+def _log_time(value: Any) -> datetime | None:
+    """Read a log's timestamp: ISO text, or microseconds since 1970."""
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value / 1e6, UTC)
+    return parse.iso_time(value)

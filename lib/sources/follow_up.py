@@ -1,0 +1,93 @@
+"""The readings that need another source's answer first: which one to ask about, told by what is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from lib.model import frames
+from lib.model.deployments import BuildLog, Comparison, Deployment
+from lib.model.provider import LinkOpening
+from lib.model.reading import FailureKind, Observed, Reading, SourceError
+from lib.sources.booking_app import BookingApp
+from lib.sources.github import GitHub
+from lib.sources.http import Deadline
+from lib.sources.twilio import Twilio
+from lib.sources.vercel import Vercel
+
+T = TypeVar("T")
+Readings = Mapping[str, Reading[Any]]
+
+# Needs that a follow-up can do without: it then asks less, or asks by another way.
+OPTIONAL_NEEDS: Mapping[str, tuple[str, ...]] = {
+    "known_texts": ("messages", "pending_bookings"),
+    "link_opening": ("short_links", "texts"),
+}
+
+
+def present(reading: Reading[T]) -> T:
+    """Return the value of a reading that was needed, and therefore is there."""
+    if reading.value is None:
+        raise SourceError(FailureKind.BAD_DATA, f"{reading.name} has no value.")
+    return reading.value
+
+
+def build_log(vercel: Vercel, deployments: tuple[Deployment, ...], deadline: Deadline) -> Observed[BuildLog | None]:
+    """Read the log of the newest production build that failed or is under way; None if the newest one is fine."""
+    newest = next((deployment for deployment in deployments if deployment.target == "production"), None)
+    if newest is None or not (newest.state.failed or newest.state.in_progress):
+        return Observed(None)
+    observed = vercel.build_log(newest.id, deadline)
+    return Observed(observed.value, observed.caveats)
+
+
+def comparisons(github: GitHub, readings: Readings, deadline: Deadline) -> Observed[tuple[Comparison, ...]]:
+    """Compare the required commit with each serving commit that the branch's newest commits do not explain."""
+    branch, required = present(readings["branch"]), present(readings["required_commit"])
+    serving = {host.serving_commit for host in present(readings["hostnames"])} - {None}
+    unexplained = sorted(
+        sha for sha in serving if branch.position(sha) is None or branch.position(required.sha) is None
+    )
+    return Observed(tuple(github.compare(sha, required.sha, deadline).value for sha in unexplained))
+
+
+def known_texts(twilio: Twilio, readings: Readings, deadline: Deadline) -> Observed[pd.DataFrame]:
+    """Ask Twilio for each text that the database knows and the message log of the window does not show."""
+    listed = set(present(readings["texts"])["sid"])
+    recorded: set[str] = set()
+    for name, column in (("messages", "message_sid"), ("pending_bookings", "sms_sid")):
+        frame = readings[name].value
+        if frame is not None:
+            recorded |= set(frame[column].dropna())
+    unknown = sorted(sid for sid in recorded - listed if sid.startswith(("SM", "MM")))
+    if not unknown:
+        return Observed(frames.frame(frames.TEXTS, []))
+    return twilio.texts_by_sid(unknown, deadline)
+
+
+def link_opening(app: BookingApp, readings: Readings, deadline: Deadline) -> Observed[LinkOpening | None]:
+    """Open the newest confirmation link that has not expired, as it stood in the text; None if there is none."""
+    pending = present(readings["pending_bookings"])
+    asked_at = readings["pending_bookings"].observed_at
+    open_ones = pending[pending["confirmed_at"].isna() & (pending["expires_at"] > asked_at)].dropna(subset="token")
+    if open_ones.empty:
+        return Observed(None)
+    booking = open_ones.iloc[-1]
+    hostnames = tuple(host.name for host in readings["hostnames"].value or ()) if "hostnames" in readings else ()
+    url = _link_in_text(booking["token"], readings)
+    if url is None or not app.may_open(url, hostnames):
+        url = app.confirmation_url(booking["token"])
+    opened = app.open_link(url, booking["id"], deadline, hostnames)
+    return Observed(opened.value, opened.caveats)
+
+
+def _link_in_text(token: str, readings: Readings) -> str | None:
+    """Return the short link that was texted for `token`, found through its code."""
+    links, texts = readings["short_links"].value, readings["texts"].value
+    if links is None or texts is None:
+        return None
+    codes = links.loc[links["token"] == token, "short_code"]
+    urls = texts.loc[texts["link_code"].isin(codes), "link_url"]
+    return None if urls.empty else str(urls.iloc[-1])

@@ -241,8 +241,8 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "vercel_signs", _GITHUB, "see the signs of Vercel's app",
-        lambda s, w, r, d: s.github.vercel_signs(follow_up.present(r["required_commit"]).sha, d),
-        _seconds(60), needs=("required_commit",),
+        lambda s, w, r, d: follow_up.vercel_signs(s.github, r, d),
+        _seconds(60), needs=("required_commit", "branch"),
     ),
     Question(
         "comparisons", _GITHUB, "compare commits",

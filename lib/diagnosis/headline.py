@@ -12,6 +12,8 @@ from datetime import datetime
 
 import pandas as pd
 
+from lib.diagnosis import thresholds
+from lib.diagnosis.checks.delivery import SIGNATURE_REFUSED
 from lib.diagnosis.checks.demand import initiate_calls
 from lib.diagnosis.checks.sending import settled_journeys
 from lib.diagnosis.facts import CannotTellError, Facts
@@ -57,8 +59,9 @@ def _unsent_since(facts: Facts) -> datetime | None:
 
 
 def _failing_since(facts: Facts) -> datetime | None:
-    ended = terminal(facts.need_outbound())
-    return _first_of_last_run(ended["created_at"], ended["delivery"] == Delivery.FAILED)
+    recent = terminal(facts.need_outbound()).tail(thresholds.RECENT_TEXTS)
+    failed = recent["delivery"] == Delivery.FAILED
+    return _first_of_last_run(recent["created_at"], failed) or _first(recent.loc[failed, "created_at"])
 
 
 def _lost_since(facts: Facts) -> datetime | None:
@@ -82,8 +85,9 @@ def _refused_since(facts: Facts) -> datetime | None:
 
 def _receipts_since(facts: Facts) -> datetime | None:
     hooks = facts.need_rows(facts.snapshot.webhook_log)
-    handled = hooks.loc[hooks["status"] == "success", "processed_at"].max()
-    return None if pd.isna(handled) else handled.to_pydatetime()
+    refused = hooks.loc[hooks["status"] == SIGNATURE_REFUSED, "message_sid"]
+    arrived = hooks.loc[~hooks["message_sid"].isin(refused), "processed_at"].max()
+    return None if pd.isna(arrived) else arrived.to_pydatetime()
 
 
 def _jobs_since(facts: Facts) -> datetime | None:

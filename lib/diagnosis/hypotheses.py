@@ -97,9 +97,9 @@ def _provider_unconfigured(statuses: Statuses) -> Verdict:
     if environment is FAIL:
         return Verdict.CONFIRMED if follow in (FAIL, WARN) else Verdict.LIKELY
     provider_is_fine = statuses["account_active"] is OK and statuses["account_errors"] is OK
-    if follow is FAIL and provider_is_fine:
+    if follow is FAIL and provider_is_fine and statuses["api_answers"] is not FAIL:
         return Verdict.LIKELY
-    return Verdict.CANNOT_TELL if CANNOT_TELL in (follow, environment) else Verdict.POSSIBLE
+    return Verdict.POSSIBLE if follow in (FAIL, WARN) else Verdict.CANNOT_TELL
 
 
 def _link_broken(statuses: Statuses) -> Verdict:

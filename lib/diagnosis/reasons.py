@@ -292,6 +292,8 @@ def _alias_failed(deployment: Deployment, facts: Facts) -> str | None:
 
 def _alias_slow(deployment: Deployment, facts: Facts) -> str | None:
     waits = deployment.state is DeploymentState.READY and deployment.alias_assigned is False
+    if deployment.substate == "STAGED":
+        return None  # it waits for a promotion, not for the platform
     if (
         waits
         and deployment.ready_at

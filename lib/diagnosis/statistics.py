@@ -44,7 +44,6 @@ def chance_of_silence(expected: float) -> float:
     return math.exp(-max(0.0, expected))
 
 
-def chance_of_at_most(count: int, expected: float) -> float:
-    """Return the probability of `count` events or fewer where `expected` were to be expected (Poisson)."""
-    return min(1.0, sum(math.exp(-expected + k * math.log(expected) - math.lgamma(k + 1)) for k in range(count + 1))
-               ) if expected > 0 else 1.0  # fmt: skip
+def chance_of_at_least(count: int, total: int, rate: float) -> float:
+    """Return the probability of `count` or more of `total` where each happens at `rate` (binomial)."""
+    return sum(math.comb(total, k) * rate**k * (1 - rate) ** (total - k) for k in range(count, total + 1))

@@ -65,11 +65,11 @@ def over_sent(outbound: pd.DataFrame) -> pd.DataFrame:
     `duplicates` counts same bodies to the same number within minutes.
     """
     rows = outbound.dropna(subset="to_number").sort_values(["to_number", "created_at"])
-    by_number = rows.groupby("to_number")
+    sent = rows.assign(one=1).set_index("created_at").groupby("to_number")["one"]
     frame = pd.DataFrame(
         {
-            "in_an_hour": by_number["created_at"].agg(lambda times: _most_within(times, pd.Timedelta(hours=1))),
-            "in_a_day": by_number["created_at"].agg(lambda times: _most_within(times, pd.Timedelta(days=1))),
+            column: sent.rolling(span).sum().groupby("to_number").max().astype(int)
+            for column, span in (("in_an_hour", "1h"), ("in_a_day", "24h"))
         }
     )
     gaps = rows.groupby(["to_number", "body_digest"])["created_at"].diff()
@@ -80,13 +80,6 @@ def over_sent(outbound: pd.DataFrame) -> pd.DataFrame:
         | (frame["duplicates"] > 0)
     )
     return frame[too_many].sort_values("in_a_day", ascending=False).reset_index()
-
-
-def _most_within(times: pd.Series, span: pd.Timedelta) -> int:
-    """Return the largest number of sorted `times` that fall into any stretch of length `span`."""
-    values = times.to_numpy()
-    first_inside = values.searchsorted(values - span.to_numpy(), side="right")
-    return int((pd.RangeIndex(1, len(values) + 1).to_numpy() - first_inside).max())
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,12 @@ DUPLICATE_WITHIN = timedelta(minutes=10)
 # Failures in a row, to different numbers: chance alone makes two in 0.25 % and three in 0.01 % of cases.
 FAILURES_TO_WARN = 2
 FAILURES_TO_FAIL = 3
+# Even a healthy flow loses this share of its texts: wrong numbers, phones that are off.
+USUAL_FAILURES = 0.05
+# So many of the newest texts are looked at, and so unlikely must their failures be by chance alone.
+RECENT_TEXTS = 20
+FAILURES_P_TO_WARN = 0.02
+FAILURES_P_TO_FAIL = 0.002
 # A silence is unlikely enough to mention at 1 %, given the business's own usual demand.
 SILENCE_P = 0.01
 # Below this many cases a rate is never called good, whatever it is.

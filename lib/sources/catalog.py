@@ -312,7 +312,7 @@ class CatalogSource:
         start = max(window.start, window.end - LOG_REACH)
         rows = _try_source_columns(self.management, start, window.end, deadline)
         caveats = []
-        if start > window.start:
+        if start - window.start > timedelta(minutes=5):
             sentence = "Supabase's logs were read for the last day only."
             caveats.append(Caveat(CaveatKind.PARTIAL, "logs", sentence))
         if len(rows) >= LOG_ROWS:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from lib.model import frames
-from lib.model.deployments import BuildLog, Comparison, Deployment
+from lib.model.deployments import BuildLog, Comparison, Deployment, VercelSigns
 from lib.model.provider import LinkOpening
 from lib.model.reading import FailureKind, Observed, Reading, SourceError
 from lib.sources.booking_app import BookingApp
@@ -51,6 +51,12 @@ def comparisons(github: GitHub, readings: Readings, deadline: Deadline) -> Obser
         sha for sha in serving if branch.position(sha) is None or branch.position(required.sha) is None
     )
     return Observed(tuple(github.compare(sha, required.sha, deadline).value for sha in unexplained))
+
+
+def vercel_signs(github: GitHub, readings: Readings, deadline: Deadline) -> Observed[VercelSigns]:
+    """Look for the signs of Vercel's app on the required commit; a branch may have a switch of its own."""
+    required, branch = present(readings["required_commit"]), present(readings["branch"])
+    return github.vercel_signs(required.sha, deadline, branch=branch.name)
 
 
 def known_texts(twilio: Twilio, readings: Readings, deadline: Deadline) -> Observed[pd.DataFrame]:

@@ -107,7 +107,8 @@ def _builds(facts: Facts) -> Finding:
         f"{(newest.sha or 'upload')[:7]} at {facts.clock(newest.created_at)}",
     )
     times = f"The last {failed} production builds failed" if failed > 1 else "The newest production build failed"
-    if first_error and is_transient(first_error.text):
+    told = f"{first_error.text if first_error else ''} {newest.error_message or ''}"
+    if is_transient(told):
         return warn(f"{times}, by a fault outside the code: building again may succeed.", *evidence)
     return fail(f"{times}.", *evidence)
 

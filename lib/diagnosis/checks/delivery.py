@@ -8,11 +8,12 @@ from lib.diagnosis import texts, thresholds
 from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery
-from lib.diagnosis.statistics import Share
+from lib.diagnosis.statistics import Share, chance_of_at_least
 from lib.model.provider import TERMINAL_STATUSES
 from lib.model.verdict import Hop
 
-_OVERDUE_SHARE = 0.5
+# The app's word in webhook_logs for a receipt whose signature it could not verify.
+SIGNATURE_REFUSED = "signature_failed"
 
 
 def failures_in_a_row(terminal: pd.DataFrame) -> int:
@@ -44,8 +45,14 @@ def _texts_arrive(facts: Facts) -> Finding:
         return fail(f"The last {streak} texts, each to another number, did not arrive.", summary, *evidence)
     if streak >= thresholds.FAILURES_TO_WARN:
         return warn(f"The last {streak} texts, to different numbers, did not arrive.", summary, *evidence)
-    if share.total >= thresholds.SMALL_NUMBER and 2 * share.count < share.total:
-        return warn(summary, *evidence)
+    recent = terminal.tail(thresholds.RECENT_TEXTS)
+    failed = int((recent["delivery"] == Delivery.FAILED).sum())
+    chance = chance_of_at_least(failed, len(recent), thresholds.USUAL_FAILURES)
+    words = f"{failed} of the last {counted(len(recent), 'text')} did not arrive; by chance that is rare ({chance:.1%})"
+    if failed and chance < thresholds.FAILURES_P_TO_FAIL:
+        return fail(summary, words, *evidence)
+    if failed and chance < thresholds.FAILURES_P_TO_WARN:
+        return warn(summary, words, *evidence)
     return ok(summary, *evidence)
 
 
@@ -71,22 +78,23 @@ def _receipts_arrive(facts: Facts) -> Finding:
     if ended.empty:
         return not_applicable("No text has come to its end in this window.")
     hooks = facts.need_rows(facts.snapshot.webhook_log)
-    handled = hooks[hooks["status"] == "success"]
-    known = ended["sid"].isin(handled["message_sid"].dropna())
+    # A refused signature is logged after the receipt itself was, so the refusal decides. A receipt that ended in
+    # an error did arrive: it found no row to update, which is the recording's fault.
+    refused = hooks[hooks["status"] == SIGNATURE_REFUSED]
+    arrived = hooks[~hooks["message_sid"].isin(refused["message_sid"])]
+    known = ended["sid"].isin(arrived["message_sid"].dropna())
     share = Share(int(known.sum()), len(ended))
-    evidence = [f"Twilio's receipts reached the app for {share.words} texts that came to an end"]
-    refused = hooks[hooks["status"].isin(["signature_failed", "error"])]
+    evidence = [f"receipts reached the app for {share.words} texts that came to an end"]
     if not refused.empty:
-        counts = ", ".join(f"{count:,} × {status}" for status, count in refused["status"].value_counts().items())
-        evidence.append(f"receipts that the app refused: {counts}")
-    if not handled.empty:
-        evidence.append(f"last receipt handled at {facts.clock(handled['processed_at'].max().to_pydatetime())}")
+        evidence.append(f"{counted(len(refused), 'receipt')} refused because of the signature")
+    if not arrived.empty:
+        evidence.append(f"the last that was accepted at {facts.clock(arrived['processed_at'].max().to_pydatetime())}")
     newest = known.tail(thresholds.FAILURES_TO_FAIL)
     if not newest.any() and len(newest) >= thresholds.FAILURES_TO_FAIL:
         return fail("Twilio's receipts do not reach the database: its statuses are out of date.", *evidence)
-    if share.count < share.total * (1 - _OVERDUE_SHARE):
+    if 2 * share.count < share.total:
         return warn("Many of Twilio's receipts did not reach the database.", *evidence)
-    return ok("Twilio's receipts reach the database.", *evidence)
+    return ok("Twilio's receipts reach the app.", *evidence)
 
 
 def _over_sending(facts: Facts) -> Finding:

@@ -1,0 +1,193 @@
+"""The command line: everything that the pages know, without a screen. Data on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lib.model.verdict import HeadlineState
+from lib.model.window import WindowSize
+
+app = typer.Typer(
+    name="python -m lib", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+out = Console(highlight=False)
+progress = Console(stderr=True, highlight=False)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, with stable keys.")]
+InWindow = Annotated[WindowSize, typer.Option("--window", help="How far back to look.")]
+
+
+class Exit(IntEnum):
+    """What the exit code says."""
+
+    FLOWING = 0
+    DEGRADED = 1
+    BROKEN = 2
+    CANNOT_TELL = 3
+    WRONG_USAGE = 64
+
+
+_INTERRUPTED = 130
+_EXIT_OF = {
+    HeadlineState.FLOWING: Exit.FLOWING,
+    HeadlineState.NO_TRAFFIC: Exit.FLOWING,
+    HeadlineState.DEGRADED: Exit.DEGRADED,
+    HeadlineState.BROKEN: Exit.BROKEN,
+    HeadlineState.CANNOT_TELL: Exit.CANNOT_TELL,
+}
+
+
+@app.command()
+def diagnose(
+    window: InWindow = WindowSize.DAY,
+    as_json: AsJson = False,
+    compare: Annotated[
+        Path | None, typer.Option(help="A diagnosis saved with --json: show what changed since.", exists=True)
+    ] = None,
+) -> None:
+    """Say whether SMS is flowing, which hop is broken, and why.
+
+    Exit code: 0 flowing or no traffic, 1 degraded, 2 broken, 3 cannot tell, 64 wrong usage.
+    """
+    from lib.diagnosis import report
+    from lib.diagnosis.diagnose import diagnose as judge
+    from lib.diagnosis.facts import Terms
+    from lib.settings import load
+    from lib.snapshot import take, utc_now
+    from lib.sources.connected import connect
+
+    before = _earlier(compare) if compare else None
+    settings = load()
+    with progress.status("Asking every source …"):
+        snapshot = take(connect(settings, utc_now), window)
+        diagnosis = judge(snapshot, utc_now(), Terms(settings.zone, settings.required_env_names))
+    document = report.as_json(diagnosis)
+    if before is not None:
+        document["changes"] = report.changes(before, document)
+    if as_json:
+        _print_json(document)
+    else:
+        _print_diagnosis(document)
+    raise typer.Exit(_EXIT_OF[diagnosis.headline.state])
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say for each source whether it is connected, what our credentials may do, and how to fix what is missing.
+
+    Exit code: 0, or 3 if a configured source gives nothing.
+    """
+    from lib.doctor import examine, unreachable
+    from lib.settings import load
+    from lib.snapshot import take, utc_now
+    from lib.sources.connected import connect
+
+    settings = load()
+    with progress.status("Asking every source …"):
+        reports = examine(take(connect(settings, utc_now), WindowSize.DAY), settings)
+    if as_json:
+        sources = [
+            {
+                "name": report.name.value,
+                "state": report.state.value,
+                "can": list(report.can),
+                "missing": list(report.missing),
+                "fix": report.fix,
+            }
+            for report in reports
+        ]
+        _print_json({"sources": sources})
+    else:
+        for report in reports:
+            out.print(f"[bold]{report.name.value}[/]: {report.state.value.replace('_', ' ')}")
+            for what, items in (("can", report.can), ("missing", report.missing)):
+                if items:
+                    out.print(f"  {what}: {escape(', '.join(items))}")
+            if report.fix:
+                out.print(f"  fix: {escape(report.fix)}")
+    raise typer.Exit(Exit.CANNOT_TELL if unreachable(reports) else Exit.FLOWING)
+
+
+@app.command()
+def sandbox(
+    scenario: Annotated[str | None, typer.Option(help="The state to start in.")] = None,
+    pace: Annotated[float | None, typer.Option(help="Bookings per minute; the scenario's own, if not given.")] = None,
+    port: Annotated[int, typer.Option(help="The port of the twins; 0 takes a free one.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Start local twins of all six systems and stay up until stopped.
+
+    With --json one line {"settings": {NAME: value}} is printed once they are ready.
+    """
+    from lib.sandbox import serve
+    from lib.sandbox.scenarios import DEFAULT, SCENARIOS
+
+    if scenario is not None and scenario not in SCENARIOS:
+        raise typer.BadParameter(f"There is no scenario {scenario!r}. There are: {', '.join(SCENARIOS)}.")
+    serve.run(scenario=scenario or DEFAULT, pace=pace, port=port, as_json=as_json, on_progress=progress.print)
+
+
+def _earlier(path: Path) -> dict[str, Any]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        document = None
+    if not isinstance(document, dict):
+        raise typer.BadParameter(f"{path} holds no diagnosis: save one with diagnose --json.")
+    return document
+
+
+def _print_json(document: Any) -> None:
+    # Not through rich: it would wrap long lines.
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+
+
+def _print_diagnosis(document: dict[str, Any]) -> None:
+    headline = document["headline"]
+    since = f" since {headline['since']}" if headline["since"] else ""
+    out.print(f"[bold]{headline['state'].replace('_', ' ').upper()}[/]{since}\n{escape(headline['sentence'])}\n")
+    causes = Table("verdict", "cause", "what would fix it", title="Hypotheses", title_justify="left")
+    for hypothesis in document["hypotheses"]:
+        if hypothesis["verdict"] not in ("ruled_out", "cannot_tell"):
+            words = (hypothesis["verdict"].replace("_", " "), hypothesis["summary"], hypothesis["remedy"]["words"])
+            causes.add_row(*(escape(word) for word in words))
+    if causes.row_count:
+        out.print(causes)
+    for verdict in ("ruled_out", "cannot_tell"):
+        names = [hypothesis["id"] for hypothesis in document["hypotheses"] if hypothesis["verdict"] == verdict]
+        if names:
+            out.print(f"{verdict.replace('_', ' ')}: {', '.join(names)}")
+    checks = Table("hop", "check", "status", "what it found", title="Checks", title_justify="left")
+    for check in document["checks"]:
+        if check["status"] not in ("ok", "not_applicable"):
+            found = "\n".join([check["summary"], *(f"· {line}" for line in check["evidence"])])
+            checks.add_row(check["hop"], check["id"], check["status"].replace("_", " "), escape(found))
+    if checks.row_count:
+        out.print(checks)
+    for change in document.get("changes", ()):
+        out.print(f"changed: {change['kind']} {change['id']}: {change['before']} → {change['after']}")
+
+
+def main() -> None:
+    """Run the command line; wrong usage ends with 64, as the exit codes 1 to 3 have a meaning of their own."""
+    try:
+        code = app(standalone_mode=False)
+    except typer.Abort:
+        sys.exit(_INTERRUPTED)
+    except typer.TyperException as error:
+        progress.print(f"Wrong usage: {escape(str(error))}\nSee python -m lib --help.")
+        sys.exit(Exit.WRONG_USAGE)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""The diagnosis as plain data, the same for the command line, the status door and files. Keys are stable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from lib.diagnosis.diagnose import Diagnosis
+from lib.model.reading import Freshness, Reading, SourceName
+from lib.snapshot import Snapshot
+
+Json = dict[str, Any]
+
+# A source is as old as the oldest of its answers; it failed when none of its readings is an answer.
+_WORST_FIRST = (Freshness.STALE, Freshness.AGING, Freshness.FRESH, Freshness.FAILED, Freshness.NOT_CONFIGURED)
+
+
+def as_json(diagnosis: Diagnosis) -> Json:
+    """Return the diagnosis for machines: instants in ISO 8601 UTC, states in lower_snake_case."""
+    facts = diagnosis.facts
+    return {
+        "headline": {
+            "state": diagnosis.headline.state.value,
+            "sentence": diagnosis.headline.sentence,
+            "since": _iso(diagnosis.headline.since),
+        },
+        "measured_at": _iso(facts.now),
+        "window_hours": facts.snapshot.window.hours,
+        "checks": [
+            {
+                "id": check.id,
+                "hop": check.hop.value,
+                "status": check.status.value,
+                "summary": check.summary,
+                "evidence": list(check.evidence),
+                "source": check.source.value if check.source else None,
+                "observed_at": _iso(check.observed_at),
+            }
+            for check in diagnosis.checks
+        ],
+        "hypotheses": [
+            {
+                "id": hypothesis.id,
+                "verdict": hypothesis.verdict.value,
+                "summary": f"{hypothesis.title}. {hypothesis.for_engineer}",
+                "supports": list(hypothesis.supports),
+                "refutes": list(hypothesis.refutes),
+                "remedy": {"action": hypothesis.remedy.action, "words": hypothesis.remedy.words},
+            }
+            for hypothesis in diagnosis.hypotheses
+        ],
+        "sources": [_source(facts.snapshot, source, facts.now) for source in SourceName],
+    }
+
+
+def source_state(readings: tuple[Reading[Any], ...], now: datetime) -> Freshness:
+    """Return the state of a source as a whole. Single readings may still have failed: look at its errors."""
+    states = {reading.freshness(now) for reading in readings}
+    return next(state for state in _WORST_FIRST if state in states)
+
+
+def _source(snapshot: Snapshot, source: SourceName, now: datetime) -> Json:
+    readings = snapshot.of(source)
+    failures = [reading.failure.sentence for reading in readings if reading.failure]
+    answered = [reading.latency_ms for reading in readings if reading.failure is None]
+    return {
+        "name": source.value,
+        "state": source_state(readings, now).value,
+        "latency_ms": round(max(answered)) if answered else None,
+        "error": failures[0] if failures else None,
+    }
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Json]:
+    """Return what changed between two diagnoses: `{"kind", "id", "before", "after"}`, headline first.
+
+    `before` is a diagnosis as JSON, perhaps of an older version: what one side lacks shows as None.
+    """
+    rows: list[Json] = []
+    for kind, key, field in (("checks", "id", "status"), ("hypotheses", "id", "verdict"), ("sources", "name", "state")):
+        old, new = (_by_key(document.get(kind), key, field) for document in (before, after))
+        rows += [
+            {"kind": kind, "id": name, "before": old.get(name), "after": new.get(name)}
+            for name in dict.fromkeys((*new, *old))
+            if old.get(name) != new.get(name)
+        ]
+    headline_before, headline_after = (_headline_state(document) for document in (before, after))
+    if headline_before != headline_after:
+        rows.insert(0, {"kind": "headline", "id": "state", "before": headline_before, "after": headline_after})
+    return rows
+
+
+def _by_key(rows: Any, key: str, field: str) -> dict[str, Any]:
+    if not isinstance(rows, list):
+        return {}
+    return {str(row[key]): row.get(field) for row in rows if isinstance(row, dict) and key in row}
+
+
+def _headline_state(document: Mapping[str, Any]) -> Any:
+    headline = document.get("headline")
+    return headline.get("state") if isinstance(headline, dict) else None
+
+
+def _iso(instant: datetime | None) -> str | None:
+    return instant.isoformat() if instant else None

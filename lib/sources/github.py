@@ -1,0 +1,350 @@
+"""GitHub: the production branch, the required commit, and what a commit's neighbours say about it.
+
+Facts: https://docs.github.com/rest. Reads carry ETags: an unchanged answer (304) costs nothing of the rate limit.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from typing import Any
+
+from pydantic import SecretStr
+
+from lib.model.deployments import (
+    Branch,
+    BranchRules,
+    Commit,
+    Comparison,
+    Repository,
+    RequiredCommit,
+    RequiredFrom,
+    VercelSigns,
+    WorkflowRun,
+)
+from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
+from lib.sources import parse
+from lib.sources.http import Deadline, Http, HttpError, Json, answered, join, together
+from lib.sources.redact import redact
+
+SYSTEM = "GitHub"
+HINTS: Mapping[FailureKind, str] = {
+    FailureKind.UNAUTHORIZED: "The token is wrong or has expired: make a new fine-grained one and set GITHUB_TOKEN.",
+    FailureKind.FORBIDDEN: "Give the token read rights to this repository: Contents, Actions, Checks, Commit statuses.",
+    FailureKind.NOT_FOUND: "Check GITHUB_REPOSITORY; a private one also needs a token that was given this repository.",
+    FailureKind.BAD_DATA: "Check GITHUB_API_URL: a proxy or another system may be answering.",
+}
+
+COMMITS = 100  # one page: how far behind can be told without asking for more
+RUNS = 50
+COMPARED_FILES = 300  # GitHub lists no more files than this in a comparison
+MAX_HEADLINE_LENGTH = 200
+# A renamed repository answers 301 to its id, and that may point on once more.
+MAX_REDIRECTS = 2
+# GitHub says 404 or 422 for a commit that it does not have, 409 for a repository without any.
+_NO_COMMIT = (404, 409, 422)
+# Of several Vercel statuses (one per project in the repository) the worst one is told.
+_WORST_FIRST = ("failure", "error", "pending", "success")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitHub:
+    """One repository. Every method is one reading; all raise `SourceError` only."""
+
+    http: Http
+    base_url: str
+    repository_name: str  # owner/name
+    token: SecretStr
+
+    def repository(self, deadline: Deadline) -> Observed[Repository]:
+        """Read the repository and what the token's owner may do in it. A rename is followed and told."""
+        raw = self._repository(deadline)
+        full_name = parse.need(parse.text(raw, "full_name"), SYSTEM, "the repository's name")
+        renamed = full_name.lower() != self.repository_name.lower()
+        repository = Repository(
+            id=parse.need(parse.integer(raw, "id"), SYSTEM, "the repository's id"),
+            full_name=full_name,
+            default_branch=_default_branch(raw),
+            pushed_at=parse.iso_time(raw, "pushed_at"),
+            archived=parse.boolean(raw, "archived"),
+            can_push=parse.boolean(raw, "permissions", "push"),
+            can_admin=parse.boolean(raw, "permissions", "admin"),
+            renamed_from=self.repository_name if renamed else None,
+        )
+        return Observed(repository)
+
+    def branch(self, name: str | None, deadline: Deadline) -> Observed[Branch]:
+        """Read the newest commits of branch `name`, or of the default branch."""
+        name = name or self._default_branch(deadline)
+        listed, detail = together(
+            (
+                partial(self._get, deadline, "commits", sha=name, per_page=COMMITS),
+                partial(self._get, deadline, "branches", name),
+            )
+        )
+        commits = tuple(_commit(row) for row in parse.rows(answered(listed), SYSTEM))
+        if not commits:
+            raise _no_commits(name)
+        caveats: tuple[Caveat, ...] = ()
+        if isinstance(detail, SourceError):
+            caveats = (Caveat(CaveatKind.PARTIAL, name, f"Whether {name} is protected is not known: {detail}"),)
+        branch = Branch(
+            name=name,
+            commits=commits,
+            protected=parse.boolean(detail, "protected"),
+            required_checks=parse.texts(detail, "protection", "required_status_checks", "contexts"),
+            complete=len(commits) < COMMITS,
+        )
+        return Observed(branch, caveats)
+
+    def required_commit(
+        self, setting: str | None, deadline: Deadline, branch: str | None = None
+    ) -> Observed[RequiredCommit]:
+        """Resolve the commit that must be live: `setting`, else the head of the production branch."""
+        branch = branch or self._default_branch(deadline)
+        if setting is None:
+            head = self._known_commit(branch, deadline)
+            if head is None:
+                raise _no_commits(branch)
+            return Observed(RequiredCommit(head.sha, RequiredFrom.BRANCH_HEAD, head, on_branch=True))
+        found, compared = together(
+            (
+                partial(self._known_commit, setting, deadline),
+                partial(self.compare, setting, branch, deadline),
+            )
+        )
+        commit = answered(found)
+        if commit is None:
+            return Observed(RequiredCommit(setting, RequiredFrom.SETTING, None, on_branch=False))
+        if not isinstance(compared, SourceError):
+            on_branch = compared.value.status in ("ahead", "identical")
+            return Observed(RequiredCommit(commit.sha, RequiredFrom.SETTING, commit, on_branch))
+        sentence = f"Whether {branch} contains the required commit is not known: {compared}"
+        caveats = (Caveat(CaveatKind.PARTIAL, branch, sentence),)
+        return Observed(RequiredCommit(commit.sha, RequiredFrom.SETTING, commit, on_branch=None), caveats)
+
+    def compare(self, base: str, head: str, deadline: Deadline) -> Observed[Comparison]:
+        """Compare `base`...`head`: ahead_by is how many commits of head are not in base."""
+        raw = self._get(deadline, "compare", f"{base}...{head}", per_page=1)
+        rows = parse.at(raw, "files")
+        files = None if rows is None else tuple(
+            parse.need(parse.text(row, "filename"), SYSTEM, "a file's name") for row in parse.rows(rows, SYSTEM)
+        )  # fmt: skip
+        comparison = Comparison(
+            base=base,
+            head=head,
+            status=parse.need(parse.text(raw, "status"), SYSTEM, "how the two commits relate"),
+            ahead_by=parse.need(parse.integer(raw, "ahead_by"), SYSTEM, "how far ahead the commit is"),
+            behind_by=parse.need(parse.integer(raw, "behind_by"), SYSTEM, "how far behind the commit is"),
+            files=files,
+        )
+        full = files is not None and len(files) >= COMPARED_FILES
+        return Observed(comparison, _truncated("files", COMPARED_FILES) if full else ())
+
+    def runs(self, sha: str, deadline: Deadline) -> Observed[tuple[WorkflowRun, ...]]:
+        """List the GitHub Actions runs of one commit, newest first."""
+        raw = self._get(deadline, "actions", "runs", head_sha=sha, per_page=RUNS)
+        runs = tuple(_run(row) for row in parse.rows(parse.at(raw, "workflow_runs"), SYSTEM))
+        total = parse.integer(raw, "total_count")
+        more = total is not None and total > len(runs)
+        return Observed(runs, _truncated("Actions runs", len(runs)) if more else ())
+
+    def rules(self, deadline: Deadline, branch: str | None = None) -> Observed[BranchRules]:
+        """Read what the production branch demands of a push: rulesets, and classic protection."""
+        branch = branch or self._default_branch(deadline)
+        listed, classic = together(
+            (
+                partial(self._get, deadline, "rules", "branches", branch),
+                partial(self._get, deadline, "branches", branch, "protection"),
+            )
+        )
+        rows = parse.rows(answered(listed), SYSTEM)
+        checks = [
+            context
+            for row in rows
+            for check in parse.items(row, "parameters", "required_status_checks")
+            if (context := parse.text(check, "context")) is not None
+        ]
+        checks += parse.texts(classic, "required_status_checks", "contexts")
+        types = (parse.need(parse.text(row, "type"), SYSTEM, "the type of a rule") for row in rows)
+        rules = BranchRules(
+            rule_types=tuple(dict.fromkeys(types)),
+            classic_protection=_is_protected(classic),
+            required_checks=tuple(dict.fromkeys(checks)),
+        )
+        return Observed(rules)
+
+    def vercel_signs(
+        self, sha: str, deadline: Deadline, *, branch: str | None = None, directory: str | None = None
+    ) -> Observed[VercelSigns]:
+        """Read the signs of life of Vercel's GitHub App on `sha`, and what vercel.json there tells Vercel.
+
+        `branch` decides between per-branch switches in vercel.json; `directory` is the project's root directory.
+        """
+        path = [segment for segment in (directory or "").split("/") if segment not in ("", ".", "..")]
+        status, suites, file = together(
+            (
+                partial(self._get, deadline, "commits", sha, "status", per_page=100),
+                partial(self._get, deadline, "commits", sha, "check-suites", per_page=100),
+                partial(self._get, deadline, "contents", *path, "vercel.json", ref=sha),
+            )
+        )
+        if isinstance(status, SourceError) and isinstance(suites, SourceError):
+            raise status
+        caveats: list[Caveat] = []
+        state, description = None, None
+        if isinstance(status, SourceError):
+            caveats.append(_unread("commit statuses", status))
+        else:
+            state, description = _vercel_status(status)
+        has_suite = None
+        if isinstance(suites, SourceError):
+            caveats.append(_unread("check suites", suites))
+        else:
+            listed = parse.rows(parse.at(suites, "check_suites"), SYSTEM)
+            has_suite = any(parse.text(suite, "app", "slug") == "vercel" for suite in listed)
+        enabled, ignore_command = None, None
+        if _missing(file):
+            enabled = True  # without the file nothing in the repository switches deployments off
+        elif isinstance(file, SourceError):
+            caveats.append(_unread("vercel.json", file))
+        else:
+            config = _file_content(file)
+            enabled = _deployments_enabled(config, branch)
+            ignore_command = parse.text(config, "ignoreCommand")
+        signs = VercelSigns(
+            sha=sha,
+            status_state=state,
+            status_description=description,
+            has_check_suite=has_suite,
+            git_deployments_enabled=enabled,
+            ignore_command=redact(ignore_command) if ignore_command else None,
+        )
+        return Observed(signs, tuple(caveats))
+
+    def _repository(self, deadline: Deadline) -> dict[str, Any]:
+        return parse.mapping(self._get(deadline), SYSTEM)
+
+    def _default_branch(self, deadline: Deadline) -> str:
+        return _default_branch(self._repository(deadline))
+
+    def _known_commit(self, ref: str, deadline: Deadline) -> Commit | None:
+        """Return the commit, or None if GitHub has no such commit."""
+        try:
+            return _commit(parse.mapping(self._get(deadline, "commits", ref), SYSTEM))
+        except HttpError as error:
+            if error.status in _NO_COMMIT:
+                return None
+            raise
+
+    def _get(self, deadline: Deadline, *segments: str, **params: str | int) -> Json:
+        owner, _, name = self.repository_name.partition("/")
+        return self.http.get_json(
+            join(self.base_url, "repos", owner, name, *segments),
+            system=SYSTEM,
+            deadline=deadline,
+            params=params,
+            headers={
+                "Authorization": f"Bearer {self.token.get_secret_value()}",
+                "Accept": "application/vnd.github+json",
+                "X-GitHub-Api-Version": "2022-11-28",
+            },
+            hints=HINTS,
+            etag=True,
+            redirects=MAX_REDIRECTS,
+        )
+
+
+def _default_branch(raw: Mapping[str, Any]) -> str:
+    return parse.need(parse.text(raw, "default_branch"), SYSTEM, "the default branch")
+
+
+def _commit(row: Mapping[str, Any]) -> Commit:
+    message = parse.text(row, "commit", "message") or ""
+    committed_at = parse.iso_time(row, "commit", "committer", "date") or parse.iso_time(row, "commit", "author", "date")
+    author = parse.text(row, "commit", "author", "name") or parse.text(row, "author", "login")
+    return Commit(
+        sha=parse.need(parse.text(row, "sha"), SYSTEM, "a commit's id"),
+        headline=redact(message.strip().partition("\n")[0][:MAX_HEADLINE_LENGTH]),
+        author=redact(author) if author else None,
+        committed_at=parse.need(committed_at, SYSTEM, "a commit's time"),
+        parents=tuple(sha for parent in parse.items(row, "parents") if (sha := parse.text(parent, "sha"))),
+        verified=parse.boolean(row, "commit", "verification", "verified"),
+    )
+
+
+def _run(row: Mapping[str, Any]) -> WorkflowRun:
+    url = parse.text(row, "html_url") or ""
+    return WorkflowRun(
+        id=parse.need(parse.integer(row, "id"), SYSTEM, "a run's id"),
+        name=parse.text(row, "name") or "unnamed",
+        sha=parse.need(parse.text(row, "head_sha"), SYSTEM, "a run's commit"),
+        status=parse.need(parse.text(row, "status"), SYSTEM, "a run's status"),
+        conclusion=parse.text(row, "conclusion"),
+        created_at=parse.need(parse.iso_time(row, "created_at"), SYSTEM, "a run's time"),
+        url=url if url.startswith("https://") else "",
+    )
+
+
+def _is_protected(classic: Json) -> bool | None:
+    """Read the answer about classic protection: 404 says "not protected", or that we may not know."""
+    if not isinstance(classic, SourceError):
+        return True
+    return False if _missing(classic) and "Branch not protected" in str(classic) else None
+
+
+def _vercel_status(raw: Json) -> tuple[str | None, str | None]:
+    """Return state and description of Vercel's commit status, the worst if there are several."""
+    statuses = parse.rows(parse.at(raw, "statuses"), SYSTEM)
+    vercels = [row for row in statuses if (parse.text(row, "context") or "").lower().startswith("vercel")]
+    for state in _WORST_FIRST:
+        for row in vercels:
+            if parse.text(row, "state") == state:
+                description = parse.text(row, "description")
+                return state, redact(description) if description else None
+    return None, None
+
+
+def _file_content(raw: Json) -> Json:
+    """Return the JSON inside a file of the repository, or None if it cannot be read as such."""
+    try:
+        return json.loads(base64.b64decode(parse.text(raw, "content") or ""))
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+
+
+def _deployments_enabled(config: Json, branch: str | None) -> bool | None:
+    """Whether vercel.json lets a push to `branch` deploy; None if that cannot be told."""
+    if not isinstance(config, dict):
+        return None
+    switch = parse.at(config, "git", "deploymentEnabled")
+    # "github.enabled" is the older name of the same switch.
+    if switch is False or parse.boolean(config, "github", "enabled") is False:
+        return False
+    off = [pattern for pattern, enabled in switch.items() if enabled is False] if isinstance(switch, dict) else []
+    if branch is None:
+        return None if off else True
+    return not any(fnmatchcase(branch, pattern) for pattern in off)
+
+
+def _missing(result: Json) -> bool:
+    return isinstance(result, SourceError) and result.kind is FailureKind.NOT_FOUND
+
+
+def _unread(what: str, error: SourceError) -> Caveat:
+    return Caveat(CaveatKind.PARTIAL, what, f"The {what} could not be read: {error}")
+
+
+def _truncated(what: str, count: int) -> tuple[Caveat, ...]:
+    return (Caveat(CaveatKind.TRUNCATED, what, f"Only the first {count} {what} were read; there are more."),)
+
+
+def _no_commits(branch: str) -> SourceError:
+    return SourceError(
+        FailureKind.NOT_FOUND, f"GitHub has no commits on {branch}.", "Is GITHUB_REPOSITORY the right repository?"
+    )

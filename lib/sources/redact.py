@@ -1,0 +1,79 @@
+"""Takes secrets, e-mail addresses and phone numbers out of text that others wrote.
+
+Used for error messages, build logs and our own log. It errs on the safe side: a harmless number that looks like
+a phone's goes too. Commit ids (40 hexadecimal digits) and the ids of deployments and texts stay: they are what
+an engineer looks for. Every repetition is bounded, so that a hostile line costs no more than its length.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+
+MARK = "…"
+
+_SECRET_WORDS = (
+    "secret|token|passw(?:or)?d|passphrase|pwd|api[_-]?key|auth|signature|credential|private[_-]?key|bypass"
+)
+
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        # A key in PEM, also one that was cut off.
+        (r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", MARK),
+        # user:password@ in any address, up to the last @: passwords hold @ as well.
+        (r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@]{0,200}:[^\s]{0,400}@", rf"\1{MARK}@"),
+        # Addresses that are credentials themselves: deploy hooks, chat hooks, confirmation links.
+        (r"(?i)(/integrations/deploy/|hooks\.slack\.com/|/api/webhooks/|/booking-confirmation/)[^\s\"'<>]{1,400}",
+         rf"\1{MARK}"),
+        # Tokens that say what they are.
+        (r"\b(?:sb_secret_|sbp_|vc[a-z]_|gh[a-z]_|github_pat_|sk_live_|sk_test_|rk_live_|npm_|glpat-|xox[a-z]-|whsec_)"
+         r"[A-Za-z0-9_-]{6,400}", MARK),
+        (r"\beyJ[A-Za-z0-9_-]{8,4000}(?:\.[A-Za-z0-9_-]{0,4000}){0,2}", MARK),
+        (r"\bAKIA[0-9A-Z]{12,20}\b", MARK),
+        # Twilio: account and key ids with what follows them, and bare 32 digits, the form of its auth tokens.
+        (r"\b(?:AC|SK)[0-9a-fA-F]{32}(?::[^\s\"'@]{1,200})?", MARK),
+        (r"\b[0-9a-fA-F]{32}\b", MARK),
+        (r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,4000}", rf"\1 {MARK}"),
+        # NAME=value and "name": "value" where the name says that it is secret.
+        (rf"(?i)((?<![A-Za-z0-9_-])[\w-]{{0,40}}(?:{_SECRET_WORDS})[\w-]{{0,40}}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?)"
+         rf"(?!(?:undefined|null|none|true|false|missing|required|bearer|basic|{MARK})\b)[^\s\"',;&{MARK}]{{4,4000}}",
+         rf"\1{MARK}"),
+        # Long mixed runs are tokens of a kind we do not know. Ids that begin like ours are not.
+        (r"\b(?!(?:dpl|prj|team|req|evt)_)(?=[A-Za-z0-9_]{0,200}[a-z])(?=[A-Za-z0-9_]{0,200}[A-Z])"
+         r"(?=[A-Za-z0-9_]{0,200}[0-9])(?!(?:SM|MM|NO|MG)[0-9a-f]{32}\b)[A-Za-z0-9_]{24,400}\b", MARK),
+        (r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}", MARK),
+        # Phone numbers: +44 (0)7700 900123, 0044…, 07700/900123, 447700900123, (555) 123-4567.
+        (r"(?:\+|%2B|(?<![\w.])00)\s?\(?[1-9](?:[\s().\-/\u2010-\u2015]{0,3}\d){6,14}(?!\d)", MARK),
+        (r"(?<![\w.:])\(?0[1-37-9](?:[\s().\-/\u2010-\u2015]{0,3}\d){8,9}(?!\d)", MARK),
+        (r"(?<![A-Za-z\d])44[\s-]?[1-37]\d{2,4}[\s-]?\d{3}[\s-]?\d{3,4}(?!\d)", MARK),
+        (r"(?<![\w.])\(?[2-9]\d{2}\)?[\s.-]\d{3}[\s.-]\d{4}(?!\d)", MARK),
+    )
+)  # fmt: skip
+
+
+def redact(text: str) -> str:
+    """Return `text` without token-like strings, e-mail addresses and phone numbers."""
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class RedactingFilter(logging.Filter):
+    """Redacts every record that passes. Add it to handlers: a logger's filter misses its children's records."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        try:
+            message = record.getMessage()
+        except (TypeError, ValueError):
+            message = str(record.msg)  # arguments that do not fit the format
+        record.msg, record.args = redact(message), None
+        if record.exc_info:
+            record.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+            record.exc_info = None  # a formatter would print it again, as it was
+        if record.exc_text:
+            record.exc_text = redact(record.exc_text)
+        if record.stack_info:
+            record.stack_info = redact(record.stack_info)
+        return True

@@ -1,0 +1,70 @@
+"""The control door of a running sandbox: which scenario it plays, and how fast bookings come in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from lib.model.reading import FailureKind, SourceError
+from lib.sources.http import Deadline, Http, Json, join
+
+_SYSTEM = "The sandbox"
+_READ_SECONDS = 3.0
+# Switching sets the whole world up anew.
+_SWITCH_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxState:
+    """What the sandbox plays. `settings` point the desk at it; some scenarios hand out other keys."""
+
+    scenario: str
+    title: str
+    story: str
+    bookings_per_minute: float
+    titles: dict[str, str]
+    settings: dict[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SandboxControl:
+    """Asks and tells the sandbox at `url`. Raises `SourceError`."""
+
+    url: str
+    http: Http
+
+    def state(self) -> SandboxState:
+        """Return what the sandbox plays now."""
+        answer = self.http.get_json(f"{self.url}/", system=_SYSTEM, deadline=Deadline(_READ_SECONDS))
+        return _state(answer)
+
+    def play(self, scenario: str) -> SandboxState:
+        """Put the sandbox into `scenario`, as if nothing had happened before."""
+        return self._tell("scenario", {"name": scenario}, _SWITCH_SECONDS)
+
+    def set_pace(self, bookings_per_minute: float) -> SandboxState:
+        """Let bookings come in at this pace."""
+        return self._tell("pace", {"bookings_per_minute": bookings_per_minute}, _READ_SECONDS)
+
+    def _tell(self, what: str, body: Json, seconds: float) -> SandboxState:
+        answer = self.http.send_json(
+            "POST", join(self.url, what), body, system=_SYSTEM, deadline=Deadline(seconds)
+        )
+        return _state(answer.json(_SYSTEM))
+
+
+def _state(answer: Json) -> SandboxState:
+    try:
+        return SandboxState(
+            scenario=str(answer["scenario"]),
+            title=str(answer["title"]),
+            story=str(answer["story"]),
+            bookings_per_minute=float(answer["pace"]),
+            titles={str(known["name"]): str(known["title"]) for known in answer["scenarios"]},
+            settings={str(name): str(value) for name, value in answer["settings"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise SourceError(
+            FailureKind.BAD_DATA,
+            "The sandbox's control door answered with something else.",
+            "Check SANDBOX_URL: another program may have taken its port.",
+        ) from None

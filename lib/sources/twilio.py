@@ -1,0 +1,296 @@
+"""Twilio: the message log, single texts, the account, its balance and its alerts.
+
+Facts: https://www.twilio.com/docs/messaging/api and https://github.com/twilio/twilio-oai. The log is never filtered
+by DateSent: texts that wait to be sent have none and would be missing. It is read newest first until it is older
+than the window. Bodies are not kept: only their first link and a digest that tells same bodies apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import pandas as pd
+from pydantic import SecretStr
+
+from lib.model import frames
+from lib.model.phone import e164
+from lib.model.provider import Balance, TwilioAccount
+from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
+from lib.model.window import Window
+from lib.sources import parse
+from lib.sources.http import Deadline, Http, Json, Params, join, origin, together, utc_now
+from lib.sources.redact import redact
+
+SYSTEM = "Twilio"
+_STRANGE = "Check TWILIO_API_URL: a proxy or another system may be answering."
+HINTS: Mapping[FailureKind, str] = {
+    FailureKind.UNAUTHORIZED: "Check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and _SECRET.",
+    FailureKind.FORBIDDEN: "Test credentials may not read; a restricted API key needs the right to read messages.",
+    FailureKind.NOT_FOUND: "Is it of this account? Check TWILIO_ACCOUNT_SID.",
+    FailureKind.BAD_DATA: _STRANGE,
+}
+
+PAGE_TEXTS = 1000
+MAX_PAGES = 200
+MAX_ALERT_PAGES = 10
+MAX_SINGLE_TEXTS = 50
+# Twilio limits how many calls run at once, not how many are made.
+CALLS_AT_ONCE = 4
+VERSION = "2010-04-01"
+MAX_ALERT_LENGTH = 1000
+
+_SID = re.compile(r"(?:SM|MM)[0-9A-Za-z]{1,64}")
+_LINK = re.compile(r"https?://[^\s<>\"'\\]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twilio:
+    """One Twilio account, with its auth token or with an API key and its secret. All raise `SourceError` only."""
+
+    http: Http
+    base_url: str
+    account_sid: str
+    auth_token: SecretStr | None = None
+    api_key: SecretStr | None = None
+    api_secret: SecretStr | None = None
+    clock: Callable[[], datetime] = utc_now
+    # Digests are comparable within this process only: short bodies could be guessed from a plain hash.
+    _digest_key: bytes = field(default_factory=lambda: secrets.token_bytes(16), init=False, repr=False)
+
+    def texts(self, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
+        """Return the texts created in `window` (frame TEXTS), newest first, outbound and inbound."""
+        rows: dict[str, dict[str, Any]] = {}
+        caveats: tuple[Caveat, ...] = ()
+        pages = self._pages(self._account_url("Messages.json"), {"PageSize": PAGE_TEXTS}, ("next_page_uri",), deadline)
+        try:
+            for number, page in enumerate(pages, start=1):
+                texts = [self._text(row) for row in parse.rows(parse.at(page, "messages"), SYSTEM)]
+                rows |= {text["sid"]: text for text in texts}
+                # Newest first by the time of sending: nothing that follows was created in the window.
+                if texts and _last_moment(texts[-1]) < window.start:
+                    break
+                if number >= MAX_PAGES and parse.text(page, "next_page_uri"):
+                    caveats = _truncated_texts(rows, f"the cap of {MAX_PAGES} pages was reached")
+                    break
+        except SourceError as error:
+            if not rows:
+                raise
+            caveats = _truncated_texts(rows, str(error).rstrip("."))
+        inside = [row for row in rows.values() if window.start <= row["created_at"] < window.end]
+        return Observed(frames.frame(frames.TEXTS, inside), caveats)
+
+    def text(self, sid: str, deadline: Deadline) -> Observed[pd.DataFrame]:
+        """Return one text as a frame of one row (frame TEXTS). Raises `not_found` if the account has none such."""
+        return Observed(frames.frame(frames.TEXTS, [self._one(sid, deadline)]))
+
+    def texts_by_sid(self, sids: Sequence[str], deadline: Deadline) -> Observed[pd.DataFrame]:
+        """Return the texts of `sids` (frame TEXTS).
+
+        A SID without a row that no caveat names is one that Twilio does not know. At most 50 are asked for; ids
+        that are no SIDs of Twilio (`local-fail-…`) are not asked for at all.
+        """
+        wanted = [sid for sid in dict.fromkeys(sids) if _SID.fullmatch(sid)]
+        asked, rest = wanted[:MAX_SINGLE_TEXTS], wanted[MAX_SINGLE_TEXTS:]
+        results = together((partial(self._one, sid, deadline) for sid in asked), at_most=CALLS_AT_ONCE)
+        rows = [result for result in results if isinstance(result, dict)]
+        errors = {sid: result for sid, result in zip(asked, results, strict=True) if isinstance(result, SourceError)}
+        unread = {sid: error for sid, error in errors.items() if error.kind is not FailureKind.NOT_FOUND}
+        if unread and len(unread) == len(asked):
+            raise next(iter(unread.values()))
+        caveats = [Caveat(CaveatKind.PARTIAL, sid, f"The text {sid} was not read: {e}") for sid, e in unread.items()]
+        if rest:
+            sentence = f"Only {MAX_SINGLE_TEXTS} of {len(wanted)} texts were asked for one by one."
+            caveats.append(Caveat(CaveatKind.TRUNCATED, "texts", sentence))
+            caveats += (Caveat(CaveatKind.PARTIAL, sid, f"The text {sid} was not asked for.") for sid in rest)
+        return Observed(frames.frame(frames.TEXTS, rows), tuple(caveats))
+
+    def account(self, deadline: Deadline) -> Observed[TwilioAccount]:
+        """Read whether the account is active, and whether it is a trial."""
+        raw = self._get(join(self.base_url, VERSION, "Accounts", f"{self.account_sid}.json"), deadline)
+        account = TwilioAccount(
+            sid=parse.need(parse.text(raw, "sid"), SYSTEM, "the account's SID"),
+            status=parse.need(parse.text(raw, "status"), SYSTEM, "the account's status"),
+            type=parse.text(raw, "type") or "unknown",
+        )
+        return Observed(account)
+
+    def balance(self, deadline: Deadline) -> Observed[Balance]:
+        """Read what is left on the account. Subaccounts have no balance of their own (`not_found`)."""
+        raw = self._get(self._account_url("Balance.json"), deadline)
+        amount = parse.need(parse.decimal(raw, "balance"), SYSTEM, "the balance")
+        return Observed(Balance(amount, parse.need(parse.text(raw, "currency"), SYSTEM, "the currency")))
+
+    def alerts(self, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
+        """Return the error alerts of `window` (frame ALERTS): failed webhooks, rejected API calls. Kept 30 days."""
+        params: dict[str, str | int] = {
+            "LogLevel": "error",
+            "StartDate": _iso(window.start),
+            "EndDate": _iso(window.end),
+            "PageSize": PAGE_TEXTS,
+        }
+        rows: dict[str, dict[str, Any]] = {}
+        caveats: tuple[Caveat, ...] = ()
+        pages = self._pages(join(self._monitor_url, "v1", "Alerts"), params, ("meta", "next_page_url"), deadline)
+        try:
+            for number, page in enumerate(pages, start=1):
+                alerts = (_alert(row) for row in parse.rows(parse.at(page, "alerts"), SYSTEM))
+                rows |= {alert["sid"]: alert for alert in alerts}
+                if number >= MAX_ALERT_PAGES and parse.text(page, "meta", "next_page_url"):
+                    caveats = _truncated_alerts(f"the cap of {MAX_ALERT_PAGES} pages was reached")
+                    break
+        except SourceError as error:
+            if not rows:
+                raise
+            caveats = _truncated_alerts(str(error).rstrip("."))
+        inside = [row for row in rows.values() if window.start <= row["created_at"] < window.end]
+        return Observed(frames.frame(frames.ALERTS, inside), caveats)
+
+    def _pages(self, url: str, params: Params, link: tuple[str, ...], deadline: Deadline) -> Iterator[Json]:
+        """Yield page after page as the field `link` of each leads on: on the same path, and none of them twice."""
+        page = self._get(url, deadline, params)
+        yield page
+        seen: set[str] = set()
+        while (following := parse.text(page, *link)) is not None:
+            following = self._following(url, following)
+            if following in seen:
+                raise SourceError(FailureKind.BAD_DATA, "Twilio's pages go round in a circle.", _STRANGE)
+            seen.add(following)
+            page = self._get(following, deadline)
+            yield page
+
+    def _following(self, path: str, link: str) -> str:
+        """Return the address of the next page if it is another page of `path`; our login goes nowhere else."""
+        try:
+            # Twilio's links begin at the root of its API, which may stand below a path here.
+            url = self.base_url + link if link.startswith(f"/{VERSION}/") else urljoin(path, link)
+            same = origin(url) == origin(path) and urlsplit(url).path == urlsplit(path).path
+        except ValueError:
+            same = False
+        if not same:
+            raise SourceError(FailureKind.BAD_DATA, "Twilio points to another address for its next page.", _STRANGE)
+        return url
+
+    def _one(self, sid: str, deadline: Deadline) -> dict[str, Any]:
+        raw = self._get(self._account_url("Messages", f"{sid}.json"), deadline)
+        return self._text(parse.mapping(raw, SYSTEM))
+
+    def _text(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Read one message into a row of TEXTS. The body is gone after this."""
+        body = parse.text(row, "body")
+        link = _first_link(body)
+        price = parse.decimal(row, "price")
+        reason = parse.text(row, "error_message")
+        code = parse.integer(row, "error_code")
+        return {
+            "sid": parse.need(parse.text(row, "sid"), SYSTEM, "a text's SID"),
+            "status": parse.need(parse.text(row, "status"), SYSTEM, "a text's status").lower(),
+            "direction": parse.need(parse.text(row, "direction"), SYSTEM, "a text's direction"),
+            "to_number": e164(parse.text(row, "to")),
+            "from_number": e164(parse.text(row, "from")),
+            "link_url": link,
+            "link_code": _last_segment(link),
+            "body_digest": self._digest(body) if body else None,
+            "segments": parse.integer(row, "num_segments"),
+            "price": None if price is None else float(price),
+            "price_unit": parse.text(row, "price_unit"),
+            "error_code": None if code is None else str(code),
+            "error_message": redact(reason) if reason else None,
+            "created_at": parse.need(parse.rfc2822(row, "date_created"), SYSTEM, "a text's time"),
+            "sent_at": parse.rfc2822(row, "date_sent"),
+            "updated_at": parse.rfc2822(row, "date_updated"),
+        }
+
+    def _digest(self, body: str) -> str:
+        return hashlib.blake2b(body.encode(), key=self._digest_key, digest_size=8).hexdigest()
+
+    def _account_url(self, *segments: str) -> str:
+        return join(self.base_url, VERSION, "Accounts", self.account_sid, *segments)
+
+    @property
+    def _monitor_url(self) -> str:
+        if urlsplit(self.base_url).hostname == "api.twilio.com":
+            return "https://monitor.twilio.com"
+        return join(self.base_url, "monitor")
+
+    def _get(self, url: str, deadline: Deadline, params: Params = None) -> Json:
+        return self.http.get_json(
+            url,
+            system=SYSTEM,
+            deadline=deadline,
+            params=params,
+            headers={"Authorization": self._login()},
+            hints=HINTS,
+        )
+
+    def _login(self) -> str:
+        if self.api_key and self.api_secret:
+            user, password = self.api_key.get_secret_value(), self.api_secret.get_secret_value()
+        elif self.auth_token:
+            user, password = self.account_sid, self.auth_token.get_secret_value()
+        else:
+            raise SourceError(
+                FailureKind.NOT_CONFIGURED,
+                "Twilio has no login in the settings.",
+                "Set TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and TWILIO_API_SECRET.",
+            )
+        return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _last_moment(text: Mapping[str, Any]) -> datetime:
+    """Return when the text last could stand in Twilio's order, which is by sending, else by creation."""
+    created: datetime = text["created_at"]
+    sent: datetime | None = text["sent_at"]
+    return created if sent is None else max(created, sent)
+
+
+def _alert(row: Mapping[str, Any]) -> dict[str, Any]:
+    created = parse.iso_time(row, "date_created") or parse.iso_time(row, "date_generated")
+    code = parse.text(row, "error_code") or parse.integer(row, "error_code")
+    words = parse.text(row, "alert_text")
+    return {
+        "sid": parse.need(parse.text(row, "sid"), SYSTEM, "an alert's id"),
+        "error_code": None if code is None else str(code),
+        "level": parse.text(row, "log_level"),
+        "text": redact(words[:MAX_ALERT_LENGTH]) if words else None,
+        "resource_sid": parse.text(row, "resource_sid"),
+        "created_at": parse.need(created, SYSTEM, "an alert's time"),
+    }
+
+
+def _first_link(body: str | None) -> str | None:
+    found = _LINK.search(body or "")
+    return found.group().rstrip(".,;:!?)]}") if found else None
+
+
+def _last_segment(url: str | None) -> str | None:
+    """Return what a link ends in (the short code or token), without query and fragment."""
+    if url is None:
+        return None
+    try:
+        segments = [segment for segment in urlsplit(url).path.split("/") if segment]
+    except ValueError:
+        return None
+    return segments[-1] if segments else None
+
+
+def _truncated_texts(rows: Mapping[str, Mapping[str, Any]], reason: str) -> tuple[Caveat, ...]:
+    oldest = min(row["created_at"] for row in rows.values())
+    sentence = f"Texts were read back to {oldest:%d %B %H:%M} UTC only: {reason}."
+    return (Caveat(CaveatKind.TRUNCATED, "texts", sentence),)
+
+
+def _truncated_alerts(reason: str) -> tuple[Caveat, ...]:
+    return (Caveat(CaveatKind.TRUNCATED, "alerts", f"Not all alerts were read: {reason}."),)
+
+
+def _iso(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,47 @@
+"""The loopback server, a session and deadlines for the tests of sources."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from lib.sources.http import Deadline, Http
+from tests.sources.stage import Stage
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(scope="module")
+def lasting_stage() -> Iterator[Stage]:
+    """One server for all examples of a property test."""
+    stage = Stage()
+    yield stage
+    stage.close()
+
+
+@pytest.fixture
+def http() -> Iterator[Http]:
+    http = Http(first_backoff=0.01)
+    yield http
+    http.close()
+
+
+@pytest.fixture
+def soon() -> Deadline:
+    """A deadline that no answer on loopback needs."""
+    return Deadline(10)
+
+
+@pytest.fixture
+def nobody() -> str:
+    """An address on loopback where nothing listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"

@@ -1,0 +1,1 @@
+"""The sandbox: local twins of all outside systems, and the scenarios they can be put in."""

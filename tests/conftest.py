@@ -1,0 +1,48 @@
+"""What all tests share: one running sandbox per test process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from lib.sandbox.lite import find_node
+from lib.sandbox.ports import SandboxError
+from lib.sandbox.serve import Running, start
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Running]:
+    """A sandbox without traffic of its own. Use `play` to put it into the scenario that a test needs."""
+    try:
+        find_node()
+    except SandboxError as error:
+        pytest.skip(f"NOT TESTED, the sandbox cannot run here: {error}")
+    with start(pace=0) as running:
+        yield running
+
+
+@pytest.fixture
+def play(sandbox: Running) -> Callable[[str], dict[str, str]]:
+    """A function that puts the sandbox into a scenario, afresh, and returns the settings for it."""
+
+    def switch(name: str) -> dict[str, str]:
+        answer = httpx.post(f"{sandbox.world.base_url}/sandbox/scenario", json={"name": name}, timeout=30)
+        answer.raise_for_status()
+        return dict(answer.json()["settings"])
+
+    return switch
+
+
+@pytest.fixture
+def fault(sandbox: Running) -> Iterator[Callable[..., None]]:
+    """A function that makes a twin misbehave until the end of the test: `fault("vercel", status=500)`."""
+    door = f"{sandbox.world.base_url}/sandbox/faults"
+
+    def misbehave(system: str, **fields: Any) -> None:
+        httpx.post(door, json={"system": system, **fields}).raise_for_status()
+
+    yield misbehave
+    httpx.delete(door).raise_for_status()

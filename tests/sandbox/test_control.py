@@ -1,0 +1,221 @@
+"""The sandbox's own door: scenarios, pace and faults, for programs on this machine and nobody else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lib.sandbox.control import MOST_BOOKINGS_PER_MINUTE
+from lib.sandbox.faults import SYSTEMS
+from lib.sandbox.scenarios import SCENARIOS
+from lib.sandbox.serve import Running
+
+pytestmark = pytest.mark.sandbox
+
+PROJECT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def door(sandbox: Running) -> str:
+    return f"{sandbox.world.base_url}/sandbox"
+
+
+def test_the_door_tells_what_is_played_and_what_could_be(
+    door: str, play: Callable[[str], dict[str, str]]
+) -> None:
+    settings = play("healthy")
+    state = httpx.get(f"{door}/").json()
+    assert (state["scenario"], state["pace"], state["settings"]) == ("healthy", 0, settings)
+    assert {scenario["name"] for scenario in state["scenarios"]} == set(SCENARIOS)
+
+
+def test_the_pace_can_be_changed_while_it_runs(door: str, play: Callable[[str], dict[str, str]]) -> None:
+    assert httpx.post(f"{door}/pace", json={"bookings_per_minute": 2.5}).json()["pace"] == 2.5
+    play("healthy")
+    assert httpx.get(f"{door}/").json()["pace"] == 0, "this sandbox was started with a pace, which a switch restores"
+
+
+def test_every_scenario_can_be_played(play: Callable[[str], dict[str, str]]) -> None:
+    for name in SCENARIOS:
+        assert play(name)["SUPABASE_URL"]
+
+
+def test_nonsense_is_refused_with_a_sentence(door: str) -> None:
+    for path, body in (
+        ("scenario", {"name": "no-such-scenario"}),
+        ("scenario", {"name": ["healthy"]}),
+        ("pace", {"bookings_per_minute": -1}),
+        ("pace", {"bookings_per_minute": MOST_BOOKINGS_PER_MINUTE + 1}),
+        ("pace", {"bookings_per_minute": "fast"}),
+        ("faults", {"system": "no-such-system"}),
+        ("faults", {"system": "vercel", "body": "no-such-body"}),
+        ("faults", {"system": "vercel", "delay_ms": "long"}),
+        ("faults", {"system": "vercel", "no_such_fault": 1}),
+    ):
+        answer = httpx.post(f"{door}/{path}", json=body)
+        assert answer.status_code == 400
+        assert answer.json()["error"].endswith(".")
+
+
+def test_pages_in_a_browser_have_no_say(door: str) -> None:
+    stranger = {"Origin": "https://stranger.example"}
+    assert httpx.get(f"{door}/", headers=stranger).status_code == 403
+    assert httpx.post(f"{door}/pace", json={"bookings_per_minute": 9}, headers=stranger).status_code == 403
+    assert httpx.delete(f"{door}/faults", headers=stranger).status_code == 403
+    assert httpx.post(f"{door}/pace", content='{"bookings_per_minute": 9}').status_code == 415
+    assert httpx.get(f"{door}/", headers={"Host": "stranger.example"}).status_code == 400
+    assert httpx.get(f"{door}/").json()["pace"] == 0
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_each_system_can_fail_alone(sandbox: Running, fault: Callable[..., None], system: str) -> None:
+    fault(system, status=429, retry_after=7)
+    for other in SYSTEMS:
+        answer = httpx.get(f"{sandbox.world.base_url}/{other}/")
+        assert (answer.status_code == 429) == (other == system)
+        assert answer.headers.get("retry-after") == ("7" if other == system else None)
+
+
+def test_a_system_can_answer_nonsense(sandbox: Running, fault: Callable[..., None]) -> None:
+    healthy = _events(sandbox)
+    assert healthy.json()
+    fault("supabase", body="html")
+    assert _events(sandbox).headers["content-type"].startswith("text/html")
+    fault("supabase", body="truncated")
+    assert healthy.content.startswith(_events(sandbox).content)
+    fault("supabase", body="wrong_types")
+    assert {event["name"] == {"unexpected": True} for event in _events(sandbox).json()} == {True}
+    fault("supabase", status=502, body="html")
+    assert (_events(sandbox).status_code, _events(sandbox).text[:9]) == (502, "<!doctype")
+
+
+def test_a_system_can_hang_up_and_be_slow(sandbox: Running, fault: Callable[..., None]) -> None:
+    fault("supabase", refuse=True)
+    with pytest.raises(httpx.RemoteProtocolError):
+        _events(sandbox)
+    fault("supabase", delay_ms=60_000)
+    with pytest.raises(httpx.ReadTimeout):
+        _events(sandbox, timeout=0.2)
+
+
+def test_a_fault_can_hit_a_share_of_the_requests_and_be_lifted(
+    sandbox: Running, door: str, fault: Callable[..., None]
+) -> None:
+    fault("supabase", status=500, rate=0)
+    assert _events(sandbox).status_code == 200
+    fault("supabase", status=500)
+    assert httpx.get(f"{door}/faults").json()["supabase"]["status"] == 500
+    httpx.delete(f"{door}/faults")
+    assert _events(sandbox).status_code == 200
+
+
+def test_requests_wait_while_the_scenario_is_switched(
+    sandbox: Running, play: Callable[[str], dict[str, str]]
+) -> None:
+    play("healthy")
+    answers: list[httpx.Response] = []
+    done = threading.Event()
+
+    def keep_asking() -> None:
+        while not done.is_set():
+            answers.append(_events(sandbox))
+
+    asking = threading.Thread(target=keep_asking)
+    asking.start()
+    play("code-not-deployed")
+    play("healthy")
+    done.set()
+    asking.join()
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(answer.json() for answer in answers)
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_however_it_ends_no_process_stays(ending: signal.Signals) -> None:
+    sandbox, kept = _start(stdin=subprocess.DEVNULL)
+    sandbox.send_signal(ending)
+    assert sandbox.wait() == (-signal.SIGKILL if ending is signal.SIGKILL else 0)
+    _wait_until_gone(kept)
+
+
+def test_it_ends_with_the_parent_that_holds_its_standard_input() -> None:
+    sandbox, kept = _start(stdin=subprocess.PIPE)
+    assert sandbox.stdin is not None
+    sandbox.stdin.close()
+    assert sandbox.wait() == 0
+    _wait_until_gone(kept)
+
+
+def test_a_standard_input_that_was_closed_from_the_start_ends_nothing() -> None:
+    read_end, write_end = os.pipe()
+    os.close(write_end)
+    sandbox, kept = _start(stdin=read_end)
+    os.close(read_end)
+    sandbox.terminate()
+    assert sandbox.wait() == 0
+    _wait_until_gone(kept)
+
+
+def _start(stdin: int) -> tuple[subprocess.Popen[str], list[int]]:
+    """Start a sandbox as a user does; return it with the processes below it."""
+    sandbox = subprocess.Popen(
+        [sys.executable, "-m", "lib.sandbox.serve", "--scenario", "healthy", "--json"],
+        cwd=PROJECT, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert sandbox.stdout is not None
+    settings = json.loads(sandbox.stdout.readline())["settings"]
+    assert httpx.get(f"{settings['SANDBOX_URL']}/").json()["scenario"] == "healthy"
+    kept = _descendants(sandbox.pid)
+    assert kept or not Path("/proc/self/stat").exists()
+    return sandbox, kept
+
+
+def _wait_until_gone(processes: list[int]) -> None:
+    give_up = time.monotonic() + 30
+    while alive := [pid for pid in processes if _runs(pid)]:
+        assert time.monotonic() < give_up, f"still running: {alive}"
+        time.sleep(0.05)
+
+
+def _events(sandbox: Running, timeout: float = 30) -> httpx.Response:
+    secret = sandbox.world.credentials.supabase_secret_key
+    return httpx.get(
+        f"{sandbox.world.base_url}/supabase/rest/v1/events?select=id,name&order=id",
+        headers={"apikey": secret, "Authorization": f"Bearer {secret}"}, timeout=timeout,
+    )  # fmt: skip
+
+
+def _descendants(parent: int) -> list[int]:
+    """Return the processes below `parent` (Linux only: elsewhere none are known)."""
+    children = [
+        int(folder.name)
+        for folder in Path("/proc").glob("[0-9]*")
+        if (folder / "stat").exists() and _stat(int(folder.name))[1] == str(parent)
+    ]
+    return [*children, *(below for child in children for below in _descendants(child))]
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return _stat(pid)[0] != "Z"
+
+
+def _stat(pid: int) -> list[str]:
+    """Return state and parent, and what follows them in Linux's stat file."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return ["Z", ""]

@@ -1,0 +1,455 @@
+"""The states the sandbox can be put in: each is a healthy past, and one cause from some hours ago on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from psycopg.types.json import Jsonb
+
+from lib.sandbox.history import KEY_ID, Circumstances, Stage
+from lib.sandbox.releases import RELEASE_TIME, TRANSIENT_BUILD_ERROR, TYPE_ERROR
+from lib.sandbox.twin import new_id
+from lib.sandbox.world import Credentials, World
+
+DEFAULT = "code-not-deployed"
+PACE = 4.0  # bookings per minute
+# The newest bookings a break made hours ago has hit.
+HIT = 6
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A named state of the sandbox. `settings` override the dashboard's; an empty value unsets one.
+
+    `pace` is in bookings per minute. `story` is for people: what happened, and what would mend it.
+    """
+
+    name: str
+    title: str
+    story: str
+    plot: Callable[[Stage], None]
+    pace: float = PACE
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def apply(self, world: World) -> None:
+        """Fill the freshly reset database of `world` with this scenario's past and present."""
+        with world.connection() as connection, connection.transaction():
+            self.plot(Stage(connection, world))
+
+
+# Code that is live ---------------------------------------------------------------------------------------
+
+
+def _fix_live(stage: Stage) -> None:
+    """The fix has been live for twelve days, and two harmless commits since."""
+    releases = stage.releases
+    before = stage.ago(days=12) - timedelta(minutes=12)
+    releases.serve(releases.build(releases.culprit(before), before), before + RELEASE_TIME)
+    shortly_after = before + timedelta(minutes=5)
+    releases.serve(releases.build(releases.fix(shortly_after), shortly_after), shortly_after + RELEASE_TIME)
+    _metadata_migrated(stage, before)
+    releases.release("Opening hours for the holidays", stage.ago(days=6, minutes=-9), author="sam-lantern")
+    releases.release("Larger type on the booking page", stage.ago(days=3, minutes=-9))
+
+
+def _metadata_migrated(stage: Stage, at: datetime) -> None:
+    """`pending_bookings.metadata`, which the schema already has, on record as a migration."""
+    stage.migrate(at, "pending_bookings_metadata", _ADD_METADATA)
+    head = stage.connection.execute("select sha from twin.branches where name = 'main'").fetchone()
+    stage.connection.execute(
+        "insert into twin.files (path, since, content) values (%s, %s, %s)",
+        [
+            f"supabase/migrations/{at:%Y%m%d%H%M%S}_pending_bookings_metadata.sql",
+            head["sha"] if head else None,
+            f"{_ADD_METADATA};\n",
+        ],
+    )
+
+
+_ADD_METADATA = "alter table public.pending_bookings add column if not exists metadata jsonb"
+
+
+def _healthy(stage: Stage) -> None:
+    _fix_live(stage)
+    stage.tell()
+
+
+def _quiet_day(stage: Stage) -> None:
+    _fix_live(stage)
+    stage.forget_the_last_day()
+    stage.tell()
+
+
+def _missing_column(stage: Stage) -> None:
+    _fix_live(stage)
+    since = stage.just_before_newest(HIT)
+    _drop_metadata(stage, since)
+
+
+def _drop_metadata(stage: Stage, since: datetime) -> None:
+    words = "Could not find the 'metadata' column of 'pending_bookings' in the schema cache"
+    stage.tell(since, Circumstances(record_refused_with=("PGRST204", words)))
+    stage.migrate(since, "drop_unused_columns", "alter table public.pending_bookings drop column metadata")
+
+
+def _sent_not_recorded(stage: Stage) -> None:
+    _fix_live(stage)
+    since = stage.just_before_newest(HIT)
+    refused = ("42501", "permission denied for table pending_bookings")
+    stage.tell(since, Circumstances(record_refused_with=refused))
+    stage.migrate(
+        since,
+        "least_rights_for_the_api",
+        "revoke update on public.pending_bookings from service_role",
+        "grant update (seats, customer_id, booking_id, confirmed_at, expires_at, updated_at) "
+        "on public.pending_bookings to service_role",
+    )
+
+
+# Code that is not live -----------------------------------------------------------------------------------
+# In all of these the culprit went live just over a day ago, so that the ten bookings of the last 24 hours are hit.
+
+
+def _culprit_live(stage: Stage) -> str:
+    """Release the culprit; return its deployment."""
+    _metadata_migrated(stage, stage.ago(days=9))
+    at = stage.ago(hours=24, minutes=12)
+    deployment = stage.releases.build(stage.releases.culprit(at), at)
+    stage.releases.serve(deployment, at + RELEASE_TIME)
+    return deployment
+
+
+def _code_not_deployed(stage: Stage) -> None:
+    releases = stage.releases
+    _culprit_live(stage)
+    fix_at, next_at = stage.ago(hours=20), stage.ago(hours=18, minutes=30)
+    releases.build(releases.fix(fix_at), fix_at, error=TRANSIENT_BUILD_ERROR)
+    head = releases.commit("Allergen notes on the menu", next_at, author="sam-lantern")
+    releases.build(head, next_at, error=TRANSIENT_BUILD_ERROR)
+    stage.tell()
+
+
+def _build_failing(stage: Stage) -> None:
+    releases = stage.releases
+    _culprit_live(stage)
+    moved_at, fix_at, next_at = stage.ago(hours=21), stage.ago(hours=20), stage.ago(hours=18, minutes=30)
+    moved = releases.commit("Move phone helpers", moved_at, build_error=TYPE_ERROR)
+    releases.build(moved, moved_at, error=TYPE_ERROR)
+    releases.build(releases.fix(fix_at, build_error=TYPE_ERROR), fix_at, error=TYPE_ERROR)
+    head = releases.commit("Allergen notes on the menu", next_at, author="sam-lantern", build_error=TYPE_ERROR)
+    releases.build(head, next_at, error=TYPE_ERROR)
+    stage.tell()
+
+
+def _wrong_branch(stage: Stage) -> None:
+    releases = stage.releases
+    _culprit_live(stage)
+    changed_at, fix_at = stage.ago(hours=22), stage.ago(hours=20)
+    stage.connection.execute("update twin.project set production_branch = 'production'")
+    releases.log(changed_at, "production-branch-updated", "Production branch changed from main to production")
+    releases.build(releases.fix(fix_at), fix_at, target=None)
+    stage.tell()
+
+
+def _git_disconnected(stage: Stage) -> None:
+    releases = stage.releases
+    _culprit_live(stage)
+    stage.connection.execute("update twin.project set git_linked = false")
+    releases.log(stage.ago(hours=22), "project-git-repository-disconnected", "Disconnected lantern-arms/booking")
+    releases.fix(stage.ago(hours=20))
+    stage.tell()
+
+
+def _older_build_took_domain(stage: Stage) -> None:
+    releases = stage.releases
+    _metadata_migrated(stage, stage.ago(days=9))
+    culprit_at, fix_at = stage.ago(hours=24, minutes=36), stage.ago(hours=24, minutes=30)
+    culprit = releases.culprit(culprit_at)
+    fix = releases.fix(fix_at)
+    slow = timedelta(minutes=20)
+    older = releases.build(culprit, culprit_at, takes=slow)
+    releases.serve(releases.build(fix, fix_at), fix_at + RELEASE_TIME)
+    releases.serve(older, culprit_at + (RELEASE_TIME - timedelta(seconds=100)) + slow)
+    stage.tell()
+
+
+def _rolled_back(stage: Stage, since: datetime) -> None:
+    """The fix was live for two days, then production was rolled back; two builds since are staged."""
+    releases = stage.releases
+    _metadata_migrated(stage, stage.ago(days=9))
+    before = stage.ago(days=2, minutes=12)
+    culprit = releases.build(releases.culprit(before), before)
+    releases.serve(culprit, before + RELEASE_TIME)
+    shortly_after = before + timedelta(minutes=5)
+    releases.serve(releases.build(releases.fix(shortly_after), shortly_after), shortly_after + RELEASE_TIME)
+    releases.roll_back(culprit, since, "Checkout felt slow after lunch, going back while we look")
+    left = stage.now - since
+    for share, message in ((0.5, "Index bookings by event"), (0.75, "Allergen notes on the menu")):
+        at = since + left * share
+        releases.build(releases.commit(message, at), at, auto_assign=False)
+
+
+def _not_promoted(stage: Stage) -> None:
+    _rolled_back(stage, stage.just_before_newest(HIT))
+    stage.tell()
+
+
+def _two_causes(stage: Stage) -> None:
+    since = stage.just_before_newest(HIT)
+    _rolled_back(stage, since)
+    _drop_metadata(stage, since)
+
+
+# Everything else -----------------------------------------------------------------------------------------
+
+
+def _provider_rejecting(stage: Stage) -> None:
+    _fix_live(stage)
+    words = (
+        "The 'From' phone number provided is not a valid, SMS-capable inbound phone number or short code "
+        "for your account."
+    )
+    stage.tell(stage.just_before_newest(HIT), Circumstances(sent=False, refusal=(21606, words)))
+    stage.connection.execute("update twin.provider set sender_in_account = false")
+
+
+def _undelivered(stage: Stage) -> None:
+    _fix_live(stage)
+    errors = (30007, 30007, 30007, 30007, 0)
+    stage.tell(stage.just_before_newest(HIT), Circumstances(carrier_errors=errors))
+    stage.connection.execute("update twin.provider set carrier_errors = %s", [list(errors)])
+
+
+def _twilio_unconfigured(stage: Stage) -> None:
+    _fix_live(stage)
+    since = stage.just_before_newest(HIT)
+    edited_at = since - timedelta(minutes=4)
+    stage.connection.execute(
+        "update twin.env set target = '{preview}', updated_at = %s where key ~ '^TWILIO_'", [edited_at]
+    )
+    stage.releases.log(edited_at, "env-variable-edit", "Edited TWILIO_AUTH_TOKEN")
+    stage.releases.release("Footer links", since - RELEASE_TIME)
+    stage.tell(since, Circumstances(sent=False))
+
+
+def _env_missing(stage: Stage) -> None:
+    _fix_live(stage)
+    since = stage.just_before_newest(HIT)
+    stage.connection.execute("delete from twin.env where key = 'TWILIO_PHONE_NUMBER'")
+    stage.releases.log(since - timedelta(minutes=6), "env-variable-delete", "Deleted TWILIO_PHONE_NUMBER")
+    stage.releases.release("Footer links", since - RELEASE_TIME)
+    noticed_at = since + (stage.now - since) / 2
+    stage.releases.set_env("TWILIO_PHONE_NUMBER", stage.world.credentials.sender_number, noticed_at)
+    stage.releases.log(noticed_at, "env-variable-add", "Added TWILIO_PHONE_NUMBER")
+    stage.tell(since, Circumstances(sent=False))
+
+
+def _link_to_login(stage: Stage) -> None:
+    _fix_live(stage)
+    since = stage.just_before_newest(HIT)
+    stage.releases.release("Require sign-in on all pages", since - RELEASE_TIME, confirmation_needs_login=True)
+    stage.tell()
+
+
+def _api_500(stage: Stage) -> None:
+    _fix_live(stage)
+    since = stage.just_before_newest(HIT)
+    stage.tell(since, Circumstances(link_made=False))
+    stage.migrate(
+        since,
+        "tidy_link_types",
+        "alter table public.short_links drop constraint short_links_link_type_check",
+        "alter table public.short_links add constraint short_links_link_type_check check (link_type in "
+        "('loyalty_portal', 'event_checkin', 'promotion', 'reward_redemption', 'custom')) not valid",
+    )
+
+
+def _api_key_revoked(stage: Stage) -> None:
+    _fix_live(stage)
+    stage.tell(stage.just_before_newest(HIT), Circumstances(key_accepted=False))
+    stage.connection.execute("update public.api_keys set is_active = false where id = %s", [KEY_ID])
+
+
+def _receipts_stale(stage: Stage) -> None:
+    _fix_live(stage)
+    since = stage.just_before_newest(HIT)
+    stage.connection.execute(
+        """update twin.env set value = 'https://lantern-arms.example/api/webhooks/twilio', updated_at = %s
+           where key = 'TWILIO_WEBHOOK_URL'""",
+        [since - timedelta(minutes=5)],
+    )
+    stage.releases.log(since - timedelta(minutes=5), "env-variable-edit", "Edited TWILIO_WEBHOOK_URL")
+    stage.releases.release("Footer links", since - RELEASE_TIME)
+    stage.tell(since, Circumstances(receipts_accepted=False))
+
+
+def _jobs_stuck(stage: Stage) -> None:
+    _fix_live(stage)
+    since = stage.just_before_newest(HIT)
+    stage.tell(since, Circumstances(jobs_run=False))
+    stage.connection.execute("update twin.app set jobs_run = false")
+    payload = Jsonb({"reminder": new_id("rem_")})
+    stage.connection.execute(
+        """insert into public.background_jobs (type, payload, status, attempts, scheduled_for, created_at)
+           select 'send_event_reminders', %(payload)s, status, attempts, %(since)s + n * interval '20 minutes',
+               %(since)s - interval '1 hour'
+           from (values (0, 'processing', 1), (1, 'pending', 0), (2, 'pending', 0), (3, 'pending', 0))
+               as job (n, status, attempts)""",
+        {"payload": payload, "since": since},
+    )
+
+
+_NO_SUCH_ACCESS = {
+    "SUPABASE_SECRET_KEY": Credentials().supabase_publishable_key,
+    "DATABASE_URL": "",
+    "SUPABASE_ACCESS_TOKEN": "",
+}
+
+_ALL = (
+    Scenario(
+        DEFAULT,
+        "The fix is on main and not live",
+        "Since yesterday's release the app loses the record of every new customer's text: it writes a message without "
+        "a customer, and messages.customer_id is NOT NULL. The fix (3aee739) is on main, but both builds since failed "
+        "because the package registry timed out. Redeploying main mends it.",
+        _code_not_deployed,
+    ),
+    Scenario(
+        "missing-column",
+        "The fix is live, its column is gone",
+        "Somebody tidied the database and dropped pending_bookings.metadata. The live code sends texts, fails to store "
+        "them and says nothing. Adding the column mends it; redeploying changes nothing.",
+        _missing_column,
+    ),
+    Scenario(
+        "sent-not-recorded",
+        "Texts go out, nothing records them",
+        "A migration for least rights took UPDATE on pending_bookings from service_role and gave it back for every "
+        "column but metadata. Postgres refuses the record (42501), and the code does not look. Code and columns are "
+        "right. Granting UPDATE (metadata) to service_role mends it.",
+        _sent_not_recorded,
+    ),
+    Scenario("healthy", "All is well", "The fix is live and bookings flow.", _healthy),
+    Scenario(
+        "quiet-day",
+        "Nobody booked today",
+        "All is well, and nobody has asked to book in the last 24 hours.",
+        _quiet_day,
+        pace=0,
+    ),
+    Scenario(
+        "build-failing",
+        "Every build of main fails",
+        "As code-not-deployed, but main does not compile: a helper was moved and its import was not. Redeploying fails "
+        "again; a commit that mends the import is needed.",
+        _build_failing,
+    ),
+    Scenario(
+        "not-promoted",
+        "A rollback pins production",
+        "Production was rolled back to the build before the fix. Vercel builds main since, and no longer gives it the "
+        "domain: two builds are READY and staged. Promoting the newest mends it.",
+        _not_promoted,
+    ),
+    Scenario(
+        "wrong-branch",
+        "Vercel takes another branch for production",
+        "The project's production branch was changed to `production`, which does not exist. The fix on main was built "
+        "as a preview only. Setting the branch back and deploying main mends it.",
+        _wrong_branch,
+    ),
+    Scenario(
+        "git-disconnected",
+        "Vercel no longer hears of pushes",
+        "The project was disconnected from GitHub; the fix was pushed after that and never built. Connecting it again "
+        "and deploying main mends it.",
+        _git_disconnected,
+    ),
+    Scenario(
+        "older-build-took-domain",
+        "An older build took the domain back",
+        "The build before the fix was slow, ended after the fix's own build, and took the domain from it. Promoting "
+        "the fix's build mends it.",
+        _older_build_took_domain,
+    ),
+    Scenario(
+        "provider-rejecting",
+        "Twilio refuses every text",
+        "The sender's number was released from the Twilio account: each text is refused with error 21606. The API "
+        "answers 201 with sms_sent false.",
+        _provider_rejecting,
+    ),
+    Scenario(
+        "undelivered",
+        "Carriers filter the texts",
+        "Twilio takes the texts, and four of five end undelivered with error 30007: the carriers' spam filter.",
+        _undelivered,
+    ),
+    Scenario(
+        "twilio-unconfigured",
+        "Production has no Twilio settings",
+        "The TWILIO_ variables were limited to previews; the next production build has none of them. The API answers "
+        "201 with sms_sent false and Twilio hears nothing. Adding them to production and redeploying mends it.",
+        _twilio_unconfigured,
+    ),
+    Scenario(
+        "env-missing",
+        "A setting came after the build",
+        "TWILIO_PHONE_NUMBER was deleted, a build was made without it, and hours later it was added again. "
+        "The project has it and the live build does not. Redeploying mends it.",
+        _env_missing,
+    ),
+    Scenario(
+        "link-to-login",
+        "Confirmation links end at a login",
+        "The newest commit asks for sign-in on every page. Customers open their link and land on /auth/login: texts "
+        "flow, nobody confirms.",
+        _link_to_login,
+    ),
+    Scenario(
+        "api-500",
+        "The booking API fails",
+        "A migration took booking_confirmation from the allowed link types. Making the short link fails (23514), so "
+        "every call ends in 500 DATABASE_ERROR, with a pending booking left behind and no text.",
+        _api_500,
+    ),
+    Scenario(
+        "api-key-revoked",
+        "The website's key was revoked",
+        "The API key of the booking form is inactive: each call gets 401, which is logged nowhere. It looks like a "
+        "quiet day.",
+        _api_key_revoked,
+    ),
+    Scenario(
+        "rls-blind",
+        "The dashboard cannot see",
+        "All is well, but the dashboard was given the publishable key, and no other way in: row level security hides "
+        "the texts from it without an error.",
+        _healthy,
+        settings=_NO_SUCH_ACCESS,
+    ),
+    Scenario(
+        "receipts-stale",
+        "Delivery receipts are refused",
+        "TWILIO_WEBHOOK_URL was set to the old address and built in. The app checks Twilio's signature against it, so "
+        "every receipt is refused (signature_failed). Texts arrive all the same. Correct it and redeploy.",
+        _receipts_stale,
+    ),
+    Scenario(
+        "jobs-stuck",
+        "Background jobs stand still",
+        "The scheduler stopped calling the job worker. Texts flow; jobs pile up, one of them half done.",
+        _jobs_stuck,
+    ),
+    Scenario(
+        "two-causes",
+        "Rolled back, and the column is gone",
+        "Production was rolled back to the build before the fix, and in the same hour pending_bookings.metadata was "
+        "dropped. Either remedy alone changes nothing: add the column, then promote the newest build.",
+        _two_causes,
+    ),
+)
+
+SCENARIOS: dict[str, Scenario] = {scenario.name: scenario for scenario in _ALL}

@@ -36,6 +36,8 @@ TWILIO_ENV = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER")
 SUPABASE_ENV = ("NEXT_PUBLIC_SUPABASE_URL", "SUPABASE_SERVICE_ROLE_KEY")
 JOB_TYPE = "update_customer_stats"  # queued for each confirmed booking
 WEBHOOK_URL_ENV = "TWILIO_WEBHOOK_URL"
+USER_AGENT = "lantern-arms-booking"
+
 _TIMEOUT_SECONDS = 10
 _PLACEHOLDER_NAME = ("Guest", "")
 
@@ -547,6 +549,7 @@ def new_session() -> requests.Session:
     session = requests.Session()
     session.trust_env = False
     session.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=32))
+    session.headers["User-Agent"] = USER_AGENT
     return session
 
 

@@ -37,6 +37,7 @@ class Fault:
     body: Body | None = None
     rate: float = 1
     refuse: bool = False  # the connection is closed without an answer
+    spare: str | None = None  # requests whose User-Agent begins like this are not hit
 
 
 def parse_fault(fields: dict[str, Any]) -> Fault:
@@ -55,6 +56,7 @@ def parse_fault(fields: dict[str, Any]) -> Fault:
             body=None if body is None else Body(body),
             rate=float(fields.get("rate", 1)),
             refuse=bool(fields.get("refuse")),
+            spare=None if fields.get("spare") is None else str(fields["spare"]),
         )
     except (TypeError, ValueError):
         raise ValueError("delay_ms, status and rate must be numbers.") from None
@@ -70,7 +72,8 @@ class Faults:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         system = scope.get("path", "").lstrip("/").partition("/")[0]
         fault = self.by_system.get(system)
-        if fault is None or random.random() >= fault.rate:  # noqa: S311 - no secret hangs on it
+        spared = fault is None or random.random() >= fault.rate  # noqa: S311 - no secret hangs on it
+        if fault is None or spared or _is_spared(fault, scope):
             await self._app(scope, receive, send)
             return
         await self._delay(fault, system, scope)
@@ -111,6 +114,13 @@ class Faults:
             kept.append((b"content-type", b"text/html; charset=utf-8"))
         spoilt.raw_headers = [*kept, (b"content-length", str(len(spoilt.body)).encode())]
         await spoilt(scope, receive, send)
+
+
+def _is_spared(fault: Fault, scope: Scope) -> bool:
+    if fault.spare is None:
+        return False
+    agent = next((value for name, value in scope.get("headers", ()) if name == b"user-agent"), b"")
+    return bool(agent.startswith(fault.spare.encode()))
 
 
 def _refusal(fault: Fault, status: int) -> Response:

@@ -219,7 +219,7 @@ class _Server:
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 app, http=HangUpProtocol, ws="none", log_level="warning", access_log=False,
-                lifespan="on", timeout_graceful_shutdown=1,
+                lifespan="on", timeout_graceful_shutdown=1, server_header=False,
             )
         )  # fmt: skip
 
@@ -256,7 +256,7 @@ def run(scenario: str, pace: float | None, port: int, as_json: bool, on_progress
             print(json.dumps({"settings": running.settings}), flush=True)  # noqa: T201 - the interface
         else:
             print("\n".join(f"{name}={value}" for name, value in running.settings.items()), flush=True)  # noqa: T201
-        on_progress(f"Ready at {running.world.base_url}. Ctrl-C stops it.")
+        on_progress("The sandbox is ready" if as_json else f"Ready at {running.world.base_url}. Ctrl-C stops it.")
         stop.wait()
         on_progress("Stopping")
 

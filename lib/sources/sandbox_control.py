@@ -46,9 +46,7 @@ class SandboxControl:
         return self._tell("pace", {"bookings_per_minute": bookings_per_minute}, _READ_SECONDS)
 
     def _tell(self, what: str, body: Json, seconds: float) -> SandboxState:
-        answer = self.http.send_json(
-            "POST", join(self.url, what), body, system=_SYSTEM, deadline=Deadline(seconds)
-        )
+        answer = self.http.send_json("POST", join(self.url, what), body, system=_SYSTEM, deadline=Deadline(seconds))
         return _state(answer.json(_SYSTEM))
 
 

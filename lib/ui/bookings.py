@@ -1,0 +1,68 @@
+"""What the Bookings page shows: bookings by event, and the story of one."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from markupsafe import Markup
+
+from lib.diagnosis.journeys import Stage, stage_counts
+from lib.ui import pieces, tables, times
+
+NO_EVENT = "event unknown"
+
+
+def with_event_names(journeys: pd.DataFrame, events: pd.DataFrame | None) -> pd.DataFrame:
+    """Return `journeys`, newest first, with `event_name`: the event's name and date where it is known."""
+    if events is None:
+        names = pd.Series(NO_EVENT, index=journeys.index)
+    else:
+        known = events.drop_duplicates("id").set_index("id")
+        titles = known["name"] + known["date"].map(lambda date: "" if pd.isna(date) else f", {date}")
+        names = journeys["event_id"].map(titles).fillna(NO_EVENT)
+    return journeys.assign(event_name=names.astype("str")).sort_values("created_at", ascending=False, kind="stable")
+
+
+def per_event(named: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per event with how many of its bookings reached each stage; null: cannot be told."""
+    rows = [
+        {"event_name": name, **{stage.value: count for stage, count in stage_counts(group).items()}}
+        for name, group in named.groupby("event_name", sort=False)
+    ]
+    columns = ["event_name", *(stage.value for stage in Stage)]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.astype({stage.value: "Int64" for stage in Stage})
+
+
+def title(named: pd.DataFrame, booking_id: str, zone: ZoneInfo) -> str:
+    """Return how a booking is called in a list: when, for what, and the head of its id."""
+    found = named[named["id"] == booking_id]
+    if found.empty:
+        return f"{booking_id[:8]} (not in this window)"
+    row = found.iloc[0]
+    return f"{row['created_at'].astimezone(zone):%d %b %H:%M} · {row['event_name']} · {booking_id[:8]}"
+
+
+def story(named: pd.DataFrame, booking_id: str, zone: ZoneInfo, now: datetime, *, sharing: bool) -> Markup:
+    """Return what became of one booking, step by step. Masked as the table is."""
+    found = named[named["id"] == booking_id]
+    if found.empty:
+        return pieces.nothing("This booking is not among those of the window: choose a longer one.")
+    row = tables.prepared(found, tables.STORY, sharing=sharing).iloc[0]
+    return pieces.card(
+        f"Booking {booking_id}",
+        pieces.facts((shown.label, _words(row[shown.column], zone, now)) for shown in tables.STORY.columns),
+    )
+
+
+def _words(value: Any, zone: ZoneInfo, now: datetime) -> str:
+    if pd.isna(value):
+        return times.UNKNOWN
+    if isinstance(value, datetime):
+        return times.when(value, zone, now)
+    if pd.api.types.is_bool(value):
+        return "yes" if value else "no"
+    return str(value)

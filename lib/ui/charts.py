@@ -1,0 +1,203 @@
+"""The figures: pure functions from facts to Plotly, all in one style.
+
+Colours are Okabe and Ito's, which people who see fewer colours can tell apart, and they hold on light and dark.
+Text, grid and background come from Streamlit's theme. What is unknown is named and never drawn as zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from lib.diagnosis.journeys import Stage
+from lib.diagnosis.timeline import Mark, MarkKind, Series
+from lib.model.deployments import Deployment
+from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
+from lib.ui import words
+from lib.ui.redact import in_chart
+
+BLUE, GREEN, VERMILION, PURPLE, ORANGE, GREY = "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#8a939d"
+MAX_POINTS = 1000
+
+# For st.plotly_chart: a picture to look at, without tools that nobody uses on a call.
+CONFIG: Final[Mapping[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
+
+# Accepted and delivered texts mostly coincide: the one is a wide band under the other's line.
+_LINES: Final[Mapping[Series, Mapping[str, Any]]] = {
+    Series.INITIATED: {"type": "bar", "marker": {"color": BLUE, "opacity": 0.6}},
+    Series.FAILED: {"type": "bar", "marker": {"color": VERMILION, "pattern": {"shape": "x", "size": 5}}},
+    Series.ACCEPTED: {
+        "type": "scatter", "mode": "lines", "line": {"color": PURPLE, "width": 8}, "opacity": 0.45,
+    },
+    Series.DELIVERED: {
+        "type": "scatter", "mode": "lines+markers", "line": {"color": GREEN, "width": 2},
+        "marker": {"symbol": "diamond", "size": 7},
+    },
+}  # fmt: skip
+_MARKS: Final[Mapping[MarkKind, tuple[str, str]]] = {
+    MarkKind.DEPLOYMENT: ("triangle-down", BLUE),
+    MarkKind.ROLLBACK: ("triangle-up", ORANGE),
+    MarkKind.MIGRATION: ("square", PURPLE),
+    MarkKind.INCIDENT: ("star", VERMILION),
+}
+
+
+def timeline(
+    lines: Mapping[Series, pd.Series | None], marks: Sequence[Mark], zone: ZoneInfo, until: datetime
+) -> go.Figure:
+    """Draw what happened per bucket, with what was changed as vertical marks. A line that is None is unknown."""
+    figure = _figure(height=340)
+    # Said outright: with every line unknown, Plotly would not know what the marks' times are.
+    figure.update_xaxes(type="date")
+    for series, style in _LINES.items():
+        counts = lines.get(series)
+        if counts is None:
+            figure.add_scatter(
+                x=[None], y=[None], mode="lines", name=f"{series}: unknown", line={"color": GREY, "dash": "dot"}
+            )
+        else:
+            thin = _thinned(counts)
+            figure.add_trace(
+                {
+                    "x": _local(pd.DatetimeIndex(thin.index), zone), "y": thin.to_numpy(),
+                    "name": str(series), "hovertemplate": "%{y}", **style,
+                }
+            )  # fmt: skip
+    top = max((int(c.max()) for c in lines.values() if c is not None and len(c)), default=1)
+    _draw_marks(figure, marks, zone, at=max(top, 1) * 1.12)
+    figure.update_yaxes(rangemode="tozero", dtick=1 if top <= 5 else None, range=[0, max(top, 1) * 1.2])
+    starts = [counts.index[0] for counts in lines.values() if counts is not None and len(counts)]
+    if starts:
+        figure.update_xaxes(range=list(_local(pd.DatetimeIndex([min(starts), until]), zone)))
+    figure.update_layout(hovermode="x unified", barmode="group", bargap=0.35)
+    return figure
+
+
+def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: float) -> None:
+    shown = marks[-MAX_POINTS:]
+    for kind, (symbol, colour) in _MARKS.items():
+        times = list(_local(pd.DatetimeIndex([mark.at for mark in shown if mark.kind is kind], tz="UTC"), zone))
+        if not times:
+            continue
+        figure.add_scatter(
+            x=times, y=[at] * len(times), mode="markers", name=str(kind), cliponaxis=False,
+            marker={"symbol": symbol, "size": 11, "color": colour},
+            hovertext=[in_chart(mark.words) for mark in shown if mark.kind is kind], hoverinfo="text",
+        )  # fmt: skip
+        for moment in times:
+            figure.add_vline(x=moment, line={"color": colour, "width": 1, "dash": "dot"}, opacity=0.7)
+
+
+def funnel(stages: Mapping[Stage, int | None]) -> go.Figure:
+    """Draw how many bookings reached each stage, in order. An unknown one is hatched, as wide as it can be at most."""
+    figure = _figure(height=44 * len(words.STAGE) + 40)
+    most = 0
+    known: list[tuple[str, int]] = []
+    unknown: list[tuple[str, int]] = []
+    for stage, label in words.STAGE.items():
+        count = stages.get(stage)
+        if count is None:
+            unknown.append((label, most))
+        else:
+            most = count
+            known.append((label, count))
+    figure.add_bar(
+        x=[count for _, count in known], y=[label for label, _ in known], orientation="h", name="bookings",
+        text=[f"{count:,}" for _, count in known], textposition="auto", marker={"color": BLUE},
+        hovertemplate="%{y}: %{x}<extra></extra>",
+    )  # fmt: skip
+    figure.add_bar(
+        x=[count for _, count in unknown], y=[label for label, _ in unknown], orientation="h", name="unknown",
+        text=["unknown"] * len(unknown), textposition="inside", hovertemplate="%{y}: unknown<extra></extra>",
+        marker={"color": "rgba(138,147,157,0.25)", "pattern": {"shape": "/", "fgcolor": GREY}},
+    )  # fmt: skip
+    figure.update_yaxes(categoryorder="array", categoryarray=list(words.STAGE.values())[::-1], showgrid=False)
+    figure.update_xaxes(visible=False, rangemode="tozero")
+    figure.update_layout(showlegend=False, barmode="overlay", bargap=0.25)
+    return figure
+
+
+def delivery(by_status: pd.DataFrame) -> go.Figure:
+    """Draw how many texts have each of Twilio's statuses; `by_status` has `status` and `count`."""
+    counts = by_status.groupby("status")["count"].sum().sort_values()
+    colours = [
+        GREEN if status in DELIVERED_STATUSES else VERMILION if status in FAILED_STATUSES else GREY
+        for status in counts.index
+    ]
+    figure = _figure(height=40 * len(counts) + 50)
+    figure.add_bar(
+        x=counts.to_numpy(), y=[in_chart(str(status)) for status in counts.index], orientation="h",
+        text=[f"{count:,}" for count in counts], textposition="auto", marker={"color": colours},
+        hovertemplate="%{y}: %{x}<extra></extra>",
+    )  # fmt: skip
+    figure.update_xaxes(visible=False, rangemode="tozero")
+    figure.update_yaxes(showgrid=False)
+    figure.update_layout(showlegend=False, bargap=0.3)
+    return figure
+
+
+def durations(deployments: Sequence[Deployment], zone: ZoneInfo) -> go.Figure:
+    """Draw how long each production build took, by when it was made. Failed ones often have no duration: they
+    stand on a line of their own, above the others."""
+    figure = _figure(height=260)
+    made = [d for d in deployments if d.target == "production" and not d.state.in_progress][:MAX_POINTS]
+    minutes = {d.id: build_minutes(d) for d in made}
+    above = 1.2 * max((m for m in minutes.values() if m is not None), default=1.0)
+    for name, colour, symbol, failed, timed in (
+        ("ready", BLUE, "circle", False, True),
+        ("failed", VERMILION, "x", True, True),
+        ("failed, duration not said", VERMILION, "x-open", True, False),
+    ):
+        group = [d for d in made if d.state.failed is failed and (minutes[d.id] is not None) is timed]
+        if group:
+            figure.add_scatter(
+                x=list(_local(pd.DatetimeIndex([d.created_at for d in group]), zone)),
+                y=[minutes[d.id] if timed else above for d in group], mode="markers", name=name,
+                marker={"color": colour, "symbol": symbol, "size": 12},
+                text=[in_chart((d.sha or "upload")[:7]) for d in group],
+                hovertemplate="%{text}: %{y:.1f} min" if timed else "%{text}: failed",
+            )  # fmt: skip
+    figure.update_yaxes(rangemode="tozero", ticksuffix=" min", range=[0, above * 1.15])
+    return figure
+
+
+def build_minutes(deployment: Deployment) -> float | None:
+    """Return how long a build took in minutes; None while it runs or if Vercel did not say."""
+    end = deployment.ready_at or deployment.canceled_at
+    if deployment.building_at is None or end is None or end < deployment.building_at:
+        return None
+    return (end - deployment.building_at).total_seconds() / 60
+
+
+def _figure(height: int) -> go.Figure:
+    return go.Figure(
+        layout={
+            "height": height,
+            "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
+            "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
+            "dragmode": False,
+            "xaxis": {"automargin": True, "fixedrange": True},
+            "yaxis": {"automargin": True, "fixedrange": True},
+        }
+    )
+
+
+def _thinned(counts: pd.Series) -> pd.Series:
+    """Add neighbouring buckets up until few enough are left to draw."""
+    step = -(-len(counts) // MAX_POINTS)
+    if step <= 1:
+        return counts
+    groups = [i // step for i in range(len(counts))]
+    summed = counts.groupby(groups).sum()
+    return pd.Series(summed.to_numpy(), index=counts.index[::step])
+
+
+def _local(times: pd.DatetimeIndex, zone: ZoneInfo) -> pd.DatetimeIndex:
+    """Return `times` as clock time in `zone`: Plotly knows no time zones."""
+    aware = times if times.tz is not None else times.tz_localize("UTC")
+    return aware.tz_convert(zone).tz_localize(None)

@@ -1,0 +1,75 @@
+"""Checks with their evidence behind one click, grouped by the hop that they are about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import streamlit as st
+from markupsafe import Markup
+
+from lib.model.verdict import Check, CheckStatus, Hop
+from lib.ui import pieces, times, words
+from lib.ui.look import draw
+from lib.ui.redact import plain
+from lib.ui.shell import View
+
+_ICONS = {
+    CheckStatus.OK: ":material/check_circle:",
+    CheckStatus.WARN: ":material/warning:",
+    CheckStatus.FAIL: ":material/cancel:",
+    CheckStatus.CANNOT_TELL: ":material/help:",
+    CheckStatus.NOT_APPLICABLE: ":material/remove:",
+}
+_COLOURS = {
+    CheckStatus.OK: "green",
+    CheckStatus.WARN: "orange",
+    CheckStatus.FAIL: "red",
+    CheckStatus.CANNOT_TELL: "gray",
+    CheckStatus.NOT_APPLICABLE: "gray",
+}
+
+
+def by_hop(view: View, checks: Iterable[Check]) -> None:
+    """Draw `checks` under their hops, in the order of the flow. Which ones are open stands in the address."""
+    of_hop: dict[Hop, list[Check]] = {hop: [] for hop in Hop}
+    for check in checks:
+        of_hop[check.hop].append(check)
+    for hop, group in of_hop.items():
+        if group:
+            st.markdown(f"**{plain(words.HOP[hop])}**")
+            listed(view, group)
+
+
+def listed(view: View, checks: Iterable[Check]) -> None:
+    """Draw `checks` one under the other."""
+    with st.container(gap="xsmall"):
+        for check in checks:
+            one(view, check)
+
+
+def one(view: View, check: Check) -> None:
+    """Draw one check: the question and its answer, and on a click what it rests on."""
+    sign = words.CHECK[check.status]
+    label = f":{_COLOURS[check.status]}-badge[{sign.word}] **{plain(check.question)}** {plain(check.summary)}"
+    # With state tracking a closed one is not drawn at all: what is not open is not sent.
+    box = st.expander(label, icon=_ICONS[check.status], key=f"check_{check.id}", on_change="rerun", bind="query-params")
+    if box.open:
+        with box:
+            draw(_inside(view, check))
+
+
+def _inside(view: View, check: Check) -> Markup:
+    seen = times.when(check.observed_at, view.zone, view.now) if check.observed_at else ""
+    source = words.SOURCE[check.source] if check.source else ""
+    rows: list[tuple[str, str | Markup]] = [
+        ("Evidence", pieces.bullets(check.evidence) if check.evidence else "none"),
+        ("Would change it", check.would_change),
+        ("Observed", ", ".join(filter(None, (source, seen)))),
+        ("Id", pieces.code(check.id)),
+    ]
+    return pieces.facts((name, value) for name, value in rows if value)
+
+
+def of_status(checks: Iterable[Check], *statuses: CheckStatus) -> tuple[Check, ...]:
+    """Return the checks with one of `statuses`, in the order of `statuses`."""
+    return tuple(check for status in statuses for check in checks if check.status is status)

@@ -1,0 +1,28 @@
+// Counts ages on in the browser, and turns the page grey when the desk falls silent.
+// The server's own clock stands in data-sb-now: the clock of this computer may be wrong.
+(() => {
+  if (window.switchboardClock) return;
+  const SILENT_AFTER_SECONDS = 45;
+  let beat = null;
+  let arrived = Date.now();
+  const span = (s) =>
+    s < 90 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s / 60)} min`
+      : s < 129600 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} days`;
+  const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+  const tick = () => {
+    const pulse = document.querySelector("[data-sb-now]");
+    if (pulse && pulse.dataset.sbNow !== beat) {
+      beat = pulse.dataset.sbNow;
+      arrived = Date.now();
+    }
+    if (beat === null) return;
+    const silence = (Date.now() - arrived) / 1000;
+    const now = Number(beat) + silence;
+    for (const element of document.querySelectorAll("[data-sb-at]"))
+      write(element, span(Math.max(0, now - Number(element.dataset.sbAt))));
+    for (const element of document.querySelectorAll("[data-sb-silence]")) write(element, span(silence));
+    document.documentElement.classList.toggle("sb-old", silence > SILENT_AFTER_SECONDS);
+  };
+  window.switchboardClock = setInterval(tick, 1000);
+  tick();
+})();

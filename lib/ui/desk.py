@@ -1,0 +1,199 @@
+"""The desk that all viewers share: settings, sources, readings and what they say, each once per process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+
+from lib import launch
+from lib import settings as settings_
+from lib.diagnosis.diagnose import Diagnosis, diagnose
+from lib.diagnosis.facts import Terms
+from lib.model.reading import FailureKind, SourceError
+from lib.model.window import WindowSize
+from lib.settings import Settings
+from lib.snapshot import Clock, Snapshot, SnapshotKeeper, utc_now
+from lib.sources.connected import Sources
+from lib.sources.http import Http
+from lib.sources.sandbox_control import SandboxControl, SandboxState
+
+log = logging.getLogger(__name__)
+
+# All viewers of one window share what was judged within this time.
+SHARED_SECONDS = 4.0
+# Without a newer reading it is judged again after this time, because readings age.
+JUDGED_AGAIN_SECONDS = 20.0
+
+
+@dataclass
+class _Kept:
+    """The newest diagnosis of one window, and when it was asked for and judged (monotonic seconds)."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    diagnosis: Diagnosis | None = None
+    newest: datetime | None = None
+    asked: float = 0.0
+    judged: float = 0.0
+
+
+class Desk:
+    """One set of settings with its readings. Thread-safe."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        snapshots: Callable[[WindowSize], Snapshot],
+        clock: Clock = utc_now,
+        close: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.settings = settings
+        self.close = close
+        self._snapshots = snapshots
+        self._clock = clock
+        self._kept = {size: _Kept() for size in WindowSize}
+
+    @classmethod
+    def on(cls, settings: Settings) -> Desk:
+        """Return a desk that reads the systems that `settings` point at."""
+        http = Http(clock=utc_now)
+        keeper = SnapshotKeeper(Sources(settings, http, utc_now))
+
+        def close() -> None:
+            keeper.close()
+            http.close()
+
+        return cls(settings, keeper.snapshot, close=close)
+
+    def diagnosis(self, size: WindowSize) -> Diagnosis:
+        """Return what the desk says of the window `size` now; fifty viewers cost what one does."""
+        kept = self._kept[size]
+        with kept.lock:
+            if kept.diagnosis is None or time.monotonic() - kept.asked > SHARED_SECONDS:
+                kept.diagnosis = self._renewed(kept, size)
+            return kept.diagnosis
+
+    def _renewed(self, kept: _Kept, size: WindowSize) -> Diagnosis:
+        snapshot = self._snapshots(size)
+        kept.asked = time.monotonic()
+        newest = max(reading.observed_at for reading in snapshot.readings)
+        if kept.diagnosis and newest == kept.newest and kept.asked - kept.judged < JUDGED_AGAIN_SECONDS:
+            return kept.diagnosis
+        kept.newest, kept.judged = newest, kept.asked
+        terms = Terms(self.settings.zone, self.settings.required_env_names)
+        return diagnose(snapshot, self._clock(), terms)
+
+    def newest_reading(self) -> datetime | None:
+        """Return when the newest reading of any window was observed; None before the first."""
+        return max((kept.newest for kept in self._kept.values() if kept.newest), default=None)
+
+
+class Opening:
+    """The way to the desk: ready at once with settings, else through a sandbox that has to start first."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._http = Http(clock=utc_now)
+        self._desk: Desk | None = None
+        self._sandbox: launch.LaunchedSandbox | None = None
+        self._state: SandboxState | None = None
+        self._state_asked = 0.0
+        self.progress: list[str] = []
+        self.failure: str | None = None
+        if settings.anything_configured:
+            self._desk = Desk.on(settings)
+        else:
+            self.progress.append("Starting the sandbox")
+            threading.Thread(target=self._start, name="sandbox start", daemon=True).start()
+
+    @property
+    def desk(self) -> Desk | None:
+        """The desk, or None while its sandbox starts or if it could not."""
+        return self._desk
+
+    def sandbox(self) -> SandboxState | None:
+        """Return what the sandbox plays; None on live systems or if it does not answer.
+
+        When somebody else switched its scenario, the desk follows: other keys, and no reading of before.
+        """
+        with self._lock:
+            if self._desk is None or self._desk.settings.sandbox_url is None:
+                return None
+            if time.monotonic() - self._state_asked > SHARED_SECONDS:
+                self._state_asked = time.monotonic()
+                try:
+                    self._follow(self._control().state())
+                except SourceError as error:
+                    log.warning("%s", error)
+                    self._state = None
+            return self._state
+
+    def play(self, scenario: str) -> None:
+        """Put the sandbox into `scenario` and start over with reading it. Raises `SourceError`."""
+        with self._lock:
+            self._follow(self._control().play(scenario), anew=True)
+
+    def set_pace(self, bookings_per_minute: float) -> None:
+        """Let the sandbox's bookings come in at this pace. Raises `SourceError`."""
+        with self._lock:
+            self._follow(self._control().set_pace(bookings_per_minute))
+
+    def health(self) -> dict[str, Any]:
+        """Return how the desk is, for `/healthz`."""
+        desk = self._desk
+        newest = desk.newest_reading() if desk else None
+        return {
+            "desk": "failed" if self.failure else "ready" if desk else "starting",
+            "sandbox": bool(desk and desk.settings.sandbox_url),
+            "newest_reading_at": newest.isoformat() if newest else None,
+        }
+
+    def close(self) -> None:
+        """Stop reading, and the sandbox if we started one."""
+        if self._desk:
+            self._desk.close()
+        if self._sandbox:
+            self._sandbox.stop()
+
+    def _control(self) -> SandboxControl:
+        url = self._desk.settings.sandbox_url if self._desk else None
+        if url is None:
+            raise SourceError(FailureKind.NOT_CONFIGURED, "The desk is not on a sandbox.", "Set SANDBOX_URL.")
+        return SandboxControl(url, self._http)
+
+    def _follow(self, state: SandboxState, anew: bool = False) -> None:
+        """Take over the sandbox's state; a new desk where its scenario or its keys are others. Lock held."""
+        before, self._state = self._state, state
+        if anew or (before is not None and (before.scenario, before.settings) != (state.scenario, state.settings)):
+            old, self._desk = self._desk, self._desk_on(state.settings)
+            if old:
+                old.close()
+
+    def _start(self) -> None:
+        try:
+            self._sandbox = launch.start_sandbox(on_progress=self.progress.append)
+        except (launch.LaunchError, OSError) as error:
+            self.failure = str(error)
+            return
+        self._desk = self._desk_on(self._sandbox.settings)
+
+    def _desk_on(self, sandbox_settings: Mapping[str, str]) -> Desk:
+        return Desk.on(settings_.load({**self._environ, **sandbox_settings}))
+
+
+def _closed(opening: Opening) -> None:
+    opening.close()
+
+
+@st.cache_resource(show_spinner=False, on_release=_closed)
+def opening() -> Opening:
+    """Return the one opening of this process."""
+    return Opening(settings_.load(), os.environ)

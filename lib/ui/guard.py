@@ -1,0 +1,131 @@
+"""Who may look: the first executable line of `app.py` and of every page, because a page can run without `app.py`.
+
+With a login configured, the e-mail address decides, and nobody is let in by default. Without one, only this
+machine may look: the server must listen on loopback and the request must have been made to it by that name
+(a name in a stranger's DNS may point here as well).
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from lib import settings as settings_
+from lib.settings import SECRETS_FILE, Settings
+from lib.sources.http import is_loopback
+
+
+class Role(StrEnum):
+    """What a viewer may do. An operator may do all that a viewer may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks: `email` is None on this machine without a login."""
+
+    role: Role
+    email: str | None
+
+    @property
+    def words(self) -> str:
+        return "local, no login" if self.email is None else f"{self.email} ({self.role})"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nobody is let in, and what to do about it. `can_log_in`: a login is the fix."""
+
+    title: str
+    sentence: str
+    can_log_in: bool = False
+
+
+def guard() -> Viewer:
+    """Return who looks, or show the way in and stop. Nothing else may be drawn before it."""
+    answer = who_looks()
+    if isinstance(answer, Refusal):
+        _show(answer)
+        st.stop()
+    return answer
+
+
+def _show(refusal: Refusal) -> None:
+    st.title("Switchboard", anchor=False)
+    if not refusal.can_log_in:
+        st.error(refusal.sentence, title=refusal.title, icon=":material/lock:")
+        return
+    st.subheader(refusal.title, anchor=False)
+    st.text(refusal.sentence)
+    if st.user.to_dict().get("is_logged_in"):
+        st.button("Log out", on_click=st.logout, key="log_out")
+    else:
+        st.button("Log in", on_click=st.login, key="log_in", type="primary")
+
+
+def who_looks() -> Viewer | Refusal:
+    """Return who looks, or why nobody may."""
+    try:
+        login = _login_configured()
+    except (OSError, ValueError):
+        return Refusal(
+            "Nobody can be let in",
+            f"{SECRETS_FILE.name} cannot be read, so it is unknown who may look: correct the file and start again.",
+        )
+    if login:
+        return role_of(st.user.to_dict(), settings_.load())
+    if _only_this_machine(str(st.get_option("server.address") or ""), _headers()):
+        return Viewer(Role.OPERATOR, None)
+    return Refusal(
+        "A login is needed",
+        "This desk can be reached from other machines and has no login. Configure one in .streamlit/secrets.toml "
+        "(section auth, as in secrets.example.toml) and list people in OPERATORS and VIEWERS, or let it listen "
+        "on 127.0.0.1 only and open it as http://localhost.",
+    )
+
+
+def role_of(user: Mapping[str, object], settings: Settings) -> Viewer | Refusal:
+    """Return the role of a logged-in user by the e-mail address that the provider vouches for."""
+    if not user.get("is_logged_in"):
+        return Refusal("Please log in", "Switchboard is open to its operators and viewers.", can_log_in=True)
+    email = str(user.get("email") or "").strip().casefold()
+    refused = Refusal(
+        "Not allowed",
+        "Your account is on neither list: ask an operator to add its e-mail address to OPERATORS or VIEWERS.",
+        can_log_in=True,
+    )
+    # Some providers let people claim any address and say so.
+    if not email or user.get("email_verified") in (False, "false"):
+        return refused
+    if email in (name.casefold() for name in settings.operators):
+        return Viewer(Role.OPERATOR, email)
+    if email in (name.casefold() for name in settings.viewers):
+        return Viewer(Role.VIEWER, email)
+    return refused
+
+
+def _login_configured() -> bool:
+    """Whether a login is configured. Raises where that cannot be known: then nobody is let in."""
+    if "is_logged_in" in st.user.to_dict():
+        return True
+    if not SECRETS_FILE.is_file():
+        return False
+    return "auth" in tomllib.loads(SECRETS_FILE.read_text(encoding="utf-8"))
+
+
+def _headers() -> Mapping[str, str]:
+    return st.context.headers
+
+
+def _only_this_machine(address: str, headers: Mapping[str, str]) -> bool:
+    """Whether the server listens on loopback only, and was asked for by that name and without a proxy."""
+    host = urlsplit(f"//{headers.get('Host', '')}").hostname or ""
+    proxied = any(headers.get(name) for name in ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"))
+    return is_loopback(address) and is_loopback(host) and not proxied

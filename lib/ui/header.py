@@ -1,0 +1,173 @@
+"""The header of every page: where we are, what can be seen, and the one line that everybody reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import streamlit as st
+from markupsafe import Markup
+
+from lib.model.reading import Freshness, Reading, SourceError, SourceName
+from lib.model.verdict import Hypothesis, Verdict
+from lib.model.window import WindowSize
+from lib.sources.sandbox_control import SandboxState
+from lib.ui import desk as desk_
+from lib.ui import pieces, words
+from lib.ui.guard import Role, Viewer
+from lib.ui.look import draw
+from lib.ui.redact import outside, plain
+from lib.ui.shell import REFRESH_SECONDS, View, opened_desk, view
+
+_PACES = (0.0, 1.0, 4.0, 30.0, 120.0)
+
+_SANDBOX = Markup('<span class="sb-place sb-sandbox">SANDBOX <small>nothing here is real</small></span>')
+_LIVE = Markup('<span class="sb-place sb-live">LIVE <small>real systems, real customers</small></span>')
+
+# The most telling first: one reading that fails makes its source failed, whatever the others say.
+_WORST_FIRST = (Freshness.FAILED, Freshness.STALE, Freshness.AGING, Freshness.FRESH)
+
+
+def source_state(readings: Iterable[Reading[Any]], now: datetime) -> Freshness:
+    """Return the state of one source: the worst of its readings, apart from those not configured."""
+    states = {reading.freshness(now) for reading in readings}
+    return next((state for state in _WORST_FIRST if state in states), Freshness.NOT_CONFIGURED)
+
+
+def draw_header(viewer: Viewer, *, large: bool) -> None:
+    """Draw the header. `large` on the page that is about the headline."""
+    # What can be set comes second on the glass and is drawn first: the headline is about the chosen window.
+    top = st.container()
+    _controls(viewer)
+    with top:
+        _strip(large=large)
+
+
+def _controls(viewer: Viewer) -> None:
+    """Draw what a viewer can set: window and share-screen switch, and the sandbox's scenario and pace."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.segmented_control(
+            "Window",
+            list(WindowSize),
+            default=WindowSize.DAY,
+            required=True,
+            key="window",
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        st.toggle(
+            "Share screen",
+            key="share",
+            bind="query-params",
+            help="Larger, and without a single digit of a phone number.",
+        )
+        if opened_desk().settings.sandbox_url is not None:
+            _sandbox(desk_.opening().sandbox(), viewer)
+        st.space("stretch")
+        st.badge(plain(viewer.words), icon=":material/person:", color="gray")
+    if problem := st.session_state.pop("sandbox_problem", None):
+        st.warning(plain(problem), icon=":material/warning:")
+
+
+def _sandbox(sandbox: SandboxState | None, viewer: Viewer) -> None:
+    if sandbox is None:
+        st.text("The sandbox's control door does not answer.")
+        return
+    if viewer.role is not Role.OPERATOR:
+        st.text(outside(sandbox.title))
+        return
+    # Somebody else may have switched: what is shown is what the sandbox plays.
+    st.session_state["scenario"] = sandbox.scenario
+    st.selectbox(
+        "Scenario",
+        list(sandbox.titles),
+        format_func=lambda name: outside(sandbox.titles.get(str(name), str(name))),
+        key="scenario",
+        label_visibility="collapsed",
+        width=330,
+        on_change=_play,
+    )
+    st.session_state["pace"] = sandbox.bookings_per_minute
+    st.selectbox(
+        "Pace",
+        sorted({*_PACES, sandbox.bookings_per_minute}),
+        format_func=_pace_words,
+        key="pace",
+        label_visibility="collapsed",
+        width=190,
+        on_change=_set_pace,
+    )
+    with st.popover("What is played here", icon=":material/menu_book:", type="tertiary"):
+        st.text(outside(sandbox.story))
+
+
+def _pace_words(pace: float | None) -> str:
+    return f"{pace:g} bookings/min" if pace else "no new bookings"
+
+
+def _play() -> None:
+    try:
+        desk_.opening().play(st.session_state["scenario"])
+    except SourceError as error:
+        st.session_state["sandbox_problem"] = str(error)
+
+
+def _set_pace() -> None:
+    try:
+        desk_.opening().set_pace(float(st.session_state["pace"]))
+    except SourceError as error:
+        st.session_state["sandbox_problem"] = str(error)
+
+
+def _strip(*, large: bool) -> None:
+    """Draw source dots and headline, and keep them up to date."""
+
+    @st.fragment(run_every=REFRESH_SECONDS)
+    def live() -> None:
+        seen = view()
+        draw(source_dots(seen))
+        draw(
+            pieces.headline(
+                seen.diagnosis.headline,
+                rests_on=rests_on(seen),
+                zone=seen.zone,
+                now=seen.now,
+                large=large,
+                cause=likeliest(seen.diagnosis.hypotheses),
+            )
+        )
+
+    live()
+
+
+def source_dots(seen: View) -> Markup:
+    """Where we are, and the six sources, each with its state in sign and word."""
+    dots = pieces.join(_dot(seen, source) for source in SourceName)
+    where = _SANDBOX if seen.settings.sandbox_url else _LIVE
+    return Markup('<div class="sb-bar">{}{}</div>').format(where, dots)
+
+
+def _dot(seen: View, source: SourceName) -> Markup:
+    readings = seen.snapshot.of(source)
+    state = source_state(readings, seen.now)
+    sign = words.FRESHNESS[state]
+    why = next((r.failure.sentence for r in readings if r.failure and r.freshness(seen.now) is state), "")
+    word = "" if state is Freshness.FRESH else sign.word
+    return Markup(
+        '<span class="sb-source sb-{}" title="{}: {}. {}"><b aria-hidden="true">{}</b>'
+        '<span>{} <span class="sb-word">{}</span></span></span>'
+    ).format(sign.tone, words.SOURCE[source], sign.word, outside(why), sign.glyph, words.SOURCE[source], word)
+
+
+def rests_on(seen: View) -> datetime:
+    """Return when the oldest data behind the headline was observed."""
+    because = set(seen.diagnosis.headline.because)
+    observed = [check.observed_at for check in seen.diagnosis.checks if check.id in because and check.observed_at]
+    return min(observed, default=min(reading.observed_at for reading in seen.snapshot.readings))
+
+
+def likeliest(hypotheses: tuple[Hypothesis, ...]) -> Hypothesis | None:
+    """Return the first hypothesis if the evidence speaks for it."""
+    first = hypotheses[0] if hypotheses else None
+    return first if first and first.verdict in (Verdict.CONFIRMED, Verdict.LIKELY) else None

@@ -1,0 +1,140 @@
+"""What stands around every page: waiting for the desk, the header, and a body that keeps itself up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from markupsafe import Markup
+
+from lib.diagnosis.diagnose import Diagnosis
+from lib.diagnosis.facts import Facts
+from lib.model.reading import Failure, FailureKind, Reading, SourceName
+from lib.model.window import WindowSize
+from lib.settings import Settings
+from lib.snapshot import Snapshot, label
+from lib.ui import desk as desk_
+from lib.ui import pieces
+from lib.ui.desk import Desk
+from lib.ui.look import draw
+from lib.ui.redact import plain
+
+REFRESH_SECONDS = 10.0
+
+_BLIND = Failure(
+    FailureKind.FORBIDDEN,
+    "Row level security may hide rows from this key, so an empty answer proves nothing.",
+    "Put the secret key (sb_secret_…) into SUPABASE_SECRET_KEY.",
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page draws from: one diagnosis, and how this viewer wants to see it."""
+
+    diagnosis: Diagnosis
+    settings: Settings
+    sharing: bool
+
+    @property
+    def facts(self) -> Facts:
+        return self.diagnosis.facts
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.facts.snapshot
+
+    @property
+    def now(self) -> datetime:
+        return self.facts.now
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.settings.zone
+
+    @property
+    def window(self) -> str:
+        """The window in a sentence: "the last 24 hours"."""
+        return self.snapshot.window.size.words
+
+    def cannot_tell(self, *readings: Reading[Any]) -> Markup | None:
+        """Return the grey card for the first of `readings` that nothing may rest on; None if all are fine.
+
+        Rows that row level security may hide from our key count as unread: an empty answer proves nothing.
+        """
+        for reading in readings:
+            if not reading.usable(self.now):
+                return self._card(reading, reading.failure)
+            if reading.source is SourceName.BOOKING_DATA and self.facts.blind is not False:
+                return self._card(self.snapshot.visibility, self.snapshot.visibility.failure or _BLIND)
+        return None
+
+    def _card(self, reading: Reading[Any], failure: Failure | None) -> Markup:
+        since = reading.failing_since or reading.observed_at
+        return pieces.cannot_tell(failure, f"The desk has to {label(reading.name)}", since, self.zone, self.now)
+
+    def caveats(self, *readings: Reading[Any]) -> tuple[str, ...]:
+        """Return in which ways `readings` are less than what was asked for."""
+        return tuple(caveat.sentence for reading in readings for caveat in reading.caveats)
+
+
+def opened_desk() -> Desk:
+    """Return the desk; while its sandbox starts, show how far it is and stop."""
+    opening = desk_.opening()
+    if opening.desk is None:
+        _starting()
+        st.stop()
+    return opening.desk
+
+
+@st.fragment(run_every=0.7)
+def _starting() -> None:
+    opening = desk_.opening()
+    if opening.failure:
+        st.error(opening.failure, title="The desk cannot open", icon=":material/error:")
+    elif opening.desk is None:
+        with st.status("No keys are configured: opening the desk on a sandbox", expanded=True):
+            for line in tuple(opening.progress):
+                st.text(line)
+    else:
+        st.rerun()
+
+
+def sharing() -> bool:
+    """Whether this viewer shares the screen."""
+    return bool(st.session_state.get("share", False))
+
+
+def view() -> View:
+    """Return what there is to see in the chosen window; waits for the first answers of the sources."""
+    size = WindowSize(st.session_state.get("window") or WindowSize.DAY)
+    desk = opened_desk()
+    return View(desk.diagnosis(size), desk.settings, sharing())
+
+
+def show(body: Callable[[View], None]) -> None:
+    """Draw a page's body, now and again whenever there may be something new."""
+
+    @st.fragment(run_every=REFRESH_SECONDS)
+    def live() -> None:
+        body(view())
+
+    live()
+
+
+def panel(view: View, title: str, *needs: Reading[Any], note: str = "") -> bool:
+    """Begin a titled panel that needs these readings; False if a grey card says why it cannot be drawn."""
+    st.subheader(title, anchor=False)
+    if note:
+        st.caption(note)
+    card = view.cannot_tell(*needs)
+    if card is not None:
+        draw(card)
+        return False
+    for sentence in view.caveats(*needs):
+        st.warning(plain(sentence), icon=":material/rule:")
+    return True

@@ -1,0 +1,67 @@
+"""What the Systems page shows: per source what it can and cannot read, how fast, and what is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from lib.model.reading import Freshness, Reading, SourceName
+from lib.snapshot import label
+from lib.sources.connected import WHERE_TO_GET
+from lib.ui import header, pieces, times, words
+from lib.ui.redact import outside
+from lib.ui.shell import View
+
+
+def source(view: View, name: SourceName) -> Markup:
+    """One source: its state, what is missing, and each of its rights with its age and latency."""
+    readings = view.snapshot.of(name)
+    state = header.source_state(readings, view.now)
+    missing = view.settings.missing(name)
+    parts = [_summary(view, readings, state)]
+    if missing:
+        parts.append(_how_to_add(name, missing))
+    else:
+        parts.append(Markup('<ul class="sb-rights">{}</ul>').format(pieces.join(_right(view, r) for r in readings)))
+    return pieces.card(words.SOURCE[name], pieces.join(parts), sign=words.FRESHNESS[state])
+
+
+def _summary(view: View, readings: tuple[Reading[Any], ...], state: Freshness) -> Markup:
+    if state is Freshness.NOT_CONFIGURED:
+        return Markup("")
+    can = sum(reading.usable(view.now) for reading in readings)
+    slowest = max(readings, key=lambda reading: reading.latency_ms)
+    return Markup("<p>Can {} of {}. Slowest answer: {:,.0f} ms ({}).</p>").format(
+        can, len(readings), slowest.latency_ms, label(slowest.name)
+    )
+
+
+def _how_to_add(name: SourceName, missing: tuple[str, ...]) -> Markup:
+    names = Markup(", ").join(Markup("<code>{}</code>").format(setting) for setting in missing)
+    return Markup("<p>Missing: {}</p><p>Where to get it: {}</p>").format(names, WHERE_TO_GET[name])
+
+
+def _right(view: View, reading: Reading[Any]) -> Markup:
+    sign = words.FRESHNESS[reading.freshness(view.now)]
+    failure = reading.failure
+    if failure is None:
+        verb = "can" if reading.usable(view.now) else "could"
+        detail = f"{reading.latency_ms:,.0f} ms, {times.ago(reading.observed_at, view.now)}"
+        notes = [outside(caveat.sentence) for caveat in reading.caveats]
+    else:
+        since = reading.failing_since or reading.observed_at
+        verb, detail = "cannot", f"since {times.when(since, view.zone, view.now)}"
+        notes = [outside(f"{failure.sentence} {failure.hint}")]
+    return Markup(
+        '<li class="sb-{}"><b title="{}" aria-hidden="true">{}</b> {} {} <span class="sb-detail">{} {}</span>{}</li>'
+    ).format(
+        sign.tone,
+        sign.word,
+        sign.glyph,
+        verb,
+        label(reading.name),
+        "" if sign.word == "fresh" else f"{sign.word},",
+        detail,
+        pieces.join(Markup('<div class="sb-detail">{}</div>').format(note) for note in notes),
+    )

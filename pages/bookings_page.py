@@ -1,0 +1,71 @@
+"""Bookings: how far each came, what happened to its text, and who was affected."""
+
+from lib.ui.guard import guard
+
+guard()
+
+import pandas as pd  # noqa: E402
+import streamlit as st  # noqa: E402
+
+from lib.ui import bookings, pieces, tables  # noqa: E402
+from lib.ui.look import draw  # noqa: E402
+from lib.ui.shell import View, panel, show  # noqa: E402
+
+
+def body(view: View) -> None:
+    journeys = view.facts.journeys
+    named = None if journeys is None else bookings.with_event_names(journeys, view.facts.rows(view.snapshot.events))
+    affected(view)
+    if not panel(view, "By event", view.snapshot.pending_bookings) or named is None:
+        return
+    if named.empty:
+        draw(pieces.nothing(f"No booking was initiated in {view.window}."))
+        return
+    table(view, bookings.per_event(named), tables.EVENTS, "events", "How far the bookings of each event came.")
+    st.subheader("Each booking", anchor=False)
+    table(view, named, tables.PENDING, "pending", "Bookings with what happened to the text of each.")
+    one_booking(view, named)
+
+
+def affected(view: View) -> None:
+    snapshot = view.snapshot
+    note = "People who asked to book and never got a link that works: call them, newest first."
+    if not panel(view, "Who was affected", snapshot.pending_bookings, snapshot.texts, note=note):
+        return
+    people = view.facts.affected
+    if people is None or people.empty:
+        draw(pieces.nothing(f"Nobody, as far as is known, in {view.window}."))
+        return
+    named = bookings.with_event_names(people, view.facts.rows(snapshot.events))
+    table(view, named, tables.AFFECTED, "affected", "People who never got a link that works.")
+
+
+def one_booking(view: View, named: pd.DataFrame) -> None:
+    # The address carries the id, not the label that a bound widget would write there.
+    if "chosen" not in st.session_state:
+        st.session_state["chosen"] = st.query_params.get("booking")
+    linked = st.session_state["chosen"]
+    ids = list(named["id"])
+    chosen = st.selectbox(
+        "Look at one booking",
+        [None, *ids, *([linked] if linked and linked not in ids else [])],
+        format_func=lambda booking: bookings.title(named, booking, view.zone) if booking else "Choose a booking",
+        key="chosen",
+        on_change=link_to_chosen,
+    )
+    if chosen:
+        draw(bookings.story(named, chosen, view.zone, view.now, sharing=view.sharing))
+
+
+def link_to_chosen() -> None:
+    if st.session_state["chosen"]:
+        st.query_params["booking"] = st.session_state["chosen"]
+    else:
+        st.query_params.pop("booking", None)
+
+
+def table(view: View, frame: pd.DataFrame, form: tables.Table, key: str, alt: str) -> None:
+    tables.draw(frame, form, key=key, sharing=view.sharing, zone=view.settings.time_zone, alt=alt)
+
+
+show(body)

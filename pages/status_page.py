@@ -1,0 +1,65 @@
+"""Status: is SMS flowing, and if not, whose problem is it?"""
+
+from lib.ui.guard import guard
+
+guard()
+
+import streamlit as st  # noqa: E402
+
+from lib.model.verdict import CheckStatus  # noqa: E402
+from lib.ui import charts, checks, hypotheses, pieces, words  # noqa: E402
+from lib.ui.look import draw  # noqa: E402
+from lib.ui.shell import View, panel, show  # noqa: E402
+
+
+def body(view: View) -> None:
+    diagnosis = view.diagnosis
+    st.subheader("The flow, hop by hop", anchor=False)
+    draw(pieces.hops(diagnosis.hops, diagnosis.headline.hop))
+    if diagnosis.tiles:
+        st.subheader("What success looks like", anchor=False)
+        draw(pieces.tiles(diagnosis.tiles))
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        timeline(view)
+    with right:
+        funnel(view)
+    hypotheses.listed(view)
+    troubled = checks.of_status(diagnosis.checks, CheckStatus.FAIL, CheckStatus.WARN)
+    if troubled:
+        st.subheader("Checks that are not fine", anchor=False)
+        checks.listed(view, troubled)
+    st.page_link("pages/systems_page.py", label="All checks with their evidence", icon=":material/fact_check:")
+
+
+def timeline(view: View) -> None:
+    lines = view.facts.timeline
+    snapshot = view.snapshot
+    known = [series for series, counts in lines.items() if counts is not None]
+    if not panel(view, "What happened when", *(() if known else (snapshot.pending_bookings, snapshot.texts))):
+        return
+    st.plotly_chart(
+        charts.timeline(lines, view.facts.marks, view.zone, snapshot.window.end),
+        key="timeline",
+        config=dict(charts.CONFIG),
+        alt=f"Bookings and texts over {view.window}, with deployments as vertical marks.",
+    )
+    if len(known) < len(lines):
+        draw(view.cannot_tell(snapshot.pending_bookings, snapshot.texts) or pieces.nothing(""))
+    st.caption(f"Over {view.window}, in the time of {view.settings.time_zone}.")
+
+
+def funnel(view: View) -> None:
+    if not panel(view, "How far bookings came", view.snapshot.pending_bookings):
+        return
+    stages = view.facts.stages or {}
+    if not any(stages.values()):
+        draw(pieces.nothing(f"No booking was initiated in {view.window}."))
+        return
+    reached = ", ".join(f"{label} {stages.get(stage, 'unknown')}" for stage, label in words.STAGE.items())
+    st.plotly_chart(charts.funnel(stages), key="funnel", config=dict(charts.CONFIG), alt=f"Bookings: {reached}.")
+    if any(count is None for count in stages.values()):
+        draw(view.cannot_tell(view.snapshot.texts, view.snapshot.short_links) or pieces.nothing(""))
+
+
+show(body)

@@ -1,0 +1,91 @@
+"""Texts: Twilio's log against the database, by status and error, with what to do about it and what it costs."""
+
+from lib.ui.guard import guard
+
+guard()
+
+import pandas as pd  # noqa: E402
+import streamlit as st  # noqa: E402
+
+from lib.diagnosis import texts as facts_of_texts  # noqa: E402
+from lib.ui import charts, pieces, tables, texts  # noqa: E402
+from lib.ui.look import draw  # noqa: E402
+from lib.ui.shell import View, panel, show  # noqa: E402
+
+
+def body(view: View) -> None:
+    outbound = view.facts.outbound
+    if panel(view, "Did they arrive?", view.snapshot.texts) and outbound is not None:
+        if outbound.empty:
+            draw(pieces.nothing(f"Twilio's log has no text to a customer in {view.window}."))
+        else:
+            arrived(view, outbound)
+            recorded(view, outbound)
+            nuisance(view, outbound)
+    money(view)
+    alerts(view)
+
+
+def arrived(view: View, outbound: pd.DataFrame) -> None:
+    draw(pieces.numbers(texts.delivery_numbers(outbound)))
+    statuses = facts_of_texts.by_status(outbound)
+    left, right = st.columns([2, 3], gap="large")
+    with left:
+        st.plotly_chart(
+            charts.delivery(statuses), key="statuses", config=dict(charts.CONFIG), alt="Texts by Twilio's status."
+        )
+    with right:
+        table(view, statuses, tables.STATUSES, "by_status", "Texts by status and error, with what to do.")
+
+
+def recorded(view: View, outbound: pd.DataFrame) -> None:
+    snapshot = view.snapshot
+    st.subheader("Does the database know them?", anchor=False)
+    unread = view.cannot_tell(snapshot.messages, snapshot.pending_bookings)
+    if unread is not None:
+        draw(unread)
+    draw(pieces.numbers(texts.recording_numbers(outbound, view.facts.phantoms)))
+    for key, title, meaning, rows in texts.to_look_at(view, outbound):
+        if not rows.empty:
+            st.subheader(f"{title} ({len(rows):,})", anchor=False)
+            st.caption(meaning)
+            table(view, rows, tables.TEXTS, key, f"{title} texts.")
+    phantoms = view.facts.phantoms
+    if phantoms is not None and len(phantoms):
+        st.subheader(f"Phantom ({len(phantoms):,})", anchor=False)
+        st.caption("The database claims that they were sent, and Twilio does not know them.")
+        table(view, pd.DataFrame({"sid": phantoms}), tables.PHANTOM, "phantom", "Phantom texts.")
+
+
+def nuisance(view: View, outbound: pd.DataFrame) -> None:
+    many = facts_of_texts.over_sent(outbound)
+    st.subheader("Too many to one number", anchor=False)
+    if many.empty:
+        draw(pieces.nothing(f"Nobody, in {view.window}."))
+    else:
+        table(view, many, tables.TOO_MANY, "over_sent", "Numbers with too many texts.")
+
+
+def money(view: View) -> None:
+    st.subheader("Cost and balance", anchor=False)
+    draw(pieces.numbers(texts.money(view)))
+    unread = view.cannot_tell(view.snapshot.balance)
+    if unread is not None:
+        draw(unread)
+
+
+def alerts(view: View) -> None:
+    if not panel(view, "Twilio's alerts", view.snapshot.alerts):
+        return
+    found = view.snapshot.alerts.value
+    if found is None or found.empty:
+        draw(pieces.nothing(f"None in {view.window}."))
+    else:
+        table(view, texts.newest_first(found), tables.ALERTS, "alerts", "Twilio's alerts, newest first.")
+
+
+def table(view: View, frame: pd.DataFrame, form: tables.Table, key: str, alt: str) -> None:
+    tables.draw(frame, form, key=key, sharing=view.sharing, zone=view.settings.time_zone, alt=alt)
+
+
+show(body)

@@ -1,0 +1,53 @@
+"""Words from outside, shown in every place that reads Markdown or HTML, stay words in a real browser."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.conftest import free_port, running
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = (
+    "<img src=x onerror=alert(1)> **bold** [click](https://evil.example) www.evil.example "
+    ":red[x] :material/bolt: $x^2$ `code` ~~gone~~ <b>b</b> # no heading"
+)
+SCRIPT = f"""
+import streamlit as st
+from lib.ui import look, pieces
+from lib.ui.redact import plain
+
+HOSTILE = {HOSTILE!r}
+with st.container(key="glass"):
+    with st.expander(plain(HOSTILE), expanded=True):
+        st.caption(plain(HOSTILE))
+    st.warning(plain(HOSTILE))
+    st.markdown(plain(HOSTILE))
+    look.draw(pieces.card(HOSTILE, pieces.bullets([HOSTILE])))
+"""
+
+
+def test_nothing_from_outside_becomes_a_tag_a_link_or_a_picture(chromium: Browser, tmp_path: Path) -> None:
+    script = tmp_path / "glass.py"
+    script.write_text(SCRIPT)
+    port = free_port()
+    command = [
+        sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), "--server.headless", "true",
+        "--server.address", "127.0.0.1",
+    ]  # fmt: skip
+    with running(command, port, {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}) as address:
+        page = chromium.new_page()
+        page.goto(address)
+        glass = page.locator(".st-key-glass")
+        expect(glass.locator(".sb-card")).to_be_visible(timeout=30_000)
+        for tag in ("img", "a", "strong", "code", "del", "h1", ".katex"):
+            expect(glass.locator(tag)).to_have_count(0)
+        # Where a word joiner was put in, the eye sees none.
+        seen = glass.inner_text().replace("\u2060", "")
+        assert seen.count("**bold** [click](https://evil.example) www.evil.example") >= 5
+        assert ":red[x] :material/bolt: $x^2$ `code` ~~gone~~ <b>b</b>" in seen
+        page.close()

@@ -1,0 +1,85 @@
+"""The dashboard without a browser: the whole of `app.py`, on a desk whose snapshots the test chooses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from lib.settings import Settings
+from lib.snapshot import Snapshot, utc_now
+from lib.ui import desk as desk_
+from lib.ui import guard
+from lib.ui.desk import Desk
+from tests.pages.synthetic import NOW
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("status", "bookings", "texts", "deployments", "systems")
+
+
+@dataclass
+class OpenedDoor:
+    """An opening that is open already."""
+
+    desk: Desk | None
+    failure: str | None = None
+    progress: list[str] = field(default_factory=list)
+
+    def sandbox(self) -> None:
+        return None
+
+
+@pytest.fixture(autouse=True)
+def on_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """AppTest sends no headers: the request came to this machine by its own name."""
+    st.cache_resource.clear()
+    monkeypatch.setattr(guard, "_headers", lambda: {"Host": "localhost:8501"})
+    yield
+    st.cache_resource.clear()
+
+
+Open = Callable[..., AppTest]
+
+
+@pytest.fixture
+def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
+    """A function that opens a page of the dashboard on a snapshot: `open_page("status", snapshot)`."""
+
+    def run(
+        page: str, taken: Snapshot, *, settings: Settings | None = None, user: dict[str, Any] | None = None,
+        state: dict[str, Any] | None = None, live: bool = False,
+    ) -> AppTest:  # fmt: skip
+        clock = utc_now if live else lambda: NOW
+        desk = Desk(settings or Settings(), lambda size: taken, clock)
+        monkeypatch.setattr(desk_, "opening", lambda: OpenedDoor(desk))
+        test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        for key, value in (state or {}).items():
+            test.session_state[key] = value
+        if user is not None:
+            test.user = user
+        test.run()
+        return test if page == "status" else test.switch_page(f"pages/{page}_page.py").run()
+
+    return run
+
+
+def sent(test: AppTest) -> bytes:
+    """Return everything that the page sent to the browser, as bytes."""
+    return b"\n".join(node.proto.SerializeToString() for node in _nodes(test) if node.proto is not None)
+
+
+def _nodes(test: AppTest) -> Iterator[Any]:
+    for root in (test._tree,):
+        yield from _walk(root)
+
+
+def _walk(node: Any) -> Iterator[Any]:
+    if hasattr(node, "proto"):
+        yield node
+    for child in getattr(node, "children", {}).values():
+        yield from _walk(child)

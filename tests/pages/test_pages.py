@@ -1,0 +1,105 @@
+"""Every page in every state: it draws, says what it cannot see, and sends nothing that must not be seen."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lib.model.verdict import HeadlineState
+from lib.ui import words
+from tests.pages import synthetic
+from tests.pages.conftest import PAGES, Open, sent
+
+STATES = {
+    "planted": synthetic.planted,
+    "empty": synthetic.empty,
+    "partial": synthetic.partial,
+    "stale": synthetic.stale,
+    "everything failed": synthetic.everything_failed,
+    "nothing configured": synthetic.nothing_configured,
+}
+UNREAD = ("stale", "everything failed", "nothing configured")
+# What stands on a page where something was read and would be a false zero where it was not.
+ZEROS = (
+    b"No booking was initiated", b"has no text to a customer", b"Nobody", b"no production hostname", b"There is none",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("state", STATES)
+def test_every_page_draws_in_every_state_and_leaks_nothing(open_page: Open, page: str, state: str) -> None:
+    test = open_page(page, STATES[state]())
+    assert not test.exception
+    out = sent(test)
+    assert b"sb-headline" in out
+    assert [secret for secret in synthetic.PLANTED if secret.encode() in out] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("state", UNREAD)
+def test_what_was_not_read_is_cannot_tell_and_neither_zero_nor_green(open_page: Open, page: str, state: str) -> None:
+    out = sent(open_page(page, STATES[state]()))
+    assert words.HEADLINE[HeadlineState.CANNOT_TELL].word.encode() in out
+    assert [zero for zero in ZEROS if zero in out] == []
+    assert b"sb-good" not in out.replace(b".sb-good {", b"").replace(b"html.sb-old", b"")
+
+
+@pytest.mark.parametrize("page", ["bookings", "texts", "deployments"])
+def test_a_failed_source_says_why_and_since_when(open_page: Open, page: str) -> None:
+    out = sent(open_page(page, synthetic.everything_failed()))
+    assert b"Cannot tell" in out
+    assert synthetic.FAILED.sentence.encode() in out
+    assert b"11:53 (7 min ago)" in out
+
+
+@pytest.mark.parametrize("page", ["bookings", "texts"])
+def test_numbers_show_three_digits_and_none_while_sharing_the_screen(open_page: Open, page: str) -> None:
+    assert "••123".encode() in sent(open_page(page, synthetic.planted()))
+    assert "••123".encode() not in sent(open_page(page, synthetic.planted(), state={"share": True}))
+
+
+# A tag or a link that no backslash disarms. Our own badges are the only brackets.
+ARMED = re.compile(r"(?<!\\)<[a-z]|(?<!\\)\]\(")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_others_wrote_stays_text(open_page: Open, page: str) -> None:
+    test = open_page(page, synthetic.planted())
+    assert b"onerror" in sent(test), "the hostile words are there to be seen"
+    for piece in test.get("html"):
+        assert "<img" not in piece.proto.body
+    said = [element.value for kind in ("markdown", "caption", "subheader", "warning") for element in test.get(kind)]
+    assert [words for words in (*said, *(box.label for box in test.expander)) if ARMED.search(words)] == []
+
+
+def test_a_cut_off_table_says_so(open_page: Open) -> None:
+    test = open_page("bookings", synthetic.partial())
+    assert any("cut off" in warning.value for warning in test.warning)
+
+
+def test_a_source_that_is_not_configured_says_what_is_missing_and_where_to_get_it(open_page: Open) -> None:
+    out = sent(open_page("systems", synthetic.nothing_configured()))
+    assert b"VERCEL_TOKEN" in out and "Account Settings → Tokens".encode() in out
+
+
+def test_the_evidence_of_a_check_is_sent_once_it_is_opened(open_page: Open) -> None:
+    test = open_page("systems", synthetic.planted())
+    assert b"Would change it" not in sent(test)
+    test.session_state["check_fix_live"] = True
+    assert b"Would change it" in sent(test.run())
+
+
+def test_a_booking_can_be_linked_to(open_page: Open) -> None:
+    booking = "00000000-0000-4000-8000-000000000001"
+    out = sent(open_page("bookings", synthetic.planted(), state={"chosen": booking}))
+    assert f"Booking {booking}".encode() in out
+    gone = sent(open_page("bookings", synthetic.planted(), state={"chosen": "another"}))
+    assert b"not among those of the window" in gone
+
+
+def test_with_the_database_unread_no_text_is_called_lost_or_recorded(open_page: Open) -> None:
+    of_twilio = {name: value for name, value in synthetic.values().items() if name in ("texts", "balance", "alerts")}
+    pieces = [piece.proto.body for piece in open_page("texts", synthetic.snapshot(of_twilio)).get("html")]
+    recorded = next(piece for piece in pieces if "Phantom" in piece)
+    assert recorded.count(">cannot tell<") == 4

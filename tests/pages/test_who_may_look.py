@@ -1,0 +1,93 @@
+"""The guard: who is let in, and that no page can be had around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lib.settings import Settings
+from lib.ui import guard
+from lib.ui.guard import Refusal, Role, Viewer, role_of
+from tests.pages import synthetic
+from tests.pages.conftest import PAGES, ROOT, Open, sent
+
+SETTINGS = Settings.model_validate({"operators": "Ana@example.com", "viewers": "owner@example.com"})
+
+
+@pytest.mark.parametrize(
+    ("user", "role"),
+    [
+        ({"is_logged_in": True, "email": "ana@example.com"}, Role.OPERATOR),
+        ({"is_logged_in": True, "email": " OWNER@example.com"}, Role.VIEWER),
+        ({"is_logged_in": True, "email": "owner@example.com", "email_verified": True}, Role.VIEWER),
+    ],
+)
+def test_people_on_the_lists_are_let_in(user: dict[str, object], role: Role) -> None:
+    answer = role_of(user, SETTINGS)
+    assert isinstance(answer, Viewer) and answer.role is role
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        {},
+        {"is_logged_in": False, "email": "ana@example.com"},
+        {"is_logged_in": True},
+        {"is_logged_in": True, "email": ""},
+        {"is_logged_in": True, "email": "stranger@example.com"},
+        {"is_logged_in": True, "email": "ana@example.com", "email_verified": False},
+    ],
+)
+def test_everybody_else_is_refused(user: dict[str, object]) -> None:
+    assert isinstance(role_of(user, SETTINGS), Refusal)
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "let_in"),
+    [
+        ("127.0.0.1", {"Host": "localhost:8501"}, True),
+        ("::1", {"Host": "[::1]:8501"}, True),
+        ("localhost", {"Host": "127.0.0.1"}, True),
+        ("0.0.0.0", {"Host": "localhost:8501"}, False),
+        ("", {"Host": "localhost:8501"}, False),
+        ("127.0.0.1", {"Host": "rebound.evil.example:8501"}, False),
+        ("127.0.0.1", {}, False),
+        ("127.0.0.1", {"Host": "localhost", "X-Forwarded-For": "203.0.113.7"}, False),
+    ],
+)
+def test_without_a_login_only_this_machine_is_let_in(address: str, headers: Mapping[str, str], let_in: bool) -> None:
+    assert guard._only_this_machine(address, headers) is let_in
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_that_runs_alone_and_logged_out_shows_the_login_only(page: str) -> None:
+    cold = AppTest.from_file(str(ROOT / f"pages/{page}_page.py"), default_timeout=60)
+    cold.user = {"is_logged_in": False}
+    cold.run()
+    assert [button.label for button in cold.button] == ["Log in"]
+    assert not cold.exception and b"sb-" not in sent(cold)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_that_runs_alone_from_elsewhere_shows_nothing(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "_headers", lambda: {"Host": "desk.example.com"})
+    cold = AppTest.from_file(str(ROOT / f"pages/{page}_page.py"), default_timeout=60).run()
+    assert "has no login" in cold.error[0].value
+    assert b"sb-" not in sent(cold)
+
+
+def test_a_stranger_who_is_logged_in_sees_nothing(open_page: Open) -> None:
+    test = open_page("status", synthetic.planted(), user={"is_logged_in": True, "email": "stranger@example.com"})
+    assert [button.label for button in test.button] == ["Log out"]
+    assert b"sb-headline" not in sent(test)
+
+
+def test_a_secrets_file_that_cannot_be_read_lets_nobody_in(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = ROOT.__class__(str(tmp_path)) / "secrets.toml"
+    broken.write_text("[auth\nclient_secret = 'abc'")
+    monkeypatch.setattr(guard, "SECRETS_FILE", broken)
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    assert "cannot be read" in test.error[0].value
+    assert b"sb-" not in sent(test) and b"abc" not in sent(test)

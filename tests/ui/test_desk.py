@@ -1,0 +1,115 @@
+"""The desk that all viewers share, its door, and the sandbox behind it."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+
+from lib import launch
+from lib import settings as settings_
+from lib.model.reading import FailureKind, SourceError
+from lib.model.window import WindowSize
+from lib.settings import Settings
+from lib.snapshot import Snapshot
+from lib.sources.sandbox_control import SandboxControl
+from lib.ui import desk as desk_
+from lib.ui.desk import Desk, Opening
+from tests.pages import synthetic
+
+
+def test_fifty_viewers_cost_what_one_does() -> None:
+    taken: list[WindowSize] = []
+    slow = threading.Event()
+
+    def snapshots(size: WindowSize) -> Snapshot:
+        taken.append(size)
+        slow.wait(0.2)
+        return synthetic.planted()
+
+    desk = Desk(Settings(), snapshots, lambda: synthetic.NOW)
+    viewers = [threading.Thread(target=desk.diagnosis, args=(WindowSize.DAY,)) for _ in range(50)]
+    for viewer in viewers:
+        viewer.start()
+    for viewer in viewers:
+        viewer.join()
+    assert taken == [WindowSize.DAY]
+
+
+def test_what_has_no_newer_reading_is_not_judged_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_, "SHARED_SECONDS", -1.0)
+    snapshot = synthetic.planted()
+    desk = Desk(Settings(), lambda size: snapshot, lambda: synthetic.NOW)
+    first = desk.diagnosis(WindowSize.DAY)
+    assert desk.diagnosis(WindowSize.DAY) is first
+    monkeypatch.setattr(desk_, "JUDGED_AGAIN_SECONDS", -1.0)
+    assert desk.diagnosis(WindowSize.DAY) is not first
+
+
+@pytest.mark.sandbox
+def test_the_desk_follows_a_sandbox_that_somebody_else_switched(play, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk_, "SHARED_SECONDS", -1.0)
+    opening = Opening(settings_.load(play("healthy")), {})
+    try:
+        state = opening.sandbox()
+        before = opening.desk
+        assert state is not None and state.scenario == "healthy"
+        play("quiet-day")
+        state = opening.sandbox()
+        assert state is not None and state.scenario == "quiet-day"
+        assert opening.desk is not before
+        opening.play("code-not-deployed")
+        state = opening.sandbox()
+        assert state is not None and state.scenario == "code-not-deployed"
+        assert opening.health()["sandbox"] is True
+    finally:
+        opening.close()
+
+
+@pytest.mark.sandbox
+def test_a_scenario_that_there_is_not_is_refused_with_a_sentence(sandbox) -> None:
+    control = SandboxControl(sandbox.settings["SANDBOX_URL"], desk_.Http())
+    with pytest.raises(SourceError) as error:
+        control.play("no-such-scenario")
+    assert "sandbox" in str(error.value)
+
+
+def test_a_control_door_that_is_gone_is_no_sandbox_to_show() -> None:
+    settings = Settings.model_validate(
+        {"sandbox_url": "http://127.0.0.1:9/sandbox", "booking_app_url": "http://127.0.0.1:9"}
+    )
+    opening = Opening(settings, {})
+    assert opening.desk is not None and opening.sandbox() is None
+    with pytest.raises(SourceError) as error:
+        opening.play("healthy")
+    assert error.value.kind is FailureKind.UNAVAILABLE
+
+
+def test_a_sandbox_that_cannot_start_leaves_a_plain_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(on_progress: launch.Progress) -> launch.LaunchedSandbox:
+        raise launch.LaunchError("The sandbox did not start: there is no Node.")
+
+    monkeypatch.setattr(launch, "start_sandbox", fails)
+    opening = Opening(Settings(), {})
+    while opening.failure is None:
+        time.sleep(0.01)
+    assert opening.desk is None and "no Node" in opening.failure
+    assert opening.health()["desk"] == "failed"
+
+
+def test_a_launch_that_ends_early_repeats_the_last_words() -> None:
+    with pytest.raises(launch.LaunchError) as error:
+        launch.start_sandbox("no-such-scenario")
+    assert "no-such-scenario" in str(error.value)
+
+
+@pytest.mark.sandbox
+def test_a_launched_sandbox_says_how_far_it_is_and_is_gone_when_it_is_stopped() -> None:
+    said: list[str] = []
+    sandbox = launch.start_sandbox("healthy", said.append)
+    assert settings_.load({**os.environ, **sandbox.settings}).sandbox_url
+    assert said
+    sandbox.stop()
+    assert sandbox.process.poll() is not None

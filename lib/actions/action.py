@@ -1,0 +1,217 @@
+"""What an action is: a small class that says what it would do, checks that it may, does it once, and looks.
+
+Nothing here runs anything. `lib.actions.executor` is the only caller of `run`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum, StrEnum
+from typing import ClassVar
+
+from lib.settings import Settings
+from lib.snapshot import Snapshot
+from lib.sources.connected import Sources
+
+Args = Mapping[str, str]
+Progress = Callable[[str], None]
+
+
+class Tier(IntEnum):
+    """How much a mistake would hurt, and therefore how much is asked for."""
+
+    READS = 0
+    ONE_CLICK = 1
+    CONFIRM = 2
+    TYPED_PHRASE = 3
+
+
+class Finding(StrEnum):
+    """What a preflight check says. BLOCK stops the action."""
+
+    OK = "ok"
+    WARN = "warn"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """One thing that was looked at before acting."""
+
+    id: str
+    status: Finding
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the action is about, as the world has it now.
+
+    `name` is what a person types to confirm. `facts` is the state that the action relies on: if one of them is
+    another when it is to run, the world has moved and it is refused with the difference. `lock` is what only one
+    action may touch at a time. Nothing here identifies a customer or is a secret.
+    """
+
+    name: str
+    lock: str
+    facts: tuple[tuple[str, str], ...]
+
+    def difference(self, now: Target) -> tuple[str, ...]:
+        """Return in words what is another in `now`."""
+        before, after = dict(self.facts), dict(now.facts)
+        names = dict.fromkeys((*before, *after))
+        changed = [f"{n}: {before.get(n, '—')} → {after.get(n, '—')}" for n in names if before.get(n) != after.get(n)]
+        return (*((f"target: {self.name} → {now.name}",) if self.name != now.name else ()), *changed)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Exactly what would be done and to what. `digest` binds a confirmation to it."""
+
+    action: str
+    title: str
+    tier: Tier
+    args: tuple[tuple[str, str], ...]
+    target: Target
+    calls: tuple[str, ...]
+    will_differ: tuple[str, ...]
+    undo: str
+    preflight: tuple[Preflight, ...]
+
+    @property
+    def blocked(self) -> bool:
+        return any(check.status is Finding.BLOCK for check in self.preflight)
+
+    @property
+    def phrase(self) -> str | None:
+        """What has to be typed; None where a click is enough."""
+        return self.target.name if self.tier is Tier.TYPED_PHRASE else None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over action, arguments, resolved target and calls."""
+        parts = [self.action, self.args, self.target.name, self.target.facts, self.calls]
+        return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What running did: `before` and `after` in words, `found_by` the trace by which it can be found again.
+
+    `since` is when it began, for actions whose trace is looked for by time.
+    """
+
+    words: str
+    before: str
+    after: str
+    found_by: str | None = None
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Whether the sources agree that it worked. `agreed` is None while they cannot tell."""
+
+    agreed: bool | None
+    words: str
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What an action may use: the sources, the settings, the time, and what the desk sees now."""
+
+    sources: Sources
+    settings: Settings
+    clock: Callable[[], datetime]
+    look: Callable[[], Snapshot]
+
+
+class Action(ABC):
+    """One thing that changes the outside world. Instances hold no state: everything is resolved anew.
+
+    `asks` are the names of the arguments it takes. `undo` is another action's id, or says that it cannot be undone.
+    Methods raise `SourceError` when a source does not answer; `run` raises it only where the effect did not happen,
+    and its kind `OutcomeUnknownError` where nobody can say.
+    """
+
+    id: ClassVar[str]
+    title: ClassVar[str]
+    tier: ClassVar[Tier]
+    asks: ClassVar[tuple[str, ...]] = ()
+    undo: ClassVar[str]
+    cooldown: ClassVar[timedelta] = timedelta(0)
+    timeout: ClassVar[timedelta] = timedelta(minutes=2)
+    settles_within: ClassVar[timedelta] = timedelta(minutes=3)
+
+    @abstractmethod
+    def resolve(self, desk: Desk, args: Args) -> Target:
+        """Read the outside world and return what the action would touch. Raises `RefusedError`."""
+
+    @abstractmethod
+    def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
+        """Return the exact calls or SQL, without secrets."""
+
+    @abstractmethod
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        """Return what will be another afterwards."""
+
+    @abstractmethod
+    def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
+        """Return what was looked at, and what blocks."""
+
+    @abstractmethod
+    def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        """Do it, once. Only the executor calls this."""
+
+    @abstractmethod
+    def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
+        """Look once whether it worked; the executor asks again until it settles."""
+
+    def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
+        """After an unknown outcome: look for the trace of `request_id`. None: nothing is to be found."""
+        return None
+
+    def preview(self, desk: Desk, args: Args) -> Preview:
+        """Return what it would do now. Raises `RefusedError` or `SourceError`."""
+        unknown = sorted(args.keys() - set(self.asks))
+        missing = [name for name in self.asks if not args.get(name)]
+        if unknown or missing:
+            words = [f"{name} is not known here" for name in unknown] + [f"{name} is needed" for name in missing]
+            raise RefusedError(f"{self.title}: {', '.join(words)}.")
+        target = self.resolve(desk, args)
+        return Preview(
+            action=self.id,
+            title=self.title,
+            tier=self.tier,
+            args=tuple(sorted(args.items())),
+            target=target,
+            calls=self.calls(desk, target, args),
+            will_differ=self.will_differ(target),
+            undo=self.undo,
+            preflight=self.preflight(desk, target, args),
+        )
+
+
+class RefusedError(Exception):
+    """The desk will not do it; nothing happened. `str()` says why, `differences` what has moved."""
+
+    def __init__(self, words: str, differences: tuple[str, ...] = ()) -> None:
+        super().__init__(words)
+        self.differences = differences
+
+
+def ok(check: str, words: str) -> Preflight:
+    return Preflight(check, Finding.OK, words)
+
+
+def warn(check: str, words: str) -> Preflight:
+    return Preflight(check, Finding.WARN, words)
+
+
+def block(check: str, words: str) -> Preflight:
+    return Preflight(check, Finding.BLOCK, words)

@@ -1,0 +1,324 @@
+"""Actions that ask the booking app for a booking, or look at its link: the test booking, the re-send, the re-check."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, ClassVar
+
+import pandas as pd
+import phonenumbers
+
+from lib.actions.action import (
+    Action,
+    Args,
+    Desk,
+    Effect,
+    Preflight,
+    Progress,
+    RefusedError,
+    Target,
+    Tier,
+    Verification,
+    block,
+    ok,
+    warn,
+)
+from lib.model.frames import MetadataState
+from lib.model.phone import masked
+from lib.model.provider import FAILED_STATUSES, Landing, TextStatus
+from lib.model.reading import FailureKind, SourceError
+from lib.model.window import Window, WindowSize
+from lib.sources import booking_data as tables
+from lib.sources.booking_writes import BookingAnswer, BookingWrites
+from lib.sources.http import Deadline
+
+_READ_SECONDS = 10.0
+_WRITE_SECONDS = 30.0
+# A person is re-sent at most one link in this time, and the desk sends at most so many in an hour.
+RESEND_PAUSE = timedelta(minutes=30)
+RESENDS_PER_HOUR = 30
+# The clocks of the app and of this machine may differ by this much.
+_CLOCK_SLACK = timedelta(minutes=1)
+
+
+def _soon() -> Deadline:
+    return Deadline(_READ_SECONDS)
+
+
+def _window(desk: Desk, size: WindowSize = WindowSize.DAY) -> Window:
+    # Rows are compared by the other side's clock, which may be a little ahead of ours.
+    return Window.ending(desk.clock() + _CLOCK_SLACK, size)
+
+
+def can_receive(number: str) -> bool:
+    """Whether a number can ever receive a text: Ofcom's drama numbers, for one, are possible and not valid."""
+    try:
+        return phonenumbers.is_valid_number(phonenumbers.parse(number, None))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What became of one booking, hop by hop. None: not to be seen (yet)."""
+
+    booking_id: str | None
+    stored: bool
+    text_status: str | None
+    text_error: str | None
+
+
+def _look(desk: Desk, number: str, since: datetime) -> _Seen:
+    """Look for the newest booking of `number` since then, and for its text."""
+    window = _window(desk)
+    pending = desk.sources.booking_data.read(tables.PENDING_BOOKINGS, window, _soon()).value
+    mine = pending[(pending["mobile_number"] == number) & (pending["created_at"] >= since)]
+    texts = desk.sources.twilio.texts(Window(WindowSize.HOUR, since, window.end), _soon()).value
+    to_me = texts[(texts["to_number"] == number) & (texts["created_at"] >= since)]
+    newest: Any = None if to_me.empty else to_me.iloc[-1]
+    return _Seen(
+        booking_id=None if mine.empty else str(mine.iloc[-1]["id"]),
+        stored=bool((mine["metadata_state"] == MetadataState.STORED).any()),
+        text_status=None if newest is None else str(newest["status"]),
+        text_error=None if newest is None or pd.isna(newest["error_code"]) else str(newest["error_code"]),
+    )
+
+
+def _hops(seen: _Seen, link: Landing | None) -> str:
+    """Each hop as it was seen, in the order of the flow."""
+    return "; ".join(
+        (
+            f"pending booking: {'there' if seen.booking_id else 'not seen'}",
+            f"text stored with it: {'yes' if seen.stored else 'no'}",
+            f"text: {seen.text_status or 'not seen'}{f' (error {seen.text_error})' if seen.text_error else ''}",
+            f"link: {link.value if link else 'not opened yet'}",
+        )
+    )
+
+
+class _Booking(Action):
+    """Starts a booking for one number through the app's own API; the app then texts it."""
+
+    undo: ClassVar[str] = "A text that was sent cannot be taken back; an unconfirmed booking expires in a day."
+    settles_within: ClassVar[timedelta] = timedelta(minutes=2)
+
+    def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
+        facts = dict(target.facts)
+        return (
+            f"POST {desk.settings.booking_app_url}/api/bookings/initiate  "
+            f"event_id: {facts['event']}, mobile_number: {facts['number']}",
+        )
+
+    def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        key = desk.settings.booking_api_key
+        if key is None:
+            raise RefusedError("BOOKING_API_KEY is not set.")
+        event, number = dict(target.facts)["event"], self.number(desk, args)
+        since = desk.clock() - _CLOCK_SLACK
+        answer = BookingWrites(desk.sources.booking_app).initiate(event, number, key, Deadline(_WRITE_SECONDS))
+        progress(f"Answer {answer.status}: {answer.words}")
+        if not answer.made:
+            raise SourceError(FailureKind.BAD_DATA, f"The app answered {answer.status}. {answer.words}")
+        return Effect(
+            _answer_words(answer), "no booking of this request", "a pending booking", answer.request_id, since
+        )
+
+    def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
+        began = since - _CLOCK_SLACK
+        seen = _look(desk, self.number(desk, args), began)
+        if seen.booking_id is None:
+            return None
+        words = "A pending booking of this number was made since."
+        return Effect(words, "none", "a pending booking", seen.booking_id, began)
+
+    def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
+        seen = _look(desk, self.number(desk, args), effect.since or desk.clock() - self.timeout)
+        link = self._landing(desk, seen)
+        words = _hops(seen, link)
+        if seen.text_status in {status.value for status in FAILED_STATUSES}:
+            return Verification(False, words)
+        arrived = seen.text_status == TextStatus.DELIVERED and seen.booking_id is not None and link is not None
+        if not arrived:
+            return Verification(None, words)
+        return Verification(link is Landing.CONFIRMATION and seen.stored, words)
+
+    def _landing(self, desk: Desk, seen: _Seen) -> Landing | None:
+        """Open the new booking's own link once its text is there; it counts as a click."""
+        if seen.booking_id is None or seen.text_status != TextStatus.DELIVERED:
+            return None
+        window = _window(desk)
+        pending = desk.sources.booking_data.read(tables.PENDING_BOOKINGS, window, _soon()).value
+        token = pending.loc[pending["id"] == seen.booking_id, "token"]
+        if token.empty:
+            return None
+        app = desk.sources.booking_app
+        return app.open_link(app.confirmation_url(str(token.iloc[0])), seen.booking_id, _soon()).value.landing
+
+    def number(self, desk: Desk, args: Args) -> str:
+        """Return the number in E.164 that is texted. Raises `RefusedError`."""
+        raise NotImplementedError
+
+
+def _answer_words(answer: BookingAnswer) -> str:
+    sent = {True: "sms_sent: true", False: "sms_sent: false", None: "sms_sent not said"}[answer.sms_sent]
+    return f"The app answered {answer.status} with {sent}. {answer.words}"
+
+
+def _event(desk: Desk, event_id: str) -> tuple[str, str, str]:
+    """Return id, name and status of an event. Raises `RefusedError` if there is none."""
+    events = desk.sources.booking_data.read(tables.EVENTS, _window(desk), _soon()).value
+    found = events[events["id"] == event_id]
+    if found.empty:
+        raise RefusedError("The event is not in the database: set TEST_EVENT_ID to the id of a scheduled one.")
+    row = found.iloc[0]
+    return str(row["id"]), f"{row['name']}, {row['date']}", str(row["event_status"])
+
+
+class TestBooking(_Booking):
+    """Book for the business's own number and watch every hop."""
+
+    __test__ = False  # its name is the design's, and no test
+    id: ClassVar[str] = "test_booking"
+    title: ClassVar[str] = "Fire a test booking to our own phone"
+    tier: ClassVar[Tier] = Tier.CONFIRM
+    cooldown: ClassVar[timedelta] = timedelta(seconds=30)
+
+    def resolve(self, desk: Desk, args: Args) -> Target:
+        event_id, name, status = _event(desk, _set(desk.settings.test_event_id, "TEST_EVENT_ID"))
+        number = masked(self.number(desk, args))
+        return Target(name, "test_booking", (("event", event_id), ("event status", status), ("number", number)))
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        return (
+            "One pending booking is made; it takes no seat and expires in a day.",
+            "One text goes to our own phone, at the usual price.",
+        )
+
+    def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
+        real = can_receive(self.number(desk, args)) or desk.settings.sandbox_url is not None
+        return (
+            ok("number", "The number can receive a text.")
+            if real
+            else block(
+                "number",
+                "TEST_MOBILE_NUMBER can never receive a text (07700 900000 to 900999 is reserved for drama): "
+                "it would prove nothing about delivery. Set a phone of your own.",
+            ),
+            ok("key", "An API key is set.")
+            if desk.settings.booking_api_key
+            else block("key", "BOOKING_API_KEY is not set."),
+            ok("event", "The event is scheduled.")
+            if dict(target.facts)["event status"] == "scheduled"
+            else block("event", "The event is not scheduled: choose another TEST_EVENT_ID."),
+        )
+
+    def number(self, desk: Desk, args: Args) -> str:
+        secret = desk.settings.test_mobile_number
+        return _set(secret.get_secret_value() if secret else None, "TEST_MOBILE_NUMBER")
+
+
+class ResendLink(_Booking):
+    """Start a new booking for one person whose link never worked, so that they get a new one."""
+
+    id: ClassVar[str] = "resend_link"
+    title: ClassVar[str] = "Send one person a new link"
+    tier: ClassVar[Tier] = Tier.TYPED_PHRASE
+    asks: ClassVar[tuple[str, ...]] = ("booking",)
+
+    def resolve(self, desk: Desk, args: Args) -> Target:
+        row = self._booking(desk, args)
+        event_id, name, status = _event(desk, str(row["event_id"]))
+        facts = (
+            ("booking", args["booking"]),
+            ("event", event_id),
+            ("event status", status),
+            ("number", masked(str(row["mobile_number"]))),
+            ("confirmed", "yes" if pd.notna(row["confirmed_at"]) else "no"),
+        )
+        return Target(name, f"resend:{args['booking']}", facts)
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        return ("This person gets a new text with a new link.", "One more pending booking is made for them.")
+
+    def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
+        facts = dict(target.facts)
+        recent, in_the_hour = self._sent_lately(desk, args)
+        return (
+            block("unconfirmed", "They have confirmed: they need no new link.")
+            if facts["confirmed"] == "yes"
+            else ok("unconfirmed", "They have not confirmed."),
+            block("event", "The event is not open any more.")
+            if facts["event status"] != "scheduled"
+            else ok("event", "The event is open."),
+            block("once", "They were sent a text within the last half hour.")
+            if recent
+            else ok("once", "They were not texted within the last half hour."),
+            block("hourly", f"{RESENDS_PER_HOUR} texts went out within the hour already.")
+            if in_the_hour >= RESENDS_PER_HOUR
+            else ok("hourly", "The hour's limit is not reached."),
+            ok("key", "An API key is set.")
+            if desk.settings.booking_api_key
+            else block("key", "BOOKING_API_KEY is not set."),
+            warn("customer", "This texts a customer."),
+        )
+
+    def number(self, desk: Desk, args: Args) -> str:
+        return str(self._booking(desk, args)["mobile_number"])
+
+    def _booking(self, desk: Desk, args: Args) -> Any:
+        window = _window(desk, WindowSize.MONTH)
+        pending = desk.sources.booking_data.read(tables.PENDING_BOOKINGS, window, _soon()).value
+        found = pending[pending["id"] == args["booking"]]
+        if found.empty:
+            raise RefusedError("This booking is not in the last 30 days.")
+        return found.iloc[0]
+
+    def _sent_lately(self, desk: Desk, args: Args) -> tuple[bool, int]:
+        """Return whether this person got a text lately, and how many texts went out within the hour."""
+        texts = desk.sources.twilio.texts(_window(desk, WindowSize.HOUR), _soon()).value
+        mine = texts[texts["to_number"] == self.number(desk, args)]
+        recent = mine[mine["created_at"] >= desk.clock().astimezone(UTC) - RESEND_PAUSE]
+        return not recent.empty, len(texts)
+
+
+class RecheckLink(Action):
+    """Open the newest confirmation link again, as a stranger."""
+
+    id: ClassVar[str] = "recheck_link"
+    title: ClassVar[str] = "Open the newest confirmation link again"
+    tier: ClassVar[Tier] = Tier.ONE_CLICK
+    undo: ClassVar[str] = "It counts as one opening; nothing else changes."
+    settles_within: ClassVar[timedelta] = timedelta(0)
+
+    def resolve(self, desk: Desk, args: Args) -> Target:
+        return Target("newest link", "recheck_link", ())
+
+    def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
+        return (f"GET the newest confirmation link of {desk.settings.booking_app_url}, without cookies",)
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        return ("The app counts one opening.",)
+
+    def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
+        return (ok("reads", "It changes nothing but that count."),)
+
+    def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        reading = desk.look().link_opening
+        if reading.failure is not None:
+            raise SourceError(reading.failure.kind, reading.failure.sentence, reading.failure.hint)
+        if reading.value is None:
+            return Effect("There is no open booking whose link could be tried.", "", "no link")
+        words = f"It led to: {reading.value.landing.value.replace('_', ' ')} ({reading.value.status_code})."
+        return Effect(words, "", words, reading.value.landing.value)
+
+    def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
+        if effect.found_by is None:
+            return Verification(None, effect.words)
+        return Verification(effect.found_by == Landing.CONFIRMATION.value, effect.words)
+
+
+def _set(value: str | None, name: str) -> str:
+    if not value:
+        raise RefusedError(f"{name} is not set.")
+    return value

@@ -1,0 +1,247 @@
+"""The executor: the only caller of `Action.run`. Pages and the command line submit, it carries out.
+
+The order is what makes a button a promise: the claim is alone with its target, the world is looked at again under
+it, `started` is written before the effect and the receipt after it. Who dies in between leaves `started`, which
+becomes *unknown*: that is resolved by looking, never by running again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from lib.actions.action import Action, Args, Desk, Effect, Preview, RefusedError, Tier, Verification
+from lib.actions.previews import Previews
+from lib.journal.entry import Argument, Fact, Outcome, Receipt
+from lib.journal.errors import ConflictError
+from lib.journal.request import NewRequest, Request, RequestState, Turn, TurnRefusal
+from lib.journal.store import Journal
+from lib.model.people import Actor, Role
+from lib.model.reading import SourceError
+from lib.sources.http import OutcomeUnknownError
+
+# How long the last checks may take while the target is held.
+RECHECK_WITHIN = timedelta(minutes=1)
+_POLL_SECONDS = 2.0
+_LONGEST_REASON = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody wants done, bound by `digest` to the preview they saw."""
+
+    action: str
+    args: Args
+    digest: str
+    phrase: str = ""
+    reason: str = ""
+    idempotency_key: UUID = field(default_factory=uuid4)
+    incident_id: UUID | None = None
+    step_id: str | None = None
+
+
+@dataclass
+class Executor:
+    """Submits and carries out requests. Safe to share between threads; other processes share the journal."""
+
+    journal: Journal
+    desk: Desk
+    actions: Mapping[str, Action]
+    previews: Previews
+    sleep: Callable[[float], None] = time.sleep
+
+    def preview(self, action_id: str, args: Args) -> Preview:
+        """Return what the action would do now. Raises `RefusedError`, or `SourceError` if a source is silent."""
+        preview = self._action(action_id).preview(self.desk, args)
+        self.previews.keep(preview)
+        return preview
+
+    def submit(self, order: Order, actor: Actor) -> Request:
+        """Record the request, or its refusal. Raises `RefusedError` for somebody who may not act at all."""
+        if actor.role is not Role.OPERATOR:
+            raise RefusedError("Viewers may look and not act: ask an operator.")
+        action = self._action(order.action)
+        request = self.journal.submit_request(
+            NewRequest(
+                action=action.id,
+                tier=int(action.tier),
+                target=self._seen_target(order),
+                digest=order.digest,
+                idempotency_key=order.idempotency_key,
+                arguments=tuple(Argument(name, value) for name, value in sorted(order.args.items())),
+                summary=action.title,
+                reason=order.reason[:_LONGEST_REASON],
+                needs_approval=action.tier is Tier.TYPED_PHRASE and self.desk.settings.require_second_person,
+                incident_id=order.incident_id,
+                step_id=order.step_id,
+            ),
+            actor,
+        )
+        if request.state not in (RequestState.REQUESTED, RequestState.WAITING):
+            return request  # the same order again: its first request stands
+        try:
+            now = action.preview(self.desk, order.args)
+            self._agree(order, now)
+        except (RefusedError, SourceError) as error:
+            return self._refuse(request, _words(error), actor)
+        return request
+
+    def carry_out(self, request_id: UUID, actor: Actor) -> Request:
+        """Do what was requested, once, and return the request with its receipt or the reason why not."""
+        request = self.journal.request(request_id)
+        action = self._action(request.action)
+        args = {argument.name: argument.value for argument in request.asked.arguments}
+        if request.state is not RequestState.REQUESTED:
+            return request
+        try:
+            target = action.resolve(self.desk, args)
+        except (RefusedError, SourceError) as error:
+            return self._refuse(request, _words(error), actor)
+        turn = self.journal.claim(request.id, target.lock, actor, hold_for=RECHECK_WITHIN, cool_down=action.cooldown)
+        if not turn.granted:
+            return self._refuse(turn.request, _why_not(turn), actor)
+        try:
+            preview = action.preview(self.desk, args)
+            self._still_the_same(request.asked.digest, preview)
+        except (RefusedError, SourceError) as error:
+            return self._refuse(request, _words(error), actor)
+        turn = self.journal.start(request.id, actor, action.timeout + action.settles_within)
+        if not turn.granted:
+            return self._refuse(turn.request, _why_not(turn), actor)
+        return self._run(action, turn.request, preview, args, actor)
+
+    def look_again(self, request_id: UUID, actor: Actor) -> Request:
+        """Resolve an unknown outcome by looking outside, if what is to be seen there decides it."""
+        request = self.journal.request(request_id)
+        if request.state is not RequestState.UNKNOWN:
+            return request
+        action = self._action(request.action)
+        args = {argument.name: argument.value for argument in request.asked.arguments}
+        since = request.started_at or request.requested_at
+        target = action.resolve(self.desk, args)
+        effect = action.find(self.desk, target, args, str(request.id), since)
+        if effect is None:
+            return request
+        seen = action.verify(self.desk, target, args, effect)
+        if seen.agreed is None:
+            return request
+        outcome = Outcome.SUCCEEDED if seen.agreed else Outcome.FAILED
+        try:
+            return self.journal.resolve(request.id, outcome, f"{effect.words} {seen.words}", actor)
+        except ConflictError:
+            return self.journal.request(request.id)  # somebody else looked, and said so first
+
+    def _run(self, action: Action, request: Request, preview: Preview, args: Args, actor: Actor) -> Request:
+        target = preview.target
+
+        def report(words: str) -> None:
+            self.journal.progress(request.id, actor, words)
+
+        started = self.desk.clock()
+        try:
+            effect = action.run(self.desk, target, args, str(request.id), report)
+        except OutcomeUnknownError as error:
+            report(error.failure.sentence)
+            found = self._find(action, preview, args, request, started)
+            if found is None:
+                receipt = Receipt(Outcome.UNKNOWN, f"{error.failure.sentence} {error.failure.hint}")
+                return self.journal.finish(request.id, receipt, actor)
+            effect = found
+        except (RefusedError, SourceError) as error:
+            receipt = Receipt(Outcome.FAILED, f"{_words(error)} Nothing was changed.", before=_facts(preview))
+            return self.journal.finish(request.id, receipt, actor)
+        report(effect.words)
+        seen = self._verify(action, preview, args, effect, report)
+        receipt = Receipt(
+            outcome={True: Outcome.SUCCEEDED, False: Outcome.FAILED, None: Outcome.UNKNOWN}[seen.agreed],
+            words=f"{effect.words} {seen.words}",
+            before=_facts(preview, effect.before),
+            after=(Fact(preview.title, effect.after),),
+            verified=seen.agreed,
+            evidence=(seen.words,),
+            external_id=effect.found_by,
+        )
+        return self.journal.finish(request.id, receipt, actor)
+
+    def _find(self, action: Action, preview: Preview, args: Args, request: Request, since: datetime) -> Effect | None:
+        """Look for the trace of an effect whose answer was lost. The other side's lists may lag a little."""
+        for _ in range(3):
+            try:
+                if found := action.find(self.desk, preview.target, args, str(request.id), since):
+                    return found
+            except SourceError:
+                pass  # it is the next look that counts; in the end the outcome stays unknown
+            self.sleep(_POLL_SECONDS)
+        return None
+
+    def _verify(
+        self, action: Action, preview: Preview, args: Args, effect: Effect, report: Callable[[str], None]
+    ) -> Verification:
+        """Look until the sources agree, disagree, or the time is over."""
+        end = self.desk.clock() + action.settles_within
+        seen = Verification(None, "Nothing was seen yet.")
+        last = ""
+        while True:
+            try:
+                seen = action.verify(self.desk, preview.target, args, effect)
+            except SourceError as error:
+                seen = Verification(None, error.failure.sentence)
+            if seen.agreed is not None or self.desk.clock() >= end:
+                return seen
+            if seen.words != last:
+                report(seen.words)
+                last = seen.words
+            self.sleep(_POLL_SECONDS)
+
+    def _agree(self, order: Order, now: Preview) -> None:
+        """Hold what was confirmed against what would be done now. Raises `RefusedError`."""
+        self._still_the_same(order.digest, now)
+        if now.phrase is not None and order.phrase.strip() != now.phrase:
+            raise RefusedError(f"To confirm, type exactly: {now.phrase}")
+        if now.tier is Tier.TYPED_PHRASE and not order.reason.strip():
+            raise RefusedError("This needs a reason.")
+
+    def _still_the_same(self, digest: str, now: Preview) -> None:
+        if now.digest != digest:
+            seen = self.previews.find(digest)
+            moved = seen.difference(now.target) if seen else ()
+            words = "; ".join(moved) if moved else f"now it would be: {'; '.join(now.calls)}"
+            raise RefusedError(f"The world has moved since the preview: {words}. Look at a new preview.", moved)
+        if now.blocked:
+            raise RefusedError(" ".join(check.words for check in now.preflight if check.status.value == "block"))
+
+    def _refuse(self, request: Request, words: str, actor: Actor) -> Request:
+        try:
+            return self.journal.refuse(request.id, words, actor)
+        except ConflictError:
+            return self.journal.request(request.id)  # it went on elsewhere, or was cancelled meanwhile
+
+    def _seen_target(self, order: Order) -> str:
+        seen = self.previews.find(order.digest)
+        return seen.name if seen else "not previewed here"
+
+    def _action(self, action_id: str) -> Action:
+        try:
+            return self.actions[action_id]
+        except KeyError:
+            raise RefusedError(f"There is no action {action_id}. There are: {', '.join(self.actions)}.") from None
+
+
+def _facts(preview: Preview, before: str = "") -> tuple[Fact, ...]:
+    stated = (Fact("before", before),) if before else ()
+    return (*stated, *(Fact(name, value) for name, value in preview.target.facts))
+
+
+def _why_not(turn: Turn) -> str:
+    """Say who is in the way. The journal takes addresses out of texts, so staff go by the name before the @."""
+    if turn.refusal is TurnRefusal.BUSY and turn.held_by is not None:
+        who = turn.held_by.requested_by.name.partition("@")[0]
+        return f"{who} is running {turn.held_by.action} on the same target: see request {turn.held_by.id}."
+    return turn.words
+
+
+def _words(error: RefusedError | SourceError) -> str:
+    return f"{error.failure.sentence} {error.failure.hint}".strip() if isinstance(error, SourceError) else str(error)

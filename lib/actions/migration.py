@@ -1,0 +1,162 @@
+"""Actions on the database: run a migration of the catalogue, or undo one. There is no free SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from lib.actions.action import (
+    Action,
+    Args,
+    Desk,
+    Effect,
+    Preflight,
+    Progress,
+    RefusedError,
+    Target,
+    Tier,
+    Verification,
+    block,
+    ok,
+    warn,
+)
+from lib.actions.relevance import cured_by, seen_faults
+from lib.migrations.catalogue import Migration, catalogue
+from lib.migrations.doors import DirectMigrationDoor, ManagementMigrationDoor, MigrationDoor
+from lib.migrations.runner import Look, MigrationOutcome, Runner
+from lib.migrations.script import scripts
+from lib.model.reading import FailureKind, SourceError
+from lib.sources.catalog import DirectDoor
+from lib.sources.http import OutcomeUnknownError
+
+_LOCK_ATTEMPTS = 3
+
+
+def _runner(desk: Desk) -> Runner:
+    source = desk.sources.catalog
+    if isinstance(source.door, DirectDoor):
+        door: MigrationDoor = DirectMigrationDoor(source.door)
+    elif source.management is not None:
+        door = ManagementMigrationDoor(source.management)
+    else:
+        raise RefusedError("No way to change the database is connected: set DATABASE_URL or SUPABASE_ACCESS_TOKEN.")
+    return Runner(door=door, data_api=source.description, clock=desk.clock)
+
+
+def _named(name: str) -> Migration:
+    try:
+        return catalogue()[name]
+    except KeyError:
+        known = ", ".join(catalogue())
+        raise RefusedError(f"There is no migration {name} in the catalogue. There are: {known}.") from None
+
+
+class _Migrate(Action):
+    """What running and undoing have in common: both run one migration of the catalogue."""
+
+    tier: ClassVar[Tier] = Tier.TYPED_PHRASE
+    asks: ClassVar[tuple[str, ...]] = ("name",)
+    settles_within: ClassVar[timedelta] = timedelta(seconds=15)
+    timeout: ClassVar[timedelta] = timedelta(minutes=3)
+
+    def migration(self, args: Args) -> Migration:
+        """Return the migration that is run. Raises `RefusedError`."""
+        return _named(args["name"])
+
+    def resolve(self, desk: Desk, args: Args) -> Target:
+        migration = self.migration(args)
+        seen = _runner(desk).look(migration)
+        facts = (
+            ("migration", migration.name),
+            ("SQL", migration.digest[:12]),
+            ("database", f"{seen.identity.database} as {seen.identity.user}, Postgres {seen.identity.server_version}"),
+            ("project", desk.settings.supabase_project_ref or "not named"),
+            ("in place", "yes" if seen.in_place else "no"),
+        )
+        return Target(migration.table, f"database:{desk.settings.supabase_project_ref or 'main'}", facts)
+
+    def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
+        return tuple(step.sql for step in scripts(self.migration(args)))
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        migration = _named(dict(target.facts)["migration"])
+        undo = f"It can be undone: {migration.undone_by}." if migration.undone_by else migration.cannot_be_undone
+        return (f"{migration.title}.", f"Lock: {migration.lock}.", undo or "It cannot be undone.")
+
+    def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
+        migration = self.migration(args)
+        seen = _runner(desk).look(migration)
+        return (*_world_checks(migration, seen), self.relevance(desk, migration))
+
+    def relevance(self, desk: Desk, migration: Migration) -> Preflight:
+        """Say which error that was seen it cures, or that it cures none."""
+        cured = cured_by(migration, seen_faults(desk.look(), desk.clock()))
+        if cured:
+            return ok("cures", f"It cures what was seen: {' '.join(cured)}")
+        return warn("cures", "It cures nothing that was seen: no error of the kind is known.")
+
+    def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        result = _runner(desk).run(self.migration(args), attempts=_LOCK_ATTEMPTS, on_progress=progress)
+        if result.outcome is MigrationOutcome.UNKNOWN:
+            raise OutcomeUnknownError(FailureKind.UNAVAILABLE, result.words, "Look at the catalog again.")
+        if result.outcome not in (MigrationOutcome.SUCCEEDED, MigrationOutcome.NOTHING_TO_DO):
+            raise SourceError(FailureKind.UNAVAILABLE, result.words)
+        return Effect(result.words, "not in place", "in place", self.migration(args).name)
+
+    def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
+        name = self.migration(args).name
+        if not _runner(desk).look(self.migration(args)).in_place:
+            return Effect("The catalog was looked at.", "not in place", "not in place", name)
+        return Effect("The catalog shows the change.", "not in place", "in place", name)
+
+    def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
+        seen = _runner(desk).look(self.migration(args))
+        if not seen.in_place:
+            return Verification(False, "The catalog does not show the change.")
+        if seen.visible is False:
+            return Verification(None, "The catalog shows the change; the Data API has not loaded it yet.")
+        through = "" if seen.visible is None else ", and so does the Data API"
+        return Verification(True, f"The catalog shows the change{through}.")
+
+
+def _world_checks(migration: Migration, seen: Look) -> tuple[Preflight, ...]:
+    held = [f"pid {blocker.pid} ({blocker.application or 'unnamed'}, {blocker.state})" for blocker in seen.blockers]
+    return (
+        block("needed", "It is in place already: there is nothing to do.")
+        if seen.in_place
+        else ok("needed", "It is not in place."),
+        ok("writable", "The database takes changes.")
+        if not (seen.identity.in_recovery or seen.identity.read_only)
+        else block("writable", "The database takes no changes: it is a replica, or read-only."),
+        ok("requires", "What it requires is so.")
+        if seen.requires_met
+        else block("requires", migration.requires_words or "What it requires is not so."),
+        warn("blockers", f"Somebody holds a lock on {migration.table}: {', '.join(held)}. It may have to give up.")
+        if held
+        else ok("blockers", f"Nobody holds a lock on {migration.table}."),
+    )
+
+
+class RunMigration(_Migrate):
+    """Run one migration of the catalogue."""
+
+    id: ClassVar[str] = "run_migration"
+    title: ClassVar[str] = "Run a migration"
+    undo: ClassVar[str] = "undo_migration, where the migration says that it can be undone"
+
+
+class UndoMigration(_Migrate):
+    """Undo a migration by the one that its header names."""
+
+    id: ClassVar[str] = "undo_migration"
+    title: ClassVar[str] = "Undo a migration"
+    undo: ClassVar[str] = "run_migration"
+
+    def migration(self, args: Args) -> Migration:
+        wanted = _named(args["name"])
+        if wanted.undone_by is None:
+            raise RefusedError(f"{wanted.title} cannot be undone. {wanted.cannot_be_undone or ''}".strip())
+        return _named(wanted.undone_by)
+
+    def relevance(self, desk: Desk, migration: Migration) -> Preflight:
+        return warn("cures", "Undoing is no cure: do it once nothing writes null there any more.")

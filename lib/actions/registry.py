@@ -1,0 +1,54 @@
+"""All actions by id, and the way to an executor that may run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from lib.actions.action import Action, Desk
+from lib.actions.booking import RecheckLink, ResendLink, TestBooking
+from lib.actions.deployments import (
+    CancelBuild,
+    DeployCommit,
+    ForceDeploy,
+    Promote,
+    Redeploy,
+    RedeployNewest,
+    RollBack,
+)
+from lib.actions.executor import Executor
+from lib.actions.migration import RunMigration, UndoMigration
+from lib.actions.previews import Previews
+from lib.journal.database import PROJECT
+from lib.journal.store import Journal
+from lib.settings import Settings
+from lib.snapshot import Snapshot
+from lib.sources.connected import Sources
+
+PREVIEWS_FOLDER = PROJECT / ".switchboard" / "previews"
+
+ACTIONS: Mapping[str, Action] = {
+    action.id: action
+    for action in (
+        Redeploy(),
+        RedeployNewest(),
+        DeployCommit(),
+        Promote(),
+        RollBack(),
+        CancelBuild(),
+        ForceDeploy(),
+        RunMigration(),
+        UndoMigration(),
+        TestBooking(),
+        ResendLink(),
+        RecheckLink(),
+    )
+}
+
+
+def open_executor(
+    settings: Settings, sources: Sources, look: Callable[[], Snapshot], clock: Callable[[], datetime]
+) -> Executor:
+    """Open the journal and return the executor on it. Raises `JournalError` if the journal cannot be reached."""
+    journal = Journal.open(settings, clock)
+    return Executor(journal, Desk(sources, settings, clock, look), ACTIONS, Previews(PREVIEWS_FOLDER))

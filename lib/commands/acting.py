@@ -1,0 +1,203 @@
+"""`act` and `requests`: the same executor, journal and refusals as the pages have."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import sys
+from dataclasses import asdict
+from enum import IntEnum
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from lib.actions.action import Preview, RefusedError
+from lib.actions.executor import Executor, Order
+from lib.actions.registry import ACTIONS, open_executor
+from lib.journal.errors import JournalError
+from lib.journal.request import Request, RequestState
+from lib.model.people import Actor, Role, Via
+from lib.model.reading import SourceError
+from lib.model.window import WindowSize
+from lib.settings import Settings, load
+from lib.snapshot import take, utc_now
+from lib.sources.connected import connect
+
+out = Console(highlight=False)
+progress = Console(stderr=True, highlight=False)
+
+# Who acts, where the name of the login is not the one in OPERATORS.
+USER_VARIABLE = "SWITCHBOARD_USER"
+
+
+class Exit(IntEnum):
+    """How an action ended."""
+
+    SUCCEEDED = 0
+    FAILED = 1
+    REFUSED = 2
+    UNKNOWN = 3
+
+
+_EXIT_OF = {
+    RequestState.SUCCEEDED: ("succeeded", Exit.SUCCEEDED),
+    RequestState.FAILED: ("failed", Exit.FAILED),
+    RequestState.UNKNOWN: ("unknown", Exit.UNKNOWN),
+    RequestState.STARTED: ("unknown", Exit.UNKNOWN),
+}
+
+
+def actor(settings: Settings) -> Actor:
+    """Return who is at the command line. Where operators are named, only they may act."""
+    name = os.environ.get(USER_VARIABLE) or getpass.getuser()
+    known = {operator.casefold() for operator in settings.operators}
+    role = Role.OPERATOR if not known or name.casefold() in known else Role.VIEWER
+    return Actor(name, role, Via.COMMAND_LINE)
+
+
+def opened() -> tuple[Executor, Actor]:
+    """Return the executor on the configured systems, and who uses it."""
+    settings = load()
+    sources = connect(settings, utc_now)
+    executor = open_executor(settings, sources, lambda: take(sources, WindowSize.DAY), utc_now)
+    return executor, actor(settings)
+
+
+def act(
+    action: Annotated[str, typer.Argument(help=f"One of: {', '.join(ACTIONS)}.")],
+    arg: Annotated[list[str] | None, typer.Option("--arg", help="KEY=VALUE, as the action asks for.")] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Show what it would do, and do nothing.")] = False,
+    digest: Annotated[str, typer.Option(help="The digest of the preview that you saw.")] = "",
+    confirm: Annotated[str, typer.Option(help="The phrase of the preview, typed out.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; some actions need it.")] = "",
+    incident: Annotated[UUID | None, typer.Option(help="The incident that it belongs to.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """Preview an action, or carry out what a preview showed.
+
+    Exit code: 0 succeeded, 1 failed, 2 refused, 3 unknown.
+    """
+    args = _arguments(arg or [])
+    try:
+        executor, who = opened()
+        if preview:
+            _show_preview(executor.preview(action, args), as_json)
+            return
+        if not digest:
+            raise typer.BadParameter("Say --preview to see what it would do, then --digest to do exactly that.")
+        order = Order(action, args, digest, confirm, reason, uuid4(), incident)
+        with progress.status("Working …"):
+            request = executor.carry_out(executor.submit(order, who).id, who)
+    except (RefusedError, SourceError, JournalError) as error:
+        _refused(str(error), as_json)
+        raise typer.Exit(Exit.REFUSED) from None
+    raise typer.Exit(_show_outcome(request, as_json))
+
+
+def requests(
+    limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 20,
+    look: Annotated[UUID | None, typer.Option(help="Look again at this one, whose outcome is unknown.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+) -> None:
+    """List what was asked for and what became of it."""
+    try:
+        executor, who = opened()
+        if look is not None:
+            executor.look_again(look, who)
+        found = executor.journal.requests(limit=limit)
+    except (RefusedError, SourceError, JournalError) as error:
+        _refused(str(error), as_json)
+        raise typer.Exit(Exit.REFUSED) from None
+    if as_json:
+        _print_json([_request_json(request) for request in found])
+        return
+    for request in found:
+        when = request.requested_at.isoformat(timespec="seconds")
+        words = f"{when}  {request.state.value:<10} {request.action}  {request.id}  {request.words}"
+        out.print(escape(words), soft_wrap=True)
+
+
+def _arguments(pairs: list[str]) -> dict[str, str]:
+    args = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator or not name:
+            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE.")
+        args[name] = value
+    return args
+
+
+def preview_json(preview: Preview) -> dict[str, Any]:
+    """Return a preview for machines."""
+    return {
+        "action": preview.action,
+        "title": preview.title,
+        "tier": int(preview.tier),
+        "target": {"name": preview.target.name, **dict(preview.target.facts)},
+        "calls": list(preview.calls),
+        "will_differ": list(preview.will_differ),
+        "undo": preview.undo,
+        "phrase": preview.phrase,
+        "digest": preview.digest,
+        "preflight": [asdict(check) for check in preview.preflight],
+        "blocked": preview.blocked,
+    }
+
+
+def _show_preview(preview: Preview, as_json: bool) -> None:
+    if as_json:
+        _print_json(preview_json(preview))
+        return
+    out.print(f"[bold]{escape(preview.title)}[/] on {escape(preview.target.name)}")
+    for name, value in preview.target.facts:
+        out.print(f"  {escape(name)}: {escape(value)}")
+    for call in preview.calls:
+        out.print(escape(call), style="cyan")
+    for words in preview.will_differ:
+        out.print(f"  · {escape(words)}")
+    for check in preview.preflight:
+        out.print(f"  {check.status.value:<5} {escape(check.words)}")
+    out.print(f"undo: {escape(preview.undo)}\ndigest: {preview.digest}")
+    if preview.phrase:
+        out.print(f"to confirm: --confirm {escape(preview.phrase)!r} --reason …")
+
+
+def _show_outcome(request: Request, as_json: bool) -> Exit:
+    word, code = _EXIT_OF.get(request.state, ("refused", Exit.REFUSED))
+    if as_json:
+        _print_json({**_request_json(request), "outcome": word})
+    else:
+        out.print(f"[bold]{word}[/]: {escape(request.words)}")
+    return code
+
+
+def _request_json(request: Request) -> dict[str, Any]:
+    receipt = request.receipt
+    return {
+        "outcome": _EXIT_OF.get(request.state, (request.state.value, 0))[0],
+        "request_id": str(request.id),
+        "action": request.action,
+        "state": request.state.value,
+        "by": request.requested_by.name,
+        "at": request.requested_at.isoformat(),
+        "before": {fact.name: fact.value for fact in receipt.before} if receipt else {},
+        "after": {fact.name: fact.value for fact in receipt.after} if receipt else {},
+        "verified": receipt.verified if receipt else None,
+        "words": request.words,
+    }
+
+
+def _refused(words: str, as_json: bool) -> None:
+    if as_json:
+        empty: dict[str, Any] = {"request_id": None, "before": {}, "after": {}, "verified": None}
+        _print_json({"outcome": "refused", **empty, "words": words})
+    else:
+        progress.print(f"refused: {escape(words)}")
+
+
+def _print_json(document: Any) -> None:
+    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")

@@ -1,0 +1,1 @@
+"""The catalogue of migrations: the only SQL that the desk can run to change a database."""

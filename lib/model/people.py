@@ -1,0 +1,31 @@
+"""Who does something at the desk, in which role, and through which door."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """What somebody may do. An operator may do all that a viewer may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    DESK = "desk"  # the desk itself, on nobody's behalf: it notes and tidies up, and never acts
+
+
+class Via(StrEnum):
+    """The door through which somebody came."""
+
+    PAGE = "page"
+    COMMAND_LINE = "command_line"
+    MONITOR = "monitor"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who did it: `name` is the e-mail address of the login, or what stands for it where there is no login."""
+
+    name: str
+    role: Role
+    via: Via

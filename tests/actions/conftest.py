@@ -1,0 +1,97 @@
+"""An executor on a journal of its own, and an action whose effects can be counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import pytest
+
+from lib.actions.action import Action, Args, Desk, Effect, Preflight, Progress, Target, Tier, Verification, block, ok
+from lib.actions.executor import Executor
+from lib.actions.previews import Previews
+from lib.journal.store import Journal
+from lib.model.people import Actor, Role, Via
+from lib.settings import Settings
+
+OPERATOR = Actor("ana@example.org", Role.OPERATOR, Via.PAGE)
+SECOND = Actor("ben@example.org", Role.OPERATOR, Via.PAGE)
+VIEWER = Actor("eve@example.org", Role.VIEWER, Via.PAGE)
+
+
+@dataclass
+class Lamp(Action):
+    """A lamp in a file: switching it on is the effect, and each time is a line."""
+
+    id: ClassVar[str] = "switch_on"
+    title: ClassVar[str] = "Switch the lamp on"
+    tier: ClassVar[Tier] = Tier.TYPED_PHRASE
+    undo: ClassVar[str] = "It cannot be undone."
+    timeout: ClassVar[timedelta] = timedelta(seconds=30)
+    settles_within: ClassVar[timedelta] = timedelta(0)
+
+    effects: Path
+    colour: str = "green"
+    blocked: bool = False
+    in_run: Callable[[], None] = lambda: None
+    after_effect: Callable[[], None] = lambda: None
+    seen: bool | None = True
+    _count: list[int] = field(default_factory=list)
+
+    def resolve(self, desk: Desk, args: Args) -> Target:
+        return Target("lamp", "lamp", (("colour", self.colour),))
+
+    def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
+        return (f"switch on, {self.colour}",)
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        return ("It is light.",)
+
+    def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
+        return (block("bulb", "The bulb is missing."),) if self.blocked else (ok("bulb", "The bulb is there."),)
+
+    def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        self.in_run()
+        with self.effects.open("a") as lines:
+            lines.write(f"{request_id}\n")
+        self.after_effect()
+        return Effect("It was switched on.", "dark", "light", request_id)
+
+    def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
+        return Verification(self.seen, "It is light." if self.seen else "It is dark.")
+
+    def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
+        if self.effects.exists() and request_id in self.effects.read_text().split():
+            return Effect("The lamp has it.", "dark", "light", request_id)
+        return None
+
+    @property
+    def times(self) -> int:
+        """How often the effect happened."""
+        return len(self.effects.read_text().splitlines()) if self.effects.exists() else 0
+
+
+def executor_for(journal_file: Path, lamp: Lamp, **settings: Any) -> Executor:
+    """An executor as one process has it: its own connection to the shared journal."""
+    configured = Settings(journal_url=f"sqlite:///{journal_file}", **settings)
+    journal = Journal.open(configured, lambda: datetime.now(UTC))
+    desk = Desk(cast(Any, None), configured, lambda: datetime.now(UTC), cast(Any, None))
+    return Executor(journal, desk, {lamp.id: lamp}, Previews(), sleep=lambda _: None)
+
+
+@pytest.fixture
+def lamp(tmp_path: Path) -> Lamp:
+    return Lamp(tmp_path / "effects")
+
+
+@pytest.fixture
+def executor(tmp_path: Path, lamp: Lamp) -> Executor:
+    return executor_for(tmp_path / "journal.sqlite3", lamp)
+
+
+def another(lamp: Lamp, **changes: Any) -> Lamp:
+    """The same lamp as the world has it now."""
+    return replace(lamp, **changes)

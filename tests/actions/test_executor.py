@@ -1,0 +1,238 @@
+"""A button is a promise: it does what was seen, once, and leaves a record."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from lib.actions.action import RefusedError
+from lib.actions.executor import Executor, Order
+from lib.journal.request import RequestState
+from lib.model.people import Actor
+from lib.model.reading import FailureKind, SourceError
+from lib.sources.http import OutcomeUnknownError
+from tests.actions.conftest import OPERATOR, SECOND, VIEWER, Lamp, another, executor_for
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def order(executor: Executor, **changes: object) -> Order:
+    """An order as somebody gives it who read the preview and typed the phrase."""
+    preview = executor.preview("switch_on", {})
+    fields = {"action": "switch_on", "args": {}, "digest": preview.digest, "phrase": "lamp", "reason": "it is dark"}
+    return Order(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def do(executor: Executor, given: Order, actor: Actor = OPERATOR) -> RequestState:
+    request = executor.submit(given, actor)
+    return executor.carry_out(request.id, actor).state
+
+
+def test_what_was_confirmed_is_done_once_and_leaves_a_receipt(executor: Executor, lamp: Lamp) -> None:
+    request = executor.submit(order(executor), OPERATOR)
+    done = executor.carry_out(request.id, OPERATOR)
+    assert done.state is RequestState.SUCCEEDED
+    assert lamp.times == 1
+    assert done.receipt is not None
+    assert done.receipt.verified is True
+    assert "It is light." in done.receipt.evidence
+
+
+def test_a_viewer_cannot_act(executor: Executor, lamp: Lamp) -> None:
+    with pytest.raises(RefusedError, match="ask an operator"):
+        executor.submit(order(executor), VIEWER)
+    assert lamp.times == 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"phrase": ""}, "type exactly: lamp"),
+        ({"phrase": "Lamp"}, "type exactly: lamp"),
+        ({"reason": "  "}, "needs a reason"),
+        ({"digest": "0" * 64}, "moved since the preview"),
+    ],
+)
+def test_a_wrong_confirmation_is_refused_and_recorded(
+    executor: Executor, lamp: Lamp, changes: dict[str, str], words: str
+) -> None:
+    request = executor.submit(order(executor, **changes), OPERATOR)
+    assert request.state is RequestState.REFUSED
+    assert words in request.words
+    assert executor.carry_out(request.id, OPERATOR).state is RequestState.REFUSED
+    assert lamp.times == 0
+
+
+def test_a_world_that_moved_between_preview_and_confirm_is_refused_with_the_difference(
+    tmp_path: Path, executor: Executor, lamp: Lamp
+) -> None:
+    given = order(executor)
+    moved = another(lamp, colour="red")
+    executor.actions = {moved.id: moved}
+    request = executor.submit(given, OPERATOR)
+    assert request.state is RequestState.REFUSED
+    assert "colour: green → red" in request.words
+    assert lamp.times == 0
+
+
+def test_a_world_that_moved_between_confirm_and_run_is_refused_too(executor: Executor, lamp: Lamp) -> None:
+    request = executor.submit(order(executor), OPERATOR)
+    moved = another(lamp, colour="red")
+    executor.actions = {moved.id: moved}
+    assert executor.carry_out(request.id, OPERATOR).state is RequestState.REFUSED
+    assert lamp.times == 0
+
+
+def test_what_the_preflight_blocks_is_not_done(tmp_path: Path, lamp: Lamp) -> None:
+    blocked = another(lamp, blocked=True)
+    executor = executor_for(tmp_path / "journal.sqlite3", blocked)
+    request = executor.submit(order(executor), OPERATOR)
+    assert request.state is RequestState.REFUSED
+    assert "bulb is missing" in request.words
+
+
+def test_a_frozen_desk_does_nothing(executor: Executor, lamp: Lamp) -> None:
+    request = executor.submit(order(executor), OPERATOR)
+    executor.journal.freeze("the owner is on the phone", SECOND)
+    done = executor.carry_out(request.id, OPERATOR)
+    assert done.state is RequestState.REFUSED
+    assert "owner is on the phone" in done.words
+    assert lamp.times == 0
+
+
+def test_three_quick_clicks_are_one_request(executor: Executor, lamp: Lamp) -> None:
+    key = uuid4()
+    requests = [executor.submit(order(executor, idempotency_key=key), OPERATOR) for _ in range(3)]
+    threads = [threading.Thread(target=executor.carry_out, args=(r.id, OPERATOR)) for r in requests]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({request.id for request in requests}) == 1
+    assert lamp.times == 1
+
+
+def test_two_people_at_once_get_one_effect_and_the_other_sees_who_runs_it(tmp_path: Path, lamp: Lamp) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        entered.set()
+        go_on.wait(10)
+
+    slow = another(lamp, in_run=wait)
+    first = executor_for(tmp_path / "journal.sqlite3", slow)
+    second = executor_for(tmp_path / "journal.sqlite3", lamp)
+    ours, theirs = first.submit(order(first), OPERATOR), second.submit(order(second), SECOND)
+    running = threading.Thread(target=first.carry_out, args=(ours.id, OPERATOR))
+    running.start()
+    assert entered.wait(10)
+    refused = second.carry_out(theirs.id, SECOND)
+    go_on.set()
+    running.join()
+    assert refused.state is RequestState.REFUSED
+    assert "ana is running switch_on" in refused.words
+    assert lamp.times == 1
+
+
+def test_where_a_second_person_is_asked_for_one_cannot_do_it_alone(tmp_path: Path, lamp: Lamp) -> None:
+    executor = executor_for(tmp_path / "journal.sqlite3", lamp, require_second_person=True)
+    request = executor.submit(order(executor), OPERATOR)
+    assert request.state is RequestState.WAITING
+    assert executor.carry_out(request.id, OPERATOR).state is RequestState.WAITING
+    assert lamp.times == 0
+    executor.journal.approve(request.id, SECOND)
+    assert executor.carry_out(request.id, OPERATOR).state is RequestState.SUCCEEDED
+    assert lamp.times == 1
+
+
+def test_what_a_source_refuses_has_failed_and_changed_nothing(tmp_path: Path, lamp: Lamp) -> None:
+    def refuse() -> None:
+        raise SourceError(FailureKind.FORBIDDEN, "Vercel answered 403.")
+
+    executor = executor_for(tmp_path / "journal.sqlite3", another(lamp, in_run=refuse))
+    request = executor.submit(order(executor), OPERATOR)
+    done = executor.carry_out(request.id, OPERATOR)
+    assert done.state is RequestState.FAILED
+    assert "Nothing was changed" in done.words
+
+
+def test_a_lost_answer_is_resolved_by_looking_and_never_sent_again(tmp_path: Path, lamp: Lamp) -> None:
+    def lose() -> None:
+        raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
+
+    executor = executor_for(tmp_path / "journal.sqlite3", another(lamp, after_effect=lose))
+    assert do(executor, order(executor)) is RequestState.SUCCEEDED
+    assert lamp.times == 1
+
+
+def test_a_lost_answer_of_which_nothing_is_to_be_seen_stays_unknown(tmp_path: Path, lamp: Lamp) -> None:
+    def lose() -> None:
+        raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
+
+    executor = executor_for(tmp_path / "journal.sqlite3", another(lamp, in_run=lose))
+    request = executor.submit(order(executor), OPERATOR)
+    assert executor.carry_out(request.id, OPERATOR).state is RequestState.UNKNOWN
+    assert executor.look_again(request.id, OPERATOR).state is RequestState.UNKNOWN
+    # Until somebody says what they saw, the target is left alone.
+    assert do(executor, order(executor)) is RequestState.REFUSED
+    assert lamp.times == 0
+
+
+def test_what_the_sources_do_not_confirm_has_not_succeeded(tmp_path: Path, lamp: Lamp) -> None:
+    denied = executor_for(tmp_path / "denied.sqlite3", another(lamp, seen=False))
+    assert do(denied, order(denied)) is RequestState.FAILED
+    unsure = executor_for(tmp_path / "unsure.sqlite3", another(lamp, seen=None))
+    assert do(unsure, order(unsure)) is RequestState.UNKNOWN
+
+
+_DIES_IN_THE_MIDDLE = """
+import os, signal, sys
+from pathlib import Path
+from tests.actions.conftest import OPERATOR, Lamp, executor_for
+from tests.actions.test_executor import order
+def die(): os.kill(os.getpid(), signal.SIGKILL)
+where = {"before": {"in_run": die}, "after": {"after_effect": die}}[sys.argv[2]]
+Lamp.timeout = __import__("datetime").timedelta(seconds=1)
+lamp = Lamp(Path(sys.argv[1]) / "effects", **where)
+executor = executor_for(Path(sys.argv[1]) / "journal.sqlite3", lamp)
+request = executor.submit(order(executor), OPERATOR)
+print(request.id, flush=True)
+executor.carry_out(request.id, OPERATOR)
+"""
+
+
+@pytest.mark.parametrize(("dies", "times", "seen"), [("before", 0, "unknown"), ("after", 1, "succeeded")])
+def test_a_process_killed_between_started_and_the_answer_leaves_an_unknown_outcome_that_looking_resolves(
+    tmp_path: Path, lamp: Lamp, dies: str, times: int, seen: str
+) -> None:
+    command = [sys.executable, "-c", _DIES_IN_THE_MIDDLE, str(tmp_path), dies]
+    dead = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert dead.returncode == -signal.SIGKILL, dead.stderr
+    executor = executor_for(tmp_path / "journal.sqlite3", lamp)
+    (request,) = executor.journal.requests()
+    assert request.state in (RequestState.STARTED, RequestState.UNKNOWN)
+    assert executor.carry_out(request.id, OPERATOR).state is not RequestState.SUCCEEDED
+    end = time.monotonic() + 10
+    while executor.journal.request(request.id).state is RequestState.STARTED and time.monotonic() < end:
+        time.sleep(0.1)
+    assert executor.journal.request(request.id).state is RequestState.UNKNOWN
+    assert executor.look_again(request.id, SECOND).state == seen
+    assert lamp.times == times
+    assert executor.journal.verify().ok
+
+
+def test_only_the_executor_runs_actions() -> None:
+    callers = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("lib", "pages")
+        for path in (ROOT / folder).rglob("*.py")
+        if "action.run(" in path.read_text(encoding="utf-8")
+    ]
+    assert callers == ["lib/actions/executor.py"]

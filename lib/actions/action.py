@@ -53,12 +53,11 @@ class Target:
     """What the action is about, as the world has it now.
 
     `name` is what a person types to confirm. `facts` is the state that the action relies on: if one of them is
-    another when it is to run, the world has moved and it is refused with the difference. `lock` is what only one
-    action may touch at a time. Nothing here identifies a customer or is a secret.
+    another when it is to run, the world has moved and it is refused with the difference. Nothing here identifies a
+    customer or is a secret.
     """
 
     name: str
-    lock: str
     facts: tuple[tuple[str, str], ...]
 
     def difference(self, now: Target) -> tuple[str, ...]:
@@ -147,6 +146,10 @@ class Action(ABC):
     cooldown: ClassVar[timedelta] = timedelta(0)
     timeout: ClassVar[timedelta] = timedelta(minutes=2)
     settles_within: ClassVar[timedelta] = timedelta(minutes=3)
+
+    @abstractmethod
+    def lock(self, desk: Desk, args: Args) -> str:
+        """Name what only one action may touch at a time. Known without looking at the outside world."""
 
     @abstractmethod
     def resolve(self, desk: Desk, args: Args) -> Target:

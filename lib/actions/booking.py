@@ -184,10 +184,13 @@ class TestBooking(_Booking):
     tier: ClassVar[Tier] = Tier.CONFIRM
     cooldown: ClassVar[timedelta] = timedelta(seconds=30)
 
+    def lock(self, desk: Desk, args: Args) -> str:
+        return self.id
+
     def resolve(self, desk: Desk, args: Args) -> Target:
         event_id, name, status = _event(desk, _set(desk.settings.test_event_id, "TEST_EVENT_ID"))
         number = masked(self.number(desk, args))
-        return Target(name, "test_booking", (("event", event_id), ("event status", status), ("number", number)))
+        return Target(name, (("event", event_id), ("event status", status), ("number", number)))
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
@@ -226,6 +229,9 @@ class ResendLink(_Booking):
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     asks: ClassVar[tuple[str, ...]] = ("booking",)
 
+    def lock(self, desk: Desk, args: Args) -> str:
+        return f"{self.id}:{args['booking']}"
+
     def resolve(self, desk: Desk, args: Args) -> Target:
         row = self._booking(desk, args)
         event_id, name, status = _event(desk, str(row["event_id"]))
@@ -236,7 +242,7 @@ class ResendLink(_Booking):
             ("number", masked(str(row["mobile_number"]))),
             ("confirmed", "yes" if pd.notna(row["confirmed_at"]) else "no"),
         )
-        return Target(name, f"resend:{args['booking']}", facts)
+        return Target(name, facts)
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return ("This person gets a new text with a new link.", "One more pending booking is made for them.")
@@ -291,8 +297,11 @@ class RecheckLink(Action):
     undo: ClassVar[str] = "It counts as one opening; nothing else changes."
     settles_within: ClassVar[timedelta] = timedelta(0)
 
+    def lock(self, desk: Desk, args: Args) -> str:
+        return self.id
+
     def resolve(self, desk: Desk, args: Args) -> Target:
-        return Target("newest link", "recheck_link", ())
+        return Target("newest link", ())
 
     def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
         return (f"GET the newest confirmation link of {desk.settings.booking_app_url}, without cookies",)

@@ -72,6 +72,9 @@ class _DeploymentAction(Action):
     settles_within: ClassVar[timedelta] = _BUILD_SETTLES
     cooldown: ClassVar[timedelta] = timedelta(seconds=15)
 
+    def lock(self, desk: Desk, args: Args) -> str:
+        return f"vercel:{desk.settings.vercel_project_id}"
+
     def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
         project = _project(desk)
         return (*_project_checks(project), *self.own_checks(desk, project, args))
@@ -81,7 +84,7 @@ class _DeploymentAction(Action):
         """Return what this action looks at besides."""
 
     def _target(self, desk: Desk, name: str, *facts: tuple[str, str]) -> Target:
-        return Target(name, f"vercel:{desk.settings.vercel_project_id}", (*facts, *_serving(_hosts(desk))))
+        return Target(name, (*facts, *_serving(_hosts(desk))))
 
 
 def _project_checks(project: Project) -> tuple[Preflight, ...]:

@@ -96,11 +96,10 @@ class Executor:
         args = {argument.name: argument.value for argument in request.asked.arguments}
         if request.state is not RequestState.REQUESTED:
             return request
-        try:
-            target = action.resolve(self.desk, args)
-        except (RefusedError, SourceError) as error:
-            return self._refuse(request, _words(error), actor)
-        turn = self.journal.claim(request.id, target.lock, actor, hold_for=RECHECK_WITHIN, cool_down=action.cooldown)
+        lock = action.lock(self.desk, args)
+        turn = self.journal.claim(request.id, lock, actor, hold_for=RECHECK_WITHIN, cool_down=action.cooldown)
+        if turn.refusal is TurnRefusal.TAKEN:
+            return turn.request  # another click carries it out: to refuse it here would stop that one
         if not turn.granted:
             return self._refuse(turn.request, _why_not(turn), actor)
         try:

@@ -63,6 +63,9 @@ class _Migrate(Action):
         """Return the migration that is run. Raises `RefusedError`."""
         return _named(args["name"])
 
+    def lock(self, desk: Desk, args: Args) -> str:
+        return f"database:{desk.settings.supabase_project_ref or 'main'}"
+
     def resolve(self, desk: Desk, args: Args) -> Target:
         migration = self.migration(args)
         seen = _runner(desk).look(migration)
@@ -73,7 +76,7 @@ class _Migrate(Action):
             ("project", desk.settings.supabase_project_ref or "not named"),
             ("in place", "yes" if seen.in_place else "no"),
         )
-        return Target(migration.table, f"database:{desk.settings.supabase_project_ref or 'main'}", facts)
+        return Target(migration.table, facts)
 
     def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
         return tuple(step.sql for step in scripts(self.migration(args)))

@@ -32,7 +32,7 @@ class Previews:
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             target = preview.target
-            text = json.dumps({"name": target.name, "lock": target.lock, "facts": target.facts})
+            text = json.dumps({"name": target.name, "facts": target.facts})
             (self.folder / f"{preview.digest}.json").write_text(text, encoding="utf-8")
             self._forget_old()
 
@@ -48,7 +48,7 @@ class Previews:
             return None
         try:
             document = json.loads((self.folder / f"{digest}.json").read_text(encoding="utf-8"))
-            return Target(document["name"], document["lock"], tuple((n, v) for n, v in document["facts"]))
+            return Target(document["name"], tuple((n, v) for n, v in document["facts"]))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

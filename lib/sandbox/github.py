@@ -579,7 +579,8 @@ def _graphql(call: Call) -> Json:
             return _graphql_error("STALE_DATA", "Expected branch to point to another commit. Pull and try again.")
         additions = (given.get("fileChanges") or {}).get("additions") or []
         files = {file["path"]: base64.b64decode(file["contents"]).decode() for file in additions}
-        sha = _add_commit(call, given["message"]["headline"], call.commit(head["sha"]), files)
+        message = "\n\n".join(filter(None, (given["message"]["headline"], given["message"].get("body"))))
+        sha = _add_commit(call, message, call.commit(head["sha"]), files)
         push(call.connection, call.now, name, sha, str(USER["login"]))
     commit = {"oid": sha, "url": f"{call.html}/commit/{sha}", "committedDate": iso(call.now)}
     return {"data": {"createCommitOnBranch": {"commit": commit, "ref": {"name": name}}}}

@@ -96,7 +96,7 @@ create table twin.deployments (
     sha text not null references twin.commits,
     branch text not null,
     source text not null,
-    action text,
+    meta jsonb not null default '{}',  -- what its maker gave it
     creator text not null,
     auto_assign boolean not null,  -- decided when it was created, as on Vercel
     promoted_at timestamptz,  -- first served production; null: STAGED

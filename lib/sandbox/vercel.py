@@ -133,9 +133,12 @@ def create_build(
     target: str | None,
     source: str,
     creator: str,
-    action: str | None = None,
+    meta: dict[str, str] | None = None,
 ) -> str:
-    """Queue a build and return its deployment id. It bakes in the environment as it is now."""
+    """Queue a build and return its deployment id. It bakes in the environment as it is now.
+
+    `meta` is the caller's own: it is kept beside what Vercel itself notes of the commit.
+    """
     project = _project(connection)
     commit = connection.execute("select build_error from twin.commits where sha = %s", [sha]).fetchone()
     if commit is None:
@@ -144,9 +147,9 @@ def create_build(
     deployment_id = new_id("dpl_", 28)
     connection.execute(
         """insert into twin.deployments (id, url, created_at, building_at, done_at, error_message, target, sha,
-               branch, source, action, creator, auto_assign, env)
+               branch, source, meta, creator, auto_assign, env)
            values (%(id)s, %(url)s, %(now)s, %(building_at)s, %(done_at)s, %(error)s, %(target)s, %(sha)s,
-               %(branch)s, %(source)s, %(action)s, %(creator)s, %(auto_assign)s, %(env)s)""",
+               %(branch)s, %(source)s, %(meta)s, %(creator)s, %(auto_assign)s, %(env)s)""",
         {
             "id": deployment_id,
             "url": f"{project['name']}-{new_id('', 9).lower()}-lantern-arms.vercel.app",
@@ -158,7 +161,7 @@ def create_build(
             "sha": sha,
             "branch": branch,
             "source": source,
-            "action": action,
+            "meta": Jsonb(meta or {}),
             "creator": creator,
             "auto_assign": project["auto_assign_domains"],
             "env": Jsonb(environment(connection, target or "preview")),
@@ -266,7 +269,7 @@ def _meta(world: World, build: Row) -> dict[str, str]:
         "githubRepo": repository,
         "githubDeployment": "1",
     }
-    return meta | ({"action": build["action"]} if build["action"] else {})
+    return {**build["meta"], **meta}
 
 
 def _creator(build: Row) -> dict[str, str]:
@@ -751,7 +754,6 @@ def _create_deployment(call: Call) -> Json:
         project["name"],
     ):
         raise RefusalError(404, "not_found", "Project not found")
-    action = (body.get("meta") or {}).get("action")
     target = body.get("target")
     if target == "preview":
         target = None
@@ -773,9 +775,16 @@ def _create_deployment(call: Call) -> Json:
         target=target,
         source=source,
         creator=_USER["username"],
-        action=action,
+        meta=_given_meta(body),
     )
     return _single(call, call.deployment(build))
+
+
+def _given_meta(body: dict[str, Json]) -> dict[str, str]:
+    meta = body.get("meta") or {}
+    if not isinstance(meta, dict) or not all(isinstance(value, str) for value in meta.values()):
+        raise RefusalError(400, "bad_request", "Invalid request: `meta` should be an object of strings.")
+    return meta
 
 
 def _git_source(call: Call, git: dict[str, Json]) -> tuple[str, str]:

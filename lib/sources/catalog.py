@@ -6,9 +6,14 @@ description. The first two ask the same SQL; the last knows columns only, as of 
 
 from __future__ import annotations
 
+import os
 import re
+import socket
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import pandas as pd
@@ -31,10 +36,12 @@ from lib.model.database import (
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
 from lib.sources import parse
-from lib.sources.http import Deadline, Http
+from lib.sources.http import Deadline, Http, HttpError
 from lib.sources.redact import redact
 
 Row = dict[str, Any]
+
+MANAGEMENT_API = "Supabase Management API"
 
 # Every name is schema-qualified: the Management API's read-only door has an empty search path.
 _COLUMNS_SQL = """
@@ -124,6 +131,8 @@ where ({source} = 'postgres_logs'
        and log_attributes['response.status_code'] in ('400', '401', '403', '404', '406', '409', '500'))
 order by timestamp desc limit 1000
 """
+# How our own sessions are named in the database.
+APPLICATION = "switchboard"
 LOG_ROWS = 1000
 # The Logs API refuses a range of a day or more.
 LOG_REACH = timedelta(hours=23, minutes=59)
@@ -146,45 +155,94 @@ class CatalogDoor(Protocol):
 
 @dataclass(frozen=True)
 class DirectDoor:
-    """A direct connection, opened for one question: no session state survives it."""
+    """A direct connection, opened for one question: no session state survives it.
+
+    `read_only` makes Postgres refuse to write through it. Without, it tells whether it could.
+    """
 
     dsn: SecretStr
     way: CatalogWay = CatalogWay.DIRECT
+    read_only: bool = True
 
     def rows(self, sql: str, deadline: Deadline) -> list[Row]:
-        milliseconds = int(deadline.remaining() * 1000)
         try:
-            with psycopg.connect(
-                self.dsn.get_secret_value(),
-                connect_timeout=max(2, milliseconds // 1000),
-                # The transaction pooler keeps no prepared statements.
-                prepare_threshold=None,
-                row_factory=dict_row,
-                application_name="switchboard",
-            ) as connection:
-                connection.read_only = True
-                connection.execute(f"set local statement_timeout = {milliseconds}")
+            with self.connect(deadline) as connection, cut_off(connection, deadline):
+                connection.read_only = self.read_only or None
+                # At least 1: 0 means no limit.
+                connection.execute(f"set local statement_timeout = {max(1, int(deadline.remaining() * 1000))}")
                 return list(connection.execute(sql.encode()).fetchall())
         except psycopg.Error as error:
-            raise _refused(error) from None
+            # What was cut off has timed out, whatever the driver calls it.
+            raise (_too_late() if deadline.left() <= 0 else refused(error)) from None
 
-
-def _refused(error: psycopg.Error) -> SourceError:
-    """Turn a driver's error into ours. Its words are not repeated: they can hold host and user names."""
-    state = error.sqlstate or ""
-    if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.ConnectionTimeout):
-        return SourceError(FailureKind.TIMEOUT, "The database did not answer in time.", "Try again in a minute.")
-    if state.startswith("28") or "password authentication failed" in str(error):
-        return SourceError(
-            FailureKind.UNAUTHORIZED, "The database refused the login.", "Check the password in DATABASE_URL."
+    def connect(self, deadline: Deadline) -> psycopg.Connection[Row]:
+        """Open a connection. Raises `psycopg.Error`; `refused` says what that means."""
+        return psycopg.connect(
+            self.dsn.get_secret_value(),
+            connect_timeout=max(2, int(deadline.remaining())),  # less than 2 is not understood
+            # The transaction pooler keeps no prepared statements.
+            prepare_threshold=None,
+            row_factory=dict_row,
+            application_name=APPLICATION,
         )
-    if isinstance(error, psycopg.errors.InsufficientPrivilege):
-        return SourceError(FailureKind.FORBIDDEN, "This database user may not read that.", "Use another user.")
-    if isinstance(error, psycopg.errors.UndefinedTable | psycopg.errors.InvalidSchemaName):
-        return SourceError(FailureKind.NOT_FOUND, "The database has no such table.", "")
+
+
+@contextmanager
+def cut_off(connection: psycopg.Connection[Row], deadline: Deadline) -> Iterator[None]:
+    """Shut the connection's socket at the deadline: the driver itself waits for ever on a silent pooler."""
+    with socket.socket(fileno=os.dup(connection.fileno())) as ours:
+        timer = threading.Timer(deadline.remaining(), _shut, [ours])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _shut(ours: socket.socket) -> None:
+    # It may just have been closed, or have lost its other side.
+    with suppress(OSError):
+        ours.shutdown(socket.SHUT_RDWR)
+
+
+def _too_late() -> SourceError:
+    return SourceError(FailureKind.TIMEOUT, "The database did not answer in time.", "Try again in a minute.")
+
+
+def refused(error: psycopg.Error) -> SourceError:
+    """Turn a driver's error into ours. Its words are not repeated: they can hold host and user names."""
+    state, words = error.sqlstate or "", str(error)
+    if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.ConnectionTimeout):
+        return _too_late()
+    # A failed login has no code in the driver, only the server's words.
+    if state.startswith("28") or "password authentication failed" in words:
+        return SourceError(
+            FailureKind.UNAUTHORIZED, "The database refused the login.", "Check user and password in DATABASE_URL."
+        )
+    if "enant or user not found" in words:
+        return SourceError(
+            FailureKind.UNAUTHORIZED,
+            "The pooler does not know the project in DATABASE_URL.",
+            "Copy the address again from Supabase → Connect → Session pooler: its region or project is another.",
+        )
+    if state in ("42501", "25006"):
+        return SourceError(FailureKind.FORBIDDEN, "This database user may not do that.", "Use another user.")
+    if state in ("42P01", "3F000"):
+        return SourceError(
+            FailureKind.NOT_FOUND, "The database has no such table.", "Is DATABASE_URL of the right project?"
+        )
     if isinstance(error, psycopg.ProgrammingError) and not state:
         return SourceError(
-            FailureKind.BAD_DATA, "DATABASE_URL cannot be read as a connection string.", "Copy it from Supabase."
+            FailureKind.BAD_DATA,
+            "DATABASE_URL cannot be read as a connection string.",
+            "Copy it from Supabase → Connect → Session pooler; special characters in the password must be %-encoded.",
+        )
+    if state and not state.startswith(("08", "53", "57", "58", "XX")):
+        return SourceError(
+            FailureKind.BAD_DATA,
+            f"The database did not understand the question ({state}).",
+            "Is it PostgreSQL 15 or newer?",
         )
     return SourceError(
         FailureKind.UNAVAILABLE,
@@ -205,35 +263,37 @@ class ManagementDoor:
 
     def rows(self, sql: str, deadline: Deadline) -> list[Row]:
         answer = self.http.query_json(
-            f"{self._project}/database/query/read-only",
+            f"{self.project}/database/query/read-only",
             {"query": sql},
-            system="Supabase Management API",
-            headers=self._headers,
+            system=MANAGEMENT_API,
+            headers=self.headers,
             deadline=deadline,
         )
-        return parse.rows(answer, "Supabase Management API")
+        return parse.rows(answer, MANAGEMENT_API)
 
     def logs(self, sql: str, start: datetime, end: datetime, deadline: Deadline) -> list[Row]:
         """Return the rows of a Logs API question over `[start, end)`, which must be under a day."""
         answer = self.http.get_json(
-            f"{self._project}/analytics/endpoints/logs",
+            f"{self.project}/analytics/endpoints/logs",
             params={
                 "sql": sql,
                 "iso_timestamp_start": start.isoformat(),
                 "iso_timestamp_end": end.isoformat(),
             },
             system="Supabase logs",
-            headers=self._headers,
+            headers=self.headers,
             deadline=deadline,
         )
         return parse.rows(answer.get("result") if isinstance(answer, dict) else None, "Supabase logs")
 
     @property
-    def _project(self) -> str:
+    def project(self) -> str:
+        """The address of the project in this API."""
         return f"{self.base_url}/v1/projects/{self.project_ref}"
 
     @property
-    def _headers(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
+        """The headers that every call needs."""
         return {"Authorization": f"Bearer {self.token.get_secret_value()}"}
 
 
@@ -246,28 +306,62 @@ class DescriptionDoor:
     key: SecretStr
 
     def columns(self, deadline: Deadline) -> tuple[Column, ...]:
-        key = self.key.get_secret_value()
-        answer = self.http.get_json(
-            f"{self.url}/rest/v1/",
-            system="Supabase Data API",
-            headers={"apikey": key, "Authorization": f"Bearer {key}"},
-            deadline=deadline,
-        )
-        definitions = answer.get("definitions") if isinstance(answer, dict) else None
-        if not isinstance(definitions, dict) or not definitions:
+        answer = self._get("", {}, deadline)
+        definitions = parse.at(answer, "definitions")
+        if (
+            not isinstance(definitions, dict)
+            or not definitions
+            or not all(map(_describes_a_table, definitions.values()))
+        ):
             raise SourceError(
                 FailureKind.BAD_DATA,
-                "The Data API's description holds no table definitions.",
+                "The Data API's description of its tables cannot be read.",
                 "Set DATABASE_URL, or SUPABASE_ACCESS_TOKEN, to read the catalog itself.",
             )
         return tuple(
-            Column(table, name, str(column.get("format") or column.get("type") or ""), name not in required)
+            Column(
+                table, name, parse.text(column, "format") or parse.text(column, "type") or "unknown",
+                nullable=name not in parse.texts(definition, "required"), default=parse.text(column, "default"),
+            )
             for table, definition in definitions.items()
-            if isinstance(definition, dict)
-            for required in [set(definition.get("required") or ())]
-            for name, column in (definition.get("properties") or {}).items()
-            if isinstance(column, dict)
+            for name, column in definition["properties"].items()
+        )  # fmt: skip
+
+    def knows(self, table: str, columns: Sequence[str], deadline: Deadline) -> bool:
+        """Whether the Data API lets these columns be written and read now.
+
+        Only what it writes it checks against its schema cache, so a select alone would say yes too early: the
+        description is what that cache holds. The select asks for none of the rows.
+        """
+        described = {column.name for column in self.columns(deadline) if column.table == table}
+        if not described.issuperset(columns):
+            return False
+        try:
+            self._get(table, {"select": ",".join(columns), "limit": 0}, deadline)
+        except HttpError as error:
+            # 400: no such column; 404: no such table.
+            if error.status in (400, 404):
+                return False
+            raise
+        return True
+
+    def _get(self, table: str, params: Mapping[str, str | int], deadline: Deadline) -> Any:
+        key = self.key.get_secret_value()
+        return self.http.get_json(
+            f"{self.url}/rest/v1/{table}",
+            system="Supabase Data API",
+            params=params,
+            headers={"apikey": key, "Authorization": f"Bearer {key}"},
+            deadline=deadline,
         )
+
+
+def _describes_a_table(definition: Any) -> bool:
+    """Whether columns and which of them are required can be read; `required` is left out where none is."""
+    required = parse.at(definition, "required")
+    return isinstance(parse.at(definition, "properties"), dict) and (
+        required is None or (isinstance(required, list) and all(isinstance(name, str) for name in required))
+    )
 
 
 @dataclass(frozen=True)
@@ -283,23 +377,17 @@ class CatalogSource:
         if self.door is None:
             return self._described(deadline)
         answer = self.door.rows(_CATALOG_SQL, deadline)
-        parts = answer[0].get("catalog") if answer else None
-        try:
-            return Observed(_catalog(self.door.way, parts))
-        except (TypeError, KeyError, AttributeError):
-            raise SourceError(
-                FailureKind.BAD_DATA, f"The {self.door.way} answered a catalog that cannot be read."
-            ) from None
+        return Observed(_catalog(self.door.way, answer[0].get("catalog") if answer else None))
 
     def migrations(self, deadline: Deadline) -> Observed[tuple[Migration, ...]]:
         """Return the migration history that Supabase's command line keeps, oldest first."""
-        rows = self._door("the migration history").rows(_MIGRATIONS_SQL, deadline)
-        return Observed(tuple(Migration(str(row["version"]), row.get("name")) for row in rows))
+        door = self._door("the migration history")
+        rows = door.rows(_MIGRATIONS_SQL, deadline)
+        return Observed(tuple(Migration(_text(row, "version", door.way), parse.text(row, "name")) for row in rows))
 
     def blockers(self, deadline: Deadline) -> Observed[tuple[Blocker, ...]]:
         """Return who holds locks on tables of `public`, the longest transaction first."""
-        rows = self._door("the locks").rows(_BLOCKERS_SQL, deadline)
-        return Observed(tuple(_blocker(row) for row in rows))
+        return Observed(blockers(self._door("the locks"), deadline))
 
     def errors(self, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
         """Return the failed writes that Supabase's logs hold for `window`, at most their last day."""
@@ -343,22 +431,86 @@ class CatalogSource:
         return Observed(catalog, (caveat,))
 
 
+def identity(door: CatalogDoor, deadline: Deadline) -> DatabaseIdentity:
+    """Return which database answers through `door`, as whom, and whether it can be written to."""
+    found = door.rows(_IDENTITY_SQL, deadline)
+    return _identity(parse.need(found[0] if found else None, f"The {door.way}", "who we are"), door.way)
+
+
+def blockers(door: CatalogDoor, deadline: Deadline) -> tuple[Blocker, ...]:
+    """Return who holds locks on tables of `public`, the longest transaction first."""
+    return tuple(_blocker(row, door.way) for row in door.rows(_BLOCKERS_SQL, deadline))
+
+
+def _text(row: Row, name: str, way: CatalogWay) -> str:
+    """Return a name that must be there: a catalog with holes would make columns look missing."""
+    return parse.need(parse.text(row, name), f"The {way}", f"the {name} of a part of the catalog")
+
+
+def _flag(row: Row, name: str, way: CatalogWay) -> bool:
+    return parse.need(parse.boolean(row, name), f"The {way}", f"whether something is {name}")
+
+
 def _catalog(way: CatalogWay, parts: Any) -> Catalog:
+    columns, checks, policies, tables, identity = (parse.rows(parse.at(parts, part), f"The {way}") for part in _PARTS)
     return Catalog(
         way=way,
-        columns=tuple(Column(**row) for row in parts["columns"]),
-        checks=tuple(CheckConstraint(**row | {"columns": tuple(row["columns"])}) for row in parts["checks"]),
-        policies=tuple(Policy(**row | {"roles": tuple(row["roles"])}) for row in parts["policies"]),
-        tables=tuple(TableInfo(**row) for row in parts["tables"]),
-        identity=DatabaseIdentity(**parts["identity"][0]),
+        columns=tuple(
+            Column(
+                _text(row, "table", way), _text(row, "name", way), _text(row, "type", way),
+                _flag(row, "nullable", way), parse.text(row, "default"),
+            )
+            for row in columns
+        ),
+        checks=tuple(
+            CheckConstraint(
+                _text(row, "table", way), _text(row, "name", way), _text(row, "definition", way),
+                parse.texts(row, "columns"),
+            )
+            for row in checks
+        ),
+        policies=tuple(
+            Policy(
+                _text(row, "table", way), _text(row, "name", way), _text(row, "command", way),
+                parse.texts(row, "roles"), parse.text(row, "using"),
+            )
+            for row in policies
+        ),
+        tables=tuple(
+            TableInfo(
+                _text(row, "name", way), parse.boolean(row, "row_security"), parse.integer(row, "estimated_rows"),
+                parse.text(row, "owner"),
+            )
+            for row in tables
+        ),
+        identity=_identity(identity[0], way) if identity else None,
+    )  # fmt: skip
+
+
+def _identity(row: Row, way: CatalogWay) -> DatabaseIdentity:
+    return DatabaseIdentity(
+        database=_text(row, "database", way),
+        user=_text(row, "user", way),
+        server_version=_text(row, "server_version", way),
+        bypasses_row_security=parse.boolean(row, "bypasses_row_security"),
+        in_recovery=parse.boolean(row, "in_recovery"),
+        read_only=parse.boolean(row, "read_only"),
+        time_zone=parse.text(row, "time_zone"),
     )
 
 
-def _blocker(row: Row) -> Blocker:
-    started = row["transaction_started_at"]
-    if isinstance(started, str):
-        started = datetime.fromisoformat(started)
-    return Blocker(**{**row, "transaction_started_at": started})
+def _blocker(row: Row, way: CatalogWay) -> Blocker:
+    started = row.get("transaction_started_at")
+    return Blocker(
+        pid=parse.need(parse.integer(row, "pid"), f"The {way}", "the process of a lock"),
+        table=_text(row, "table", way),
+        mode=_text(row, "mode", way),
+        state=_text(row, "state", way),
+        user=parse.text(row, "user"),
+        application=parse.text(row, "application"),
+        # The driver gives an instant, the Management API its text.
+        transaction_started_at=started if isinstance(started, datetime) else parse.iso_time(started),
+    )
 
 
 def _try_source_columns(door: ManagementDoor, start: datetime, end: datetime, deadline: Deadline) -> list[Row]:
@@ -372,16 +524,17 @@ def _try_source_columns(door: ManagementDoor, start: datetime, end: datetime, de
 
 
 def _database_error(row: Row) -> dict[str, Any]:
-    """Keep what happened and where. The DETAIL of Postgres holds the customer's row and is dropped."""
-    message = str(row.get("event_message") or "").split("DETAIL", 1)[0]
+    """Keep what happened and where. The lines below the first hold the customer's row and are dropped."""
+    # DETAIL comes first of them; some logs have it on the same line.
+    message = (parse.text(row, "event_message") or "").strip().partition("\n")[0].partition("DETAIL")[0]
     null = _NULL_VIOLATION.search(message)
-    place = null or _RELATION.search(message) or _REST_PATH.search(str(row.get("path") or ""))
+    place = null or _RELATION.search(message) or _REST_PATH.search(parse.text(row, "path") or "")
     return {
         "at": _log_time(row.get("timestamp")),
-        "origin": row.get("origin"),
-        "sql_state": row.get("sql_state") or None,
-        "status_code": row.get("status_code") or None,
-        "method": row.get("method") or None,
+        "origin": parse.text(row, "origin"),
+        "sql_state": parse.text(row, "sql_state"),
+        "status_code": parse.integer(row, "status_code"),
+        "method": parse.text(row, "method"),
         "table_name": place["table"] if place else None,
         "column_name": null["column"] if null else None,
         "message": redact(message.strip())[:300],
@@ -390,6 +543,4 @@ def _database_error(row: Row) -> dict[str, Any]:
 
 def _log_time(value: Any) -> datetime | None:
     """Read a log's timestamp: ISO text, or microseconds since 1970."""
-    if isinstance(value, int | float):
-        return datetime.fromtimestamp(value / 1e6, UTC)
-    return parse.iso_time(value)
+    return parse.epoch_ms(value / 1000) if isinstance(value, int | float) else parse.iso_time(value)

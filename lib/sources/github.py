@@ -227,6 +227,39 @@ class GitHub:
         )
         return Observed(signs, tuple(caveats))
 
+    def head_of(self, branch: str, deadline: Deadline) -> str:
+        """Return the commit that `branch` is at now."""
+        raw = self._get(deadline, "git", "ref", "heads", *branch.split("/"))
+        return parse.need(parse.text(raw, "object", "sha"), SYSTEM, "the head of the branch")
+
+    def tree_of(self, sha: str, deadline: Deadline) -> str:
+        """Return the tree of a commit: what its files are, as one id."""
+        raw = self._get(deadline, "git", "commits", sha)
+        return parse.need(parse.text(raw, "tree", "sha"), SYSTEM, "the tree of the commit")
+
+    def child_of(self, parent: str, branch: str, message: str, deadline: Deadline) -> Commit | None:
+        """Find the commit that follows `parent` on `branch` with the headline of `message`; None if there is none.
+
+        This is how an empty commit is found again whose outcome is not known.
+        """
+        commits = self.branch(branch, deadline).value.commits
+        wanted = ((parent,), _headline(message))
+        return next((commit for commit in commits if (commit.parents, commit.headline) == wanted), None)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that every call needs."""
+        return {
+            "Authorization": f"Bearer {self.token.get_secret_value()}",
+            "Accept": "application/vnd.github+json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+
+    def address(self, *segments: str) -> str:
+        """Return the address of something in the repository."""
+        owner, _, name = self.repository_name.partition("/")
+        return join(self.base_url, "repos", owner, name, *segments)
+
     def _repository(self, deadline: Deadline) -> dict[str, Any]:
         return parse.mapping(self._get(deadline), SYSTEM)
 
@@ -243,17 +276,12 @@ class GitHub:
             raise
 
     def _get(self, deadline: Deadline, *segments: str, **params: str | int) -> Json:
-        owner, _, name = self.repository_name.partition("/")
         return self.http.get_json(
-            join(self.base_url, "repos", owner, name, *segments),
+            self.address(*segments),
             system=SYSTEM,
             deadline=deadline,
             params=params,
-            headers={
-                "Authorization": f"Bearer {self.token.get_secret_value()}",
-                "Accept": "application/vnd.github+json",
-                "X-GitHub-Api-Version": "2022-11-28",
-            },
+            headers=self.headers,
             hints=HINTS,
             etag=True,
             redirects=MAX_REDIRECTS,
@@ -270,12 +298,16 @@ def _commit(row: Mapping[str, Any]) -> Commit:
     author = parse.text(row, "commit", "author", "name") or parse.text(row, "author", "login")
     return Commit(
         sha=parse.need(parse.text(row, "sha"), SYSTEM, "a commit's id"),
-        headline=redact(message.strip().partition("\n")[0][:MAX_HEADLINE_LENGTH]),
+        headline=_headline(message),
         author=redact(author) if author else None,
         committed_at=parse.need(committed_at, SYSTEM, "a commit's time"),
         parents=tuple(sha for parent in parse.items(row, "parents") if (sha := parse.text(parent, "sha"))),
         verified=parse.boolean(row, "commit", "verification", "verified"),
     )
+
+
+def _headline(message: str) -> str:
+    return redact(message.strip().partition("\n")[0][:MAX_HEADLINE_LENGTH])
 
 
 def _run(row: Mapping[str, Any]) -> WorkflowRun:

@@ -13,6 +13,7 @@ import ipaddress
 import json
 import logging
 import math
+import ssl
 import threading
 import time
 import tomllib
@@ -60,6 +61,9 @@ logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 _CHUNK_BYTES = 64 * 2**10
 _PASSING_STATUSES = frozenset({429, 502, 503, 504})
+# Answers to a write after which it may have taken effect all the same; so may any 5xx.
+_UNSURE_STATUSES = frozenset({408})
+_UNKNOWN = "Whether it did what we asked is not known."
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KINDS = {
     401: FailureKind.UNAUTHORIZED,
@@ -134,7 +138,8 @@ class HttpError(SourceError):
     """A `SourceError` that keeps what the HTTP exchange told.
 
     `status` is the answer's status, None if there was no answer. `passing` says whether the same read may
-    succeed soon, and `wait` for how many seconds the other side wants to be left alone.
+    succeed soon, and `wait` for how many seconds the other side wants to be left alone. `reason` is the other
+    side's own words for a refusal, redacted.
     """
 
     def __init__(
@@ -146,11 +151,21 @@ class HttpError(SourceError):
         status: int | None = None,
         passing: bool = False,
         wait: float | None = None,
+        reason: str | None = None,
     ) -> None:
         super().__init__(kind, sentence, hint)
         self.status = status
         self.passing = passing
         self.wait = wait
+        self.reason = reason
+
+
+class OutcomeUnknownError(HttpError):
+    """A write that was sent, and whose answer says neither yes nor no: it may have taken effect.
+
+    Never send it again: look. Every other `SourceError` of a write means that nothing happened: it was never
+    sent (no connection, no time left, we are asked to wait) or it was refused (any 4xx but 408, a redirect).
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +203,8 @@ class _Call:
     body: Json = None
     etag: bool = False
     max_bytes: int = MAX_BODY_BYTES
+    is_write: bool = False
+    read_seconds: float = READ_SECONDS
 
     @property
     def credential(self) -> str:
@@ -201,10 +218,17 @@ class _Call:
     def error(self, kind: FailureKind, sentence: str, **facts: Any) -> HttpError:
         return HttpError(kind, sentence, self.hints.get(kind) or _HINTS[kind], **facts)
 
+    def lost(self, kind: FailureKind, sentence: str, **facts: Any) -> HttpError:
+        """Return the error for a call that was sent and has no answer to rely on."""
+        if not self.is_write:
+            return self.error(kind, sentence, **facts)
+        hint = "Look at what is there before you do anything again."
+        return OutcomeUnknownError(kind, f"{sentence} {_UNKNOWN}", hint, **facts)
+
     def timeout(self, deadline: Deadline) -> HttpError:
-        done = "" if self.method == "GET" else " Whether it did what we asked is not known."
-        return self.error(
-            FailureKind.TIMEOUT, f"{self.system} did not answer within {deadline.seconds:g} seconds.{done}"
+        return self.lost(
+            FailureKind.TIMEOUT,
+            f"{self.system} did not answer within {min(deadline.seconds, self.read_seconds):g} seconds.",
         )
 
 
@@ -254,6 +278,19 @@ def retrying(
 
     retry = Retrying(retry=retry_if_exception(_may_pass), wait=wait, stop=stop, sleep=sleep, reraise=True)
     return retry(attempt)
+
+
+def understood(system: str, read: Callable[[], T]) -> T:
+    """Return `read()`, which reads the answer to an accepted write.
+
+    Raises `OutcomeUnknownError` alone: what was done cannot be told from an answer that cannot be read.
+    """
+    try:
+        return read()
+    except SourceError as error:
+        raise OutcomeUnknownError(
+            error.kind, f"{system} accepted it, and its answer cannot be read. {_UNKNOWN}", error.failure.hint
+        ) from None
 
 
 def together(questions: Iterable[Callable[[], Any]], *, at_most: int = 8) -> list[Any]:
@@ -393,10 +430,30 @@ class Http:
         params: Params = None,
         headers: Mapping[str, str] | None = None,
         hints: Hints | None = None,
+        read_seconds: float = READ_SECONDS,
     ) -> Answer:
-        """Write: POST, PATCH, PUT or DELETE. Never sent twice. Raises `HttpError` for a refusal."""
+        """Write: POST, PATCH, PUT or DELETE. Never sent twice. Waits at most `read_seconds` for the answer.
+
+        Raises `OutcomeUnknownError` where it may have taken effect, any other `HttpError` where it has not.
+        """
         call = self._call(method, url, system, params, headers, hints, body=body)
+        call = replace(call, is_write=True, read_seconds=read_seconds)
         return self._accepted(call, self._exchange(call, deadline))
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        body: Json = None,
+        *,
+        system: str,
+        deadline: Deadline,
+        headers: Mapping[str, str] | None = None,
+        hints: Hints | None = None,
+    ) -> Answer:
+        """Write as `send_json` does, and return the answer whatever its status, except a rate limit."""
+        call = replace(self._call(method, url, system, None, headers, hints, body=body), is_write=True)
+        return self._exchange(call, deadline)
 
     def get(
         self,
@@ -453,7 +510,7 @@ class Http:
     def _transfer(self, call: _Call, headers: Mapping[str, str], deadline: Deadline) -> Answer:
         left = deadline.left()
         if left <= 0:
-            raise call.timeout(deadline)
+            raise call.error(FailureKind.TIMEOUT, f"No time was left to ask {call.system}.")
         # The sandbox and its twins are on this machine: no proxy of the environment may stand between.
         direct = {"http": "", "https": "", "all": ""} if is_loopback(urlsplit(call.url).hostname or "") else None
         try:
@@ -462,7 +519,7 @@ class Http:
                 call.url,
                 headers=headers,
                 json=call.body,
-                timeout=(min(CONNECT_SECONDS, left), min(READ_SECONDS, left)),
+                timeout=(min(CONNECT_SECONDS, left), min(call.read_seconds, left)),
                 proxies=direct,
                 allow_redirects=False,
                 stream=True,
@@ -482,7 +539,7 @@ class Http:
             body = None
         # Vercel says 403 for a token it does not know at all, and tells it apart by this flag.
         unknown = answer.status == 403 and parse.boolean(body, "error", "invalidToken")
-        wait = _asked_wait(answer.headers, self._clock()) if answer.status == 503 else None
+        wait = asked_wait(answer.headers, self._clock()) if answer.status == 503 else None
         raise _refusal(
             call,
             answer.status,
@@ -500,7 +557,7 @@ class Http:
     def _paused(self, call: _Call, answer: Answer) -> HttpError:
         """Remember until when the other side wants quiet, and return the error that says so."""
         now = self._clock()
-        wait = _asked_wait(answer.headers, now)
+        wait = asked_wait(answer.headers, now)
         if wait is None:
             return _refusal(call, answer.status, kind=FailureKind.RATE_LIMITED)
         until = now + wait
@@ -557,47 +614,63 @@ def _body(response: requests.Response, call: _Call, deadline: Deadline) -> bytes
             raise call.timeout(deadline)
         connection = response.raw.connection
         if connection is not None and connection.sock is not None:
-            connection.sock.settimeout(min(READ_SECONDS, left))
+            connection.sock.settimeout(min(call.read_seconds, left))
         chunk = response.raw.read1(_CHUNK_BYTES, decode_content=True)
         if not chunk:
             return bytes(body)
         body += chunk
         if len(body) > call.max_bytes:
-            raise call.error(
+            raise call.lost(
                 FailureKind.BAD_DATA, f"{call.system} sent more than {call.max_bytes / 2**20:g} MB in one answer."
             )
 
 
 def _broken(call: _Call, error: Exception, deadline: Deadline) -> HttpError:
     """Turn an exchange that never became an answer into our error."""
-    unknown = "" if call.method == "GET" else " Whether it did what we asked is not known."
+    failed = call.error if _never_sent(error) else call.lost
     match error:
         case requests.exceptions.SSLError() | urllib3.exceptions.SSLError():
-            return call.error(
+            return failed(
                 FailureKind.UNAVAILABLE, f"No secure connection to {call.system}: its certificate is not accepted."
             )
         case requests.exceptions.ProxyError():
-            return call.error(
+            return failed(
                 FailureKind.UNAVAILABLE, f"The proxy on the way to {call.system} does not let us through.", passing=True
             )
         case requests.exceptions.ConnectTimeout():
-            return call.error(FailureKind.TIMEOUT, f"{call.system} does not pick up: no connection.", passing=True)
+            return failed(FailureKind.TIMEOUT, f"{call.system} does not pick up: no connection.", passing=True)
         case requests.exceptions.Timeout() | urllib3.exceptions.TimeoutError() | TimeoutError():
             return call.timeout(deadline)
         case requests.exceptions.ContentDecodingError() | urllib3.exceptions.DecodeError():
-            return _bad_data(call.system, "data that cannot be unpacked")
+            return failed(FailureKind.BAD_DATA, f"{call.system} sent data that cannot be unpacked.")
         case requests.exceptions.ChunkedEncodingError() | urllib3.exceptions.ProtocolError():
-            return call.error(
-                FailureKind.UNAVAILABLE, f"{call.system} broke off in the middle of its answer.{unknown}", passing=True
+            return failed(
+                FailureKind.UNAVAILABLE, f"{call.system} broke off in the middle of its answer.", passing=True
             )
         case requests.exceptions.ConnectionError() | urllib3.exceptions.HTTPError() | OSError() if not isinstance(
             error, ValueError
         ):
-            return call.error(
-                FailureKind.UNAVAILABLE, f"{call.system} cannot be reached: no connection.{unknown}", passing=True
-            )
+            return failed(FailureKind.UNAVAILABLE, f"{call.system} cannot be reached: no connection.", passing=True)
         case _:
             return _unsendable(call)
+
+
+def _never_sent(error: BaseException | None) -> bool:
+    """Whether the exchange ended before a connection stood: then nothing can have happened on the other side.
+
+    The libraries wrap the reason, so it is looked for down to the bottom.
+    """
+    while error is not None:
+        if isinstance(
+            error,
+            urllib3.exceptions.NewConnectionError  # refused, unreachable, or a name that nobody knows
+            | urllib3.exceptions.ConnectTimeoutError
+            | urllib3.exceptions.ProxyError
+            | ssl.SSLCertVerificationError,
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _unsendable(call: _Call) -> HttpError:
@@ -627,12 +700,15 @@ def _refusal(
     if status in _REDIRECTS:
         return call.error(FailureKind.BAD_DATA, f"{call.system} sent us elsewhere ({status}).", status=status)
     kind = kind or _KINDS.get(status) or (FailureKind.UNAVAILABLE if status >= 500 else FailureKind.BAD_DATA)
-    return call.error(
+    words = "it refuses this" if call.is_write and kind is FailureKind.BAD_DATA else _WORDS[kind]
+    failed = call.lost if status >= 500 or status in _UNSURE_STATUSES else call.error
+    return failed(
         kind,
-        f"{call.system} answered {status} ({_WORDS[kind]})" + (f": {reason}." if reason else "."),
+        f"{call.system} answered {status} ({words})" + (f": {reason}." if reason else "."),
         status=status,
         passing=status in _PASSING_STATUSES or kind is FailureKind.RATE_LIMITED,
         wait=wait,
+        reason=reason,
     )
 
 
@@ -648,7 +724,7 @@ def _reason(call: _Call, body: Json) -> str | None:
         return None
     for secret in _credentials(call.headers):
         found = found.replace(secret, "…")
-    return " ".join(redact(found[:4 * MAX_REASON_LENGTH]).split())[:MAX_REASON_LENGTH].rstrip(". ") or None
+    return " ".join(redact(found[: 4 * MAX_REASON_LENGTH]).split())[:MAX_REASON_LENGTH].rstrip(". ") or None
 
 
 def _credentials(headers: Mapping[str, str]) -> list[str]:
@@ -681,7 +757,7 @@ def _limits_us(answer: Answer) -> bool:
     return answer.status == 403 and (spent or "Retry-After" in answer.headers)
 
 
-def _asked_wait(headers: Mapping[str, str], now: datetime) -> timedelta | None:
+def asked_wait(headers: Mapping[str, str], now: datetime) -> timedelta | None:
     """Return how long the other side asks us to wait: `Retry-After`, else the reset of its rate limit."""
     asked = headers.get("Retry-After", "").strip()
     seconds = _seconds(asked)

@@ -13,9 +13,7 @@ import traceback
 
 MARK = "…"
 
-_SECRET_WORDS = (
-    "secret|token|passw(?:or)?d|passphrase|pwd|api[_-]?key|auth|signature|credential|private[_-]?key|bypass"
-)
+_SECRET_WORDS = "secret|token|passw(?:or)?d|passphrase|pwd|api[_-]?key|auth|signature|credential|private[_-]?key|bypass"
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)

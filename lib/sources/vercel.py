@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -50,6 +50,10 @@ PRODUCTION_DEPLOYMENTS = 20
 ALL_DEPLOYMENTS = 50
 MAX_HOSTNAMES = 100  # the most that one page holds; more would lengthen the chain of requests
 MAX_EVENTS = 100
+# The key in a deployment's `meta` under which the desk keeps the request that made it.
+REQUEST_META = "switchboardRequest"
+# How far Vercel's clock and ours may be apart.
+CLOCK_SLACK = timedelta(minutes=1)
 MAX_LOG_LINE_LENGTH = 2000
 MAX_ERROR_LENGTH = 500
 # DNS is a side fact: a slow answer must not hold up what the hostname serves.
@@ -137,8 +141,7 @@ class Vercel:
             {"limit": ALL_DEPLOYMENTS},
         )
         results = together(
-            partial(self._get, deadline, "v7", "deployments", projectId=self.project_id, **query)
-            for query in questions
+            partial(self._get, deadline, "v7", "deployments", projectId=self.project_id, **query) for query in questions
         )
         if all(isinstance(result, SourceError) for result in results):
             raise results[0]
@@ -149,7 +152,7 @@ class Vercel:
                 caveats.append(Caveat(CaveatKind.PARTIAL, what, f"The list of {what} is missing: {result}"))
                 continue
             for row in parse.rows(parse.at(result, "deployments"), SYSTEM):
-                deployment = _deployment(row)
+                deployment = read_deployment(row)
                 found[deployment.id] = deployment
         return Observed(tuple(sorted(found.values(), key=lambda d: d.created_at, reverse=True)), tuple(caveats))
 
@@ -195,7 +198,54 @@ class Vercel:
 
     def deployment(self, id_or_host: str, deadline: Deadline) -> Deployment:
         """Read one deployment by id, or the one that a hostname points at."""
-        return _deployment(parse.mapping(self._get(deadline, "v13", "deployments", id_or_host), SYSTEM))
+        return read_deployment(parse.mapping(self._get(deadline, "v13", "deployments", id_or_host), SYSTEM))
+
+    def made_for(self, request_id: str, since: datetime, deadline: Deadline) -> Deployment | None:
+        """Find the deployment that the desk's own request made since `since`; None if Vercel lists none.
+
+        This is how an outcome that is not known is resolved: whatever the answer was, the mark is in its `meta`.
+        """
+        answer = self._get(
+            deadline,
+            "v7",
+            "deployments",
+            projectId=self.project_id,
+            since=int((since - CLOCK_SLACK).timestamp() * 1000),
+            limit=PRODUCTION_DEPLOYMENTS,
+            **{f"meta-{REQUEST_META}": request_id},
+        )
+        rows = parse.rows(parse.at(answer, "deployments"), SYSTEM)
+        # Should the filter not be heeded, another's deployment must not pass for ours.
+        marked = [read_deployment(row) for row in rows if parse.text(row, "meta", REQUEST_META) == request_id]
+        # Whoever redeploys ours by hand may take its mark along: ours is the first.
+        return min(marked, key=lambda deployment: deployment.created_at, default=None)
+
+    def move_since(self, kind: str, deployment_id: str, since: datetime, deadline: Deadline) -> AliasRequest | None:
+        """Find the "promote" or "rollback" to a deployment that was asked for since `since`.
+
+        None if the project's last move is another one, or older.
+        """
+        move = _alias_request(self._project(deadline).get("lastAliasRequest"))
+        if move is None or (move.type, move.to_deployment_id) != (kind, deployment_id):
+            return None
+        return move if move.requested_at is not None and move.requested_at >= since - CLOCK_SLACK else None
+
+    def rollback_hostnames(self, deployment_id: str, deadline: Deadline) -> tuple[str, ...]:
+        """List the hostnames that a rollback to this deployment would move."""
+        answer = self._get(deadline, "v4", "aliases", rollbackDeploymentId=deployment_id, limit=MAX_HOSTNAMES)
+        rows = parse.rows(parse.at(answer, "aliases"), SYSTEM)
+        return tuple(sorted(parse.need(parse.text(row, "alias"), SYSTEM, "a hostname") for row in rows))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers that every call needs."""
+        return {"Authorization": f"Bearer {self.token.get_secret_value()}"}
+
+    @property
+    def scope(self) -> dict[str, str | int]:
+        """The parameters that every call needs."""
+        # Only team ids may be sent: a personal account is meant by sending none.
+        return {"teamId": self.team_id} if self.team_id and self.team_id.startswith("team_") else {}
 
     def _project(self, deadline: Deadline) -> dict[str, Any]:
         raw = self._get(deadline, "v9", "projects", self.project_id, rollbackInfo="true")
@@ -252,15 +302,12 @@ class Vercel:
         return self._get(within, "v6", "domains", host.name, "config", projectIdOrName=self.project_id, strict="true")
 
     def _get(self, deadline: Deadline, *segments: str, **params: str | int) -> Json:
-        # Only team ids may be sent: a personal account is meant by sending none.
-        if self.team_id and self.team_id.startswith("team_"):
-            params["teamId"] = self.team_id
         return self.http.get_json(
             join(self.base_url, *segments),
             system=SYSTEM,
             deadline=deadline,
-            params=params,
-            headers={"Authorization": f"Bearer {self.token.get_secret_value()}"},
+            params=self.scope | params,
+            headers=self.headers,
             hints=HINTS,
         )
 
@@ -442,8 +489,8 @@ def _policy_allows_git(raw: Mapping[str, Any]) -> bool | None:
     return None
 
 
-def _deployment(row: Mapping[str, Any]) -> Deployment:
-    """Read a deployment as the list or the single call shows it."""
+def read_deployment(row: Mapping[str, Any]) -> Deployment:
+    """Read a deployment as the list or the single call shows it, or the answer to the call that made it."""
     error = parse.text(row, "aliasError", "message") or parse.text(row, "aliasError", "code")
     return Deployment(
         id=parse.need(parse.text(row, "uid") or parse.text(row, "id"), SYSTEM, "a deployment's id"),

@@ -41,8 +41,11 @@ class Lamp(Action):
     seen: bool | None = True
     _count: list[int] = field(default_factory=list)
 
+    def lock(self, desk: Desk, args: Args) -> str:
+        return "lamp"
+
     def resolve(self, desk: Desk, args: Args) -> Target:
-        return Target("lamp", "lamp", (("colour", self.colour),))
+        return Target("lamp", (("colour", self.colour),))
 
     def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
         return (f"switch on, {self.colour}",)

@@ -1,0 +1,365 @@
+"""One entry of the journal: what happened, when, by whom; and what each kind of entry may hold.
+
+The payloads are an allowlist: a field that is not declared here cannot be stored.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, cast
+from uuid import UUID
+
+from pydantic import AwareDatetime, TypeAdapter, ValidationError
+
+from lib.journal.errors import JournalError
+from lib.journal.text import WRITING, Digest, Exact, Name, Words
+from lib.model.people import Actor
+from lib.model.verdict import CheckStatus, HeadlineState, Verdict
+
+
+class Kind(StrEnum):
+    """Everything that can happen. The list is closed: one kind, one payload."""
+
+    REQUEST = "request"
+    APPROVAL = "approval"
+    CLAIMED = "claimed"
+    STARTED = "started"
+    PROGRESS = "progress"
+    RECEIPT = "receipt"
+    RESOLUTION = "resolution"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    INCIDENT_OPENED = "incident_opened"
+    STEP = "step"
+    NOTE = "note"
+    DIAGNOSIS = "diagnosis"
+    INCIDENT_CLOSED = "incident_closed"
+    FREEZE = "freeze"
+    UNFREEZE = "unfreeze"
+    MUTE = "mute"
+    UNMUTE = "unmute"
+
+
+class Phase(StrEnum):
+    """A station in the life of a request. The database holds each at most once per request.
+
+    Started, refused, cancelled and expired are one station: so the last three always mean that nothing was done.
+    """
+
+    REQUEST = "request"
+    APPROVAL = "approval"
+    CLAIM = "claim"
+    DECISION = "decision"
+    RECEIPT = "receipt"
+    RESOLUTION = "resolution"
+
+
+PHASE_OF: Mapping[Kind, Phase] = {
+    Kind.REQUEST: Phase.REQUEST,
+    Kind.APPROVAL: Phase.APPROVAL,
+    Kind.CLAIMED: Phase.CLAIM,
+    Kind.STARTED: Phase.DECISION,
+    Kind.REFUSED: Phase.DECISION,
+    Kind.CANCELLED: Phase.DECISION,
+    Kind.EXPIRED: Phase.DECISION,
+    Kind.RECEIPT: Phase.RECEIPT,
+    Kind.RESOLUTION: Phase.RESOLUTION,
+}
+
+
+class Outcome(StrEnum):
+    """How an action ended. UNKNOWN: it may have taken effect or not."""
+
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+class StepState(StrEnum):
+    """How far a step of the plan is."""
+
+    DOING = "doing"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of an action. It comes back exactly as given, so it may hold ids and names, never a number."""
+
+    name: Name
+    value: Exact
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing that was seen, for people to read: `serving commit` and `3f2c1ab`."""
+
+    name: Words
+    value: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asked for, and what they saw when they did.
+
+    `digest` is that of the preview and the resolved target: an approval of the request is one of exactly this.
+    `target` and `summary` are for people, `arguments` for the action.
+    """
+
+    tier: int
+    target: Words
+    digest: Digest
+    valid_until: AwareDatetime
+    arguments: tuple[Argument, ...] = ()
+    summary: Words = ""
+    reason: Words = ""
+    needs_approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    words: Words = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Somebody is about to start it and re-checks first. If they are not heard of by `until`, nothing was done."""
+
+    until: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The effect may have happened from here on. If nothing is heard by `until`, the outcome is unknown."""
+
+    until: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A sign of life while it runs, and what to look for outside if no receipt follows."""
+
+    words: Words
+    external_id: Words | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What an action did. `verified` is whether the sources agree that it worked; None: not looked, or not yet.
+
+    Nothing in it is `Exact`: what was done must be recorded, whatever the other side answered.
+    """
+
+    outcome: Outcome
+    words: Words
+    before: tuple[Fact, ...] = ()
+    after: tuple[Fact, ...] = ()
+    verified: bool | None = None
+    evidence: tuple[Words, ...] = ()
+    external_id: Words | None = None  # what the other side calls it: a deployment, a commit
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """What somebody saw outside of an action whose outcome was unknown."""
+
+    outcome: Outcome
+    seen: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    words: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    words: Words = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    words: Words = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentOpened:
+    title: Words
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentClosed:
+    words: Words = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepMoved:
+    state: StepState
+    reason: Words = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What somebody wrote. `happened_at` is when it was, if not now; `corrects` the entry it puts right."""
+
+    text: Words
+    happened_at: AwareDatetime | None = None
+    corrects: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCheck:
+    id: Name
+    status: CheckStatus
+
+
+@dataclass(frozen=True, slots=True)
+class SeenHypothesis:
+    id: Name
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the diagnosis said at this moment: enough to lay two of them side by side."""
+
+    state: HeadlineState
+    sentence: Words
+    since: AwareDatetime | None = None
+    checks: tuple[SeenCheck, ...] = ()
+    hypotheses: tuple[SeenHypothesis, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """No action starts from here on."""
+
+    reason: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Unfreeze:
+    reason: Words = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Alerts about `subject` are kept quiet until then; it is measured on."""
+
+    subject: Name
+    until: AwareDatetime
+    reason: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Unmute:
+    subject: Name
+    reason: Words = ""
+
+
+Event = Seen | Mute | Unmute  # what stands for itself and may be appended at any time
+Payload = (
+    Asked | Approved | Claimed | Started | Progress | Receipt | Resolution | Refused | Cancelled | Expired
+    | IncidentOpened | StepMoved | Note | IncidentClosed | Freeze | Unfreeze | Event
+)  # fmt: skip
+
+PAYLOAD_OF: Mapping[Kind, type[Any]] = {
+    Kind.REQUEST: Asked,
+    Kind.APPROVAL: Approved,
+    Kind.CLAIMED: Claimed,
+    Kind.STARTED: Started,
+    Kind.PROGRESS: Progress,
+    Kind.RECEIPT: Receipt,
+    Kind.RESOLUTION: Resolution,
+    Kind.REFUSED: Refused,
+    Kind.CANCELLED: Cancelled,
+    Kind.EXPIRED: Expired,
+    Kind.INCIDENT_OPENED: IncidentOpened,
+    Kind.STEP: StepMoved,
+    Kind.NOTE: Note,
+    Kind.DIAGNOSIS: Seen,
+    Kind.INCIDENT_CLOSED: IncidentClosed,
+    Kind.FREEZE: Freeze,
+    Kind.UNFREEZE: Unfreeze,
+    Kind.MUTE: Mute,
+    Kind.UNMUTE: Unmute,
+}
+_KIND_OF = {payload: kind for kind, payload in PAYLOAD_OF.items()}
+_ADAPTERS: Mapping[Kind, TypeAdapter[Any]] = {kind: TypeAdapter(payload) for kind, payload in PAYLOAD_OF.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an entry belongs to."""
+
+    incident_id: UUID | None = None
+    step_id: str | None = None
+    action: str | None = None
+    request_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry as it stands. `seq` counts from 1 without gaps; `lock_key` is what a claim holds alone."""
+
+    seq: int
+    id: UUID
+    at: datetime
+    kind: Kind
+    actor: Actor
+    about: About
+    payload: Payload
+    lock_key: str | None
+    prev_hash: str
+    hash: str
+
+
+def kind_of(payload: Payload) -> Kind:
+    """Return the one kind whose entries hold such a payload."""
+    return _KIND_OF[type(payload)]
+
+
+def dumped(payload: Payload) -> str:
+    """Return `payload` as canonical JSON, tidied. Raises `JournalError` for what must not or cannot be stored."""
+    adapter = _ADAPTERS[kind_of(payload)]
+    try:
+        tidied = adapter.validate_python(asdict(payload), context=WRITING)
+    except ValidationError as error:
+        raise _unfit(error) from None
+    return canonical(adapter.dump_python(tidied, mode="json"))
+
+
+def loaded(kind: Kind, text: str) -> Payload:
+    """Return the payload that `dumped` stored as `text`. Raises `ValueError` if somebody else wrote it."""
+    return cast(Payload, _ADAPTERS[kind].validate_json(text))
+
+
+def canonical(value: Any) -> str:
+    """Return the one JSON text of `value`: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def name(text: str) -> str:
+    """Return `text` if it may be the name of an action, a step or a lock. Raises `JournalError`."""
+    try:
+        return _NAME.validate_python(text, context=WRITING)
+    except ValidationError as error:
+        raise _unfit(error) from None
+
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
+def _unfit(error: ValidationError) -> JournalError:
+    """Return our words for what pydantic refused; its own repeat the value."""
+    first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "name"
+    why = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else "does not have its form"
+    return JournalError(f"This cannot be written to the journal: {where} {why}.")

@@ -1,0 +1,67 @@
+"""An incident: an opened stretch of time with steps, which follows from its entries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from lib.journal.entry import Entry, IncidentClosed, IncidentOpened, StepMoved, StepState
+from lib.model.people import Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How far one step of the plan is, and who said so when. A step nobody touched has none."""
+
+    id: str
+    state: StepState
+    reason: str
+    actor: Actor
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """An incident as it stands. `steps` are those somebody touched, in the order in which they were first."""
+
+    id: UUID
+    title: str
+    opened_by: Actor
+    opened_at: datetime
+    closed_by: Actor | None = None
+    closed_at: datetime | None = None
+    closing_words: str = ""
+    steps: tuple[Step, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        return self.closed_at is None
+
+    def step(self, step_id: str) -> Step | None:
+        return next((step for step in self.steps if step.id == step_id), None)
+
+
+def incident_of(entries: Sequence[Entry]) -> Incident:
+    """Return the incident that its opening, step and closing entries, in order, make. Pure."""
+    first = entries[0]
+    assert isinstance(first.payload, IncidentOpened) and first.about.incident_id is not None  # noqa: S101
+    steps: dict[str, Step] = {}
+    closing: Entry | None = None
+    for entry in entries:
+        payload, step_id = entry.payload, entry.about.step_id
+        if isinstance(payload, StepMoved) and step_id is not None:
+            steps[step_id] = Step(step_id, payload.state, payload.reason, entry.actor, entry.at)
+        elif isinstance(payload, IncidentClosed):
+            closing = entry
+    return Incident(
+        id=first.about.incident_id,
+        title=first.payload.title,
+        opened_by=first.actor,
+        opened_at=first.at,
+        closed_by=closing.actor if closing else None,
+        closed_at=closing.at if closing else None,
+        closing_words=closing.payload.words if closing and isinstance(closing.payload, IncidentClosed) else "",
+        steps=tuple(steps.values()),
+    )

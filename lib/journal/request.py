@@ -1,0 +1,214 @@
+"""A request to act: what was asked for, and where it stands, which follows from its entries and the time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from lib.journal.entry import (
+    PHASE_OF,
+    About,
+    Argument,
+    Asked,
+    Cancelled,
+    Claimed,
+    Entry,
+    Kind,
+    Outcome,
+    Phase,
+    Progress,
+    Receipt,
+    Refused,
+    Resolution,
+    Started,
+)
+from lib.model.people import Actor
+
+VALID_FOR = timedelta(minutes=15)
+
+
+class RequestState(StrEnum):
+    """Where a request stands. Refused, cancelled and expired mean that nothing was done."""
+
+    WAITING = "waiting"  # for a second person
+    REQUESTED = "requested"
+    CLAIMED = "claimed"  # somebody re-checks and is about to start
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # it may have taken effect or not: look outside, never run it again
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+    @property
+    def may_be_stopped(self) -> bool:
+        """Whether it can still be kept from happening."""
+        return self in (self.WAITING, self.REQUESTED, self.CLAIMED)
+
+    @property
+    def holds_its_target(self) -> bool:
+        """Whether nothing else may be done to the target meanwhile."""
+        return self in (self.CLAIMED, self.STARTED, self.UNKNOWN)
+
+    @property
+    def over(self) -> bool:
+        return not (self.may_be_stopped or self.holds_its_target)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """What to submit. Submitting the same `idempotency_key` again returns the first request.
+
+    `needs_approval`: somebody else must approve it. If it is not started within `valid_for`, it expires: the world
+    that its preview showed is gone.
+    """
+
+    action: str
+    tier: int
+    target: str
+    digest: str
+    idempotency_key: UUID = field(default_factory=uuid4)
+    arguments: tuple[Argument, ...] = ()
+    summary: str = ""
+    reason: str = ""
+    needs_approval: bool = False
+    valid_for: timedelta = VALID_FOR
+    incident_id: UUID | None = None
+    step_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it stands at one moment. `deadline` is until when its present state lasts by itself.
+
+    `words` are the last that were said about it: why it was refused, what its receipt says.
+    """
+
+    id: UUID
+    about: About
+    asked: Asked
+    requested_by: Actor
+    requested_at: datetime
+    state: RequestState
+    words: str = ""
+    deadline: datetime | None = None
+    approved_by: Actor | None = None
+    approved_at: datetime | None = None
+    lock_key: str | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    progress: tuple[Progress, ...] = ()
+    receipt: Receipt | None = None
+    resolution: Resolution | None = None
+
+    @property
+    def action(self) -> str:
+        return self.about.action or ""
+
+
+class TurnRefusal(StrEnum):
+    """Why it is not this request's turn."""
+
+    TAKEN = "taken"  # somebody else has claimed it
+    NOT_READY = "not_ready"  # it waits for a second person, or is over
+    BUSY = "busy"  # another request is being carried out on the same target
+    UNRESOLVED = "unresolved"  # the outcome of an earlier one on the same target is unknown
+    COOLING_DOWN = "cooling_down"
+    FROZEN = "frozen"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The answer to a claim or a start: go ahead, or why not. `held_by` is the request that is in the way."""
+
+    request: Request
+    refusal: TurnRefusal | None = None
+    words: str = ""
+    held_by: Request | None = None
+
+    @property
+    def granted(self) -> bool:
+        return self.refusal is None
+
+
+def request_of(entries: Sequence[Entry], now: datetime) -> Request:
+    """Return the request that `entries`, all of one request in order, make at `now`. Pure."""
+    at = {PHASE_OF[entry.kind]: entry for entry in entries if entry.kind in PHASE_OF}
+    first, approval, claim = at[Phase.REQUEST], at.get(Phase.APPROVAL), at.get(Phase.CLAIM)
+    decision, receipt, resolution = at.get(Phase.DECISION), at.get(Phase.RECEIPT), at.get(Phase.RESOLUTION)
+    assert isinstance(first.payload, Asked)  # noqa: S101 - one kind, one payload
+    started = decision if decision is not None and decision.kind is Kind.STARTED else None
+    state, deadline = _state_and_deadline(first.payload, at, now)
+    ends = receipt or resolution or (decision if decision is not started else None)
+    return Request(
+        id=_id(first),
+        about=first.about,
+        asked=first.payload,
+        requested_by=first.actor,
+        requested_at=first.at,
+        state=state,
+        words=_words(at),
+        deadline=deadline,
+        approved_by=approval.actor if approval else None,
+        approved_at=approval.at if approval else None,
+        lock_key=claim.lock_key if claim else None,
+        started_at=started.at if started else None,
+        ended_at=ends.at if ends else None,
+        progress=tuple(entry.payload for entry in entries if isinstance(entry.payload, Progress)),
+        receipt=receipt.payload if receipt and isinstance(receipt.payload, Receipt) else None,
+        resolution=resolution.payload if resolution and isinstance(resolution.payload, Resolution) else None,
+    )
+
+
+_STATE_OF_OUTCOME = {
+    Outcome.SUCCEEDED: RequestState.SUCCEEDED,
+    Outcome.FAILED: RequestState.FAILED,
+    Outcome.UNKNOWN: RequestState.UNKNOWN,
+}
+_STATE_OF_STOP = {
+    Kind.REFUSED: RequestState.REFUSED,
+    Kind.CANCELLED: RequestState.CANCELLED,
+    Kind.EXPIRED: RequestState.EXPIRED,
+}
+
+
+def _state_and_deadline(asked: Asked, at: dict[Phase, Entry], now: datetime) -> tuple[RequestState, datetime | None]:
+    # A receipt that says how it ended outranks what somebody saw outside, even if it came later.
+    for phase in (Phase.RECEIPT, Phase.RESOLUTION):
+        payload = at[phase].payload if phase in at else None
+        if isinstance(payload, Receipt | Resolution) and payload.outcome is not Outcome.UNKNOWN:
+            return _STATE_OF_OUTCOME[payload.outcome], None
+    if Phase.RECEIPT in at:
+        return RequestState.UNKNOWN, None
+    decision, claim = at.get(Phase.DECISION), at.get(Phase.CLAIM)
+    if decision is not None and isinstance(decision.payload, Started):
+        until = decision.payload.until
+        return (RequestState.STARTED, until) if now < until else (RequestState.UNKNOWN, None)
+    if decision is not None:
+        return _STATE_OF_STOP[decision.kind], None
+    if claim is not None and isinstance(claim.payload, Claimed):
+        until = claim.payload.until
+        return (RequestState.CLAIMED, until) if now < until else (RequestState.EXPIRED, None)
+    if now >= asked.valid_until:
+        return RequestState.EXPIRED, None
+    waits = asked.needs_approval and Phase.APPROVAL not in at
+    return (RequestState.WAITING if waits else RequestState.REQUESTED), asked.valid_until
+
+
+def _words(at: dict[Phase, Entry]) -> str:
+    for phase in (Phase.RECEIPT, Phase.RESOLUTION, Phase.DECISION):
+        payload = at[phase].payload if phase in at else None
+        if isinstance(payload, Receipt | Refused | Cancelled):
+            return payload.words
+        if isinstance(payload, Resolution):
+            return payload.seen
+    return ""
+
+
+def _id(entry: Entry) -> UUID:
+    assert entry.about.request_id is not None  # noqa: S101 - every entry with a phase has it
+    return entry.about.request_id

@@ -1,0 +1,39 @@
+"""The journal's tables as queries see them. What makes them is in `migrations`; a test holds the two together."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Integer, MetaData, Table, Text
+
+SCHEMA = "switchboard"  # on Postgres; SQLite has none
+GENESIS = "0" * 64  # what the first entry follows
+
+_metadata = MetaData(schema=SCHEMA)
+
+entries = Table(
+    "entries",
+    _metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    *(
+        Column(name, Text)
+        for name in (
+            "id", "at", "kind", "actor", "role", "via", "incident_id", "step_id", "action", "request_id", "phase",
+            "lock_key", "idempotency_key", "payload", "prev_hash", "hash",
+        )
+    ),
+)  # fmt: skip
+
+head = Table(
+    "head",
+    _metadata,
+    Column("one", Integer, primary_key=True),
+    Column("seq", Integer),
+    Column("hash", Text),
+)
+
+migrations = Table(
+    "migrations",
+    _metadata,
+    Column("number", Integer, primary_key=True),
+    Column("name", Text),
+    Column("applied_at", Text),
+)

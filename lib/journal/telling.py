@@ -1,0 +1,157 @@
+"""Says in one sentence what an entry is about; the same on a page, on the command line and in an export.
+
+The sentences hold what strangers wrote as it stands: whoever shows them escapes them for the place where they go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lib.journal.entry import (
+    Approved,
+    Asked,
+    Cancelled,
+    Claimed,
+    Entry,
+    Expired,
+    Fact,
+    Freeze,
+    IncidentClosed,
+    IncidentOpened,
+    Mute,
+    Note,
+    Outcome,
+    Progress,
+    Receipt,
+    Refused,
+    Resolution,
+    Seen,
+    Started,
+    StepMoved,
+    StepState,
+    Unfreeze,
+    Unmute,
+)
+from lib.model.verdict import CheckStatus, HeadlineState, Verdict
+
+_STEP_WORDS = {
+    StepState.DOING: "is being worked on",
+    StepState.DONE: "is done",
+    StepState.SKIPPED: "was skipped",
+    StepState.FAILED: "failed",
+}
+_OUTCOME_WORDS = {
+    Outcome.SUCCEEDED: "succeeded",
+    Outcome.FAILED: "failed",
+    Outcome.UNKNOWN: "has an unknown outcome",
+}
+_HEADLINE_WORDS = {
+    HeadlineState.FLOWING: "FLOWING",
+    HeadlineState.DEGRADED: "DEGRADED",
+    HeadlineState.BROKEN: "BROKEN",
+    HeadlineState.NO_TRAFFIC: "NO TRAFFIC",
+    HeadlineState.CANNOT_TELL: "CANNOT TELL",
+}
+_VERIFIED_WORDS = {True: "yes", False: "no: the sources do not agree", None: "not looked"}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an entry says: one line, and what belongs below it."""
+
+    line: str
+    details: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "\n".join((self.line, *self.details))
+
+
+def tell(entry: Entry) -> Told:
+    """Return what `entry` says. Instants in it are in UTC."""
+    action, step = entry.about.action or "action", entry.about.step_id or "step"
+    match entry.payload:
+        case Asked() as asked:
+            return _asked(action, asked)
+        case Approved(words):
+            return Told(f"{action} approved by a second person", _some(words))
+        case Claimed():
+            return Told(f"{action} claimed: last checks before it starts")
+        case Started(until):
+            return Told(f"{action} started", (f"a receipt is due by {_utc(until)}",))
+        case Progress(words, external_id):
+            return Told(f"{action}: {words}", _some(external_id))
+        case Receipt() as receipt:
+            return _receipt(action, receipt)
+        case Resolution(outcome, seen):
+            return Told(f"{action} {_OUTCOME_WORDS[outcome]}, as was seen outside", _some(seen))
+        case Refused(words):
+            return Told(f"{action} refused, nothing was done", _some(words))
+        case Cancelled(words):
+            return Told(f"{action} cancelled, nothing was done", _some(words))
+        case Expired(words):
+            return Told(f"{action} expired, nothing was done", _some(words))
+        case IncidentOpened(title):
+            return Told(f"incident opened: {title}")
+        case IncidentClosed(words):
+            return Told("incident closed", _some(words))
+        case StepMoved(state, reason):
+            return Told(f"step {step} {_STEP_WORDS[state]}", _some(reason))
+        case Note(text, happened_at, corrects):
+            when = f" of {_utc(happened_at)}" if happened_at else ""
+            return Told(f"note{when}{' that corrects an earlier entry' if corrects else ''}", _some(text))
+        case Seen() as seen:
+            return _seen(seen)
+        case Freeze(reason):
+            return Told("desk frozen: no action starts", _some(reason))
+        case Unfreeze(reason):
+            return Told("desk unfrozen", _some(reason))
+        case Mute(subject, until, reason):
+            return Told(f"alerts about {subject} muted until {_utc(until)}", _some(reason))
+        case Unmute(subject, reason):
+            return Told(f"alerts about {subject} no longer muted", _some(reason))
+
+
+def _asked(action: str, asked: Asked) -> Told:
+    details = [*_some(asked.summary)]
+    details += [f"{argument.name} = {argument.value}" for argument in asked.arguments]
+    if asked.reason:
+        details.append(f"reason: {asked.reason}")
+    if asked.needs_approval:
+        details.append("needs a second person")
+    return Told(f"{action} of {asked.target} requested", tuple(details))
+
+
+def _receipt(action: str, receipt: Receipt) -> Told:
+    details = [*_some(receipt.words), *_facts("before", receipt.before), *_facts("after", receipt.after)]
+    details += [f"evidence: {words}" for words in receipt.evidence]
+    details.append(f"verified: {_VERIFIED_WORDS[receipt.verified]}")
+    if receipt.external_id:
+        details.append(f"known outside as {receipt.external_id}")
+    return Told(f"{action} {_OUTCOME_WORDS[receipt.outcome]}", tuple(details))
+
+
+def _seen(seen: Seen) -> Told:
+    details = [
+        f"{check.id}: {check.status}" for check in seen.checks if check.status in (CheckStatus.FAIL, CheckStatus.WARN)
+    ]
+    details += [
+        f"{hypothesis.id}: {hypothesis.verdict}"
+        for hypothesis in seen.hypotheses
+        if hypothesis.verdict in (Verdict.CONFIRMED, Verdict.LIKELY)
+    ]
+    return Told(f"diagnosis: {_HEADLINE_WORDS[seen.state]}. {seen.sentence}", tuple(details))
+
+
+def _facts(name: str, facts: Sequence[Fact]) -> list[str]:
+    return [f"{name}: {fact.name} = {fact.value}" for fact in facts]
+
+
+def _some(words: str | None) -> tuple[str, ...]:
+    return (words,) if words else ()
+
+
+def _utc(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,377 @@
+"""Runs a migration of the catalogue, so that whatever happens can be told afterwards.
+
+It looks first (which database, is it done already, may it be done), runs each step as one transaction that gives up
+rather than make others wait, and looks again: in the catalog, and through the Data API, which is what the app sees.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from lib.migrations.catalogue import Migration, Step
+from lib.migrations.doors import MigrationDoor, SqlRefusedError
+from lib.migrations.script import BUSY, LOCK_KEY, NOT_VERIFIED, RELOAD_SCHEMA, HistoryRow, scripts
+from lib.model.database import Blocker, CatalogWay, DatabaseIdentity
+from lib.model.reading import SourceError
+from lib.sources import parse
+from lib.sources.catalog import DescriptionDoor, blockers, identity
+from lib.sources.http import Deadline, OutcomeUnknownError
+from lib.sources.redact import redact
+
+Progress = Callable[[str], None]
+
+MAX_ATTEMPTS = 3
+LOOK_SECONDS = 15.0
+# How long the Data API may take to load its schema cache again, and a lost step to come to its end.
+SETTLE_SECONDS = 10.0
+_POLL_SECONDS = 0.25
+_PAUSE_SECONDS = 1.0  # between attempts, give or take a half
+# Beyond the time of the statements: to connect, and for the answer to arrive.
+_GRACE_SECONDS = 10.0
+_NAMED_BLOCKERS = 3
+
+_LOCK_NOT_AVAILABLE = "55P03"
+_NOTHING_CHANGED = "Nothing was changed."
+_IS_RUNNING_SQL = f"""
+select exists (
+    select from pg_catalog.pg_locks
+    where locktype = 'advisory' and classid = 0 and objid = {LOCK_KEY} and objsubid = 1
+) as answer
+"""  # noqa: S608 - a constant
+
+
+class MigrationOutcome(StrEnum):
+    """How a run ended. Only after SUCCEEDED and UNKNOWN may the last step tried have changed anything."""
+
+    SUCCEEDED = "succeeded"
+    NOTHING_TO_DO = "nothing_to_do"
+    REHEARSED = "rehearsed"
+    REFUSED = "refused"  # the world was not as it must be, or somebody was in the way
+    FAILED = "failed"  # Postgres did not do it
+    UNKNOWN = "unknown"  # the answer was lost, and looking did not settle it
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the database says of a migration now.
+
+    `in_place` is the answer to its `verify`, `requires_met` to its `requires`. `blockers` hold locks on its table,
+    the longest transaction first. `visible` is whether the Data API knows its columns; None: it is not connected.
+    """
+
+    identity: DatabaseIdentity
+    in_place: bool
+    requires_met: bool
+    blockers: tuple[Blocker, ...]
+    visible: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationResult:
+    """What a run did, for people (`words`) and for the receipt.
+
+    `before` and `after` say whether the change was in place; None: not looked, or it could not be seen.
+    `visible` is what the Data API says afterwards. `blockers` are who was in the way when the lock was not to be had.
+    """
+
+    outcome: MigrationOutcome
+    words: str
+    before: bool | None = None
+    after: bool | None = None
+    visible: bool | None = None
+    steps_done: int = 0
+    seconds: float = 0.0
+    blockers: tuple[Blocker, ...] = ()
+
+    @property
+    def verified(self) -> bool:
+        """Whether catalog and Data API agree that the change is in place."""
+        return self.after is True and self.visible is not False
+
+
+class _Stop(Exception):  # noqa: N818 - it ends a run; its result says whether that is an error
+    def __init__(self, result: MigrationResult) -> None:
+        super().__init__(result.words)
+        self.result = result
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """Runs migrations through one door. `clock` gives the time in UTC, `sleep` waits for so many seconds."""
+
+    door: MigrationDoor
+    data_api: DescriptionDoor | None
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
+    monotonic: Callable[[], float] = time.monotonic
+
+    def look(self, migration: Migration) -> Look:
+        """Read what preview and preflight need, without changing anything. Raises `SourceError`."""
+        deadline = Deadline(LOOK_SECONDS)
+        in_place, requires_met = self._answers(migration, deadline)
+        return Look(
+            identity(self.door, deadline),
+            in_place,
+            requires_met,
+            self._blockers(migration, deadline),
+            self._visible(migration),
+        )
+
+    def run(
+        self,
+        migration: Migration,
+        *,
+        dry_run: bool = False,
+        attempts: int = 1,
+        history: HistoryRow | None = None,
+        on_progress: Progress = lambda words: None,
+    ) -> MigrationResult:
+        """Run `migration`, or rehearse it and roll back; raises nothing that an outcome can say.
+
+        `attempts` (at most 3) is how often a step is tried where its lock is not to be had. `history` adds a row to
+        the migration history: only where the app's repository has that file. `on_progress` hears each step.
+        A rehearsal takes the same locks as the real thing, for milliseconds.
+        """
+        start = self.monotonic()
+        try:
+            result = self._run(migration, dry_run, min(attempts, MAX_ATTEMPTS), history, on_progress)
+        except _Stop as stop:
+            result = stop.result
+        return replace(result, seconds=self.monotonic() - start)
+
+    def _run(
+        self, migration: Migration, dry_run: bool, attempts: int, history: HistoryRow | None, on_progress: Progress
+    ) -> MigrationResult:
+        try:
+            seen = self.look(migration)
+        except SourceError as error:
+            return MigrationResult(MigrationOutcome.REFUSED, f"{error} {_NOTHING_CHANGED}")
+        _may_be_written(seen.identity)
+        on_progress(f"Database {seen.identity.database}, as {seen.identity.user}, through the {self.door.way}.")
+        if seen.in_place:
+            return self._nothing_to_do(migration, seen, dry_run, on_progress)
+        if not seen.requires_met:
+            return _refusal(migration.requires_words, before=False)
+        if seen.blockers:
+            on_progress(f"Locks on {migration.table} now: {self._named(seen.blockers)}.")
+        rendered = scripts(migration, rehearse=dry_run, history=history)
+        for number, step in enumerate(rendered):
+            on_progress(f"Step {number + 1} of {len(migration.steps)}: {step.words}.")
+            self._step(migration, step, number, dry_run, attempts, on_progress)
+        if dry_run:
+            return _rehearsed(migration)
+        return self._confirmed(migration, "It is in place.", on_progress)
+
+    def _nothing_to_do(self, migration: Migration, seen: Look, dry_run: bool, on_progress: Progress) -> MigrationResult:
+        """Leave the schema alone; but if the Data API has not noticed it yet, tell it to load the schema again."""
+        words, visible = "It is in place already: nothing to do.", seen.visible
+        if visible is False and not dry_run:
+            on_progress("It is in place, and the Data API does not know it: its schema cache is stale.")
+            try:
+                self.door.run(RELOAD_SCHEMA, Deadline(LOOK_SECONDS))
+            except (SqlRefusedError, SourceError):
+                words += " The Data API could not be told."
+            else:
+                words += " The Data API was told to load the schema again."
+            visible = self._becomes_visible(migration)
+        return MigrationResult(
+            MigrationOutcome.NOTHING_TO_DO, words + _visible_words(visible), before=True, after=True, visible=visible
+        )
+
+    def _step(
+        self, migration: Migration, step: Step, number: int, dry_run: bool, attempts: int, on_progress: Progress
+    ) -> None:
+        """Run one step. Raises `_Stop` if it did not happen, or if nobody can say."""
+        seconds = _GRACE_SECONDS + migration.statement_seconds * step.sql.count(";\n")
+        for attempt in range(1, attempts + 1):
+            try:
+                self.door.run(step.sql, Deadline(seconds))
+                return
+            except SqlRefusedError as error:
+                if error.state == _LOCK_NOT_AVAILABLE and attempt < attempts:
+                    on_progress(f"The lock was not to be had within {migration.lock_timeout}; trying again.")
+                    self.sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - no secret hangs on it
+                    continue
+                raise _Stop(self._refused(migration, error, number)) from None
+            except OutcomeUnknownError as error:
+                if dry_run:
+                    words = f"{error} As a rehearsal it is rolled back in any case."
+                    raise _Stop(MigrationResult(MigrationOutcome.FAILED, words, before=False)) from None
+                on_progress("The answer was lost: looking whether it happened.")
+                raise _Stop(self._resolved(migration, error, number, on_progress)) from None
+            except SourceError as error:
+                words = f"{error} {_left(migration, number)}"
+                raise _Stop(MigrationResult(MigrationOutcome.FAILED, words, before=False, steps_done=number)) from None
+
+    def _refused(self, migration: Migration, error: SqlRefusedError, number: int) -> MigrationResult:
+        """Say what Postgres's error means. Its transaction has changed nothing."""
+        held: tuple[Blocker, ...] = ()
+        outcome = MigrationOutcome.REFUSED
+        match error.state:
+            case "55P03":
+                held = self._blockers_now(migration)
+                words = (
+                    f"The lock on {migration.table} was not to be had within {migration.lock_timeout}, so it gave up. "
+                    + (f"Held by {self._named(held)}." if held else "Whoever held it has let go.")
+                )
+            case _ if error.state == BUSY:
+                words = "Another migration is running: wait for it to end."
+            case "42501":
+                words = f"This database user may not do that: it must own {migration.table}."
+            case "25006":
+                words = "This connection may only read."
+            case _ if error.state == NOT_VERIFIED:
+                outcome = MigrationOutcome.FAILED
+                words = "The change did not have the effect that it must have, so it was rolled back."
+            case "57014":
+                outcome = MigrationOutcome.FAILED
+                words = f"A statement took longer than {migration.statement_timeout}, so it was rolled back."
+            case _:
+                outcome = MigrationOutcome.FAILED
+                words = f"Postgres refused it ({error.state}: {error})."
+        words = f"{words} {_left(migration, number)}"
+        return MigrationResult(outcome, words, before=False, steps_done=number, blockers=held)
+
+    def _resolved(
+        self, migration: Migration, lost: OutcomeUnknownError, number: int, on_progress: Progress
+    ) -> MigrationResult:
+        """Find out by looking what became of a step whose answer was lost. It is never sent again."""
+        unknown = MigrationResult(MigrationOutcome.UNKNOWN, str(lost), before=False, steps_done=number)
+        try:
+            if not self._has_ended():
+                return replace(unknown, words=f"{lost} It is still running: look again in a minute.")
+            in_place, _ = self._answers(migration, Deadline(LOOK_SECONDS))
+        except SourceError as error:
+            return replace(unknown, words=f"{lost} Looking did not help: {error}")
+        if in_place:
+            return self._confirmed(migration, "Its answer was lost; looking shows that it is in place.", on_progress)
+        if self.door.way is CatalogWay.DIRECT or lost.status is not None:
+            words = f"The answer was lost; looking shows that it did not happen. {_left(migration, number)}"
+            return replace(unknown, outcome=MigrationOutcome.FAILED, words=words, after=False)
+        # A request that nobody answered may still stand in a queue on the way.
+        return replace(unknown, words=f"{lost} So far it is not in place: look again in a minute.", after=False)
+
+    def _has_ended(self) -> bool:
+        """Wait until no migration is running. Raises `SourceError`."""
+        deadline = Deadline(SETTLE_SECONDS, self.monotonic)
+        while self._answer(_IS_RUNNING_SQL, Deadline(LOOK_SECONDS)):
+            if deadline.left() <= 0:
+                return False
+            self.sleep(_POLL_SECONDS)
+        return True
+
+    def _confirmed(self, migration: Migration, words: str, on_progress: Progress) -> MigrationResult:
+        """Look at what was committed: in the catalog, and as the app sees it."""
+        on_progress("Done. Looking at it in the catalog and through the Data API.")
+        result = MigrationResult(MigrationOutcome.SUCCEEDED, words, before=False, steps_done=len(migration.steps))
+        try:
+            after, _ = self._answers(migration, Deadline(LOOK_SECONDS))
+        except SourceError as error:
+            return replace(result, words=f"It was committed, but could not be looked at again: {error}")
+        if not after:
+            return replace(result, words="It was committed, and the catalog no longer shows it.", after=False)
+        visible = self._becomes_visible(migration)
+        return replace(result, words=words + _visible_words(visible), after=True, visible=visible)
+
+    def _becomes_visible(self, migration: Migration) -> bool | None:
+        """Wait until the Data API knows the columns, as it does once its schema cache has been loaded again."""
+        deadline = Deadline(SETTLE_SECONDS, self.monotonic)
+        while (visible := self._visible(migration)) is False and deadline.left() > 0:
+            self.sleep(_POLL_SECONDS)
+        return visible
+
+    def _visible(self, migration: Migration) -> bool | None:
+        """Whether the Data API knows the migration's columns; None if it is not connected or does not answer."""
+        if self.data_api is None:
+            return None
+        columns: dict[str, list[str]] = {}
+        for place in migration.visible:
+            table, _, column = place.partition(".")
+            columns.setdefault(table, []).append(column)
+        deadline = Deadline(SETTLE_SECONDS)
+        try:
+            return all(self.data_api.knows(table, names, deadline) for table, names in columns.items())
+        except SourceError:
+            return None
+
+    def _answers(self, migration: Migration, deadline: Deadline) -> tuple[bool, bool]:
+        """Return the answers to `verify` and `requires`. No answer (null) is a no."""
+        sql = f"select ({migration.verify}) as in_place, ({migration.requires or 'true'}) as requires_met"
+        found = self.door.rows(sql, deadline)
+        row = parse.need(found[0] if found else None, f"The {self.door.way}", "whether the change is in place")
+        return row.get("in_place") is True, row.get("requires_met") is True
+
+    def _answer(self, sql: str, deadline: Deadline) -> bool:
+        found = self.door.rows(sql, deadline)
+        answer = parse.boolean(found[0] if found else None, "answer")
+        return parse.need(answer, f"The {self.door.way}", "a yes or no")
+
+    def _blockers(self, migration: Migration, deadline: Deadline) -> tuple[Blocker, ...]:
+        return tuple(held for held in blockers(self.door, deadline) if held.table == migration.table)
+
+    def _blockers_now(self, migration: Migration) -> tuple[Blocker, ...]:
+        try:
+            return self._blockers(migration, Deadline(LOOK_SECONDS))
+        except SourceError:
+            return ()
+
+    def _named(self, held: tuple[Blocker, ...]) -> str:
+        """Name who holds locks, one mention for each session, the longest transaction first."""
+        sessions: dict[int, Blocker] = {}
+        for blocker in held:
+            sessions.setdefault(blocker.pid, blocker)
+        named = [_name(blocker, self.clock()) for blocker in sessions.values()]
+        more = len(named) - _NAMED_BLOCKERS
+        return ", ".join(named[:_NAMED_BLOCKERS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _name(blocker: Blocker, now: datetime) -> str:
+    application = redact((blocker.application or "without a name")[:60])
+    words = f"process {blocker.pid} ({application}, {blocker.state}"
+    if blocker.transaction_started_at is None:
+        return f"{words})"
+    age = max((now - blocker.transaction_started_at).total_seconds(), 0)
+    return f"{words}, its transaction is {age:.0f} s old)"
+
+
+def _may_be_written(who: DatabaseIdentity) -> None:
+    """Raise `_Stop` unless this is a database that can be written to, and says so."""
+    if who.in_recovery is not False:
+        raise _Stop(_refusal("This server only follows another one: connect to the one that is written to."))
+    if who.read_only is not False:
+        raise _Stop(_refusal("This connection may only read."))
+
+
+def _refusal(words: str, before: bool | None = None) -> MigrationResult:
+    return MigrationResult(MigrationOutcome.REFUSED, f"{words} {_NOTHING_CHANGED}", before=before)
+
+
+def _rehearsed(migration: Migration) -> MigrationResult:
+    count = len(migration.steps)
+    what = "It works" if count == 1 else f"The first of {count} steps works; the others build on it"
+    words = f"{what}. It was rolled back. {_NOTHING_CHANGED}"
+    return MigrationResult(MigrationOutcome.REHEARSED, words, before=False, after=False)
+
+
+def _left(migration: Migration, number: int) -> str:
+    """Say what stays after a run that stopped in the step with this number, counted from 0."""
+    if number == 0:
+        return _NOTHING_CHANGED
+    undo = f", or take them back with {migration.undone_by}" if migration.undone_by else ""
+    done = "The first step stays" if number == 1 else f"The first {number} steps stay"
+    return f"{done}, the rest was not done: run it again{undo}."
+
+
+def _visible_words(visible: bool | None) -> str:
+    match visible:
+        case True:
+            return " The Data API knows it."
+        case False:
+            return " The Data API does not know it yet, so the app cannot use it: its schema cache is stale."
+        case None:
+            return " Whether the Data API knows it could not be seen."

@@ -1,0 +1,89 @@
+"""Renders a migration as the SQL that really runs, word for word: this is what the preview shows.
+
+Each step is one transaction in one string. So it is the same through a direct connection, a transaction pooler and
+the Management API, where no session outlives a call; and should any statement fail, none of it has happened.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from lib.migrations.catalogue import Migration, Step
+
+# One migration at a time, whoever runs it: the key of an advisory lock that ends with its transaction.
+LOCK_KEY = 1396855876
+# What our own guards inside the transaction raise.
+BUSY = "SB001"
+NOT_VERIFIED = "SB002"
+RELOAD_SCHEMA = "notify pgrst, 'reload schema';"
+
+_VERSION = re.compile(r"[0-9]{1,20}")
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """A row for the migration history of Supabase's command line.
+
+    Only for a file with this version and name in the app's own repository: a row without a file makes the next
+    `supabase db push` fail.
+    """
+
+    version: str
+    name: str
+
+    def __post_init__(self) -> None:
+        if not _VERSION.fullmatch(self.version):
+            raise ValueError("The version of a migration must be digits alone.")
+
+
+def scripts(migration: Migration, *, rehearse: bool = False, history: HistoryRow | None = None) -> tuple[Step, ...]:
+    """Return what runs, one script for each transaction.
+
+    A rehearsal ends in ROLLBACK: it takes the same locks for as long, and changes nothing. Of several steps only
+    the first is rehearsed: the others build on it, and would have to run under its locks.
+    """
+    end = len(migration.steps) - 1
+    rendered = tuple(
+        Step(step.words, _transaction(migration, step.sql, history, last=number == end, rehearse=rehearse))
+        for number, step in enumerate(migration.steps)
+    )
+    return rendered[:1] if rehearse else rendered
+
+
+def _transaction(
+    migration: Migration, statements: str, history: HistoryRow | None, *, last: bool, rehearse: bool
+) -> str:
+    parts = [
+        "begin;\n"
+        f"set local lock_timeout = '{migration.lock_timeout}';\n"
+        f"set local statement_timeout = '{migration.statement_timeout}';\n"
+        f"set local idle_in_transaction_session_timeout = '{migration.statement_timeout}';",
+        _unless(f"pg_catalog.pg_try_advisory_xact_lock({LOCK_KEY})", BUSY, "another migration is running"),
+        statements,
+    ]
+    if last:
+        parts.append(_unless(f"({migration.verify})", NOT_VERIFIED, "the change is not what it must be"))
+        parts += [_history(migration, history)] if history else []
+        parts.append(RELOAD_SCHEMA)
+    return "\n\n".join([*parts, "rollback;" if rehearse else "commit;"]) + "\n"
+
+
+def _unless(condition: str, state: str, words: str) -> str:
+    return (
+        "do $switchboard$ begin\n"
+        f"    if {condition} is not true then\n"
+        f"        raise exception '{words}' using errcode = '{state}';\n"
+        "    end if;\n"
+        "end $switchboard$;"
+    )
+
+
+def _history(migration: Migration, row: HistoryRow) -> str:
+    insert = sql.SQL(
+        "insert into supabase_migrations.schema_migrations (version, name, statements)\n"
+        "values ({}, {}, array[{}]) on conflict (version) do nothing;"
+    ).format(row.version, row.name, migration.sql)
+    return insert.as_string(None)

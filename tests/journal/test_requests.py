@@ -1,0 +1,381 @@
+"""The life of a request: exactly once, never lost, never guessed."""
+
+from __future__ import annotations
+
+import contextlib
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from lib.journal.entry import Argument, Fact, Kind, Outcome, Receipt
+from lib.journal.errors import ConflictError, JournalError
+from lib.journal.request import Request, RequestState, TurnRefusal
+from lib.journal.store import Journal
+from lib.model.people import Actor, Role, Via
+from tests.journal.conftest import Clock
+from tests.journal.workers import DESK, OPERATOR, a_request, claim_and_start, open_journal, settings_of, start_together
+
+MINUTE = timedelta(minutes=1)
+DONE = Receipt(Outcome.SUCCEEDED, "It is live.", (Fact("commit", "aaaaaaa"),), (Fact("commit", "bbbbbbb"),), True)
+FAILED = Receipt(Outcome.FAILED, "The build failed.")
+NO_ANSWER = Receipt(Outcome.UNKNOWN, "No answer came in time.")
+LOCK = "vercel:booking-app"
+
+
+def started(journal: Journal, actor: Actor, lock: str = LOCK) -> Request:
+    request = journal.submit_request(a_request(), actor)
+    assert journal.claim(request.id, lock, actor).granted
+    assert journal.start(request.id, actor, MINUTE).granted
+    return journal.request(request.id)
+
+
+def test_a_request_is_claimed_started_and_finished_with_its_receipt(journal: Journal, ann: Actor, clock: Clock) -> None:
+    request = journal.submit_request(
+        a_request(arguments=(Argument("commit", "3f" * 20),), reason="Texts are not sent."), ann
+    )
+    assert request.state is RequestState.REQUESTED
+    assert journal.claim(request.id, LOCK, ann).request.state is RequestState.CLAIMED
+    assert journal.start(request.id, ann, MINUTE).request.state is RequestState.STARTED
+    clock.advance(seconds=20)
+    journal.progress(request.id, ann, "Vercel builds it.", "dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1")
+    journal.finish(request.id, DONE, ann)
+    request = journal.request(request.id)
+    assert request.state is RequestState.SUCCEEDED
+    assert request.receipt == DONE
+    assert request.words == "It is live."
+    assert request.asked.arguments == (Argument("commit", "3f" * 20),)
+    assert [progress.external_id for progress in request.progress] == ["dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1"]
+    assert request.started_at is not None and request.ended_at == request.started_at + timedelta(seconds=20)
+    assert [entry.kind for entry in journal.entries()] == [
+        Kind.REQUEST, Kind.CLAIMED, Kind.STARTED, Kind.PROGRESS, Kind.RECEIPT,
+    ]  # fmt: skip
+
+
+def test_the_same_key_submitted_from_fifty_threads_is_one_request(journal: Journal, ann: Actor) -> None:
+    new = a_request()
+    with ThreadPoolExecutor(50) as pool:
+        ids = {request.id for request in pool.map(lambda _: journal.submit_request(new, ann), range(50))}
+    assert len(ids) == 1
+    assert len(journal.entries()) == 1
+
+
+def test_a_key_used_again_for_something_else_is_refused(local: Journal, ann: Actor, bob: Actor) -> None:
+    key = uuid4()
+    local.submit_request(a_request(idempotency_key=key), ann)
+    for other in ({"action": "promote"}, {"digest": "cd" * 32}, {"arguments": (Argument("name", "x"),)}):
+        with pytest.raises(ConflictError):
+            local.submit_request(a_request(idempotency_key=key, **other), ann)
+    with pytest.raises(ConflictError):
+        local.submit_request(a_request(idempotency_key=key), bob)
+
+
+def test_of_eight_processes_that_claim_and_start_a_request_exactly_one_does(environ: dict[str, str]) -> None:
+    with contextlib.closing(open_journal(environ)) as journal:
+        request = journal.submit_request(a_request(), OPERATOR)
+        answers = start_together(8, claim_and_start, environ, request.id)
+        assert sum(claimed for claimed, _ in answers) == 1
+        assert sum(did_start for _, did_start in answers) == 1
+        kinds = [entry.kind for entry in journal.entries()]
+        assert kinds == [Kind.REQUEST, Kind.CLAIMED, Kind.STARTED]
+
+
+def test_whoever_comes_second_hears_who_runs_it(local: Journal, ann: Actor, bob: Actor) -> None:
+    running = started(local, ann)
+    again = local.claim(running.id, LOCK, bob)
+    assert again.refusal is TurnRefusal.TAKEN
+    other = local.submit_request(a_request(action="promote"), bob)
+    turn = local.claim(other.id, LOCK, bob)
+    assert turn.refusal is TurnRefusal.BUSY
+    assert turn.held_by is not None and turn.held_by.id == running.id
+    assert ann.name in turn.words
+    assert local.claim(other.id, "another:target", bob).granted
+
+
+def test_a_second_person_must_be_somebody_else(local: Journal, ann: Actor, bob: Actor) -> None:
+    request = local.submit_request(a_request(needs_approval=True), ann)
+    assert request.state is RequestState.WAITING
+    assert local.claim(request.id, LOCK, ann).refusal is TurnRefusal.NOT_READY
+    disguises = (ann.name, ann.name.upper(), f" {ann.name}", f"{ann.name}\u200b", ann.name.replace("@", "\u200d@"))
+    for disguise in disguises:
+        with pytest.raises(ConflictError, match="second person"):
+            local.approve(request.id, Actor(disguise, Role.OPERATOR, Via.COMMAND_LINE))
+    assert local.approve(request.id, bob).approved_by == bob
+    assert local.claim(request.id, LOCK, ann).granted
+
+
+def test_a_request_that_nobody_starts_in_time_expires(local: Journal, ann: Actor, clock: Clock) -> None:
+    request = local.submit_request(a_request(valid_for=5 * MINUTE), ann)
+    clock.advance(minutes=5)
+    assert local.request(request.id).state is RequestState.EXPIRED
+    assert local.claim(request.id, LOCK, ann).refusal is TurnRefusal.NOT_READY
+    assert [expired.id for expired in local.expire(DESK)] == [request.id]
+    assert local.expire(DESK) == ()
+    assert local.entries()[-1].kind is Kind.EXPIRED
+
+
+def test_a_claim_whose_holder_is_gone_expires_and_frees_its_target(
+    local: Journal, ann: Actor, bob: Actor, clock: Clock
+) -> None:
+    lost = local.submit_request(a_request(), ann)
+    local.claim(lost.id, LOCK, ann, hold_for=MINUTE)
+    clock.advance(minutes=1)
+    other = local.submit_request(a_request(), bob)
+    assert local.claim(other.id, LOCK, bob).granted
+    # The first one wakes up again: it is too late for it, and it must not act.
+    assert not local.start(lost.id, ann, MINUTE).granted
+    assert local.request(lost.id).state is RequestState.EXPIRED
+
+
+def test_clocks_that_disagree_do_not_let_two_start_on_one_target(
+    local: Journal, ann: Actor, bob: Actor, clock: Clock
+) -> None:
+    slow = local.submit_request(a_request(), ann)
+    local.claim(slow.id, LOCK, ann, hold_for=MINUTE)
+    clock.advance(minutes=1)
+    other = local.submit_request(a_request(), bob)
+    assert local.claim(other.id, LOCK, bob).granted
+    clock.advance(minutes=-1)  # the clock of the first one's machine
+    assert local.start(slow.id, ann, MINUTE).refusal is TurnRefusal.BUSY
+    clock.advance(minutes=1)
+    assert local.start(other.id, bob, MINUTE).granted
+
+
+def test_without_a_receipt_the_outcome_is_unknown_and_its_target_stays_taken(
+    local: Journal, ann: Actor, bob: Actor, clock: Clock
+) -> None:
+    lost = started(local, ann)
+    clock.advance(minutes=1)
+    assert local.request(lost.id).state is RequestState.UNKNOWN
+    other = local.submit_request(a_request(), bob)
+    assert local.claim(other.id, LOCK, bob).refusal is TurnRefusal.UNRESOLVED
+    assert local.claim(lost.id, LOCK, ann).refusal is TurnRefusal.TAKEN
+    local.resolve(lost.id, Outcome.FAILED, "Vercel shows no deployment of that minute.", bob)
+    assert local.request(lost.id).state is RequestState.FAILED
+    assert local.claim(other.id, LOCK, bob).granted
+
+
+def test_what_is_known_is_not_resolved(local: Journal, ann: Actor) -> None:
+    request = started(local, ann)
+    with pytest.raises(ConflictError):  # it may still be running
+        local.resolve(request.id, Outcome.FAILED, "Nothing there.", ann)
+    local.finish(request.id, NO_ANSWER, ann)
+    with pytest.raises(JournalError):
+        local.resolve(request.id, Outcome.UNKNOWN, "Who knows.", ann)
+    assert local.resolve(request.id, Outcome.SUCCEEDED, "It is there.", ann).state is RequestState.SUCCEEDED
+    with pytest.raises(ConflictError):
+        local.resolve(request.id, Outcome.FAILED, "It is not.", ann)
+
+
+def test_a_receipt_that_comes_late_is_kept_and_believed(local: Journal, ann: Actor, bob: Actor, clock: Clock) -> None:
+    request = started(local, ann)
+    clock.advance(hours=1)
+    local.resolve(request.id, Outcome.FAILED, "I saw nothing.", bob)
+    assert local.finish(request.id, DONE, ann).state is RequestState.SUCCEEDED
+    with pytest.raises(ConflictError):
+        local.finish(request.id, FAILED, ann)
+
+
+def test_what_was_started_can_be_neither_refused_nor_cancelled(local: Journal, ann: Actor) -> None:
+    request = started(local, ann)
+    with pytest.raises(ConflictError):
+        local.cancel(request.id, ann)
+    with pytest.raises(ConflictError):
+        local.refuse(request.id, "Too late.", ann)
+
+
+def test_what_was_stopped_can_be_neither_started_nor_finished(local: Journal, ann: Actor) -> None:
+    refused = local.submit_request(a_request(), ann)
+    local.claim(refused.id, LOCK, ann)
+    assert local.refuse(refused.id, "A newer deployment is live.", ann).words == "A newer deployment is live."
+    cancelled = local.submit_request(a_request(), ann)
+    local.cancel(cancelled.id, ann)
+    for request in (refused, cancelled):
+        assert not local.claim(request.id, LOCK, ann).granted
+        assert not local.start(request.id, ann, MINUTE).granted
+        with pytest.raises(ConflictError):
+            local.finish(request.id, DONE, ann)
+        with pytest.raises(ConflictError):
+            local.progress(request.id, ann, "x")
+
+
+def test_nothing_starts_while_the_desk_is_frozen(journal: Journal, ann: Actor, bob: Actor) -> None:
+    claimed, waiting = journal.submit_request(a_request(), ann), journal.submit_request(a_request(), ann)
+    running = started(journal, ann, "another:target")
+    assert journal.claim(claimed.id, LOCK, ann).granted
+    frozen = journal.freeze("We look first.", bob)
+    assert journal.freeze("Once more.", ann) == frozen
+    assert journal.frozen() == frozen
+    for turn in (journal.start(claimed.id, ann, MINUTE), journal.claim(waiting.id, "third:target", ann)):
+        assert turn.refusal is TurnRefusal.FROZEN
+        assert "We look first." in turn.words
+    assert journal.finish(running.id, DONE, ann).state is RequestState.SUCCEEDED  # what runs is recorded
+    journal.unfreeze(ann)
+    assert journal.frozen() is None
+    assert journal.start(claimed.id, ann, MINUTE).granted
+
+
+def test_a_target_cools_down_from_the_last_start(local: Journal, ann: Actor, clock: Clock) -> None:
+    first = started(local, ann)
+    local.finish(first.id, FAILED, ann)
+    # One that was claimed and refused did nothing: it does not count.
+    refused = local.submit_request(a_request(), ann)
+    local.claim(refused.id, LOCK, ann)
+    local.refuse(refused.id, "x", ann)
+    clock.advance(seconds=50)
+    second = local.submit_request(a_request(), ann)
+    turn = local.claim(second.id, LOCK, ann, cool_down=MINUTE)
+    assert turn.refusal is TurnRefusal.COOLING_DOWN
+    assert "10 s" in turn.words
+    clock.advance(seconds=10)
+    assert local.claim(second.id, LOCK, ann, cool_down=MINUTE).granted
+
+
+def test_requests_are_listed_newest_first_by_state_time_and_incident(
+    journal: Journal, ann: Actor, clock: Clock
+) -> None:
+    incident = journal.open_incident("No texts", ann)
+    old = [journal.submit_request(a_request(valid_for=MINUTE), ann) for _ in range(120)]
+    clock.advance(hours=1)
+    new = journal.submit_request(a_request(incident_id=incident.id), ann)
+    assert [request.id for request in journal.requests(limit=2)] == [new.id, old[-1].id]
+    assert [request.id for request in journal.requests([RequestState.REQUESTED])] == [new.id]
+    assert len(journal.requests([RequestState.EXPIRED], limit=1000)) == 120
+    assert len(journal.requests([RequestState.EXPIRED], limit=5)) == 5
+    assert [request.id for request in journal.requests(since=clock.now)] == [new.id]
+    assert [request.id for request in journal.requests(incident_id=incident.id)] == [new.id]
+    with pytest.raises(JournalError):
+        journal.request(uuid4())
+
+
+STOPPED = {RequestState.REFUSED, RequestState.CANCELLED, RequestState.EXPIRED}
+ENDED = {RequestState.SUCCEEDED, RequestState.FAILED}
+
+
+class Lives(RuleBasedStateMachine):
+    """Two targets, many requests, a clock: whatever is tried in whatever order, the promises hold."""
+
+    requests = Bundle("requests")
+    locks = st.sampled_from(["first:target", "second:target"])
+    people = st.sampled_from([Actor(name, Role.OPERATOR, Via.PAGE) for name in ("ann", "bob")])
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = TemporaryDirectory()
+        self.clock = Clock()
+        environ = {"JOURNAL_URL": f"sqlite:///{Path(self.folder.name) / 'journal.sqlite3'}"}
+        self.journal = Journal.open(settings_of(environ), self.clock)
+        self.starts: dict[UUID, int] = {}
+        self.stopped: dict[UUID, RequestState] = {}
+        self.approved: set[UUID] = set()
+
+    def teardown(self) -> None:
+        assert self.journal.verify().ok
+        self.journal.close()
+        self.folder.cleanup()
+
+    @rule(target=requests, person=people, needs_approval=st.booleans())
+    def submit(self, person: Actor, needs_approval: bool) -> UUID:
+        request = self.journal.submit_request(a_request(needs_approval=needs_approval), person)
+        self.starts[request.id] = 0
+        return request.id
+
+    @rule(request=requests, person=people)
+    def approve(self, request: UUID, person: Actor) -> None:
+        before = self.journal.request(request)
+        with contextlib.suppress(ConflictError):
+            self.journal.approve(request, person)
+            assert before.state is RequestState.WAITING and before.requested_by.name != person.name
+            self.approved.add(request)
+
+    @rule(request=requests, person=people, lock=locks)
+    def claim(self, request: UUID, person: Actor, lock: str) -> None:
+        before = self.journal.request(request)
+        busy = any(other.lock_key == lock and other.state.holds_its_target for other in self.journal.requests())
+        granted = self.journal.claim(request, lock, person).granted
+        expected = before.state is RequestState.REQUESTED and not busy and self.journal.frozen() is None
+        assert granted == expected
+
+    @rule(request=requests, person=people)
+    def start(self, request: UUID, person: Actor) -> None:
+        before = self.journal.request(request).state
+        if self.journal.start(request, person, MINUTE).granted:
+            assert before is RequestState.CLAIMED and self.journal.frozen() is None
+            self.starts[request] += 1
+
+    @rule(request=requests, person=people, receipt=st.sampled_from([DONE, FAILED, NO_ANSWER]))
+    def finish(self, request: UUID, person: Actor, receipt: Receipt) -> None:
+        before = self.journal.request(request)
+        try:
+            self.journal.finish(request, receipt, person)
+        except ConflictError:
+            assert not self.starts[request] or before.receipt is not None
+        else:
+            assert self.starts[request] and before.receipt is None
+
+    @rule(request=requests, person=people, outcome=st.sampled_from([Outcome.SUCCEEDED, Outcome.FAILED]))
+    def resolve(self, request: UUID, person: Actor, outcome: Outcome) -> None:
+        before = self.journal.request(request).state
+        try:
+            after = self.journal.resolve(request, outcome, "seen", person).state
+        except ConflictError:
+            assert before is not RequestState.UNKNOWN
+        else:
+            assert before is RequestState.UNKNOWN and after == outcome.value
+
+    @rule(request=requests, person=people, refuse=st.booleans())
+    def stop(self, request: UUID, person: Actor, refuse: bool) -> None:
+        before = self.journal.request(request).state
+        try:
+            after = (
+                self.journal.refuse(request, "no", person) if refuse else self.journal.cancel(request, person)
+            ).state
+        except ConflictError:
+            assert not before.may_be_stopped
+        else:
+            assert before.may_be_stopped
+            assert after is (RequestState.REFUSED if refuse else RequestState.CANCELLED)
+
+    @rule(person=people)
+    def freeze_or_thaw(self, person: Actor) -> None:
+        if self.journal.frozen():
+            self.journal.unfreeze(person)
+        else:
+            self.journal.freeze("look first", person)
+
+    @rule(minutes=st.sampled_from([0.5, 3, 20]))
+    def time_passes(self, minutes: float) -> None:
+        self.clock.advance(minutes=minutes)
+
+    @rule()
+    def tidy_up(self) -> None:
+        self.journal.expire(DESK)
+
+    @invariant()
+    def every_promise_holds(self) -> None:
+        held: set[str] = set()
+        for request in self.journal.requests(limit=1000):
+            assert self.starts[request.id] <= 1
+            assert (request.state in STOPPED) <= (self.starts[request.id] == 0)
+            assert (request.state in ENDED) <= (self.starts[request.id] == 1)
+            assert (request.started_at is not None) == (self.starts[request.id] == 1)
+            assert self.stopped.get(request.id, request.state) is request.state
+            if request.asked.needs_approval and self.starts[request.id]:
+                assert request.id in self.approved
+            if request.state in STOPPED:
+                self.stopped[request.id] = request.state
+            if request.state.holds_its_target:
+                assert request.lock_key not in held
+                held.add(str(request.lock_key))
+
+
+Lives.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+TestWhateverIsTried = Lives.TestCase

@@ -57,7 +57,7 @@ class _Migrate(Action):
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     asks: ClassVar[tuple[str, ...]] = ("name",)
     settles_within: ClassVar[timedelta] = timedelta(seconds=15)
-    timeout: ClassVar[timedelta] = timedelta(minutes=3)
+    timeout: ClassVar[timedelta] = timedelta(minutes=6)
 
     def migration(self, args: Args) -> Migration:
         """Return the migration that is run. Raises `RefusedError`."""
@@ -107,10 +107,11 @@ class _Migrate(Action):
         return Effect(result.words, "not in place", "in place", self.migration(args).name)
 
     def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
-        name = self.migration(args).name
-        if not _runner(desk).look(self.migration(args)).in_place:
-            return Effect("The catalog was looked at.", "not in place", "not in place", name)
-        return Effect("The catalog shows the change.", "not in place", "in place", name)
+        migration = self.migration(args)
+        # Not in place proves nothing yet: what was sent may still wait its turn.
+        if not _runner(desk).look(migration).in_place:
+            return None
+        return Effect("The catalog shows the change.", "not in place", "in place", migration.name)
 
     def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
         seen = _runner(desk).look(self.migration(args))

@@ -25,7 +25,7 @@ WHERE_TO_GET: dict[SourceName, str] = {
     SourceName.BOOKING_DATA: "Supabase → Settings → API Keys: the project's URL and its secret key (sb_secret_…).",
     SourceName.CATALOG: "Supabase → Connect → Session pooler: the connection string with the password.",
     SourceName.VERCEL: "Vercel → Account Settings → Tokens; the project's id is under its Settings → General.",
-    SourceName.GITHUB: "GitHub → Settings → Developer settings → Fine-grained tokens, for this one repository, read only.",
+    SourceName.GITHUB: "GitHub → Settings → Developer settings → Fine-grained tokens, for this one repository.",
     SourceName.TWILIO: "Twilio console → Account → API keys and tokens.",
     SourceName.BOOKING_APP: "The address that customers see in their browser.",
 }

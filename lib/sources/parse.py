@@ -6,7 +6,6 @@ An optional field of the wrong type is None (unknown); an identifying field goes
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
@@ -84,9 +83,12 @@ def integer(value: Any, *path: str) -> int | None:
             found = int(found)
         except ValueError:
             return None
-    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
+    if isinstance(found, bool) or not isinstance(found, int | float):
         return None
-    return int(found) if found == int(found) and abs(found) < _LARGEST else None
+    # Its size first: whether a whole number of thousands of digits is finite cannot even be asked.
+    if not abs(found) < _LARGEST or found != int(found):
+        return None
+    return int(found)
 
 
 def boolean(value: Any, *path: str) -> bool | None:

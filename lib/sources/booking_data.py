@@ -7,9 +7,14 @@ caveat, never as empty values alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,7 +33,8 @@ from lib.model.keys import classify, key_project_ref, url_project_ref
 from lib.model.phone import e164
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
-from lib.sources.http import USER_AGENT, Deadline, retrying
+from lib.sources import parse
+from lib.sources.http import CONNECT_SECONDS, USER_AGENT, Deadline, HttpError, asked_wait, is_loopback, retrying
 
 SYSTEM = "Supabase"
 PAGE_ROWS = 1000
@@ -37,6 +43,8 @@ MAX_ROWS = 200_000
 COUNTED_TABLES = ("pending_bookings", "messages", "webhook_logs", "bookings", "events")
 
 Row = dict[str, Any]
+# A SQLSTATE, or a code of PostgREST's.
+_CODE = re.compile(r"[0-9A-Z]{5}|PGRST\w{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ def _same(*names: str) -> dict[str, str]:
 def _pending_booking(row: Row) -> Row:
     sms = _initial_sms(row.get("metadata"))
     return row | {
-        "mobile_number": e164(row.get("mobile_number")),
+        "mobile_number": e164(parse.text(row, "mobile_number")),
         "metadata_state": metadata_state(row),
         "sms_sid": sms.get("message_sid"),
         "sms_sent_at": sms.get("sent_at"),
@@ -106,7 +114,7 @@ def metadata_state(row: Row) -> MetadataState:
 
 
 def _message(row: Row) -> Row:
-    return row | {"to_number": e164(row.get("to_number")), "from_number": e164(row.get("from_number"))}
+    return row | {name: e164(parse.text(row, name)) for name in ("to_number", "from_number")}
 
 
 def _api_key(row: Row) -> Row:
@@ -115,7 +123,14 @@ def _api_key(row: Row) -> Row:
 
 
 def _short_link(row: Row) -> Row:
-    return row | {"token": urlsplit(row.get("destination_url") or "").path.rstrip("/").rpartition("/")[2]}
+    return row | {"token": _path_tail(parse.text(row, "destination_url"))}
+
+
+def _path_tail(url: str | None) -> str | None:
+    try:
+        return urlsplit(url or "").path.rstrip("/").rpartition("/")[2] or None
+    except ValueError:
+        return None
 
 
 def _unfinished_or_recent(query: Any, window: Window) -> Any:
@@ -196,51 +211,60 @@ QUERIES: tuple[TableQuery, ...] = (
 )  # fmt: skip
 
 
+# Which deadline the request under way has: the supabase client has no way to pass one on.
+_DEADLINE: ContextVar[Deadline] = ContextVar("deadline of the request under way")
+
+
 @dataclass
 class BookingData:
     """The booking tables of one Supabase project. Thread-safe; reads only."""
 
     url: str
     key: SecretStr
-    timeout_seconds: float = 10.0
     max_rows: int = MAX_ROWS
+    # Columns that a table was found not to have, until it has them.
     _missing: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    # By the monotonic clock: until when Supabase wants to be left alone.
+    _quiet_until: float = field(default=0.0, repr=False)
 
     def __post_init__(self) -> None:
+        # The sandbox is on this machine: no proxy of the environment may stand between.
+        environment = not is_loopback(urlsplit(self.url).hostname or "")
         # HTTP/1.1: idle HTTP/2 connections die and surface as errors in a long-lived process.
         self._http = httpx.Client(
             http1=True,
             http2=False,
-            timeout=self.timeout_seconds,
+            trust_env=environment,
             limits=httpx.Limits(max_connections=24, max_keepalive_connections=24),
             headers={"User-Agent": USER_AGENT},
-            event_hooks={"response": [_refuse_unreadable]},
+            event_hooks={"request": [_bound_by_deadline], "response": [self._refuse_unreadable]},
         )
         options = ClientOptions(httpx_client=self._http, auto_refresh_token=False, persist_session=False)
+        key = self.key.get_secret_value()
+        if not (key.isascii() and key.isprintable()):  # no header can hold it
+            raise _malformed("it holds characters that no key has")
         try:
-            self._client: Client = create_client(self.url, self.key.get_secret_value(), options)
+            self._client: Client = create_client(self.url, key, options)
         except Exception as error:  # noqa: BLE001 - supabase raises bare subclasses of it for a malformed key
-            raise SourceError(
-                FailureKind.UNAUTHORIZED,
-                f"The Supabase client refused the address or key ({type(error).__name__}).",
-                "Set SUPABASE_SECRET_KEY to the key that begins with sb_secret_.",
-            ) from None
+            raise _malformed(type(error).__name__) from None
 
     def read(self, query: TableQuery, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
         """Return all rows of `query` in `window`, oldest first, and what is missing from them.
 
         Raises `SourceError`: `not_found` for a missing table, `forbidden` for a missing grant.
         """
-        missing = self._missing.get(query.table, frozenset())
+        # A column that was missing may have been added: only those are asked for again.
+        known = self._missing.get(query.table, frozenset()) & frozenset(query.database_columns)
+        missing = self._missing_of(query.table, known, deadline)
         try:
             rows, total = self._rows(query, window, deadline, missing)
         except _MissingColumnError:
-            missing = self._probe(query, deadline)
+            missing = self._missing_of(query.table, frozenset(query.database_columns), deadline)
             rows, total = self._rows(query, window, deadline, missing)
         self._missing[query.table] = missing
         frame = frames.frame(query.schema, [query.parse(row) for row in rows])
         if query.time:
-            frame = frame.sort_values(query.time, kind="stable", ignore_index=True)
+            frame = frame.sort_values([query.time, "id"], ignore_index=True)
         return Observed(frame, (*_missing_caveats(query, missing), *_truncated_caveat(query, len(rows), total)))
 
     def visibility(self, deadline: Deadline) -> Observed[Visibility]:
@@ -264,60 +288,68 @@ class BookingData:
     def _rows(
         self, query: TableQuery, window: Window, deadline: Deadline, missing: frozenset[str]
     ) -> tuple[list[Row], int]:
-        """Read page after page by key. The key is (time, id), so a row is neither skipped nor read twice."""
-        rows: list[Row] = []
-        total = 0
-        while True:
-            page, counted = self._page(query, window, deadline, missing, rows[-1] if rows else None)
-            total = total if rows else counted
+        """Read page after page by key, and return the rows with how many there are.
+
+        The key is (time, id), so a row is neither skipped nor read twice, also while rows come and go. The
+        newest come first: where `max_rows` or the deadline cuts, it is the old ones that are missing.
+        """
+        first = self._page(query, window, deadline, missing, after=None)
+        rows, total = parse.rows(first.data, SYSTEM), _counted(first)
+        if total and not rows:
+            raise _unreadable()
+        # What the server gives at once may be less than we ask for.
+        cap, ended = len(rows), len(rows) >= total
+        while not ended and len(rows) < self.max_rows:
+            try:
+                answer = self._page(query, window, deadline, missing, after=rows[-1])
+            except SourceError as error:
+                if error.kind is FailureKind.TIMEOUT:
+                    break
+                raise
+            page = parse.rows(answer.data, SYSTEM)
             rows += page
-            if not page or len(rows) >= min(total, self.max_rows):
-                return rows, max(total, len(rows))
+            ended = not page or (len(page) < cap and len(rows) >= total)
+        return rows, len(rows) if ended else max(total, len(rows))
 
     def _page(
-        self,
-        query: TableQuery,
-        window: Window,
-        deadline: Deadline,
-        missing: frozenset[str],
-        after: Row | None,
-    ) -> tuple[list[Row], int]:
+        self, query: TableQuery, window: Window, deadline: Deadline, missing: frozenset[str], after: Row | None
+    ) -> Any:
+        """Return one answer: the rows that follow `after`, or the first ones and how many there are in all."""
         request: Any = self._client.table(query.table).select(
             query.select(missing), count=None if after else CountMethod.exact
         )
         if query.time:
             request = request.gte(query.time, window.start.isoformat()).lt(query.time, window.end.isoformat())
+            request = request.order(query.time, desc=True)
         if query.extra:
             request = query.extra(request, window)
         if after and query.time:
-            time, key = after[query.time], after["id"]
-            request = request.or_(f'{query.time}.gt."{time}",and({query.time}.eq."{time}",id.gt.{key})')
+            last, key = after.get(query.time), after.get("id")
+            request = request.or_(f'{query.time}.lt."{last}",and({query.time}.eq."{last}",id.gt."{key}")')
         elif after:
-            request = request.gt("id", after["id"])
-        if query.time:
-            request = request.order(query.time)
-        answer = self._execute(request.order("id").limit(PAGE_ROWS), query.table, deadline)
-        return answer.data, answer.count or 0
+            request = request.gt("id", after.get("id"))
+        return self._execute(request.order("id").limit(PAGE_ROWS), query.table, deadline)
 
-    def _probe(self, query: TableQuery, deadline: Deadline) -> frozenset[str]:
-        """Find which columns are missing by asking for each alone: error texts are not a contract."""
+    def _missing_of(self, table: str, columns: frozenset[str], deadline: Deadline) -> frozenset[str]:
+        """Return those of `columns` that `table` has not, by asking for each alone: error texts are not a contract."""
 
         def missing(column: str) -> bool:
             try:
-                self._execute(self._client.table(query.table).select(column).limit(0), query.table, deadline)
+                self._execute(self._client.table(table).select(column).limit(0), table, deadline)
             except _MissingColumnError:
                 return True
             return False
 
-        with ThreadPoolExecutor(8) as pool:
-            columns = query.database_columns
+        if not columns:
+            return columns
+        with ThreadPoolExecutor(min(len(columns), 8)) as pool:
             return frozenset(c for c, gone in zip(columns, pool.map(missing, columns), strict=True) if gone)
 
     def _count(self, table: str, deadline: Deadline) -> int | str:
         """Return the all-time count of `table`, or the kind of refusal."""
         request = self._client.table(table).select("id", count=CountMethod.exact).limit(1)
         try:
-            return int(self._execute(request, table, deadline).count or 0)
+            return _counted(self._execute(request, table, deadline))
         except SourceError as error:
             if error.kind in (FailureKind.FORBIDDEN, FailureKind.NOT_FOUND):
                 return error.kind.value
@@ -326,23 +358,25 @@ class BookingData:
     def _key_proved(self, deadline: Deadline) -> bool | None:
         """Ask for the API's own description, which only service-level keys get. None: no clear answer."""
         key = self.key.get_secret_value()
+        _DEADLINE.set(deadline)
         try:
-            answer = self._http.get(
-                f"{self.url}/rest/v1/",
-                headers={"apikey": key, "Authorization": f"Bearer {key}"},
-                timeout=deadline.remaining(),
-            )
+            answer = self._http.get(f"{self.url}/rest/v1/", headers={"apikey": key, "Authorization": f"Bearer {key}"})
         except SourceError as error:
             return False if error.kind in (FailureKind.UNAUTHORIZED, FailureKind.FORBIDDEN) else None
         except httpx.HTTPError:
             return None
-        return answer.status_code == httpx.codes.OK
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            return False
+        return True if answer.status_code == httpx.codes.OK else None
 
     def _execute(self, request: Any, table: str, deadline: Deadline) -> Any:
         return retrying(deadline, lambda: self._execute_once(request, table, deadline))
 
     def _execute_once(self, request: Any, table: str, deadline: Deadline) -> Any:
-        deadline.remaining()
+        quiet = self._quiet_until - time.monotonic()
+        if quiet > 0:
+            raise _rate_limited(quiet)
+        _DEADLINE.set(deadline)
         try:
             return request.retry(False).execute()
         except APIError as error:
@@ -360,16 +394,60 @@ class BookingData:
         except ValueError:
             raise _unreadable() from None
 
+    def _refuse_unreadable(self, response: httpx.Response) -> None:
+        """Raise for every answer that is not the Data API speaking: refusals, proxies' pages, overload."""
+        response.stream = _InTime(response.stream, _DEADLINE.get())
+        response.read()
+        if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
+            wait = asked_wait(response.headers, datetime.now(UTC))
+            if wait is not None:
+                self._quiet_until = time.monotonic() + wait.total_seconds()
+            raise _rate_limited(wait.total_seconds() if wait is not None else None)
+        is_json = "json" in response.headers.get("content-type", "")
+        # An error that PostgREST explains is left to the client, which turns it into APIError.
+        if not (is_json and (response.is_success or _explained(response))):
+            raise _refused(response)
+
+
+def _bound_by_deadline(request: httpx.Request) -> None:
+    """Let no part of the exchange take longer than its deadline has left."""
+    left = _DEADLINE.get().remaining()
+    request.extensions["timeout"] = httpx.Timeout(left, connect=min(CONNECT_SECONDS, left)).as_dict()
+
+
+class _InTime(httpx.SyncByteStream):
+    """A body that ends with its deadline, however slowly it drips."""
+
+    def __init__(self, stream: Any, deadline: Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._stream:
+            self._deadline.remaining()
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
 
 class _MissingColumnError(SourceError):
     """A select named a column that the table does not have."""
+
+
+# Postgres's classes for: no connection, no resources, being shut down, a fault of its own.
+_DATABASE_AWAY = ("PGRST00", "08", "53", "57P", "58", "XX")
 
 
 def _translated(error: APIError, table: str) -> SourceError:
     """Turn an answer of the Data API into our error, by its code (never by its words)."""
     code = str(error.code or "")
     if code == "42703":
-        return _MissingColumnError(FailureKind.BAD_DATA, f"A column that the desk reads is missing from {table}.")
+        return _MissingColumnError(
+            FailureKind.BAD_DATA,
+            f"A column that the desk cannot do without is missing from {table}.",
+            "Compare the table with the schema contract.",
+        )
     if code in ("PGRST205", "42P01"):
         return SourceError(
             FailureKind.NOT_FOUND, f"The database has no table {table}.", "Is this the right Supabase project?"
@@ -380,50 +458,72 @@ def _translated(error: APIError, table: str) -> SourceError:
         return SourceError(FailureKind.TIMEOUT, f"Reading {table} took too long.", "Try a shorter window.")
     if code.startswith("PGRST3"):
         return _key_refused()
-    if code.startswith("PGRST00"):
+    if code.startswith(_DATABASE_AWAY):
         return SourceError(
             FailureKind.UNAVAILABLE, f"{SYSTEM} cannot reach its database ({code}).", "See Supabase's status page."
         )
-    return SourceError(FailureKind.BAD_DATA, f"{SYSTEM} answered {table} with error {code or 'of no code'}.")
+    return SourceError(
+        FailureKind.BAD_DATA, f"{SYSTEM} answered {table} with an error ({code}).", "Look it up in PostgREST's manual."
+    )
 
 
-def _refuse_unreadable(response: httpx.Response) -> None:
-    """Raise for every answer that is not the Data API speaking: refusals, proxies' pages, overload."""
-    response.read()
+def _refused(response: httpx.Response) -> SourceError:
+    """Tell what an answer means that is no data and that PostgREST does not explain."""
     status = response.status_code
-    is_json = "json" in response.headers.get("content-type", "")
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        raise SourceError(FailureKind.RATE_LIMITED, f"{SYSTEM} asks us to slow down (429).", "It recovers by itself.")
-    if is_json and (response.is_success or _has_code(response)):
-        return  # data, or an error that PostgREST explains: the client turns that into APIError
     if status == httpx.codes.UNAUTHORIZED:
-        raise _key_refused()
+        return _key_refused()
     if status == httpx.codes.FORBIDDEN:
-        raise SourceError(FailureKind.FORBIDDEN, f"{SYSTEM} refuses our key this (403).", "Use the secret key.")
+        return SourceError(FailureKind.FORBIDDEN, f"{SYSTEM} refuses our key this (403).", "Use the secret key.")
     if status == httpx.codes.NOT_FOUND:
-        raise SourceError(FailureKind.NOT_FOUND, f"{SYSTEM} has nothing at this address (404).", "Check SUPABASE_URL.")
+        return SourceError(FailureKind.NOT_FOUND, f"{SYSTEM} has nothing at this address (404).", "Check SUPABASE_URL.")
     if status >= 500:
-        raise SourceError(
+        return SourceError(
             FailureKind.UNAVAILABLE, f"{SYSTEM} answered with error {status}.", "See Supabase's status page."
         )
-    if response.content:
-        raise _unreadable()
+    return _unreadable()
 
 
-def _has_code(response: httpx.Response) -> bool:
+def _rate_limited(seconds: float | None) -> HttpError:
+    when = f" in {math.ceil(seconds)} seconds" if seconds else " later"
+    return HttpError(
+        FailureKind.RATE_LIMITED,
+        f"{SYSTEM} wants to be asked again{when} (429): we asked too often.",
+        "Nothing to do: the desk asks again by itself.",
+        status=429,
+        passing=True,
+        wait=seconds,
+    )
+
+
+def _explained(response: httpx.Response) -> bool:
     try:
-        body = response.json()
-    except ValueError:
+        code = response.json().get("code")
+    except (ValueError, AttributeError):
         return False
-    return isinstance(body, dict) and isinstance(body.get("code"), str)
+    return isinstance(code, str) and _CODE.fullmatch(code) is not None
+
+
+def _malformed(why: str) -> SourceError:
+    return SourceError(
+        FailureKind.UNAUTHORIZED,
+        f"The Supabase client refused the address or key ({why}).",
+        "Set SUPABASE_SECRET_KEY to the key that begins with sb_secret_.",
+    )
 
 
 def _key_refused() -> SourceError:
     return SourceError(
         FailureKind.UNAUTHORIZED,
         f"{SYSTEM} does not accept our key (401).",
-        "Set SUPABASE_SECRET_KEY to a current secret key: Supabase → Settings → API Keys.",
+        "Set SUPABASE_SECRET_KEY to a current secret key (sb_secret_…): Supabase → Settings → API Keys.",
     )
+
+
+def _counted(answer: Any) -> int:
+    """Return how many rows the server counted; no count is no zero."""
+    if answer.count is None:
+        raise _unreadable()
+    return int(answer.count)
 
 
 def _unreadable() -> SourceError:
@@ -448,5 +548,6 @@ def _missing_caveats(query: TableQuery, missing: frozenset[str]) -> tuple[Caveat
 def _truncated_caveat(query: TableQuery, read: int, total: int) -> tuple[Caveat, ...]:
     if read >= total:
         return ()
-    sentence = f"Only {read:,} of {total:,} rows of {query.table} were read."
+    newest = ", the newest" if query.time else ""
+    sentence = f"Only {read:,} of {total:,} rows of {query.table} were read{newest}."
     return (Caveat(CaveatKind.TRUNCATED, query.table, sentence),)

@@ -13,8 +13,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from lib.commands import acting, recording
 from lib.model.verdict import HeadlineState
 from lib.model.window import WindowSize
+from lib.settings import Settings, load
 
 app = typer.Typer(
     name="python -m lib", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -36,6 +38,7 @@ class Exit(IntEnum):
     WRONG_USAGE = 64
 
 
+_DID_NOT_START = 1
 _INTERRUPTED = 130
 _EXIT_OF = {
     HeadlineState.FLOWING: Exit.FLOWING,
@@ -61,12 +64,12 @@ def diagnose(
     from lib.diagnosis import report
     from lib.diagnosis.diagnose import diagnose as judge
     from lib.diagnosis.facts import Terms
-    from lib.settings import load
     from lib.snapshot import take, utc_now
     from lib.sources.connected import connect
 
     before = _earlier(compare) if compare else None
     settings = load()
+    _say_what_is_wrong(settings)
     with progress.status("Asking every source …"):
         snapshot = take(connect(settings, utc_now), window)
         diagnosis = judge(snapshot, utc_now(), Terms(settings.zone, settings.required_env_names))
@@ -87,11 +90,11 @@ def doctor(as_json: AsJson = False) -> None:
     Exit code: 0, or 3 if a configured source gives nothing.
     """
     from lib.doctor import examine, unreachable
-    from lib.settings import load
     from lib.snapshot import take, utc_now
     from lib.sources.connected import connect
 
     settings = load()
+    _say_what_is_wrong(settings)
     with progress.status("Asking every source …"):
         reports = examine(take(connect(settings, utc_now), WindowSize.DAY), settings)
     if as_json:
@@ -129,11 +132,27 @@ def sandbox(
     With --json one line {"settings": {NAME: value}} is printed once they are ready.
     """
     from lib.sandbox import serve
+    from lib.sandbox.ports import SandboxError
     from lib.sandbox.scenarios import DEFAULT, SCENARIOS
 
     if scenario is not None and scenario not in SCENARIOS:
         raise typer.BadParameter(f"There is no scenario {scenario!r}. There are: {', '.join(SCENARIOS)}.")
-    serve.run(scenario=scenario or DEFAULT, pace=pace, port=port, as_json=as_json, on_progress=progress.print)
+    try:
+        serve.run(scenario=scenario or DEFAULT, pace=pace, port=port, as_json=as_json, on_progress=progress.print)
+    except SandboxError as error:
+        progress.print(escape(str(error)))
+        raise typer.Exit(_DID_NOT_START) from None
+
+
+def _say_what_is_wrong(settings: Settings) -> None:
+    for problem in settings.problems:
+        progress.print(escape(problem.sentence))
+
+
+app.command()(acting.act)
+app.command()(acting.requests)
+app.command("export")(recording.export_)
+app.add_typer(recording.app, name="incident")
 
 
 def _earlier(path: Path) -> dict[str, Any]:
@@ -184,7 +203,7 @@ def main() -> None:
     except typer.Abort:
         sys.exit(_INTERRUPTED)
     except typer.TyperException as error:
-        progress.print(f"Wrong usage: {escape(str(error))}\nSee python -m lib --help.")
+        progress.print(f"Wrong usage: {escape(str(error) or 'name a command.')}\nSee python -m lib --help.")
         sys.exit(Exit.WRONG_USAGE)
     sys.exit(code)
 

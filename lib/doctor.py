@@ -7,8 +7,9 @@ from enum import StrEnum
 from typing import Any
 
 from lib.model.database import KeyKind, Visibility
+from lib.model.keys import classify, dsn_project_ref, key_project_ref, url_project_ref
 from lib.model.reading import Reading, SourceName
-from lib.settings import Settings
+from lib.settings import SECRETS_FILE, Settings
 from lib.snapshot import Snapshot, label
 from lib.sources.connected import WHERE_TO_GET
 
@@ -57,17 +58,27 @@ def examine(snapshot: Snapshot, settings: Settings) -> tuple[SourceReport, ...]:
 
 
 def _report(source: SourceName, snapshot: Snapshot, settings: Settings) -> SourceReport:
-    problems = [problem.sentence for problem in settings.problems if problem.name in _SETTINGS_OF[source]]
+    # A secrets file that cannot be read may be why anything is missing.
+    names = (*_SETTINGS_OF[source], SECRETS_FILE.name)
+    problems = [problem.sentence for problem in settings.problems if problem.name in names]
     unset = settings.missing(source)
     if unset:
         fix = " ".join([*problems, f"Set {' and '.join(unset)}.", WHERE_TO_GET[source]])
         return SourceReport(source, SourceState.NOT_CONFIGURED, (), unset, fix)
     readings = snapshot.of(source)
-    can = tuple(label(reading.name) for reading in readings if reading.failure is None)
-    missing = tuple(label(reading.name) for reading in readings if reading.failure is not None)
-    fixes = [*problems, *_key_problem(source, snapshot), *_fixes(readings)]
-    state = SourceState.REACHABLE if can else SourceState.FAILED
+    can = tuple(label(reading.name) for reading in readings if _works(reading))
+    missing = tuple(label(reading.name) for reading in readings if not _works(reading))
+    fixes = [*problems, *_wrong_boxes(source, settings), *_key_unproved(source, snapshot), *_fixes(readings)]
+    # A follow-up that found nothing to ask about is no sign of life.
+    alive = any(reading.value is not None for reading in readings)
+    state = SourceState.REACHABLE if alive else SourceState.FAILED
     return SourceReport(source, state, can, missing, " ".join(dict.fromkeys(fixes)))
+
+
+def _works(reading: Reading[Any]) -> bool:
+    """Whether we can do what the reading is labelled with: a blind key answers, and sees nothing."""
+    blind = isinstance(reading.value, Visibility) and not reading.value.sees_everything
+    return reading.failure is None and not blind
 
 
 def _fixes(readings: tuple[Reading[Any], ...]) -> list[str]:
@@ -78,25 +89,40 @@ def _fixes(readings: tuple[Reading[Any], ...]) -> list[str]:
     ]
 
 
-def _key_problem(source: SourceName, snapshot: Snapshot) -> list[str]:
-    """Say which key was pasted where a secret key belongs, or that it is of another project."""
-    visibility = snapshot.visibility.value
-    if source is not SourceName.BOOKING_DATA or visibility is None:
-        return []
+def _wrong_boxes(source: SourceName, settings: Settings) -> list[str]:
+    """Say which credential was pasted where another belongs, or is of another project: told by its form alone."""
+    project = url_project_ref(settings.supabase_url or "")
     problems = []
-    if visibility.key_kind in _KEY_FIXES:
-        problems.append(f"{_KEY_FIXES[visibility.key_kind]}: put the secret key (sb_secret_…) there.")
-    elif not visibility.sees_everything:
-        problems.append("The server does not treat our key as a service key: copy the secret key (sb_secret_…) again.")
-    if _other_project(visibility):
-        problems.append("The key belongs to another project than SUPABASE_URL: copy both from the same project.")
+    if source is SourceName.BOOKING_DATA and settings.supabase_secret_key:
+        key = settings.supabase_secret_key.get_secret_value()
+        if words := _KEY_FIXES.get(classify(key)):
+            problems.append(f"{words}: put the secret key (sb_secret_…) there.")
+        if _differ(project, key_project_ref(key)):
+            problems.append(
+                "SUPABASE_SECRET_KEY belongs to another project than SUPABASE_URL: copy both from the same project."
+            )
+    if source is SourceName.CATALOG:
+        dsn = settings.database_url.get_secret_value() if settings.database_url else ""
+        others = {"DATABASE_URL": dsn_project_ref(dsn), "SUPABASE_PROJECT_REF": settings.supabase_project_ref}
+        problems += [
+            f"{name} is of another project than SUPABASE_URL: copy both from the same project."
+            for name, ref in others.items()
+            if _differ(project, ref)
+        ]
     return problems
 
 
-def _other_project(visibility: Visibility) -> bool:
-    return bool(
-        visibility.project_ref and visibility.key_project_ref and visibility.project_ref != visibility.key_project_ref
-    )
+def _differ(project: str | None, other: str | None) -> bool:
+    return project is not None and other is not None and project != other
+
+
+def _key_unproved(source: SourceName, snapshot: Snapshot) -> list[str]:
+    visibility = snapshot.visibility.value
+    if source is not SourceName.BOOKING_DATA or visibility is None or visibility.sees_everything:
+        return []
+    if visibility.key_kind in _KEY_FIXES:
+        return []  # its form has said so
+    return ["The server does not treat our key as a service key: copy the secret key (sb_secret_…) again."]
 
 
 def unreachable(reports: tuple[SourceReport, ...]) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +17,6 @@ from urllib.parse import urlsplit
 from uuid import UUID
 from zoneinfo import ZoneInfo, available_timezones
 
-import phonenumbers
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,6 +30,7 @@ from pydantic_core import PydanticCustomError
 
 from lib.model.database import KeyKind
 from lib.model.keys import classify, url_project_ref
+from lib.model.phone import number
 from lib.model.reading import SourceName
 
 SECRETS_FILE = Path(__file__).resolve().parent.parent / ".streamlit" / "secrets.toml"
@@ -49,23 +49,43 @@ def _wrong(sentence: str) -> PydanticCustomError:
 
 
 def _base_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its words repeat the value
+        usable = False
+    if not usable:
         raise _wrong("must be an address like https://example.com: add https:// and the host name.")
     if parts.username or parts.password:
         raise _wrong("must not hold a user name or password: remove the part before the @.")
+    if parts.query or parts.fragment:
+        raise _wrong("must be an address alone: remove what follows the ? or #.")
     return value.rstrip("/")
 
 
 def _supabase_url(value: str) -> str:
-    if classify(value) is KeyKind.DSN:
+    kind = classify(value)
+    if kind is KeyKind.DSN:
         raise _wrong("holds a database connection string: move it to DATABASE_URL, and put https://… here.")
-    return _base_url(value.rstrip("/").removesuffix("/rest/v1"))
+    if kind is not KeyKind.UNKNOWN:
+        raise _wrong("holds a key: move it to SUPABASE_SECRET_KEY, and put the project's https://… address here.")
+    url = _base_url(value.rstrip("/").removesuffix("/rest/v1"))
+    if urlsplit(url).hostname in ("supabase.com", "app.supabase.com"):
+        raise _wrong("is the dashboard's address: put the project's own, https://<project ref>.supabase.co.")
+    return url
+
+
+def _project_ref(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]{20}", value):
+        raise _wrong("must be the 20 letters that stand before .supabase.co in the project's address.")
+    return value
 
 
 def _dsn(value: SecretStr) -> SecretStr:
     if classify(value.get_secret_value()) is not KeyKind.DSN:
         raise _wrong("must begin with postgresql://: copy it from Supabase → Connect → Session pooler.")
+    if "[YOUR-PASSWORD]" in value.get_secret_value():
+        raise _wrong("still says [YOUR-PASSWORD]: put the database's password in its place.")
     return value
 
 
@@ -79,7 +99,7 @@ def _supabase_key(value: SecretStr) -> SecretStr:
 
 
 def _access_token(value: SecretStr) -> SecretStr:
-    if classify(value.get_secret_value()) in (KeyKind.SECRET, KeyKind.PUBLISHABLE, KeyKind.DSN):
+    if classify(value.get_secret_value()) not in (KeyKind.MANAGEMENT_TOKEN, KeyKind.UNKNOWN):
         raise _wrong("must be a management token (sbp_…): make one under Supabase → Account → Access Tokens.")
     return value
 
@@ -111,11 +131,10 @@ def _uuid(value: str) -> str:
 
 
 def _mobile(value: SecretStr) -> SecretStr:
-    try:
-        number = phonenumbers.parse(value.get_secret_value(), "GB")
-    except phonenumbers.NumberParseException:
-        raise _wrong("must be a mobile number such as +447…: it could not be read as one.") from None
-    return SecretStr(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    mobile = number(value.get_secret_value())
+    if mobile is None:
+        raise _wrong("must be a mobile number such as +447…: it could not be read as one.")
+    return SecretStr(mobile)
 
 
 def _zone(value: str) -> str:
@@ -129,8 +148,12 @@ def _list(value: Any) -> Any:
 
 
 def _secret_list(value: Any) -> Any:
-    items = re.split(r"[,\s]+", value) if isinstance(value, str) else value
-    return tuple(SecretStr(str(item)) for item in items if item)
+    items = _list(value)
+    return tuple(map(SecretStr, items)) if _all_texts(items) else items
+
+
+def _all_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
@@ -138,14 +161,17 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
 
 
 class Settings(BaseModel):
-    """Everything that can be configured. Secrets are `SecretStr`: their repr is stars."""
+    """Everything that can be configured.
+
+    Its repr names what is set and shows no value: people paste secrets into the wrong boxes too.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     supabase_url: Annotated[str, AfterValidator(_supabase_url)] | None = None
     supabase_secret_key: Annotated[SecretStr, AfterValidator(_supabase_key)] | None = None
     database_url: Annotated[SecretStr, AfterValidator(_dsn)] | None = None
-    supabase_project_ref: str | None = None
+    supabase_project_ref: Annotated[str, AfterValidator(_project_ref)] | None = None
     supabase_access_token: Annotated[SecretStr, AfterValidator(_access_token)] | None = None
     supabase_api_url: BaseUrl = "https://api.supabase.com"
 
@@ -182,6 +208,10 @@ class Settings(BaseModel):
     sandbox_url: BaseUrl | None = None  # the control door of a sandbox; set by the sandbox itself
     problems: tuple[SettingProblem, ...] = ()
 
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        yield "set", [name for name in sorted(self.model_fields_set - {"problems"}) if getattr(self, name)]
+        yield "problems", self.problems
+
     @property
     def zone(self) -> ZoneInfo:
         """The business's time zone, in which people are shown instants."""
@@ -196,8 +226,11 @@ class Settings(BaseModel):
 
     def missing(self, source: SourceName) -> tuple[str, ...]:
         """Return the names of the settings that `source` cannot do without and that are not set."""
-        alternatives = [[name for name in names if not getattr(self, name)] for names in _NEEDS[source]]
-        return tuple(name.upper() for name in min(alternatives, key=len))
+        unset = [[name for name in names if not getattr(self, name)] for names in _NEEDS[source]]
+        # Of two ways that lack as much, the one that somebody has begun with.
+        begun = [len(names) - len(lacking) for names, lacking in zip(_NEEDS[source], unset, strict=True)]
+        best = min(range(len(unset)), key=lambda way: (len(unset[way]), -begun[way]))
+        return tuple(name.upper() for name in unset[best])
 
     def configured(self, source: SourceName) -> bool:
         return not self.missing(source)
@@ -237,17 +270,24 @@ def load(environ: Mapping[str, str] | None = None, secrets_file: Path = SECRETS_
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
+        wrong: dict[str, str] = {}
         for detail in error.errors(include_input=False, include_url=False):
-            field = str(detail["loc"][0])
-            values.pop(field, None)
-            sentence = f"{field.upper()} {_sentence(detail['type'], detail['msg'])}"
-            problems.append(SettingProblem(field.upper(), sentence))
-        settings = Settings.model_validate(values)
+            wrong.setdefault(str(detail["loc"][0]), _sentence(detail["type"], detail["msg"]))
+        for field, sentence in wrong.items():
+            problems.append(SettingProblem(field.upper(), f"{field.upper()} {sentence}"))
+        settings = Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
     return settings.model_copy(update={"problems": tuple(problems)})
 
 
 def _sentence(kind: str, message: str) -> str:
-    return message if kind == "setting" else f"is not understood: {message[0].lower()}{message[1:]}."
+    """Return our words for a refusal. Those of pydantic can repeat the value, so they are used for none."""
+    if kind == "setting":
+        return message
+    if kind.startswith("bool"):
+        return "must be true or false."
+    if kind.startswith("tuple"):
+        return "must be a list of texts, or one text with commas between them."
+    return 'must be a text: put it in quotes, as in "value".'
 
 
 def _names() -> tuple[str, ...]:
@@ -258,8 +298,8 @@ def _from_toml(path: Path, problems: list[SettingProblem]) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
         # The parser's message can quote the line, and the line can hold a key.
         where = getattr(error, "lineno", None)
         line = f" (line {where})" if where else ""
@@ -267,7 +307,9 @@ def _from_toml(path: Path, problems: list[SettingProblem]) -> dict[str, Any]:
             SettingProblem(path.name, f"{path.name} cannot be read{line}: compare with secrets.example.toml.")
         )
         return {}
-    return {name: document[name.upper()] for name in _names() if document.get(name.upper()) not in (None, "")}
+    given = {name: document[name.upper()] for name in _names() if name.upper() in document}
+    stripped = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
+    return {name: value for name, value in stripped.items() if value != ""}
 
 
 def _from_environment(environ: Mapping[str, str], problems: list[SettingProblem]) -> dict[str, Any]:
@@ -276,11 +318,14 @@ def _from_environment(environ: Mapping[str, str], problems: list[SettingProblem]
         variable = name.upper()
         if path := environ.get(f"{variable}_FILE"):
             try:
-                values[name] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError):
-                problems.append(
-                    SettingProblem(variable, f"{variable}_FILE names a file that cannot be read.")
-                )
+                value = Path(path).read_text(encoding="utf-8-sig").strip()
+            except (OSError, ValueError):
+                value = ""
+            if value:
+                values[name] = value
+            else:
+                sentence = f"{variable}_FILE names a file that is empty or cannot be read: check its path and rights."
+                problems.append(SettingProblem(variable, sentence))
         elif value := environ.get(variable, "").strip():
             values[name] = value
     return values

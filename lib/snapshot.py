@@ -286,12 +286,18 @@ QUESTIONS: tuple[Question, ...] = (
 _Key = tuple[str, WindowSize | None]
 
 
+def _patience() -> float:
+    """How long a viewer may wait at most: the longest chain of deadlines, and a little."""
+    return 2 * max(question.deadline_seconds for question in QUESTIONS) + 1
+
+
 @dataclass
 class SnapshotKeeper:
     """Holds the newest readings and asks for those that are due. Shared by all viewers; thread-safe."""
 
     sources: Sources
     clock: Clock = utc_now
+    patience_seconds: float = field(default_factory=_patience)
     _latest: dict[_Key, Reading[Any]] = field(default_factory=dict, repr=False)
     _asked: dict[_Key, Future[Reading[Any]]] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -301,31 +307,29 @@ class SnapshotKeeper:
 
     def snapshot(self, size: WindowSize) -> Snapshot:
         """Return the readings for the window `size` ending now; waits only for those past their budget."""
-        return self._collect(size, waits=lambda question, reading: self._age(reading) > question.budget)
+        return self._collect(size)
 
     def fresh(self, size: WindowSize) -> Snapshot:
         """Ask every source now, wait for all, and return the snapshot."""
-        with self._lock:
-            for question in QUESTIONS:
-                self._latest.pop(_key(question, size), None)
-        return self._collect(size, waits=lambda question, reading: True)
+        return self._collect(size, now=True)
 
     def close(self) -> None:
         """Stop asking. Questions on their way end by their own deadlines."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _collect(self, size: WindowSize, waits: Callable[[Question, Reading[Any]], bool]) -> Snapshot:
+    def _collect(self, size: WindowSize, *, now: bool = False) -> Snapshot:
+        """Ask what is due, or everything `now`; wait for that, or for what nobody can trust any more."""
         window = Window.ending(self.clock(), size)
         with self._lock:
-            asked = {question.name: self._ask_if_due(question, window) for question in QUESTIONS}
+            asked = {question.name: self._ask_if_due(question, window, now) for question in QUESTIONS}
             latest = {question.name: self._latest.get(_key(question, size)) for question in QUESTIONS}
         awaited = {
             question.name: future
             for question in QUESTIONS
             if (future := asked[question.name])
-            and ((reading := latest[question.name]) is None or waits(question, reading))
+            and (now or (reading := latest[question.name]) is None or self._age(reading) > question.budget)
         }
-        wait(awaited.values(), timeout=_patience())
+        wait(awaited.values(), timeout=self.patience_seconds)
         readings = {
             question.name: self._answer(question, awaited.get(question.name), latest[question.name])
             for question in QUESTIONS
@@ -342,14 +346,14 @@ class SnapshotKeeper:
         late = Failure(FailureKind.TIMEOUT, f"No answer yet to: {question.label}.", "It is still being asked.")
         return self._reading(question, started=time.monotonic(), failure=late)
 
-    def _ask_if_due(self, question: Question, window: Window) -> Future[Reading[Any]] | None:
-        """Start asking unless the reading is recent or already on its way. Called with the lock held."""
+    def _ask_if_due(self, question: Question, window: Window, now: bool) -> Future[Reading[Any]] | None:
+        """Start asking unless it is on its way or, but for `now`, recent. Called with the lock held."""
         key = _key(question, window.size)
         running = self._asked.get(key)
         if running is not None and not running.done():
             return running
         latest = self._latest.get(key)
-        if latest is not None and self._age(latest) < question.every:
+        if latest is not None and not now and self._age(latest) < question.every:
             return None
         needed = {
             name: self._asked.get(_key(_BY_NAME[name], window.size)) or self._latest[_key(_BY_NAME[name], window.size)]
@@ -427,11 +431,6 @@ def label(name: str) -> str:
 
 def _key(question: Question, size: WindowSize) -> _Key:
     return (question.name, size if question.windowed else None)
-
-
-def _patience() -> float:
-    """How long a viewer may wait at most: the longest chain of deadlines, and a little."""
-    return 2 * max(question.deadline_seconds for question in QUESTIONS) + 1
 
 
 def _with_failing_since(reading: Reading[Any], previous: Reading[Any] | None) -> Reading[Any]:

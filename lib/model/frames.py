@@ -7,12 +7,14 @@ reach a browser as they are (`lib.ui.redact`), and a column nobody declared is n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC
 from enum import StrEnum
 from typing import Any
 
 import pandas as pd
 import pandera.errors
 import pandera.pandas as pa
+from pandera.engines.pandas_engine import DateTime
 
 from lib.model.reading import FailureKind, SourceError
 
@@ -36,7 +38,12 @@ class MetadataState(StrEnum):
     STORED = "stored"
 
 
-TIME = pd.DatetimeTZDtype("us", "UTC")
+# Postgres leaves out a fraction of zero, so one column holds several spellings of ISO 8601.
+TIME = DateTime(
+    unit="us",
+    tz=UTC,  # type: ignore[call-arg]  # a dataclass that hides it from mypy
+    to_datetime_kwargs={"format": "ISO8601", "utc": True},
+)
 
 
 def _column(
@@ -243,13 +250,15 @@ def frame(schema: pa.DataFrameSchema, rows: Iterable[Mapping[str, Any]]) -> pd.D
 
     Raises `SourceError(bad_data)` when a value does not fit its column.
     """
-    raw = pd.DataFrame.from_records(list(rows), columns=list(schema.columns))
     try:
+        raw = pd.DataFrame.from_records(list(rows), columns=list(schema.columns))
         return schema.validate(raw, lazy=True)
     except pandera.errors.SchemaErrors as error:
         columns = ", ".join(sorted({str(name) for name in error.failure_cases["column"].dropna()})) or "rows"
-        raise SourceError(
-            FailureKind.BAD_DATA,
-            f"{schema.name} came back in a form that cannot be read ({columns}).",
-            "The other side may have changed: compare the table with docs/architecture.md.",
-        ) from None
+    except ValueError:  # text that is no Unicode, a number that no column holds
+        columns = "rows"
+    raise SourceError(
+        FailureKind.BAD_DATA,
+        f"{schema.name} came back in a form that cannot be read ({columns}).",
+        "The other side may have changed: compare the table with docs/architecture.md.",
+    )

@@ -23,6 +23,8 @@ _ROLES = {
     "anon": KeyKind.ANON_JWT,
     "authenticated": KeyKind.AUTHENTICATED_JWT,
 }
+_HOSTED_DATABASE_HOST = re.compile(r"^db\.([a-z0-9]{20})\.supabase\.(?:co|in|net)$")
+_POOLER_USER = re.compile(r"^\w+\.([a-z0-9]{20})$")
 _HOSTED_REF = re.compile(r"^([a-z0-9]{20})\.supabase\.(?:co|in|net)$")
 
 
@@ -42,7 +44,7 @@ def claims(key: str) -> dict[str, Any]:
         return {}
     try:
         payload = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
+    except (binascii.Error, ValueError, RecursionError):
         return {}
     return payload if isinstance(payload, dict) else {}
 
@@ -55,5 +57,19 @@ def key_project_ref(key: str) -> str | None:
 
 def url_project_ref(url: str) -> str | None:
     """Return the project ref of a hosted Supabase URL, or None for any other host."""
-    match = _HOSTED_REF.match(urlsplit(url).hostname or "")
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return None
+    match = _HOSTED_REF.match(host)
+    return match.group(1) if match else None
+
+
+def dsn_project_ref(dsn: str) -> str | None:
+    """Return the project of a hosted database: from the direct host's name, or the pooler's user name."""
+    try:
+        parts = urlsplit(dsn)
+        match = _HOSTED_DATABASE_HOST.match(parts.hostname or "") or _POOLER_USER.match(parts.username or "")
+    except ValueError:
+        return None
     return match.group(1) if match else None

@@ -13,23 +13,29 @@ _LOOKS_LIKE_A_NUMBER = re.compile(r"[+\d\s().-]+")
 
 
 @lru_cache(maxsize=4096)
-def e164(text: str | None) -> str | None:
-    """Return `text` in E.164 (`+447…`), or as it stands if it is no number (an alphanumeric sender)."""
-    if text is None or not _LOOKS_LIKE_A_NUMBER.fullmatch(text):
-        return text
+def number(text: str) -> str | None:
+    """Return the phone number in `text` in E.164 (`+447…`), or None if that is no number one can call."""
+    if not _LOOKS_LIKE_A_NUMBER.fullmatch(text):
+        return None
     try:
-        number = phonenumbers.parse(text, HOME_REGION)
+        parsed = phonenumbers.parse(text, HOME_REGION)
     except phonenumbers.NumberParseException:
-        return text
-    if not phonenumbers.is_possible_number(number):
-        return text  # a short code, or a slip of the pen
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+        return None
+    # Not "possible, but only locally", as a short code or a slip of the pen is.
+    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
 
 
-def masked(number: str | None, *, show_last: int = 3) -> str:
-    """Return `number` of fixed width for the glass: at most its last `show_last` digits can be read."""
-    digits = [character for character in number or "" if character.isdigit()]
+def e164(text: str | None) -> str | None:
+    """Return `text` in E.164, or as it stands if it is no number (an alphanumeric sender)."""
+    return text if text is None else number(text) or text
+
+
+def masked(text: str | None, *, show_last: int = 3) -> str:
+    """Return the number `text` for the glass, in one width: at most its last `show_last` digits can be read."""
+    digits = [character for character in text or "" if character.isdigit()]
     if not digits:
-        return "—" if not number else "•••"
+        return "—" if not text else "•••"
     tail = "".join(digits[-show_last:]) if show_last and len(digits) > show_last + 3 else ""
     return f"+•• •••• ••{tail or '•••'}"

@@ -7,7 +7,9 @@ import pytest
 from lib.sources import parse
 
 
-@pytest.mark.parametrize("value", [10**400, -(10**400), float("nan"), float("inf"), "9" * 5000, True, None, [], {}, 2.5])
+@pytest.mark.parametrize(
+    "value", [10**400, -(10**400), float("nan"), float("inf"), "9" * 5000, True, None, [], {}, 2.5]
+)
 def test_what_is_no_sensible_whole_number_is_none(value: object) -> None:
     assert parse.integer(value) is None
 

@@ -68,9 +68,7 @@ def test_same_words_have_the_same_digest_and_others_another(twilio: Twilio, stag
         ("no link", None),
     ],
 )
-def test_the_tail_of_the_first_link_is_found(
-    body: str, code: str | None, twilio: Twilio, stage: Stage, soon: Deadline
-):
+def test_the_tail_of_the_first_link_is_found(body: str, code: str | None, twilio: Twilio, stage: Stage, soon: Deadline):
     stage.tell(LOG, page(message(SID, body=body)))
     found = twilio.texts(WINDOW, soon).value["link_code"].iloc[0]
     assert found == code if code else pd.isna(found)

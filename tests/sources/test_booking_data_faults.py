@@ -1,0 +1,182 @@
+"""The booking data from a Data API that fails: every fault is one kind, one sentence, and shows no secret."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pandas as pd
+import pytest
+from pydantic import SecretStr
+
+from lib.model.reading import FailureKind, Observed, SourceError
+from lib.model.window import Window, WindowSize
+from lib.sandbox.serve import Running
+from lib.sources import booking_data as tables
+from lib.sources.booking_data import BookingData, TableQuery
+from lib.sources.http import Deadline
+from tests.sources.stage import Stage, as_json
+from tests.sources.test_http import DrippingServer
+
+KEY = "sb_secret_planted_4242424242"
+PHONE = "+447700900123"
+
+
+@pytest.fixture(scope="module")
+def healthy(sandbox: Running) -> dict[str, str]:
+    """The settings of a healthy sandbox with rows in every table; no test here changes it."""
+    door = f"{sandbox.world.base_url}/sandbox/scenario"
+    settings = httpx.post(door, json={"name": "healthy"}, timeout=30).json()["settings"]
+    with sandbox.world.connection() as connection:
+        connection.execute("update public.customers set sms_opt_in = false")
+        connection.execute(
+            "insert into public.message_delivery_status (message_id, status)"
+            " select id, 'delivered' from public.messages limit 1"
+        )
+        connection.execute(
+            "insert into public.background_jobs (type) select 'send_reminders' where not exists"
+            " (select from public.background_jobs where status = 'pending')"
+        )
+    return dict(settings)
+
+
+@pytest.fixture
+def source(healthy: dict[str, str]) -> BookingData:
+    return BookingData(healthy["SUPABASE_URL"], SecretStr(healthy["SUPABASE_SECRET_KEY"]))
+
+
+def read(source: BookingData, query: TableQuery, seconds: float = 10) -> Observed[pd.DataFrame]:
+    window = Window.ending(datetime.now(UTC) + timedelta(minutes=1), WindowSize.WEEK)
+    return source.read(query, window, Deadline(seconds))
+
+
+def failure(source: BookingData, query: TableQuery = tables.MESSAGES, seconds: float = 10) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        read(source, query, seconds)
+    assert caught.value.failure.sentence.endswith(".") and caught.value.failure.hint
+    return caught.value
+
+
+FAULTS: dict[str, tuple[dict[str, Any], FailureKind]] = {
+    "too slow": ({"delay_ms": 5_000}, FailureKind.TIMEOUT),
+    "refused": ({"refuse": True}, FailureKind.UNAVAILABLE),
+    "401": ({"status": 401}, FailureKind.UNAUTHORIZED),
+    "403": ({"status": 403}, FailureKind.FORBIDDEN),
+    "404": ({"status": 404}, FailureKind.NOT_FOUND),
+    "429": ({"status": 429, "retry_after": 120}, FailureKind.RATE_LIMITED),
+    "500": ({"status": 500}, FailureKind.UNAVAILABLE),
+    "503 in HTML": ({"status": 503, "body": "html"}, FailureKind.UNAVAILABLE),
+    "HTML": ({"body": "html"}, FailureKind.BAD_DATA),
+    "cut off": ({"body": "truncated"}, FailureKind.BAD_DATA),
+    "wrong types": ({"body": "wrong_types"}, FailureKind.BAD_DATA),
+}
+
+# What may pass is asked for again as long as the deadline lets us.
+SECONDS_FOR = {name: 0.3 if name == "too slow" else 1.0 for name in FAULTS}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_is_one_safe_failure_of_a_reading(
+    source: BookingData, fault: Callable[..., None], name: str, caplog: pytest.LogCaptureFixture
+):
+    how, kind = FAULTS[name]
+    caplog.set_level("DEBUG")
+    fault("supabase", **how)
+    caught = failure(source, seconds=SECONDS_FOR[name])
+    assert caught.kind is kind
+    assert source.key.get_secret_value() not in "".join(traceback.format_exception(caught)) + caplog.text
+
+
+@pytest.mark.parametrize("name", sorted(FAULTS.keys() - {"wrong types", "cut off", "404", "403"}))
+def test_every_fault_is_one_safe_failure_of_what_we_can_see(source: BookingData, fault: Callable[..., None], name: str):
+    how, kind = FAULTS[name]
+    fault("supabase", **how)
+    with pytest.raises(SourceError) as caught:
+        source.visibility(Deadline(SECONDS_FOR[name]))
+    assert caught.value.kind is kind
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_refused_tables_are_named_and_no_zero(source: BookingData, fault: Callable[..., None], status: int):
+    fault("supabase", status=status)
+    seen = source.visibility(Deadline(5)).value
+    assert seen.counts == {}
+    assert set(seen.refused) == set(tables.COUNTED_TABLES)
+
+
+@pytest.mark.parametrize("query", [*tables.QUERIES, tables.DEMAND], ids=lambda query: query.schema.name)
+@pytest.mark.parametrize("body", ["wrong_types", "truncated"])
+def test_no_table_is_read_from_nonsense(source: BookingData, fault: Callable[..., None], query: TableQuery, body: str):
+    assert len(read(source, query).value), "else there is nothing to spoil"
+    fault("supabase", body=body)
+    assert failure(source, query).kind is FailureKind.BAD_DATA
+
+
+def test_a_body_that_drips_ends_with_the_deadline():
+    with DrippingServer() as url:
+        assert failure(BookingData(url, SecretStr(KEY)), seconds=0.4).kind is FailureKind.TIMEOUT
+
+
+def test_a_deadline_that_is_over_asks_nobody(stage: Stage):
+    assert failure(BookingData(stage.url, SecretStr(KEY)), seconds=0).kind is FailureKind.TIMEOUT
+    assert not stage.asked
+
+
+def test_whoever_asks_to_be_left_alone_is_left_alone(stage: Stage):
+    stage.everything = as_json({"message": "slow down"}, 429, Retry_After="120")
+    source = BookingData(stage.url, SecretStr(KEY))
+    assert "120 seconds" in failure(source, tables.EVENTS).failure.sentence
+    assert failure(source, tables.MESSAGES).kind is FailureKind.RATE_LIMITED
+    assert len(stage.asked) == 1, "the pause holds for every table"
+
+
+def test_a_short_pause_is_waited_for(stage: Stage):
+    stage.tell(
+        "/rest/v1/events",
+        as_json({"message": "slow down"}, 429, Retry_After="0.05"),
+        as_json({"code": "PGRST001", "message": "x"}, 503),
+        as_json([{"id": "1", "name": "Quiz"}], Content_Range="0-0/1"),
+    )
+    assert len(read(BookingData(stage.url, SecretStr(KEY)), tables.EVENTS).value) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("57014", FailureKind.TIMEOUT),
+        ("PGRST301", FailureKind.UNAUTHORIZED),
+        ("PGRST303", FailureKind.UNAUTHORIZED),
+        ("PGRST003", FailureKind.UNAVAILABLE),
+        ("53300", FailureKind.UNAVAILABLE),
+        ("PGRST205", FailureKind.NOT_FOUND),
+        ("42501", FailureKind.FORBIDDEN),
+        ("PGRST100", FailureKind.BAD_DATA),
+        (f"{KEY} {PHONE}", FailureKind.BAD_DATA),
+    ],
+)
+def test_an_error_is_told_by_its_code_and_its_words_are_not_repeated(stage: Stage, code: str, kind: FailureKind):
+    words = {"message": f"column of {PHONE} {KEY}", "details": PHONE, "hint": KEY}
+    stage.everything = as_json({"code": code, **words}, 400)
+    caught = failure(BookingData(stage.url, SecretStr(KEY)), tables.EVENTS, seconds=0.5)
+    assert caught.kind is kind
+    shown = "".join(traceback.format_exception(caught)) + repr(caught.failure)
+    assert KEY not in shown and PHONE not in shown
+
+
+@pytest.mark.parametrize("rows", [[{"name": "no id"}], [7], {"a": 1}, "text", None, [None]])
+def test_rows_that_are_none_are_bad_data(stage: Stage, rows: Any):
+    stage.everything = as_json(rows, Content_Range="0-0/1")
+    assert failure(BookingData(stage.url, SecretStr(KEY)), tables.PENDING_BOOKINGS).kind is FailureKind.BAD_DATA
+
+
+def test_junk_in_single_fields_leaves_them_unknown(stage: Stage):
+    good = {"id": "1", "created_at": "2026-11-22T10:00:00.5+00:00", "destination_url": "http://["}
+    junk = good | {"id": "2", "mobile_number": ["+44"], "to_number": 7, "metadata": "text", "destination_url": {}}
+    stage.everything = as_json([good, junk], Content_Range="0-1/2")
+    source = BookingData(stage.url, SecretStr(KEY))
+    assert read(source, tables.PENDING_BOOKINGS).value["mobile_number"].isna().all()
+    assert read(source, tables.MESSAGES).value["to_number"].isna().all()
+    assert read(source, tables.SHORT_LINKS).value["token"].isna().all()

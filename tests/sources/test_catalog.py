@@ -1,0 +1,464 @@
+"""The catalog through its three doors, and what each of them refuses."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from pydantic import SecretStr
+
+from lib.model.database import Catalog, CatalogWay
+from lib.model.reading import CaveatKind, FailureKind, SourceError
+from lib.model.window import Window, WindowSize
+from lib.sandbox.serve import Running
+from lib.settings import Settings, load
+from lib.sources.catalog import CatalogSource, DescriptionDoor, DirectDoor, ManagementDoor
+from lib.sources.connected import Sources
+from lib.sources.http import Deadline, Http
+from tests.sources.stage import Stage, as_json
+
+Play = Callable[[str], dict[str, str]]
+TOKEN = "sbp_planted_4242424242"
+PHONE = "+447700900123"
+PASSWORD = "plantedPassword"
+MOBILE = "+447400112233"
+
+
+@pytest.fixture
+def healthy(sandbox: Running, play: Play) -> Settings:
+    """The settings of a healthy sandbox, whose rows do not matter here; who changes more puts it back."""
+    return load(sandbox.settings if sandbox.scenario.name == "healthy" else play("healthy"))
+
+
+def catalog_of(settings: Settings, *without: str) -> CatalogSource:
+    left = settings.model_copy(update=dict.fromkeys(without))
+    return Sources(left, Http(first_backoff=0.01), lambda: datetime.now(UTC)).catalog
+
+
+WAYS = {
+    CatalogWay.DIRECT: (),
+    CatalogWay.MANAGEMENT_API: ("database_url",),
+    CatalogWay.DATA_API: ("database_url", "supabase_access_token"),
+}
+
+
+def by(settings: Settings, way: CatalogWay) -> CatalogSource:
+    return catalog_of(settings, *WAYS[way])
+
+
+def schema(settings: Settings, way: CatalogWay) -> Catalog:
+    return by(settings, way).schema(Deadline(10)).value
+
+
+# What is read --------------------------------------------------------------------------------------------
+
+
+def test_all_doors_tell_the_same_tables_columns_and_nullability(healthy: Settings):
+    told = {}
+    for way in CatalogWay:
+        catalog = schema(healthy, way)
+        assert catalog.way is way
+        told[way] = {(c.table, c.name, c.nullable) for c in catalog.columns}
+    assert ("messages", "customer_id", False) in told[CatalogWay.DIRECT]
+    assert ("pending_bookings", "metadata", True) in told[CatalogWay.DIRECT]
+    assert told[CatalogWay.DIRECT] == told[CatalogWay.MANAGEMENT_API] == told[CatalogWay.DATA_API]
+
+
+def test_both_sql_doors_tell_the_same_checks_policies_and_tables(healthy: Settings):
+    direct, managed = schema(healthy, CatalogWay.DIRECT), schema(healthy, CatalogWay.MANAGEMENT_API)
+    assert (direct.columns, direct.checks) == (managed.columns, managed.checks)
+    # How Postgres prints an expression depends on the search path; what it means does not.
+    assert [(p.table, p.name, p.command, p.roles) for p in direct.policies or ()] == [
+        (p.table, p.name, p.command, p.roles) for p in managed.policies or ()
+    ]
+    assert [(t.name, t.row_security, t.owner) for t in direct.tables or ()] == [
+        (t.name, t.row_security, t.owner) for t in managed.tables or ()
+    ]
+
+
+def test_checks_policies_and_row_security_are_those_of_the_database(healthy: Settings):
+    catalog = schema(healthy, CatalogWay.DIRECT)
+    link_types = next(c for c in catalog.checks or () if c.name == "short_links_link_type_check")
+    assert (link_types.table, link_types.columns) == ("short_links", ("link_type",))
+    assert "booking_confirmation" in link_types.definition
+    staff = next(p for p in catalog.policies or () if p.name == "Staff can view messages")
+    assert (staff.table, staff.command, staff.roles, staff.using) == ("messages", "SELECT", ("authenticated",), "true")
+    assert {t.name: t.row_security for t in catalog.tables or ()}["messages"] is True
+
+
+def test_the_identity_says_as_whom_we_read(healthy: Settings):
+    direct = schema(healthy, CatalogWay.DIRECT).identity
+    managed = schema(healthy, CatalogWay.MANAGEMENT_API).identity
+    assert direct and managed
+    assert (direct.user, direct.bypasses_row_security, direct.time_zone) == ("postgres", True, "UTC")
+    assert (managed.user, managed.read_only) == ("supabase_read_only_user", True)
+    assert direct.read_only and direct.in_recovery is False
+
+
+def test_a_dropped_column_is_gone_and_a_nullable_one_is_nullable(play: Play, sandbox: Running):
+    settings = load(play("missing-column"))
+    with sandbox.world.connection() as connection:
+        connection.execute("alter table public.messages alter column customer_id drop not null")
+    sandbox.world.reload_schema_cache()
+    try:
+        for way in CatalogWay:
+            catalog = schema(settings, way)
+            assert catalog.has_table("pending_bookings")
+            assert catalog.column("pending_bookings", "metadata") is None
+            customer = catalog.column("messages", "customer_id")
+            assert customer and customer.nullable
+    finally:
+        play("healthy")
+
+
+def test_the_description_says_what_it_leaves_unread(healthy: Settings):
+    observed = by(healthy, CatalogWay.DATA_API).schema(Deadline(10))
+    assert [c.kind for c in observed.caveats] == [CaveatKind.PARTIAL]
+    assert (observed.value.checks, observed.value.policies, observed.value.tables) == (None, None, None)
+
+
+@pytest.mark.parametrize("way", [CatalogWay.DIRECT, CatalogWay.MANAGEMENT_API])
+def test_the_migration_history_is_read_in_order(healthy: Settings, way: CatalogWay):
+    migrations = by(healthy, way).migrations(Deadline(10)).value
+    assert migrations[0].name == "initial_schema"
+    assert [m.version for m in migrations] == sorted(m.version for m in migrations)
+
+
+@pytest.mark.parametrize("way", [CatalogWay.DIRECT, CatalogWay.MANAGEMENT_API])
+def test_a_session_that_holds_a_lock_is_seen_without_its_query(healthy: Settings, sandbox: Running, way: CatalogWay):
+    with psycopg.connect(sandbox.world.dsn, application_name="somebody") as connection:
+        connection.execute("lock table public.customers in share mode")
+        blockers = by(healthy, way).blockers(Deadline(10)).value
+    ours = next(b for b in blockers if b.table == "customers")
+    assert (ours.mode, ours.user) == ("ShareLock", "postgres")
+    if way is CatalogWay.DIRECT:  # the read-only user is told less about other sessions
+        assert (ours.state, ours.application) == ("idle in transaction", "somebody")
+        started = ours.transaction_started_at
+        assert started and abs(datetime.now(UTC) - started) < timedelta(minutes=1)
+
+
+# The logs ------------------------------------------------------------------------------------------------
+
+
+def book(settings: Settings) -> None:
+    """Ask for a booking as the website does."""
+    answer = httpx.post(
+        f"{settings.booking_app_url}/api/bookings/initiate",
+        json={"event_id": settings.test_event_id, "mobile_number": MOBILE, "seats": 2},
+        headers={"X-API-Key": settings.booking_api_key.get_secret_value() if settings.booking_api_key else ""},
+        timeout=20,
+    )
+    assert answer.json()["sms_sent"] is True, answer.text
+
+
+def errors(settings: Settings, size: WindowSize = WindowSize.DAY) -> Any:
+    window = Window.ending(datetime.now(UTC) + timedelta(seconds=5), size)
+    return catalog_of(settings).errors(window, Deadline(10))
+
+
+def test_a_null_that_the_database_refuses_is_found_with_its_column_and_without_the_row(play: Play):
+    settings = load(play("code-not-deployed"))
+    started = datetime.now(UTC) - timedelta(seconds=1)
+    book(settings)
+    found = errors(settings).value
+    new = found[(found["at"] >= started) & (found["sql_state"] == "23502")]
+    assert list(zip(new["table_name"], new["column_name"], strict=True)) == [("messages", "customer_id")]
+    assert "customer_id" in new["message"].iloc[0]
+    assert_no_customer_in(found)
+
+
+def test_a_write_to_a_missing_column_is_found_at_the_gateway(play: Play):
+    settings = load(play("missing-column"))
+    started = datetime.now(UTC) - timedelta(seconds=1)
+    book(settings)
+    found = errors(settings).value
+    new = found[(found["at"] >= started) & (found["origin"] == "edge_logs")]
+    assert (400, "PATCH", "pending_bookings") in set(
+        zip(new["status_code"], new["method"], new["table_name"], strict=True)
+    )
+    assert_no_customer_in(found)
+
+
+def assert_no_customer_in(found: Any) -> None:
+    words = found.to_csv()
+    assert MOBILE.removeprefix("+44") not in words and "DETAIL" not in words and "STATEMENT" not in words
+
+
+def test_our_own_reads_of_a_missing_column_do_not_count_as_failed_writes(play: Play, sandbox: Running):
+    settings = load(play("healthy"))
+    before = len(errors(settings).value)
+    key = sandbox.world.credentials.supabase_secret_key
+    answer = httpx.get(
+        f"{settings.supabase_url}/rest/v1/messages?select=no_such_column",
+        headers={"apikey": key, "Authorization": f"Bearer {key}"},
+    )
+    assert answer.status_code == 400
+    assert len(errors(settings).value) == before
+
+
+@pytest.mark.parametrize("size", list(WindowSize))
+def test_only_the_last_day_of_the_logs_is_read_and_a_longer_window_says_so(healthy: Settings, size: WindowSize):
+    caveats = errors(healthy, size).caveats
+    assert [c.kind for c in caveats] == ([CaveatKind.PARTIAL] if size.length > timedelta(days=1) else [])
+
+
+def managed(stage: Stage, http: Http) -> CatalogSource:
+    door = ManagementDoor(http, stage.url, "p", SecretStr(TOKEN))
+    return CatalogSource(door, None, door)
+
+
+LOGS = "/v1/projects/p/analytics/endpoints/logs"
+QUERY = "/v1/projects/p/database/query/read-only"
+
+
+def test_the_other_name_of_the_source_column_is_tried(stage: Stage, http: Http):
+    row = {
+        "timestamp": 1_763_800_000_000_000, "origin": "postgres_logs", "sql_state": "23502", "status_code": "",
+        "event_message": f'null value in column "customer_id" of relation "messages" violates not-null constraint '
+        f"DETAIL:  Failing row contains (1, Ada Planted, {PHONE})\nSTATEMENT:  insert 'Ada Planted'",
+    }  # fmt: skip
+    stage.tell(LOGS, as_json({"message": "no column source_name"}, 400), as_json({"result": [row]}))
+    found = managed(stage, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10)).value
+    assert ["source_name as origin" in asked.query["sql"] for asked in stage.asked] == [True, False]
+    assert list(found["column_name"]) == ["customer_id"]
+    assert found["at"].iloc[0].year == 2025
+    assert "Planted" not in found.to_csv() and PHONE not in found.to_csv()
+
+
+def test_a_full_page_of_log_rows_is_truncated(stage: Stage, http: Http):
+    rows = [{"timestamp": "2026-11-22 10:00:00.000001", "origin": "edge_logs", "status_code": "400"}] * 1000
+    stage.tell(LOGS, as_json({"result": rows}))
+    observed = managed(stage, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
+    assert [c.kind for c in observed.caveats] == [CaveatKind.TRUNCATED]
+    assert set(observed.value["status_code"]) == {400}
+
+
+@pytest.mark.parametrize("result", [None, {"error": {"message": "boom"}}, {"result": [7]}, {"result": None}])
+def test_logs_that_cannot_be_read_are_no_empty_logs(stage: Stage, http: Http, result: Any):
+    stage.tell(LOGS, as_json(result))
+    with pytest.raises(SourceError) as caught:
+        managed(stage, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
+    assert caught.value.kind is FailureKind.BAD_DATA
+
+
+# Refusals ------------------------------------------------------------------------------------------------
+
+
+def refusal(ask: Callable[[], object], *secrets: str) -> SourceError:
+    with pytest.raises(SourceError) as caught:
+        ask()
+    assert caught.value.failure.sentence.endswith(".") and caught.value.failure.hint
+    shown = "".join(traceback.format_exception(caught.value))
+    assert not [secret for secret in secrets if secret in shown]
+    return caught.value
+
+
+def direct(dsn: str) -> CatalogSource:
+    return CatalogSource(DirectDoor(SecretStr(dsn)), None, None)
+
+
+def test_a_wrong_password_is_unauthorized(sandbox: Running):
+    host = sandbox.world.dsn.rpartition("@")[2]
+    wrong = direct(f"postgresql://postgres:{PASSWORD}@{host}")
+    assert refusal(lambda: wrong.schema(Deadline(10)), PASSWORD).kind is FailureKind.UNAUTHORIZED
+
+
+def test_a_host_where_nobody_listens_is_unavailable(nobody: str):
+    wrong = direct(f"postgresql://postgres:{PASSWORD}@{nobody.removeprefix('http://')}/postgres")
+    caught = refusal(lambda: wrong.schema(Deadline(10)), PASSWORD)
+    assert caught.kind is FailureKind.UNAVAILABLE
+    assert "Session pooler" in caught.failure.hint
+
+
+def test_a_host_that_has_no_address_is_unavailable():
+    wrong = direct(f"postgresql://postgres:{PASSWORD}@nobody.invalid/postgres")
+    assert refusal(lambda: wrong.schema(Deadline(10)), PASSWORD).kind is FailureKind.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [f"postgresql://u:{PASSWORD} x@127.0.0.1:5432/x", f"postgresql://[{PASSWORD}", f"postgresql://h/x?{PASSWORD}=1"],
+)
+def test_a_malformed_connection_string_is_bad_data(dsn: str):
+    assert refusal(lambda: direct(dsn).schema(Deadline(10)), PASSWORD).kind is FailureKind.BAD_DATA
+
+
+@pytest.mark.parametrize("way", [CatalogWay.DIRECT, CatalogWay.MANAGEMENT_API])
+def test_no_door_lets_us_write(healthy: Settings, way: CatalogWay):
+    door = by(healthy, way).door
+    assert door
+    with pytest.raises(SourceError) as caught:
+        door.rows("update public.events set name = 'x' returning id", Deadline(10))
+    assert caught.value.kind in (FailureKind.FORBIDDEN, FailureKind.BAD_DATA)
+    if way is CatalogWay.DIRECT:
+        assert caught.value.kind is FailureKind.FORBIDDEN
+
+
+def test_a_slow_statement_ends_with_the_deadline(healthy: Settings):
+    door = by(healthy, CatalogWay.DIRECT).door
+    assert door
+    assert refusal(lambda: door.rows("select pg_sleep(20)", Deadline(0.4))).kind is FailureKind.TIMEOUT
+
+
+def test_a_deadline_that_is_over_does_not_lift_the_limit(healthy: Settings):
+    assert refusal(lambda: by(healthy, CatalogWay.DIRECT).schema(Deadline(0))).kind is FailureKind.TIMEOUT
+
+
+def test_a_question_the_database_does_not_understand_is_no_outage(healthy: Settings):
+    door = by(healthy, CatalogWay.DIRECT).door
+    assert door
+    assert refusal(lambda: door.rows("select no_such_thing", Deadline(10))).kind is FailureKind.BAD_DATA
+
+
+def test_a_history_that_nobody_keeps_is_not_found(healthy: Settings, sandbox: Running, play: Play):
+    with sandbox.world.connection() as connection:
+        connection.execute("drop schema supabase_migrations cascade")
+    try:
+        ask = by(healthy, CatalogWay.DIRECT)
+        assert refusal(lambda: ask.migrations(Deadline(10))).kind is FailureKind.NOT_FOUND
+    finally:
+        play("healthy")
+
+
+@contextmanager
+def silent_pooler(dsn: str, after: bytes) -> Iterator[str]:
+    """Pass everything on to the database at `dsn` until a question holds `after`; from then on, say nothing."""
+    host, _, port = dsn.rpartition("@")[2].partition("/")[0].partition(":")
+    sockets: list[socket.socket] = []
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                if after in data:
+                    return
+                target.sendall(data)
+        except OSError:
+            return  # the test is over
+
+    def serve() -> None:
+        try:
+            while True:
+                ours, _ = listening.accept()
+                theirs = socket.create_connection((host, int(port)))
+                sockets.extend((ours, theirs))
+                for pair in ((ours, theirs), (theirs, ours)):
+                    threading.Thread(target=pump, args=pair, daemon=True).start()
+        except OSError:
+            return
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        login, _, rest = dsn.rpartition("@")
+        try:
+            yield f"{login}@127.0.0.1:{listening.getsockname()[1]}/{rest.partition('/')[2]}?sslmode=disable"
+        finally:
+            for one in sockets:
+                one.close()
+
+
+def test_a_pooler_that_falls_silent_costs_no_more_than_the_deadline(sandbox: Running):
+    with silent_pooler(sandbox.world.dsn, after=b"pg_attribute") as dsn:
+        assert refusal(lambda: direct(dsn).schema(Deadline(0.8))).kind is FailureKind.TIMEOUT
+
+
+def test_without_any_door_the_catalog_is_not_configured():
+    nothing = CatalogSource(None, None, None)
+    window = Window.ending(datetime.now(UTC), WindowSize.DAY)
+    for ask in (
+        lambda: nothing.schema(Deadline(1)),
+        lambda: nothing.migrations(Deadline(1)),
+        lambda: nothing.blockers(Deadline(1)),
+        lambda: nothing.errors(window, Deadline(1)),
+    ):
+        assert refusal(ask).kind is FailureKind.NOT_CONFIGURED
+
+
+FAULTS: dict[str, tuple[dict[str, Any], FailureKind]] = {
+    "too slow": ({"delay_ms": 5_000}, FailureKind.TIMEOUT),
+    "refused": ({"refuse": True}, FailureKind.UNAVAILABLE),
+    "401": ({"status": 401}, FailureKind.UNAUTHORIZED),
+    "403": ({"status": 403}, FailureKind.FORBIDDEN),
+    "404": ({"status": 404}, FailureKind.NOT_FOUND),
+    "429": ({"status": 429, "retry_after": 120}, FailureKind.RATE_LIMITED),
+    "500": ({"status": 500}, FailureKind.UNAVAILABLE),
+    "544": ({"status": 544}, FailureKind.UNAVAILABLE),
+    "HTML": ({"body": "html"}, FailureKind.BAD_DATA),
+    "cut off": ({"body": "truncated"}, FailureKind.BAD_DATA),
+    "wrong types": ({"body": "wrong_types"}, FailureKind.BAD_DATA),
+}
+ASKS: dict[str, Callable[[CatalogSource, Deadline], object]] = {
+    "schema": lambda catalog, deadline: catalog.schema(deadline),
+    "migrations": lambda catalog, deadline: catalog.migrations(deadline),
+    "blockers": lambda catalog, deadline: catalog.blockers(deadline),
+    "errors": lambda catalog, deadline: catalog.errors(
+        Window.ending(datetime.now(UTC) + timedelta(seconds=5), WindowSize.DAY), deadline
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+@pytest.mark.parametrize("asked", ASKS)
+def test_every_fault_of_the_management_api_is_one_safe_failure(
+    healthy: Settings, sandbox: Running, fault: Callable[..., None], asked: str, name: str
+):
+    how, kind = FAULTS[name]
+    sandbox.world.log_line("edge_logs", "POST | 409 | /rest/v1/events", {
+        "request.method": "POST", "request.path": "/rest/v1/events", "response.status_code": "409",
+    })  # fmt: skip
+    fault("management", **how)
+    ask = by(healthy, CatalogWay.MANAGEMENT_API)
+    with psycopg.connect(sandbox.world.dsn) as holder:
+        holder.execute("lock table public.customers in share mode")
+        caught = refusal(
+            lambda: ASKS[asked](ask, Deadline(0.4 if name == "too slow" else 10)),
+            sandbox.world.credentials.supabase_access_token,
+        )
+    assert caught.kind is kind
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_fault_of_the_description_is_one_safe_failure(
+    healthy: Settings, sandbox: Running, fault: Callable[..., None], name: str
+):
+    how, kind = FAULTS[name]
+    fault("supabase", **how)
+    ask = by(healthy, CatalogWay.DATA_API)
+    seconds = 0.4 if name == "too slow" else 10
+    caught = refusal(lambda: ask.schema(Deadline(seconds)), sandbox.world.credentials.supabase_secret_key)
+    assert caught.kind is kind
+
+
+@pytest.mark.parametrize("definitions", [{}, [], {"a": 1}, {"a": {"properties": {}, "required": [1]}}, {"a": {}}])
+def test_a_description_that_cannot_be_read_makes_no_column_look_missing(stage: Stage, http: Http, definitions: Any):
+    stage.tell("/rest/v1/", as_json({"definitions": definitions}))
+    source = CatalogSource(None, DescriptionDoor(http, stage.url, SecretStr("sb_secret_x")), None)
+    assert refusal(lambda: source.schema(Deadline(10))).kind is FailureKind.BAD_DATA
+
+
+COLUMN = {"table": "messages", "name": "id", "type": "uuid", "nullable": False, "default": None}
+CATALOG = {"columns": [COLUMN], "checks": [], "policies": [], "tables": [], "identity": []}
+
+
+@pytest.mark.parametrize(
+    "spoilt", [{}, {"columns": [COLUMN | {"nullable": "no"}]}, {"columns": [COLUMN | {"name": None}]}, {"checks": 7}]
+)
+def test_a_catalog_with_holes_is_no_catalog(stage: Stage, http: Http, spoilt: dict[str, Any]):
+    good = managed(stage, http)
+    stage.tell(QUERY, as_json([{"catalog": CATALOG}], 201))
+    assert good.schema(Deadline(10)).value.column("messages", "id")
+    stage.tell(QUERY, as_json([{"catalog": CATALOG | spoilt}] if spoilt else [], 201))
+    assert refusal(lambda: good.schema(Deadline(10))).kind is FailureKind.BAD_DATA
+
+
+def test_the_token_is_in_no_repr(stage: Stage, http: Http):
+    source = managed(stage, http)
+    assert TOKEN not in repr(replace(source)) and "planted" not in repr(direct("postgresql://u:planted@h/x"))

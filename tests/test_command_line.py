@@ -1,0 +1,226 @@
+"""The command line as people and programs call it: a process with arguments, an environment and an exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from lib.model.reading import Freshness, SourceName
+from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
+from lib.sandbox.scenarios import SCENARIOS
+
+ROOT = Path(__file__).resolve().parent.parent
+Play = Callable[[str], dict[str, str]]
+Answer = subprocess.CompletedProcess[str]
+
+
+def environment(settings: dict[str, str]) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/tmp"), **settings}
+
+
+def run(*arguments: str, settings: dict[str, str] | None = None) -> Answer:
+    return subprocess.run(
+        [sys.executable, "-m", "lib", *arguments],
+        cwd=ROOT, env=environment(settings or {}), capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+
+
+def as_json(answer: Answer) -> Any:
+    """Return what stands on stdout, all of which must be one JSON document."""
+    return json.loads(answer.stdout)
+
+
+# diagnose ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def diagnosed(sandbox: Any) -> Callable[[str], Answer]:
+    """A function that diagnoses a scenario by the command line, each only once."""
+    answers: dict[str, Answer] = {}
+
+    def diagnose(name: str) -> Answer:
+        if name not in answers:
+            door = f"{sandbox.world.base_url}/sandbox/scenario"
+            state = httpx.post(door, json={"name": name}, timeout=60).json()
+            answers[name] = run("diagnose", "--json", settings=state["settings"])
+        return answers[name]
+
+    return diagnose
+
+
+@pytest.mark.parametrize(
+    ("scenario", "code", "state", "first"),
+    [
+        ("healthy", 0, HeadlineState.FLOWING, None),
+        ("missing-column", 1, HeadlineState.DEGRADED, "missing_column"),
+        ("provider-rejecting", 2, HeadlineState.BROKEN, "provider_failing"),
+        ("rls-blind", 3, HeadlineState.CANNOT_TELL, "reads_blocked"),
+    ],
+)
+def test_the_exit_code_and_the_first_cause_tell_the_scenario(
+    diagnosed: Callable[[str], Answer], scenario: str, code: int, state: HeadlineState, first: str | None
+):
+    answer = diagnosed(scenario)
+    document = as_json(answer)
+    assert (answer.returncode, document["headline"]["state"]) == (code, state)
+    if first:
+        assert (document["hypotheses"][0]["id"], document["hypotheses"][0]["verdict"]) == (first, Verdict.CONFIRMED)
+
+
+def test_the_json_has_exactly_the_promised_keys_and_words(diagnosed: Callable[[str], Answer]):
+    document = as_json(diagnosed("missing-column"))
+    assert [*document] == ["headline", "measured_at", "window_hours", "checks", "hypotheses", "sources"]
+    assert [*document["headline"]] == ["state", "sentence", "since"]
+    assert document["headline"]["state"] in [*HeadlineState] and document["headline"]["sentence"]
+    for instant in (document["measured_at"], document["headline"]["since"]):
+        assert datetime.fromisoformat(instant).utcoffset() is not None
+    assert document["window_hours"] == 24
+    ids = {check["id"] for check in document["checks"]}
+    assert len(ids) == len(document["checks"])
+    for check in document["checks"]:
+        assert [*check] == ["id", "hop", "status", "summary", "evidence", "source", "observed_at"]
+        assert check["hop"] in [*Hop] and check["status"] in [*CheckStatus] and check["summary"]
+        assert check["source"] in [None, *SourceName] and all(isinstance(line, str) for line in check["evidence"])
+    for hypothesis in document["hypotheses"]:
+        assert [*hypothesis] == ["id", "verdict", "summary", "supports", "refutes", "remedy"]
+        assert hypothesis["verdict"] in [*Verdict] and hypothesis["summary"]
+        assert {*hypothesis["supports"], *hypothesis["refutes"]} <= ids
+        assert [*hypothesis["remedy"]] == ["action", "words"] and hypothesis["remedy"]["words"]
+    assert [source["name"] for source in document["sources"]] == [*SourceName]
+    for source in document["sources"]:
+        assert [*source] == ["name", "state", "latency_ms", "error"]
+        assert source["state"] in [*Freshness] and (source["error"] is None) is (source["state"] == "fresh")
+
+
+def test_a_healthy_diagnosis_says_nothing_on_stderr_and_no_secret_anywhere(
+    diagnosed: Callable[[str], Answer], sandbox: Any
+):
+    answer = diagnosed("healthy")
+    assert answer.stderr == ""
+    keys = sandbox.world.credentials
+    for secret in (keys.supabase_secret_key, keys.vercel_token, keys.github_token, keys.twilio_auth_token, "+4477"):
+        assert secret not in answer.stdout
+
+
+def test_comparing_shows_what_changed_since(diagnosed: Callable[[str], Answer], tmp_path: Path, play: Play):
+    before = tmp_path / "before.json"
+    before.write_text(diagnosed("missing-column").stdout)
+    answer = run("diagnose", "--json", "--compare", str(before), settings=play("healthy"))
+    changes = {
+        (change["kind"], change["id"]): (change["before"], change["after"]) for change in as_json(answer)["changes"]
+    }
+    assert changes["headline", "state"] == ("degraded", "flowing")
+    assert changes["hypotheses", "missing_column"] == ("confirmed", "ruled_out")
+    assert all(before != after for before, after in changes.values())
+
+
+def test_people_read_the_headline_the_causes_and_the_checks(play: Play):
+    answer = run("diagnose", "--window", "7d", settings=play("provider-rejecting"))
+    assert answer.returncode == 2
+    assert answer.stdout.startswith("BROKEN since ") and "Texts are not sent." in answer.stdout
+    assert "ruled out: " in answer.stdout and "confirmed" in answer.stdout
+
+
+def test_with_nothing_configured_nothing_can_be_told():
+    answer = run("diagnose", "--json")
+    assert (answer.returncode, as_json(answer)["headline"]["state"]) == (3, "cannot_tell")
+
+
+def test_a_wrong_setting_is_named_on_stderr_and_its_value_is_not():
+    answer = run("diagnose", "--json", settings={"SUPABASE_SECRET_KEY": "sbp_planted", "TIME_ZONE": "[planted]"})
+    assert as_json(answer)
+    lines = " ".join(answer.stderr.split())
+    assert "TIME_ZONE must be" in lines and "move it to SUPABASE_ACCESS_TOKEN" in lines
+    assert "planted" not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (), ("nonsense",), ("diagnose", "--nonsense"), ("diagnose", "--window", "9d"),
+        ("diagnose", "--compare", "no-such-file"), ("diagnose", "--compare", "pyproject.toml"),
+        ("sandbox", "--scenario", "nonsense"), ("sandbox", "--pace", "fast"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_wrong_usage_is_64_with_a_sentence_on_stderr(arguments: tuple[str, ...]):
+    answer = run(*arguments)
+    assert answer.returncode == 64
+    assert answer.stderr.startswith("Wrong usage: ") and "Traceback" not in answer.stderr
+    assert not arguments or answer.stdout == ""
+
+
+def test_comparing_with_another_version_s_file_is_no_crash(tmp_path: Path):
+    odd = tmp_path / "odd.json"
+    odd.write_text('{"headline": 7, "checks": {"a": 1}, "hypotheses": [3, {"id": "gone", "verdict": "likely"}]}')
+    answer = run("diagnose", "--json", "--compare", str(odd))
+    assert {"kind": "hypotheses", "id": "gone", "before": "likely", "after": None} in as_json(answer)["changes"]
+
+
+# doctor --------------------------------------------------------------------------------------------------
+
+
+def test_the_doctor_s_json_has_exactly_the_promised_keys(play: Play):
+    answer = run("doctor", "--json", settings=play("healthy"))
+    document = as_json(answer)
+    assert (answer.returncode, [*document]) == (0, ["sources"])
+    assert [source["name"] for source in document["sources"]] == [*SourceName]
+    for source in document["sources"]:
+        assert [*source] == ["name", "state", "can", "missing", "fix"]
+        assert (source["state"], source["missing"], source["fix"]) == ("reachable", [], "")
+
+
+def test_the_doctor_ends_with_3_when_a_source_gives_nothing():
+    answer = run("doctor", settings={"BOOKING_APP_URL": "http://127.0.0.1:9"})
+    assert answer.returncode == 3
+    assert "booking_app: failed" in answer.stdout and "vercel: not configured" in answer.stdout
+
+
+# sandbox -------------------------------------------------------------------------------------------------
+
+
+def test_the_sandbox_prints_one_line_and_leaves_nothing_behind_when_it_is_told_to_end():
+    process = subprocess.Popen(
+        [sys.executable, "-m", "lib", "sandbox", "--scenario", "quiet-day", "--json"],
+        cwd=ROOT, env=environment({}), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout
+        settings = json.loads(process.stdout.readline())["settings"]
+        assert settings["SUPABASE_URL"].startswith("http://127.0.0.1:")
+        children = psutil.Process(process.pid).children(recursive=True)
+        names = {child.name() for child in children}
+        assert "postgres" in names and any("node" in name.lower() for name in names)
+        process.send_signal(signal.SIGTERM)
+        rest, progress = process.communicate(timeout=30)
+    finally:
+        if process.poll() is None:
+            process.kill()
+    assert (process.returncode, rest) == (0, "")
+    assert "Starting" in progress and "quiet-day" in progress
+    gone, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == [] and len(gone) == len(children)
+
+
+def test_a_taken_port_is_a_sentence_and_no_traceback(sandbox: Any):
+    port = sandbox.world.base_url.rpartition(":")[2]
+    answer = run("sandbox", "--port", port)
+    assert answer.returncode == 1
+    assert f"Port {port} is taken" in answer.stderr and "Traceback" not in answer.stderr
+
+
+def test_an_unknown_scenario_is_answered_with_those_there_are():
+    words = " ".join(run("sandbox", "--scenario", "nonsense").stderr.split())
+    assert all(name in words for name in SCENARIOS)

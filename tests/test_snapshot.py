@@ -1,0 +1,281 @@
+"""The snapshot: everything asked at once, by many, kept, refreshed, and never lost to one source's failure."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from lib.model.reading import FailureKind, Freshness, SourceName
+from lib.model.window import WindowSize
+from lib.sandbox.serve import Running
+from lib.settings import load
+from lib.snapshot import QUESTIONS, Snapshot, SnapshotKeeper, take
+from lib.sources.connected import Sources, connect
+from tests.sources import bodies
+from tests.sources.stage import Asked, Scripted, Stage, as_json
+
+DAY = WindowSize.DAY
+PROJECT = "/v9/projects/prj_1"
+Play = Callable[[str], dict[str, str]]
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, **time: float) -> None:
+        self.now += timedelta(**time)
+
+
+class Holding(Stage):
+    """A server that lets questions for the paths in `held` wait until they are `released`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: set[str] = set()
+        self.released = threading.Event()
+
+    def answer(self, asked: Asked) -> Scripted:
+        if asked.path in self.held:
+            self.released.wait(20)
+        return super().answer(asked)
+
+
+@pytest.fixture
+def stage() -> Iterator[Holding]:
+    stage = Holding()
+    yield stage
+    stage.released.set()
+    stage.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def vercel_and_github(stage: Holding, clock: Clock) -> Sources:
+    """Two sources on one server; the others are not configured."""
+    stage.tell_all({**bodies.VERCEL, **bodies.GITHUB})
+    settings = load(
+        {
+            "VERCEL_TOKEN": "vcp_x", "VERCEL_PROJECT_ID": "prj_1", "VERCEL_API_URL": stage.url,
+            "GITHUB_TOKEN": "ghp_x", "GITHUB_REPOSITORY": "lantern-arms/booking", "GITHUB_API_URL": stage.url,
+        }
+    )  # fmt: skip
+    return connect(settings, clock)
+
+
+@pytest.fixture
+def keeper(vercel_and_github: Sources, clock: Clock) -> Iterator[SnapshotKeeper]:
+    keeper = SnapshotKeeper(vercel_and_github, clock)
+    yield keeper
+    keeper.close()
+
+
+def settle(keeper: SnapshotKeeper) -> None:
+    """Wait until nothing is being asked any more."""
+    for future in list(keeper._asked.values()):
+        future.result(timeout=20)
+
+
+def failed(snapshot: Snapshot, source: SourceName) -> set[FailureKind]:
+    return {reading.failure.kind for reading in snapshot.of(source) if reading.failure}
+
+
+# On the sandbox ------------------------------------------------------------------------------------------
+
+
+def test_every_reading_of_the_sandbox_is_answered_within_the_window(play: Play):
+    snapshot = take(connect(load(play("healthy")), lambda: datetime.now(UTC)), DAY)
+    assert {reading.name: reading.failure for reading in snapshot.readings if reading.failure} == {}
+    assert len(snapshot.readings) == len(QUESTIONS)
+    now = datetime.now(UTC)
+    assert {reading.freshness(now) for reading in snapshot.readings} == {Freshness.FRESH}
+    created = snapshot.pending_bookings.value["created_at"]
+    assert created.between(snapshot.window.start, snapshot.window.end).all()
+
+
+def test_one_system_that_is_down_fails_its_own_readings_and_no_others(
+    play: Play, fault: Callable[..., None], sandbox: Running
+):
+    sources = connect(load(play("healthy")), lambda: datetime.now(UTC))
+    fault("twilio", refuse=True)
+    snapshot = take(sources, DAY)
+    assert failed(snapshot, SourceName.TWILIO) == {FailureKind.UNAVAILABLE}
+    others = [source for source in SourceName if source not in (SourceName.TWILIO, SourceName.BOOKING_APP)]
+    assert not any(failed(snapshot, source) for source in others)
+    assert snapshot.link_opening.failure is None, "the link can be opened without Twilio's log"
+
+
+def test_a_source_that_is_not_configured_says_what_to_set(keeper: SnapshotKeeper, clock: Clock):
+    twilio = keeper.snapshot(DAY).texts
+    assert twilio.freshness(clock.now) is Freshness.NOT_CONFIGURED
+    assert twilio.failure and "TWILIO_ACCOUNT_SID" in twilio.failure.sentence
+
+
+# Failing and coming back -----------------------------------------------------------------------------------
+
+
+def test_how_long_a_reading_has_failed_is_kept_over_refreshes_of_every_kind(
+    keeper: SnapshotKeeper, stage: Holding, clock: Clock
+):
+    assert keeper.fresh(DAY).repository.failure is None
+    clock.pass_(minutes=10)
+    stage.everything = as_json({"message": "Bad credentials"}, 401)
+    since = clock.now
+    for refresh in (keeper.snapshot, keeper.fresh, keeper.snapshot, keeper.fresh):
+        snapshot = refresh(DAY)
+        assert (snapshot.repository.failing_since, snapshot.project.failing_since) == (since, since)
+        clock.pass_(minutes=10)
+    stage.everything = None
+    assert keeper.fresh(DAY).repository.failing_since is None
+
+
+def test_what_follows_from_a_failed_reading_fails_for_the_same_reason(keeper: SnapshotKeeper, stage: Holding):
+    stage.tell("/v7/deployments", as_json({"error": {"code": "forbidden"}}, 403))
+    snapshot = keeper.fresh(DAY)
+    assert snapshot.deployments.failure and snapshot.build_log.failure
+    assert snapshot.build_log.failure.kind is snapshot.deployments.failure.kind
+    assert "Not asked" in snapshot.build_log.failure.sentence
+
+
+def test_a_fault_of_our_own_is_a_failed_reading_and_no_crash(vercel_and_github: Sources, clock: Clock):
+    settings = vercel_and_github.settings.model_copy(update={"github_repository": 4242})  # no text: a bug
+    snapshot = take(connect(settings, clock), DAY, clock)
+    failure = snapshot.repository.failure
+    assert failure and failure.kind is FailureKind.BAD_DATA
+    assert "Error)" in failure.sentence and "4242" not in failure.sentence
+    assert snapshot.project.failure is None
+
+
+# Late ----------------------------------------------------------------------------------------------------
+
+
+def test_a_late_answer_is_a_timeout_now_and_is_kept_when_it_comes(
+    vercel_and_github: Sources, stage: Holding, clock: Clock
+):
+    stage.held.add("/v10/projects/prj_1/env")
+    keeper = SnapshotKeeper(vercel_and_github, clock, patience_seconds=2)
+    first = keeper.snapshot(DAY)
+    assert first.env_names.failure and first.env_names.failure.kind is FailureKind.TIMEOUT
+    assert first.branch.failure is None and first.project.failure is None
+    stage.released.set()
+    settle(keeper)
+    asked = len(stage.asked)
+    second = keeper.snapshot(DAY)
+    assert second.env_names.value is not None and second.env_names.failing_since is None
+    assert len(stage.asked) == asked
+    keeper.close()
+
+
+# Who waits for what ----------------------------------------------------------------------------------------
+
+
+def test_fifty_viewers_at_once_cost_as_much_as_one(keeper: SnapshotKeeper, stage: Holding):
+    together = threading.Barrier(50)
+    snapshots: list[Snapshot] = []
+
+    def look() -> None:
+        together.wait()
+        snapshots.append(keeper.snapshot(DAY))
+
+    threads = [threading.Thread(target=look) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for_fifty = Counter(asked.path for asked in stage.asked)
+    assert len(snapshots) == 50 and all(snapshot.project.value for snapshot in snapshots)
+
+    stage.asked.clear()
+    alone = SnapshotKeeper(connect(keeper.sources.settings, keeper.clock), keeper.clock)
+    alone.snapshot(DAY)
+    alone.close()
+    assert for_fifty == Counter(asked.path for asked in stage.asked)
+
+
+def test_a_recent_reading_is_not_asked_for_again(keeper: SnapshotKeeper, stage: Holding, clock: Clock):
+    keeper.snapshot(DAY)
+    settle(keeper)
+    asked = len(stage.asked)
+    clock.pass_(seconds=5)
+    keeper.snapshot(DAY)
+    settle(keeper)
+    assert len(stage.asked) == asked
+
+
+def project_is_now(stage: Holding, name: str) -> None:
+    stage.tell(PROJECT, as_json(bodies.VERCEL[PROJECT] | {"name": name}))
+
+
+def test_a_reading_that_is_merely_due_is_refreshed_behind_the_last_one(
+    keeper: SnapshotKeeper, stage: Holding, clock: Clock
+):
+    before = keeper.snapshot(DAY).project
+    project_is_now(stage, "renamed")
+    clock.pass_(seconds=40)  # asked every 30 s, good for 90
+    shown = keeper.snapshot(DAY).project
+    assert (shown.value, shown.observed_at) == (before.value, before.observed_at)
+    settle(keeper)
+    refreshed = keeper.snapshot(DAY).project
+    assert refreshed.value and refreshed.value.name == "renamed"
+
+
+def test_a_reading_past_its_budget_is_waited_for(keeper: SnapshotKeeper, stage: Holding, clock: Clock):
+    keeper.snapshot(DAY)
+    project_is_now(stage, "renamed")
+    clock.pass_(seconds=91)
+    waited = keeper.snapshot(DAY).project
+    assert waited.value and waited.value.name == "renamed"
+    assert waited.freshness(clock.now) is Freshness.FRESH
+
+
+def test_a_source_that_hangs_shows_its_last_value_with_its_age(
+    vercel_and_github: Sources, stage: Holding, clock: Clock
+):
+    keeper = SnapshotKeeper(vercel_and_github, clock, patience_seconds=0.5)
+    before = keeper.fresh(DAY).project
+    stage.held.add(PROJECT)
+    clock.pass_(minutes=20)
+    shown = keeper.snapshot(DAY).project
+    assert (shown.value, shown.observed_at) == (before.value, before.observed_at)
+    assert shown.freshness(clock.now) is Freshness.STALE
+    keeper.close()
+
+
+def test_each_window_has_readings_of_its_own_and_shares_the_rest(keeper: SnapshotKeeper, stage: Holding):
+    keeper.snapshot(DAY)
+    settle(keeper)
+    stage.asked.clear()
+    week = keeper.snapshot(WindowSize.WEEK)
+    settle(keeper)
+    assert week.window.size is WindowSize.WEEK
+    paths = {asked.path for asked in stage.asked}
+    assert any("/events" in path for path in paths), "the activity is of a window"
+    assert not any(path.startswith("/repos/") for path in paths), "the repository is of none"
+
+
+def test_a_refresh_asks_also_for_what_is_recent(keeper: SnapshotKeeper, stage: Holding):
+    keeper.fresh(DAY)
+    once = len(stage.asked)
+    stage.asked.clear()
+    keeper.fresh(DAY)
+    assert len(stage.asked) == once
+
+
+def test_every_reading_comes_after_those_it_needs():
+    seen: set[str] = set()
+    for question in QUESTIONS:
+        assert seen >= set(question.needs), question.name
+        seen.add(question.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.model.reading import Reading
 from lib.model.verdict import Check, CheckStatus, Hop
+from lib.sources.redact import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,10 @@ class Question:
     answer: Answer
 
     def check(self, facts: Facts) -> Check:
-        """Answer from `facts`; a reading that is missing makes the answer "cannot tell", with the reason."""
+        """Answer from `facts`; a reading that is missing makes the answer "cannot tell", with the reason.
+
+        Names, notes and messages in it were written by others, so all of it is redacted.
+        """
         reading: Reading[object] = getattr(facts.snapshot, self.rests_on)
         try:
             finding = self.answer(facts)
@@ -46,8 +50,8 @@ class Question:
             hop=self.hop,
             question=self.question,
             status=finding.status,
-            summary=finding.summary,
-            evidence=finding.evidence,
+            summary=redact(finding.summary),
+            evidence=tuple(redact(line) for line in finding.evidence if line),
             would_change=self.would_change,
             source=reading.source,
             observed_at=reading.observed_at,

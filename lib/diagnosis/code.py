@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from lib.diagnosis import thresholds
 from lib.diagnosis.serving import Serving, brought_by
 from lib.model.deployments import Branch, Deployment, Hostname, same_commit
 
@@ -23,17 +24,25 @@ class RunningCode:
 
 
 def running_code(
-    fix: str, servings: Sequence[Serving], branch: Branch | None, deployments: Sequence[Deployment] | None
+    fix: str,
+    servings: Sequence[Serving],
+    branch: Branch | None,
+    deployments: Sequence[Deployment] | None,
+    rolled_back_at: datetime | None = None,
 ) -> RunningCode:
-    """Tell whether the fix is live on all hostnames, and since when without a break."""
+    """Tell whether the fix is live on all hostnames, and since when without a break.
+
+    `rolled_back_at` is the last rollback: what was live before it was not live without a break.
+    """
     contains = [_contains(fix, serving, branch) for serving in servings]
-    if not contains or any(answer is None for answer in contains) or branch is None:
-        after_fix = False if False in contains else None
-        return RunningCode(after_fix, None)
-    if not all(contains):
+    if False in contains:
         return RunningCode(False, None)
+    if not contains or None in contains:
+        return RunningCode(None, None)
+    if branch is None:
+        return RunningCode(True, None)
     hostnames = [serving.hostname for serving in servings]
-    return RunningCode(True, _live_since(fix, hostnames, branch, deployments or ()))
+    return RunningCode(True, _live_since(fix, hostnames, branch, deployments or (), rolled_back_at))
 
 
 def _contains(fix: str, serving: Serving, branch: Branch | None) -> bool | None:
@@ -54,17 +63,33 @@ def contains(branch: Branch, sha: str, ancestor: str) -> bool | None:
 
 
 def _live_since(
-    fix: str, hostnames: Sequence[Hostname], branch: Branch, deployments: Sequence[Deployment]
+    fix: str,
+    hostnames: Sequence[Hostname],
+    branch: Branch,
+    deployments: Sequence[Deployment],
+    rolled_back_at: datetime | None,
 ) -> datetime | None:
     """Walk back over the deployments that were live, as long as they contain the fix."""
     current = [moment for host in hostnames if (moment := host.alias_moved_at or _ready(host)) is not None]
     since = max(current, default=None)
+    if since is None or any(_moved_by_hand(host) for host in hostnames):
+        return since  # a build that was promoted by hand says nothing of what was live before
     for deployment in reversed(brought_by(deployments, hostnames)):
         if not deployment.sha or not contains(branch, deployment.sha, fix):
             break
-        if deployment.ready_at and since and deployment.ready_at < since:
+        if rolled_back_at and deployment.ready_at and deployment.ready_at <= rolled_back_at:
+            break
+        if deployment.ready_at and deployment.ready_at < since:
             since = deployment.ready_at
     return since
+
+
+def _moved_by_hand(host: Hostname) -> bool:
+    """Whether the hostname got its deployment long after that was ready, and not as the end of its build."""
+    ready = _ready(host)
+    if ready is None or host.alias_moved_at is None:
+        return False
+    return host.alias_moved_at - ready > thresholds.ALIAS_SETTLES
 
 
 def _ready(host: Hostname) -> datetime | None:

@@ -15,6 +15,12 @@ from lib.sources.booking_data import QUERIES
 
 CONTRACT_FILE = Path(__file__).with_name("contract.toml")
 _QUOTED = re.compile(r"'((?:[^']|'')*)'")
+# How Postgres prints a check that lists what it allows: `col = ANY (ARRAY[…])`, or one or more `col = '…'`.
+_CAST = r"(?:::[\w ]+(?:\[\])?)?"
+_LISTED = re.compile(
+    rf"CHECK \(+\"?\w+\"?\)?{_CAST} = ANY \(+ARRAY\[[^\]]*\]\)*{_CAST}\)+(?: NOT VALID)?"
+    rf"|CHECK \((?:(?: OR )?\(*\"?\w+\"?\)?{_CAST} = '(?:[^']|'')*'{_CAST}\)*)+\)?(?: NOT VALID)?"
+)
 
 
 class Code(StrEnum):
@@ -123,10 +129,9 @@ def _breaches(rule: Rule, catalog: Catalog) -> Iterator[Breach]:
 
 def _refused_literals(rule: Rule, column: str, values: tuple[str, ...], check: CheckConstraint) -> Iterator[Breach]:
     """Compare literals with a check that lists what it allows; any other form of check is not judged."""
-    lists_values = "ANY" in check.definition.upper() or " = '" in check.definition
-    if check.table != rule.table or check.columns != (column,) or not lists_values:
+    if check.table != rule.table or check.columns != (column,) or not _LISTED.fullmatch(check.definition.strip()):
         return
-    allowed = set(_QUOTED.findall(check.definition))
+    allowed = {value.replace("''", "'") for value in _QUOTED.findall(check.definition)}
     for value in values:
         if value not in allowed:
             sentence = f"{rule.table}.{column} refuses “{value}”, which the code writes."

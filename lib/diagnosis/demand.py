@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pandas as pd
 
@@ -11,11 +11,12 @@ from lib.model.window import Window, WindowSize
 HISTORY = WindowSize.MONTH.length
 
 
-def usual(initiated_at: pd.Series, window: Window) -> float | None:
+def usual(initiated_at: pd.Series, window: Window, zone: tzinfo = UTC) -> float | None:
     """Return the mean number of bookings in earlier stretches like `window`: same clock hours, earlier days.
 
-    `initiated_at` covers the last month before the window's end. None when there is no earlier stretch that
-    the history covers (a window of a month, or a history that begins within the window).
+    The clock is the one of `zone`: people keep their hours when it is put forward or back. `initiated_at` covers
+    the last month before the window's end. None when there is no earlier stretch that the history covers (a
+    window of a month, or a history that begins within the window).
     """
     earlier = initiated_at[initiated_at < window.start]
     if earlier.empty:
@@ -23,8 +24,13 @@ def usual(initiated_at: pd.Series, window: Window) -> float | None:
     step = timedelta(days=max(1, (window.end - window.start).days))
     begins = max(earlier.min().to_pydatetime(), window.end - HISTORY)
     counts = []
-    start, end = window.start - step, window.end - step
-    while start >= begins:
-        counts.append(int(((earlier >= start) & (earlier < end)).sum()))
-        start, end = start - step, end - step
+    back = step
+    while (start := _earlier(window.start, back, zone)) >= begins:
+        counts.append(int(((earlier >= start) & (earlier < _earlier(window.end, back, zone))).sum()))
+        back += step
     return sum(counts) / len(counts) if counts else None
+
+
+def _earlier(instant: datetime, days: timedelta, zone: tzinfo) -> datetime:
+    """Return the same time by the clocks of `zone`, that many days before."""
+    return (instant.astimezone(zone) - days).astimezone(UTC)

@@ -35,4 +35,4 @@ def diagnose(snapshot: Snapshot, now: datetime, terms: Terms | None = None) -> D
     facts = Facts(snapshot, now, terms or Terms())
     checks = tuple(question.check(facts) for question in checks_.ALL)
     by_id = {check.id: check for check in checks}
-    return Diagnosis(facts, headline(facts, by_id), checks, weigh(checks), hops(by_id), tiles(facts))
+    return Diagnosis(facts, headline(facts, by_id), checks, weigh(checks), hops(by_id), tiles(facts, by_id))

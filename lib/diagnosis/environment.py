@@ -2,36 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from lib.diagnosis.checking import Finding, cannot_tell, counted, fail, not_applicable, ok
 from lib.diagnosis.facts import Facts
-from lib.model.deployments import Deployment
+from lib.model.deployments import Deployment, EnvName
 
 
 def required_environment(facts: Facts) -> Finding:
     """Hold the required names against the project's variables and against what the serving builds were made with."""
     required = facts.terms.required_env_names
-    names = {env.key: env for env in facts.need(facts.snapshot.env_names)}
+    # The same name may be there once for production and once for previews.
+    names = {env.key: env for env in facts.need(facts.snapshot.env_names) if env.in_production}
     if not required:
         return not_applicable("No environment variables are declared as required (REQUIRED_ENV_NAMES).")
-    unset = [name for name in required if name not in names or not names[name].in_production]
+    unset = [name for name in required if name not in names]
     if unset:
         return fail(
             f"{counted(len(unset), 'required variable is', 'required variables are')} not set for production.", *unset
         )
     serving = [host for host in facts.need(facts.snapshot.hostnames) if host.redirect_to is None]
-    problems = [problem for host in serving for problem in _problems(facts, host.name, host.deployment)]
+    problems = [problem for host in serving for problem in _problems(facts, names, host.name, host.deployment)]
     if problems:
-        return fail("The build that is served lacks a required variable, or is older than it: deploy again.", *problems)
+        return fail("The live build lacks a required variable, or was made before its last change.", *problems)
     if any(host.deployment is None or host.deployment.env_names is None for host in serving):
         return cannot_tell("The required variables are set; whether the serving build has them is unknown.")
     return ok("The serving build has every required variable.", *required)
 
 
-def _problems(facts: Facts, hostname: str, deployment: Deployment | None) -> list[str]:
+def _problems(facts: Facts, names: Mapping[str, EnvName], hostname: str, deployment: Deployment | None) -> list[str]:
     """Return what is wrong with one build: variables are baked in when it is made."""
     if deployment is None:
         return []
-    names = {env.key: env for env in facts.need(facts.snapshot.env_names)}
     problems = []
     for name in facts.terms.required_env_names:
         changed = names[name].updated_at

@@ -19,6 +19,7 @@ from lib.diagnosis import serving as serving_
 from lib.diagnosis import texts as texts_
 from lib.diagnosis import timeline as timeline_
 from lib.diagnosis.code import RunningCode, running_code
+from lib.diagnosis.columns import among
 from lib.diagnosis.contract import Breach
 from lib.diagnosis.journeys import JourneyInputs, Stage
 from lib.diagnosis.serving import Serving
@@ -28,6 +29,9 @@ from lib.model.reading import CaveatKind, Freshness, Reading
 from lib.snapshot import Snapshot
 
 T = TypeVar("T")
+
+# Vercel's word in its activity for a rollback.
+ROLLBACK_EVENT = "instant-rollback-created"
 
 
 class CannotTellError(Exception):
@@ -65,6 +69,13 @@ class Facts:
             raise CannotTellError(reading, self.why_unusable(reading))
         return value  # type: ignore[return-value]  # a usable reading of an optional value may hold None
 
+    def need_complete(self, reading: Reading[T]) -> T:
+        """Return the value of `reading`. Raises `CannotTellError` also where part of it is known to be missing."""
+        value = self.need(reading)
+        if reading.truncated:
+            raise CannotTellError(reading, " ".join(caveat.sentence for caveat in reading.caveats))
+        return value
+
     def need_rows(self, reading: Reading[pd.DataFrame]) -> pd.DataFrame:
         """Return a table of the booking data. Raises `CannotTellError` also where our key may be blind to it."""
         frame = self.need(reading)
@@ -100,6 +111,10 @@ class Facts:
         local, today = instant.astimezone(self.terms.zone), self.now.astimezone(self.terms.zone)
         return f"{local:%H:%M}" if local.date() == today.date() else f"{local:%a %d %b %H:%M}"
 
+    def complete(self, *readings: Reading[Any]) -> bool:
+        """Whether what is not in `readings` is not there at all."""
+        return all(reading.usable(self.now) and not reading.truncated for reading in readings)
+
     @cached_property
     def blind(self) -> bool | None:
         """Whether row level security hides rows from our key: then an empty table proves nothing."""
@@ -131,11 +146,17 @@ class Facts:
         """One row per initiated booking with what became of it; None without the bookings."""
         if self.pending is None:
             return None
+        texts, known = self.value(self.snapshot.texts), self.value(self.snapshot.known_texts)
+        if texts is not None and known is not None and len(known):
+            texts = pd.concat([texts, known[~among(known["sid"], texts["sid"])]], ignore_index=True)
         inputs = JourneyInputs(
             pending_bookings=self.pending,
-            texts=self.value(self.snapshot.texts),
+            texts=texts,
             short_links=self.rows(self.snapshot.short_links),
             messages=self.messages,
+            begins=self.snapshot.window.start,
+            texts_complete=self.complete(self.snapshot.texts),
+            messages_complete=self.complete(self.snapshot.messages),
         )
         return journeys_.journeys(inputs, self.now)
 
@@ -146,8 +167,8 @@ class Facts:
 
     @cached_property
     def affected(self) -> pd.DataFrame | None:
-        """The people who asked and never got a working link; None while texts or bookings are unread."""
-        if self.journeys is None or self.value(self.snapshot.texts) is None:
+        """The people who asked and never got a working link; None unless texts and bookings were read in full."""
+        if self.journeys is None or not self.complete(self.snapshot.texts):
             return None
         return journeys_.affected(self.journeys)
 
@@ -155,7 +176,16 @@ class Facts:
     def outbound(self) -> pd.DataFrame | None:
         """Twilio's outbound texts with delivery and recording; None without Twilio's log."""
         texts = self.value(self.snapshot.texts)
-        return None if texts is None else texts_.reconciled(texts, self.messages, self.pending, self.now)
+        if texts is None:
+            return None
+        return texts_.reconciled(
+            texts,
+            self.messages,
+            self.pending,
+            self.now,
+            begins=self.snapshot.window.start,
+            complete=self.complete(self.snapshot.messages, self.snapshot.pending_bookings),
+        )
 
     @cached_property
     def phantoms(self) -> pd.Series | None:
@@ -190,7 +220,9 @@ class Facts:
     def usual_demand(self) -> float | None:
         """How many bookings are usual in a window like this, by the same hours of earlier days or weeks."""
         history = self.rows(self.snapshot.demand_history)
-        return None if history is None else demand.usual(history["created_at"], self.snapshot.window)
+        if history is None or not self.complete(self.snapshot.demand_history):
+            return None
+        return demand.usual(history["created_at"], self.snapshot.window, self.terms.zone)
 
     @cached_property
     def running_code(self) -> RunningCode:
@@ -198,7 +230,19 @@ class Facts:
         if self.servings is None:
             return RunningCode(None, None)
         branch, deployments = self.value(self.snapshot.branch), self.value(self.snapshot.deployments)
-        return running_code(contract_.load().fix, self.servings, branch, deployments)
+        return running_code(contract_.load().fix, self.servings, branch, deployments, self.rolled_back_at)
+
+    @cached_property
+    def rolled_back_at(self) -> datetime | None:
+        """When production was last rolled back, as far as Vercel says."""
+        project = self.value(self.snapshot.project)
+        moments = [event.at for event in self.value(self.snapshot.vercel_events) or () if event.type == ROLLBACK_EVENT]
+        if project and project.rollback_note and project.rollback_note.created_at:
+            moments.append(project.rollback_note.created_at)
+        last = project.last_alias_request if project else None
+        if last and last.type == "rollback" and last.requested_at:
+            moments.append(last.requested_at)
+        return max(moments, default=None)
 
     @cached_property
     def breaches(self) -> tuple[Breach, ...] | None:
@@ -223,7 +267,7 @@ class Facts:
         rollbacks = [
             Mark(event.at, MarkKind.ROLLBACK, "rolled back")
             for event in self.value(self.snapshot.vercel_events) or ()
-            if event.type == "instant-rollback-created"
+            if event.type == ROLLBACK_EVENT
         ]
         window = self.snapshot.window
         return tuple(sorted((m for m in live + rollbacks if m.at >= window.start), key=lambda mark: mark.at))

@@ -13,24 +13,35 @@ from datetime import datetime
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.checks.delivery import SIGNATURE_REFUSED
+from lib.diagnosis.checks.confirming import overdue_jobs
+from lib.diagnosis.checks.delivery import taken_receipts
 from lib.diagnosis.checks.demand import initiate_calls
+from lib.diagnosis.checks.link import opened_links
+from lib.diagnosis.checks.recording import settled_texts
 from lib.diagnosis.checks.sending import settled_journeys
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Recording, Sending
 from lib.diagnosis.texts import terminal
+from lib.model.reading import Freshness
 from lib.model.verdict import Check, CheckStatus, Headline, HeadlineState, Hop
 
 FAIL, WARN = CheckStatus.FAIL, CheckStatus.WARN
 Since = Callable[[Facts], datetime | None]
 
 # What a verdict of FLOWING rests on: each of these has to be known, and good.
-FOUNDATIONS = ("key_sees_all", "bookings_initiated", "texts_follow")
+FOUNDATIONS = ("key_sees_all", "bookings_initiated", "texts_follow", "texts_arrive")
+# Either of these shows that the link in the text works.
+LINK_WORKS = ("link_opens", "openers_confirm")
+# With no booking, these have to be known before it may be called nobody's wish.
+DOORS = ("demand_seen", "api_key_active")
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """If `check` has `status`, the headline is `state` with `sentence` (which may hold the check's summary)."""
+    """If `check` has `status`, the headline is `state`; the check's own summary follows `sentence`.
+
+    Under an amber rule `sentence` goes on from "Texts flow, but …", where it is known that they do.
+    """
 
     check: str
     status: CheckStatus
@@ -59,20 +70,19 @@ def _unsent_since(facts: Facts) -> datetime | None:
 
 
 def _failing_since(facts: Facts) -> datetime | None:
-    recent = terminal(facts.need_outbound()).tail(thresholds.RECENT_TEXTS)
+    recent = terminal(facts.need_outbound()[["delivery", "created_at"]]).tail(thresholds.RECENT_TEXTS)
     failed = recent["delivery"] == Delivery.FAILED
     return _first_of_last_run(recent["created_at"], failed) or _first(recent.loc[failed, "created_at"])
 
 
 def _lost_since(facts: Facts) -> datetime | None:
-    outbound = facts.need_outbound()
-    settled = outbound[outbound["recording"] != Recording.TOO_SOON]
+    settled = settled_texts(facts.need_outbound()[["recording", "created_at"]])
     lost = settled["recording"] == Recording.LOST
     return _first_of_last_run(settled["created_at"], lost) or _first(settled.loc[lost, "created_at"])
 
 
 def _api_since(facts: Facts) -> datetime | None:
-    calls = initiate_calls(facts)
+    calls = initiate_calls(facts).reset_index(drop=True)
     return _first_of_last_run(calls["created_at"], calls["status_code"] >= 500)
 
 
@@ -84,16 +94,25 @@ def _refused_since(facts: Facts) -> datetime | None:
 
 
 def _receipts_since(facts: Facts) -> datetime | None:
-    hooks = facts.need_rows(facts.snapshot.webhook_log)
-    refused = hooks.loc[hooks["status"] == SIGNATURE_REFUSED, "message_sid"]
-    arrived = hooks.loc[~hooks["message_sid"].isin(refused), "processed_at"].max()
-    return None if pd.isna(arrived) else arrived.to_pydatetime()
+    """The last receipt that was taken is the latest moment they can be known to have arrived."""
+    last = taken_receipts(facts)["processed_at"].max()
+    return None if pd.isna(last) else last.to_pydatetime()
+
+
+def _unconfirmed_since(facts: Facts) -> datetime | None:
+    """When the first of those booked who opened their link since and did not confirm: all of them, until now."""
+    opened = opened_links(facts)
+    return _first_of_last_run(opened["created_at"], opened["confirmed_at"].isna())
+
+
+def _unbooked_since(facts: Facts) -> datetime | None:
+    pending = facts.need_rows(facts.snapshot.pending_bookings)
+    confirmed = pending.dropna(subset="confirmed_at").sort_values("confirmed_at", ignore_index=True)
+    return _first_of_last_run(confirmed["confirmed_at"], confirmed["booking_id"].isna())
 
 
 def _jobs_since(facts: Facts) -> datetime | None:
-    jobs = facts.need_rows(facts.snapshot.background_jobs)
-    waiting = jobs[jobs["status"].isin(["pending", "processing"])]
-    return _first(waiting["scheduled_for"].fillna(waiting["created_at"]))
+    return _first(overdue_jobs(facts)["due"])
 
 
 def _behind_since(facts: Facts) -> datetime | None:
@@ -107,61 +126,39 @@ def _unknown(_: Facts) -> datetime | None:
 
 _BROKEN, _DEGRADED = HeadlineState.BROKEN, HeadlineState.DEGRADED
 
-# The order of the flow: what breaks earlier is said first.
+# The order of the flow: what breaks earlier is said first. Of two that break the same hop, the one that says more.
 RULES: tuple[Rule, ...] = (
-    Rule("front_door", FAIL, _BROKEN, "The booking app is down.", _unknown),
+    Rule("front_door", FAIL, _BROKEN, "Bookings cannot start.", _unknown),
     Rule("api_answers", FAIL, _BROKEN, "Bookings cannot start: the booking API fails.", _api_since),
-    Rule(
-        "api_key_active",
-        FAIL,
-        _BROKEN,
-        "Bookings cannot start: the API key of the booking calls is refused.",
-        _refused_since,
-    ),
-    Rule("texts_follow", FAIL, _BROKEN, "Texts are not sent: bookings come in and no text follows.", _unsent_since),
-    Rule(
-        "account_errors", FAIL, _BROKEN, "Texts are refused by Twilio because of our account or sender.", _unsent_since
-    ),
-    Rule("account_active", FAIL, _BROKEN, "Texts cannot be sent: the Twilio account is not in order.", _unknown),
+    Rule("api_key_active", FAIL, _BROKEN, "Bookings cannot start: the caller's API key is refused.", _refused_since),
+    Rule("account_active", FAIL, _BROKEN, "Texts cannot be sent.", _unsent_since),
+    Rule("account_errors", FAIL, _BROKEN, "Texts are not sent.", _unsent_since),
+    Rule("texts_follow", FAIL, _BROKEN, "Texts are not sent: bookings come in and none follows.", _unsent_since),
     Rule("texts_arrive", FAIL, _BROKEN, "Texts are sent and do not arrive.", _failing_since),
-    Rule("link_opens", FAIL, _BROKEN, "Texts arrive, but their link does not let customers confirm.", _unknown),
-    Rule("openers_confirm", FAIL, _BROKEN, "People open the link and cannot confirm.", _unknown),
-    Rule("confirmations_book", FAIL, _BROKEN, "Customers confirm, and no booking is made.", _unknown),
+    Rule("link_opens", FAIL, _BROKEN, "Texts go out, and nobody can confirm.", _unconfirmed_since),
+    Rule("openers_confirm", FAIL, _BROKEN, "Texts go out, and nobody confirms.", _unconfirmed_since),
+    Rule("confirmations_book", FAIL, _BROKEN, "Customers confirm, and no booking is made.", _unbooked_since),
 )
+_UNRECORDED = "Texts go out, but the database does not know of them."
+_OLD_CODE = "new code does not reach production."
 AMBER_RULES: tuple[Rule, ...] = (
-    Rule(
-        "texts_recorded", FAIL, _DEGRADED, "Texts reach customers, but the database does not know of them.", _lost_since
-    ),
-    Rule(
-        "metadata_stored",
-        FAIL,
-        _DEGRADED,
-        "Texts reach customers, but are not stored with their bookings.",
-        _lost_since,
-    ),
-    Rule("columns_exist", FAIL, _DEGRADED, "The database lacks a column that the booking code writes.", _unknown),
+    Rule("texts_recorded", FAIL, _DEGRADED, _UNRECORDED, _lost_since),
+    Rule("metadata_stored", FAIL, _DEGRADED, "Texts go out, but are not stored with their bookings.", _lost_since),
+    Rule("columns_exist", FAIL, _DEGRADED, "the database and the code do not fit.", _unknown),
     Rule("texts_follow", WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
-    Rule("texts_arrive", WARN, _DEGRADED, "Several texts in a row did not arrive.", _failing_since),
-    Rule("api_answers", WARN, _DEGRADED, "Some booking calls fail.", _unknown),
-    Rule(
-        "receipts_arrive", FAIL, _DEGRADED, "Texts flow, but their receipts do not reach the database.", _receipts_since
-    ),
-    Rule("jobs_move", FAIL, _DEGRADED, "Texts flow, but the app's background jobs do not move.", _jobs_since),
-    Rule("required_env", FAIL, _DEGRADED, "Texts flow, but the serving build lacks a required variable.", _unknown),
-    Rule("git_integration", FAIL, _DEGRADED, "Texts flow, but new code does not reach production.", _behind_since),
-    Rule(
-        "builds_pass",
-        FAIL,
-        _DEGRADED,
-        "Texts flow, but new code does not reach production: builds fail.",
-        _behind_since,
-    ),
-    Rule(
-        "serving_commit", FAIL, _DEGRADED, "Texts flow, but production does not run the required code.", _behind_since
-    ),
-    Rule(
-        "texts_recorded", WARN, _DEGRADED, "Texts flow again; earlier ones are missing from the database.", _lost_since
-    ),
+    Rule("account_errors", WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
+    Rule("texts_arrive", WARN, _DEGRADED, "Not every text arrives.", _failing_since),
+    Rule("openers_confirm", WARN, _DEGRADED, "Texts go out, and nobody has confirmed lately.", _unconfirmed_since),
+    Rule("confirmations_book", WARN, _DEGRADED, "Not every confirmation became a booking.", _unbooked_since),
+    Rule("api_answers", WARN, _DEGRADED, "Not every booking call starts a booking.", _unknown),
+    Rule("receipts_arrive", FAIL, _DEGRADED, "receipts from Twilio do not reach the database.", _receipts_since),
+    Rule("jobs_move", FAIL, _DEGRADED, "the app's background jobs do not run.", _jobs_since),
+    Rule("required_env", FAIL, _DEGRADED, "production's settings are not in order.", _unknown),
+    Rule("git_integration", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    Rule("builds_pass", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    Rule("nothing_waits", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    Rule("serving_commit", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    Rule("texts_recorded", WARN, _DEGRADED, "Earlier texts are missing from the database.", _lost_since),
 )
 
 
@@ -172,27 +169,45 @@ def headline(facts: Facts, checks: Mapping[str, Check]) -> Headline:
         return broken
     unseen = [checks[name] for name in FOUNDATIONS if checks[name].status in (CheckStatus.CANNOT_TELL, FAIL)]
     if unseen:
-        sentence = f"Whether texts flow cannot be told. {unseen[0].summary}"
-        ids = tuple(check.id for check in unseen)
-        return Headline(HeadlineState.CANNOT_TELL, sentence, None, unseen[0].hop, ids)
+        return _cannot_tell("Whether texts flow cannot be told.", *unseen)
+    link = [checks[name] for name in LINK_WORKS]
+    link_unknown = link[0].status is CheckStatus.CANNOT_TELL
+    if link_unknown and link[1].status is WARN:
+        return _cannot_tell("Texts go out; whether their link works cannot be told.", *reversed(link))
     if amber := _first_match(AMBER_RULES, facts, checks):
         return amber
     if checks["demand_seen"].status is not CheckStatus.OK:
-        return _no_traffic(facts, checks)
+        return _no_demand(facts, checks)
     if checks["texts_follow"].status is not CheckStatus.OK:
-        sentence = "Whether texts flow cannot be told yet: the only bookings are minutes old."
-        return Headline(HeadlineState.CANNOT_TELL, sentence, None, Hop.ACCEPTED, ("texts_follow",))
-    summary = checks["texts_follow"].summary
-    return Headline(HeadlineState.FLOWING, f"Texts are flowing. {summary}", _flowing_since(facts), None, FOUNDATIONS)
+        return _cannot_tell("Whether texts flow cannot be told yet.", checks["texts_follow"])
+    if link_unknown and link[1].status is not CheckStatus.OK:
+        return _cannot_tell("Texts go out; whether their link works cannot be told.", *link)
+    because = (*FOUNDATIONS, *(check.id for check in link if check.status is CheckStatus.OK))
+    sentence = f"Texts are flowing. {checks['texts_follow'].summary}"
+    return Headline(HeadlineState.FLOWING, sentence, _flowing_since(facts), None, because)
+
+
+def _cannot_tell(sentence: str, *checks: Check) -> Headline:
+    ids = tuple(check.id for check in checks)
+    return Headline(HeadlineState.CANNOT_TELL, f"{sentence} {checks[0].summary}", None, checks[0].hop, ids)
 
 
 def _first_match(rules: tuple[Rule, ...], facts: Facts, checks: Mapping[str, Check]) -> Headline | None:
     for rule in rules:
         check = checks[rule.check]
         if check.status is rule.status:
-            sentence = f"{rule.sentence} {check.summary}"
+            sentence = f"{_opening(rule, checks)} {check.summary}"
             return Headline(rule.state, sentence, _since(rule.since, facts), check.hop, (check.id,))
     return None
+
+
+def _opening(rule: Rule, checks: Mapping[str, Check]) -> str:
+    """Say that texts flow only where they are known to; a sentence that begins large says it all by itself."""
+    if rule.sentence[0].isupper():
+        return rule.sentence
+    if checks["texts_follow"].status is CheckStatus.OK:
+        return f"Texts flow, but {rule.sentence}"
+    return rule.sentence[0].upper() + rule.sentence[1:]
 
 
 def _since(since: Since, facts: Facts) -> datetime | None:
@@ -202,11 +217,18 @@ def _since(since: Since, facts: Facts) -> datetime | None:
         return None
 
 
-def _no_traffic(facts: Facts, checks: Mapping[str, Check]) -> Headline:
+def _no_demand(facts: Facts, checks: Mapping[str, Check]) -> Headline:
+    """Nobody is known to have asked: no traffic, if it is known that they could have."""
+    shut = [checks[name] for name in DOORS if checks[name].status is CheckStatus.CANNOT_TELL]
+    # An app that is not connected is not expected to answer; one that is and does not may be down.
+    if facts.snapshot.app_health.freshness(facts.now) in (Freshness.FAILED, Freshness.STALE):
+        shut.append(checks["front_door"])
+    if shut:
+        return _cannot_tell("No booking came in; whether anybody tried cannot be told.", *shut)
     history = facts.rows(facts.snapshot.demand_history)
     last = None if history is None or history.empty else history["created_at"].max().to_pydatetime()
     sentence = f"Nobody asked to book, so there was nothing to text. {checks['bookings_initiated'].summary}"
-    return Headline(HeadlineState.NO_TRAFFIC, sentence, last, Hop.DEMAND, ("bookings_initiated", "demand_seen"))
+    return Headline(HeadlineState.NO_TRAFFIC, sentence, last, Hop.DEMAND, ("bookings_initiated", *DOORS))
 
 
 def _flowing_since(facts: Facts) -> datetime | None:

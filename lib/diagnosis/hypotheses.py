@@ -28,15 +28,27 @@ _RANK = {
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One possible cause. `checks` are those its verdict rests on; `explains` the hops that it can break."""
+    """One possible cause, and the checks its verdict rests on. `explains` are the hops that it can break.
+
+    What fails of `checks` speaks for the cause, what passes against it. What fails of `signs` speaks for it, and
+    passing says nothing. The `rest` must be in order for this to be the cause: there it is the other way round.
+    Where a cause is an absence, a check that does not apply speaks for it.
+    """
 
     id: str
     title: str
     for_owner: str
     remedy: Remedy
     explains: frozenset[Hop]
-    checks: tuple[str, ...]
     judge: Judge
+    checks: tuple[str, ...]
+    signs: tuple[str, ...] = ()
+    rest: tuple[str, ...] = ()
+    is_absence: bool = False
+
+    @property
+    def all_checks(self) -> tuple[str, ...]:
+        return self.checks + self.signs + self.rest
 
 
 def decided_by(check: str, *, on_warn: Verdict = Verdict.LIKELY, on_absent: Verdict = Verdict.CANNOT_TELL) -> Judge:
@@ -53,37 +65,42 @@ def decided_by(check: str, *, on_warn: Verdict = Verdict.LIKELY, on_absent: Verd
 
 def _code_not_deployed(statuses: Statuses) -> Verdict:
     verdict = decided_by("serving_commit")(statuses)
-    if verdict is Verdict.CANNOT_TELL and statuses["fix_live"] is FAIL:
-        return Verdict.CONFIRMED
-    return verdict
+    # Which commit is required may be unknown; code from before the fix is hardly it.
+    old = statuses["fix_live"] is FAIL
+    return Verdict.POSSIBLE if verdict is Verdict.CANNOT_TELL and old else verdict
 
 
-def _not_promoted(statuses: Statuses) -> Verdict:
-    if FAIL in (statuses["nothing_waits"], statuses["reason_23_older_took_domain"]):
-        return Verdict.CONFIRMED
-    return decided_by("nothing_waits", on_warn=Verdict.POSSIBLE)(statuses)
+# The ways in which Vercel hears of a push and does not build it.
+_UNBUILT = (
+    "reason_05_unheard",
+    "reason_08_git_deploys_off",
+    "reason_09_ignored_step",
+    "reason_11_author_blocked",
+    "reason_12_unsigned",
+)
 
 
 def _git_integration(statuses: Statuses) -> Verdict:
-    if statuses["reason_08_git_deploys_off"] is FAIL:
+    unbuilt = [statuses[name] for name in _UNBUILT]
+    if FAIL in unbuilt:
         return Verdict.CONFIRMED
-    return decided_by("git_integration")(statuses)
+    verdict = decided_by("git_integration", on_warn=Verdict.POSSIBLE)(statuses)
+    return Verdict.CANNOT_TELL if verdict is Verdict.RULED_OUT and CANNOT_TELL in unbuilt else verdict
 
 
 def _not_null(statuses: Statuses) -> Verdict:
-    if statuses["null_customer_errors"] is FAIL:
-        return Verdict.CONFIRMED
-    if statuses["null_customer_errors"] is OK:
-        return Verdict.RULED_OUT
     # Unread logs: the constraint may stand in the way of the code, but nobody saw it do so.
-    return Verdict.POSSIBLE if statuses["schema_contract"] in (FAIL, WARN) else Verdict.CANNOT_TELL
+    unread = statuses["null_customer_errors"] is CANNOT_TELL
+    if unread and statuses["schema_contract"] is FAIL:
+        return Verdict.POSSIBLE
+    return decided_by("null_customer_errors")(statuses)
 
 
 def _provider_failing(statuses: Statuses) -> Verdict:
     asked = (statuses["account_active"], statuses["account_errors"], statuses["texts_arrive"])
     if FAIL in asked:
         return Verdict.CONFIRMED
-    if WARN in asked:
+    if WARN in asked[1:]:  # a balance that runs low refuses nothing yet
         return Verdict.POSSIBLE
     if CANNOT_TELL in asked:
         return Verdict.CANNOT_TELL
@@ -92,38 +109,43 @@ def _provider_failing(statuses: Statuses) -> Verdict:
 
 def _provider_unconfigured(statuses: Statuses) -> Verdict:
     follow, environment = statuses["texts_follow"], statuses["required_env"]
+    refused = statuses["account_errors"]
     if follow is OK:
         return Verdict.RULED_OUT
+    if follow is not FAIL:
+        return Verdict.POSSIBLE if follow is WARN or environment is FAIL else Verdict.CANNOT_TELL
     if environment is FAIL:
-        return Verdict.CONFIRMED if follow in (FAIL, WARN) else Verdict.LIKELY
-    provider_is_fine = statuses["account_active"] is OK and statuses["account_errors"] is OK
-    if follow is FAIL and provider_is_fine and statuses["api_answers"] is not FAIL:
-        return Verdict.LIKELY
-    return Verdict.POSSIBLE if follow in (FAIL, WARN) else Verdict.CANNOT_TELL
+        return Verdict.CONFIRMED
+    if statuses["api_answers"] in (FAIL, CANNOT_TELL):
+        return Verdict.CANNOT_TELL  # it may fail before it would send
+    if refused is FAIL:
+        return Verdict.RULED_OUT if environment is OK else Verdict.CANNOT_TELL  # Twilio heard the app
+    in_order = refused is OK and statuses["account_active"] is OK
+    return Verdict.LIKELY if in_order else Verdict.POSSIBLE
 
 
 def _link_broken(statuses: Statuses) -> Verdict:
     verdict = decided_by("link_opens")(statuses)
-    if verdict is Verdict.CANNOT_TELL and statuses["openers_confirm"] is FAIL:
-        return Verdict.LIKELY
-    return verdict
+    unopened = verdict is Verdict.CANNOT_TELL
+    return Verdict.POSSIBLE if unopened and statuses["openers_confirm"] in (FAIL, WARN) else verdict
 
 
 def _api_failing(statuses: Statuses) -> Verdict:
-    if FAIL in (statuses["api_answers"], statuses["front_door"]):
+    asked = (statuses["api_answers"], statuses["front_door"])
+    if FAIL in asked:
         return Verdict.CONFIRMED
+    if asked[0] is OK and asked[1] is CANNOT_TELL:
+        return Verdict.CANNOT_TELL  # it may have gone down since
     return decided_by("api_answers", on_warn=Verdict.POSSIBLE)(statuses)
 
 
 def _no_demand(statuses: Statuses) -> Verdict:
-    if statuses["demand_seen"] is OK:
-        return Verdict.RULED_OUT
-    if statuses["demand_seen"] is CANNOT_TELL:
-        return Verdict.CANNOT_TELL
-    if FAIL in (statuses["api_key_active"], statuses["front_door"], statuses["api_answers"]):
-        return Verdict.POSSIBLE
-    unusual = statuses["bookings_initiated"] is WARN
-    return Verdict.POSSIBLE if unusual else Verdict.LIKELY
+    if statuses["demand_seen"] in (OK, CANNOT_TELL):
+        return decided_by("demand_seen")(statuses)
+    others = (statuses["api_key_active"], statuses["front_door"], statuses["api_answers"])
+    # A key that is refused, or an app that is down, looks the same from here.
+    could_be_another = FAIL in others or CANNOT_TELL in others
+    return Verdict.POSSIBLE if could_be_another or statuses["bookings_initiated"] is WARN else Verdict.LIKELY
 
 
 # In the order of depth: a cause stands before those that follow from it.
@@ -134,8 +156,9 @@ CAUSES: tuple[Cause, ...] = (
         "Nothing can be said about the texts: the desk's own key does not see the data.",
         Remedy("Put the secret key (sb_secret_…) into SUPABASE_SECRET_KEY."),
         frozenset(Hop),
-        ("key_sees_all", "empty_means_empty", "project_matches"),
         decided_by("key_sees_all"),
+        checks=("key_sees_all",),
+        signs=("empty_means_empty", "project_matches"),
     ),
     Cause(
         "api_key_rejected",
@@ -143,8 +166,8 @@ CAUSES: tuple[Cause, ...] = (
         "Bookings cannot start: the key that the booking calls use is switched off.",
         Remedy("Switch the API key on again, or give the caller a new one."),
         frozenset({Hop.DEMAND}),
-        ("api_key_active", "api_answers"),
         decided_by("api_key_active"),
+        checks=("api_key_active",),
     ),
     Cause(
         "api_failing",
@@ -154,17 +177,18 @@ CAUSES: tuple[Cause, ...] = (
             "Read the app's log at Vercel for the failing call; roll back if it began with a deployment.", "roll_back"
         ),
         frozenset({Hop.DEMAND}),
-        ("api_answers", "front_door"),
         _api_failing,
+        checks=("api_answers",),
+        signs=("front_door",),
     ),
     Cause(
         "missing_column",
         "The database lacks a column that the code writes",
         "Texts go out, but the database has no place to record them. Deploying again does not change that.",
-        Remedy("Run the migration that adds the column pending_bookings.metadata.", "run_migration"),
+        Remedy("Run the migration that adds the missing column.", "run_migration"),
         frozenset({Hop.RECORDED}),
-        ("columns_exist", "schema_contract", "metadata_stored", "serving_commit"),
         decided_by("columns_exist"),
+        checks=("columns_exist", "metadata_stored"),
     ),
     Cause(
         "git_integration_broken",
@@ -175,8 +199,9 @@ CAUSES: tuple[Cause, ...] = (
             "deploy_commit",
         ),
         frozenset({Hop.CODE, Hop.RECORDED}),
-        ("git_integration", "reason_05_unheard", "reason_08_git_deploys_off"),
         _git_integration,
+        checks=("git_integration",),
+        signs=_UNBUILT,
     ),
     Cause(
         "build_failing",
@@ -186,8 +211,9 @@ CAUSES: tuple[Cause, ...] = (
             "Fix the first error of the build log; if it came from outside the code, build again.", "redeploy_newest"
         ),
         frozenset({Hop.CODE, Hop.RECORDED}),
-        ("builds_pass", "reason_16_build_failed"),
         decided_by("builds_pass"),
+        checks=("builds_pass",),
+        signs=("reason_16_build_failed",),
     ),
     Cause(
         "not_promoted",
@@ -195,8 +221,9 @@ CAUSES: tuple[Cause, ...] = (
         "New code is ready and waits: production still shows an older version.",
         Remedy("Promote the newest ready build.", "promote"),
         frozenset({Hop.CODE, Hop.RECORDED}),
-        ("nothing_waits", "reason_19_rollback_pin", "reason_20_auto_assign_off", "reason_23_older_took_domain"),
-        _not_promoted,
+        decided_by("nothing_waits", on_warn=Verdict.POSSIBLE),
+        checks=("nothing_waits",),
+        signs=("reason_19_rollback_pin", "reason_20_auto_assign_off", "reason_23_older_took_domain"),
     ),
     Cause(
         "code_not_deployed",
@@ -204,8 +231,8 @@ CAUSES: tuple[Cause, ...] = (
         "Production runs older code than it should.",
         Remedy("Deploy the required commit.", "deploy_commit"),
         frozenset({Hop.CODE, Hop.RECORDED}),
-        ("serving_commit", "fix_live"),
         _code_not_deployed,
+        checks=("serving_commit", "fix_live"),
     ),
     Cause(
         "not_null_constraint",
@@ -213,8 +240,9 @@ CAUSES: tuple[Cause, ...] = (
         "Texts go out, but recording them fails for new customers.",
         Remedy("Deploy the fix; or let messages.customer_id be null by its migration.", "run_migration"),
         frozenset({Hop.RECORDED}),
-        ("null_customer_errors", "schema_contract"),
         _not_null,
+        checks=("null_customer_errors",),
+        signs=("schema_contract",),
     ),
     Cause(
         "provider_unconfigured",
@@ -222,8 +250,9 @@ CAUSES: tuple[Cause, ...] = (
         "No texts go out: the booking app is not set up to send them.",
         Remedy("Set Twilio's variables in Vercel for Production, then redeploy.", "redeploy"),
         frozenset({Hop.ACCEPTED, Hop.CODE}),
-        ("texts_follow", "required_env", "account_active", "account_errors"),
         _provider_unconfigured,
+        checks=("texts_follow", "required_env"),
+        rest=("api_answers", "account_errors", "account_active"),
     ),
     Cause(
         "provider_failing",
@@ -231,8 +260,9 @@ CAUSES: tuple[Cause, ...] = (
         "Texts are refused or do not arrive: the trouble is at Twilio or the phone network.",
         Remedy("Do what the error code asks for; then send a test booking.", "test_booking"),
         frozenset({Hop.ACCEPTED, Hop.DELIVERED}),
-        ("account_errors", "account_active", "texts_arrive"),
         _provider_failing,
+        checks=("account_errors", "texts_arrive"),
+        signs=("account_active",),
     ),
     Cause(
         "link_broken",
@@ -240,17 +270,21 @@ CAUSES: tuple[Cause, ...] = (
         "Customers get the text, but its link does not let them confirm.",
         Remedy("Make the confirmation page open without a login, then check the link again.", "recheck_link"),
         frozenset({Hop.LINK}),
-        ("link_opens", "openers_confirm"),
         _link_broken,
+        checks=("link_opens", "openers_confirm"),
     ),
     Cause(
         "sent_not_recorded",
         "Texts go out and are not recorded",
         "Customers get their texts, but the database does not know of them.",
-        Remedy("Find what refuses the app's write: its trigger, policy or grant, named in the database's log."),
+        Remedy(
+            "Mend the cause that is named above this; if none is, the database's log names what refuses the app's "
+            "write: a trigger, a policy or a grant."
+        ),
         frozenset({Hop.RECORDED}),
-        ("texts_recorded", "metadata_stored", "writes_succeed"),
         decided_by("texts_recorded"),
+        checks=("texts_recorded", "metadata_stored"),
+        signs=("writes_succeed",),
     ),
     Cause(
         "receipts_stale",
@@ -258,8 +292,8 @@ CAUSES: tuple[Cause, ...] = (
         "Texts arrive, but the booking system does not learn of it.",
         Remedy("Correct the status callback at Twilio and the webhook's signature check in the app."),
         frozenset({Hop.DELIVERED}),
-        ("receipts_arrive", "receipts_known"),
         decided_by("receipts_arrive"),
+        checks=("receipts_arrive",),
     ),
     Cause(
         "jobs_stuck",
@@ -267,8 +301,8 @@ CAUSES: tuple[Cause, ...] = (
         "Reminders and other later texts wait: the app's background jobs do not run.",
         Remedy("Check the app's scheduled job at Vercel, then let the stuck jobs run again."),
         frozenset({Hop.CONFIRMED}),
-        ("jobs_move",),
         decided_by("jobs_move", on_warn=Verdict.POSSIBLE, on_absent=Verdict.RULED_OUT),
+        checks=("jobs_move",),
     ),
     Cause(
         "no_demand",
@@ -276,8 +310,10 @@ CAUSES: tuple[Cause, ...] = (
         "There is nothing to text: nobody asked to book.",
         Remedy("Nothing to fix; a test booking shows whether the flow works.", "test_booking"),
         frozenset({Hop.DEMAND}),
-        ("demand_seen", "bookings_initiated", "api_key_active"),
         _no_demand,
+        checks=("demand_seen", "bookings_initiated"),
+        rest=("api_key_active", "front_door"),
+        is_absence=True,
     ),
 )
 
@@ -293,9 +329,25 @@ def weigh(checks: Sequence[Check]) -> tuple[Hypothesis, ...]:
 
 
 def _hypothesis(cause: Cause, verdict: Verdict, checks: Mapping[str, Check]) -> Hypothesis:
-    supports = tuple(name for name in cause.checks if checks[name].status in (FAIL, WARN))
-    refutes = tuple(name for name in cause.checks if checks[name].status is OK)
-    telling = supports if verdict in (Verdict.CONFIRMED, Verdict.LIKELY) else refutes or cause.checks
+    open_ = verdict not in (Verdict.RULED_OUT, Verdict.CANNOT_TELL)
+    bad, good = {FAIL, WARN}, {OK}
+    if verdict is Verdict.RULED_OUT:
+        good.add(NOT_APPLICABLE)
+    elif cause.is_absence:
+        bad.add(NOT_APPLICABLE)
+
+    def among(names: tuple[str, ...], statuses: set[CheckStatus]) -> tuple[str, ...]:
+        return tuple(name for name in names if checks[name].status in statuses)
+
+    supports = among(cause.checks + cause.signs, bad) + (among(cause.rest, good) if open_ else ())
+    refutes = among(cause.checks, good) + among(cause.rest, {FAIL})
+    telling = {
+        Verdict.CONFIRMED: supports,
+        Verdict.LIKELY: supports,
+        Verdict.POSSIBLE: supports + refutes,
+        Verdict.RULED_OUT: refutes,
+        Verdict.CANNOT_TELL: among(cause.all_checks, {CANNOT_TELL}) or cause.all_checks,
+    }[verdict]
     return Hypothesis(
         id=cause.id,
         title=cause.title,

@@ -1,18 +1,20 @@
 """Journeys: for each booking that was initiated, what became of its text, its link and itself.
 
 The one place where bookings and texts are joined. A text is matched by the SID that the app stored, else by
-the link it carries, else by number and time; a text matched once is not matched again.
+the link it carries, else by number and time; a text matched once is not matched again. By number and time only
+what may carry a booking's link is matched: a confirmation or a reminder goes to the same phone, too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import pandas as pd
 
 from lib.diagnosis import thresholds
+from lib.diagnosis.columns import among
 from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
 
 
@@ -20,7 +22,7 @@ class Sending(StrEnum):
     """Did Twilio accept a text for this booking?"""
 
     ACCEPTED = "accepted"
-    TOO_SOON = "too_soon"
+    TOO_SOON = "too_soon"  # or at the very edge of the window: its text may lie outside
     MISSING = "missing"
     UNKNOWN = "unknown"
 
@@ -60,12 +62,18 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class JourneyInputs:
-    """The frames that journeys are made of. Only the bookings are indispensable; None means unknown."""
+    """The frames that journeys are made of. Only the bookings are indispensable; None means unknown.
+
+    `begins` is the start of the window. In a frame that is not complete, what is not there is unknown.
+    """
 
     pending_bookings: pd.DataFrame
     texts: pd.DataFrame | None = None
     short_links: pd.DataFrame | None = None
     messages: pd.DataFrame | None = None
+    begins: datetime | None = None
+    texts_complete: bool = True
+    messages_complete: bool = True
 
 
 def journeys(inputs: JourneyInputs, now: datetime) -> pd.DataFrame:
@@ -75,37 +83,46 @@ def journeys(inputs: JourneyInputs, now: datetime) -> pd.DataFrame:
     `delivery`, `recording` (the enums above), `opened` (boolean, null: unknown) and `text_after` (how long
     the text took, never below zero).
     """
-    frame = inputs.pending_bookings.copy()
-    matched = _match(inputs)
+    frame = inputs.pending_bookings.sort_values("created_at", kind="stable", ignore_index=True)
+    matched = _match(frame, inputs)
     texts = inputs.texts
     if texts is None:
         detail = pd.DataFrame(index=matched.index, columns=["status", "created_at", "error_code"])
     else:
-        detail = texts.drop_duplicates("sid").set_index("sid").reindex(matched.to_numpy())
+        columns = ["sid", "status", "created_at", "error_code"]
+        chosen = texts.loc[among(texts["sid"], matched), columns]
+        detail = chosen.drop_duplicates("sid").set_index("sid").reindex(matched.to_numpy())
     frame["text_sid"] = matched.astype("str").where(matched.notna())
     frame["text_status"] = detail["status"].to_numpy()
     frame["text_at"] = pd.to_datetime(detail["created_at"].to_numpy(), utc=True)
     frame["text_error"] = detail["error_code"].to_numpy()
     after = frame["text_at"] - frame["created_at"]
     frame["text_after"] = after.where(after.isna() | (after > pd.Timedelta(0)), pd.Timedelta(0))
-    frame["sending"] = _sending(frame, texts is not None, now)
+    frame["sending"] = _sending(frame, inputs, now)
     frame["delivery"] = _delivery(frame, now)
-    frame["recording"] = _recording(frame, inputs.messages, now)
+    frame["recording"] = _recording(frame, inputs, now)
     frame["opened"] = _opened(frame, inputs.short_links)
     return frame
 
 
-def _match(inputs: JourneyInputs) -> pd.Series:
+_FOR_MATCHING = ["sid", "to_number", "link_code", "body_digest", "created_at"]
+
+
+def _match(pending: pd.DataFrame, inputs: JourneyInputs) -> pd.Series:
     """Return the SID of each booking's first text; null where none was found."""
-    pending = inputs.pending_bookings
     sids = pd.Series(pd.NA, index=pending.index, dtype="object")
     if inputs.texts is None:
         return sids
-    texts = inputs.texts[inputs.texts["direction"].str.startswith("outbound")]
-    known = pending["sms_sid"].where(pending["sms_sid"].isin(texts["sid"]))
+    outbound = inputs.texts["direction"].str.startswith("outbound")
+    texts = inputs.texts.loc[outbound, _FOR_MATCHING].sort_values("created_at", kind="stable")
+    known = pending["sms_sid"].where(among(pending["sms_sid"], texts["sid"]))
     sids = sids.where(known.isna(), known)
     sids = _fill(sids, _by_link(pending, texts, inputs.short_links))
-    return _fill(sids, _by_number(pending[sids.isna()], texts[~texts["sid"].isin(sids.dropna())]))
+    left = pending[sids.isna()].dropna(subset="mobile_number")
+    if left.empty:
+        return sids
+    right = texts[among(texts["to_number"], left["mobile_number"]) & ~among(texts["sid"], sids)]
+    return _fill(sids, _by_number(left, right[_may_be_of_a_booking(right, pending, inputs.short_links)]))
 
 
 def _fill(sids: pd.Series, found: pd.Series) -> pd.Series:
@@ -121,32 +138,62 @@ def _by_link(pending: pd.DataFrame, texts: pd.DataFrame, links: pd.DataFrame | N
     return code.map(first).fillna(direct)
 
 
+def _may_be_of_a_booking(texts: pd.DataFrame, pending: pd.DataFrame, links: pd.DataFrame | None) -> pd.Series:
+    """Whether a text may carry the link of a booking that nothing else ties it to.
+
+    A body that can be read and holds no link is another kind of text; so is one whose link is known to be of
+    something else. Where Twilio keeps no bodies, every text may be it.
+    """
+    without_link = texts["link_code"].isna() & texts["body_digest"].notna()
+    of_another = among(texts["link_code"], pending["token"])
+    if links is not None:
+        of_another |= among(texts["link_code"], links["short_code"])
+    return ~(without_link | of_another)
+
+
 def _by_number(pending: pd.DataFrame, texts: pd.DataFrame) -> pd.Series:
-    """Match the first text to the same number within minutes of the booking; each text once."""
-    left = pending.dropna(subset="mobile_number").sort_values("created_at")
-    right = texts.dropna(subset="to_number").sort_values("created_at")
-    if left.empty or right.empty:
+    """Match texts to bookings of the same number minutes before: each text once, and the latest booking first.
+
+    Clocks that differ are allowed for only where nothing matches without it.
+    """
+    found = pd.Series(dtype="object")
+    for skew in (timedelta(0), thresholds.CLOCK_SKEW):
+        while True:
+            left = pending[~pending.index.isin(found.index)]
+            new = _latest_before(texts[~among(texts["sid"], found)], left, skew)
+            if new.empty:
+                break
+            found = new if found.empty else pd.concat([found, new])
+    return found
+
+
+def _latest_before(texts: pd.DataFrame, pending: pd.DataFrame, skew: timedelta) -> pd.Series:
+    """Return, by the bookings' index, the first text for which that booking is the latest of its number."""
+    if texts.empty or pending.empty:
         return pd.Series(dtype="object")
-    left = left.assign(at=left["created_at"] - thresholds.CLOCK_SKEW, row=left.index)
-    found = pd.merge_asof(
-        left[["at", "row", "mobile_number"]],
-        right[["created_at", "to_number", "sid"]].rename(columns={"created_at": "text_created"}),
-        left_on="at",
-        right_on="text_created",
-        left_by="mobile_number",
-        right_by="to_number",
-        direction="forward",
-        tolerance=thresholds.TEXT_FOLLOWS_WITHIN + thresholds.CLOCK_SKEW,
+    bookings = pending.assign(at=pending["created_at"] - skew, row=pending.index).sort_values("at", kind="stable")
+    pairs = pd.merge_asof(
+        texts[["created_at", "to_number", "sid"]],
+        bookings[["at", "row", "mobile_number"]],
+        left_on="created_at",
+        right_on="at",
+        left_by="to_number",
+        right_by="mobile_number",
+        direction="backward",
+        tolerance=thresholds.TEXT_FOLLOWS_WITHIN + skew,
     )
-    found = found.dropna(subset="sid").sort_values("at").drop_duplicates("sid", keep="last")
-    return found.set_index("row")["sid"]
+    pairs = pairs.dropna(subset="row").drop_duplicates("row")
+    return pd.Series(pairs["sid"].to_numpy(dtype="object"), index=pairs["row"].astype(pending.index.dtype))
 
 
-def _sending(frame: pd.DataFrame, texts_known: bool, now: datetime) -> pd.Series:
-    if not texts_known:
+def _sending(frame: pd.DataFrame, inputs: JourneyInputs, now: datetime) -> pd.Series:
+    if inputs.texts is None:
         return pd.Series(Sending.UNKNOWN, index=frame.index, dtype="object")
-    sending = pd.Series(Sending.MISSING, index=frame.index, dtype="object")
+    absent = Sending.MISSING if inputs.texts_complete else Sending.UNKNOWN
+    sending = pd.Series(absent, index=frame.index, dtype="object")
     sending[frame["created_at"] > now - thresholds.SEND_SETTLES] = Sending.TOO_SOON
+    if inputs.begins is not None:
+        sending[frame["created_at"] < inputs.begins + thresholds.CLOCK_SKEW] = Sending.TOO_SOON
     sending[frame["text_sid"].notna()] = Sending.ACCEPTED
     return sending
 
@@ -168,27 +215,36 @@ def delivery_of(status: pd.Series, created_at: pd.Series, now: datetime) -> pd.S
     return delivery
 
 
-def _recording(frame: pd.DataFrame, messages: pd.DataFrame | None, now: datetime) -> pd.Series:
-    recording = recording_of(frame["text_sid"], frame["text_at"], messages, frame["sms_sid"], now)
+def _recording(frame: pd.DataFrame, inputs: JourneyInputs, now: datetime) -> pd.Series:
+    recording = recording_of(
+        frame["text_sid"], frame["text_at"], inputs.messages, frame["sms_sid"], now, complete=inputs.messages_complete
+    )
     recording[frame["text_sid"].isna()] = Recording.NO_TEXT
     recording[frame["sending"] == Sending.UNKNOWN] = Recording.UNKNOWN
     return recording
 
 
 def recording_of(
-    sid: pd.Series, created_at: pd.Series, messages: pd.DataFrame | None, deferred: pd.Series | None, now: datetime
+    sid: pd.Series,
+    created_at: pd.Series,
+    messages: pd.DataFrame | None,
+    deferred: pd.Series | None,
+    now: datetime,
+    *,
+    complete: bool = True,
 ) -> pd.Series:
     """Return where the database knows each text from. `deferred` are the SIDs in bookings' metadata.
 
-    None for `messages` or `deferred` means unread: then a text found in neither is unknown, not lost.
+    None for `messages` or `deferred` means unread, not `complete` that rows are missing: then a text found in
+    neither is unknown, not lost.
     """
-    readable = messages is not None and deferred is not None
+    readable = messages is not None and deferred is not None and complete
     recording = pd.Series(Recording.LOST if readable else Recording.UNKNOWN, index=sid.index, dtype="object")
     recording[created_at > now - thresholds.RECORDING_SETTLES] = Recording.TOO_SOON
     if deferred is not None:
-        recording[sid.isin(deferred.dropna())] = Recording.DEFERRED
+        recording[among(sid, deferred)] = Recording.DEFERRED
     if messages is not None:
-        recording[sid.isin(messages["message_sid"].dropna())] = Recording.RECORDED
+        recording[among(sid, messages["message_sid"])] = Recording.RECORDED
     return recording
 
 

@@ -7,20 +7,15 @@ Source of the ways: Vercel's and GitHub's API descriptions and the public thread
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from statistics import median
 
+from lib.diagnosis import thresholds
 from lib.diagnosis.checking import Finding, Question, cannot_tell, fail, not_applicable, ok, warn
 from lib.diagnosis.environment import required_environment
 from lib.diagnosis.facts import Facts
 from lib.model.deployments import Deployment, DeploymentState, Hostname, Project, RequiredCommit, same_commit
 from lib.model.reading import FailureKind
 from lib.model.verdict import Hop
-
-_ALIAS_SETTLES = timedelta(minutes=3)
-_PUSH_SETTLES = timedelta(minutes=2)
-_SLOW_BUILD = 2.0  # times the median of the recent ones
-_RECENT_BUILDS = 10
 
 _WRONG_DOOR = (FailureKind.UNAUTHORIZED, FailureKind.FORBIDDEN, FailureKind.NOT_FOUND)
 
@@ -44,17 +39,19 @@ def _of_required(facts: Facts) -> list[Deployment]:
     return [d for d in found if d.target == "production"] or found
 
 
-def _live(facts: Facts) -> bool:
-    """Whether every production hostname is known to serve the required commit, or newer."""
-    servings = facts.servings or ()
-    return bool(servings) and all(serving.position.contains_required for serving in servings)
+def required_is_live(facts: Facts) -> bool | None:
+    """Whether every production hostname serves the required commit, or newer. None: cannot be told."""
+    answers = {serving.position.contains_required for serving in facts.servings or ()}
+    if False in answers:
+        return False
+    return None if None in answers or not answers else True
 
 
 def _unless_live(answer: Callable[[Facts], Finding]) -> Callable[[Facts], Finding]:
     """A way in which code fails to become live cannot apply to code that is live."""
 
     def answer_or_skip(facts: Facts) -> Finding:
-        return not_applicable("The required commit is live.") if _live(facts) else answer(facts)
+        return not_applicable("The required commit is live.") if required_is_live(facts) else answer(facts)
 
     return answer_or_skip
 
@@ -79,9 +76,10 @@ def _about_newest(applies: Callable[[Deployment, Facts], str | None], otherwise:
 def _nothing_wrong(facts: Facts) -> Finding:
     facts.need(facts.snapshot.hostnames)
     _required(facts)
-    if _live(facts):
-        return ok("The required commit is live: look elsewhere.")
-    return fail("The required commit is not known to be live everywhere.")
+    live = required_is_live(facts)
+    if live is None:
+        return cannot_tell("Needs the commit of every production hostname.")
+    return ok("The required commit is live: look elsewhere.") if live else fail("The required commit is not live.")
 
 
 def _reached_github(facts: Facts) -> Finding:
@@ -121,7 +119,7 @@ def _unheard(facts: Facts) -> Finding:
     required = _required(facts)
     if _of_required(facts):
         return ok("Vercel began a deployment of it.")
-    if required.commit and facts.now - required.commit.committed_at < _PUSH_SETTLES:
+    if required.commit and facts.now - required.commit.committed_at < thresholds.PUSH_SETTLES:
         return warn("The push is only moments old.")
     signs = facts.need(facts.snapshot.vercel_signs)
     if signs.status_state is None and not signs.has_check_suite:
@@ -143,8 +141,10 @@ def _disconnected(facts: Facts) -> Finding:
 
 def _branch_mismatch(facts: Facts) -> Finding:
     project = _project(facts)
+    if project.link is None:
+        return not_applicable("The project is connected to no repository.")
     deployments = _of_required(facts)
-    branch = project.link.production_branch if project.link else None
+    branch = project.link.production_branch
     default = facts.need(facts.snapshot.repository).default_branch
     if deployments and all(deployment.target != "production" for deployment in deployments):
         return fail("It was built as a preview only.", f"production branch in Vercel: {branch}, at GitHub: {default}")
@@ -208,7 +208,7 @@ def _queued(deployment: Deployment, facts: Facts) -> str | None:
         return None
     if deployment.waits_for_platform:
         return "It waits in Vercel's own queue."
-    return f"It waits for a build slot since {facts.clock(deployment.created_at)}."
+    return f"It has been waiting for a build slot since {facts.clock(deployment.created_at)}."
 
 
 def _slow(deployment: Deployment, facts: Facts) -> str | None:
@@ -218,18 +218,19 @@ def _slow(deployment: Deployment, facts: Facts) -> str | None:
         (d.ready_at - d.building_at).total_seconds()
         for d in facts.need(facts.snapshot.deployments)
         if d.ready_at and d.building_at
-    ][:_RECENT_BUILDS]
+    ][: thresholds.RECENT_BUILDS]
     age = (facts.now - deployment.building_at).total_seconds()
-    if took and age > _SLOW_BUILD * median(took):
-        return f"It builds for {age / 60:.0f} minutes; usual are {median(took) / 60:.0f}."
+    if took and age > thresholds.SLOW_BUILD * median(took):
+        return f"It has been building for {age / 60:.0f} minutes; {median(took) / 60:.0f} are usual."
     return None
 
 
 def _build_failed(deployment: Deployment, _: Facts) -> str | None:
     if deployment.state is not DeploymentState.ERROR:
         return None
+    reason = (deployment.error_message or deployment.error_code or "no reason given").rstrip(".")
     memory = " It ran out of memory." if deployment.out_of_memory else ""
-    return f"Its build failed: {deployment.error_message or deployment.error_code or 'no reason given'}.{memory}"
+    return f"Its build failed: {reason}.{memory}"
 
 
 def _limits(facts: Facts) -> Finding:
@@ -249,14 +250,13 @@ def _held_by_checks(deployment: Deployment, _: Facts) -> str | None:
 
 
 def _rolled_back(facts: Facts) -> bool:
+    """Whether production was rolled back. Raises `CannotTellError` where only the activity could say so."""
     project = _project(facts)
     last = project.last_alias_request
-    events = facts.value(facts.snapshot.vercel_events) or ()
-    return (
-        (last is not None and last.type == "rollback")
-        or project.rollback_note is not None
-        or any(event.type == "instant-rollback-created" for event in events)
-    )
+    if facts.rolled_back_at or project.rollback_note or (last and last.type == "rollback"):
+        return True
+    facts.need(facts.snapshot.vercel_events)
+    return False
 
 
 def _pinned(facts: Facts) -> Finding:
@@ -265,8 +265,9 @@ def _pinned(facts: Facts) -> Finding:
         return cannot_tell("Vercel does not say whether new builds become live by themselves.")
     if project.auto_assign_custom_domains is False and _rolled_back(facts):
         note = project.rollback_note
-        who = f"by {note.username}" if note and note.username else ""
-        return fail(f"Production was rolled back {who}".rstrip() + ", and is pinned since.")
+        who = f" by {note.username}" if note and note.username else ""
+        since = f" since {facts.clock(facts.rolled_back_at)}" if facts.rolled_back_at else ""
+        return fail(f"Production was rolled back{who}, and is pinned{since}.")
     return ok("Production is not pinned by a rollback.")
 
 
@@ -276,8 +277,8 @@ def _auto_assign_off(facts: Facts) -> Finding:
         return cannot_tell("Vercel does not say whether new builds become live by themselves.")
     if project.auto_assign_custom_domains is False and not _rolled_back(facts):
         by = f" by {project.auto_assign_updated_by}" if project.auto_assign_updated_by else ""
-        return fail(f"New builds are staged and wait for promotion: that was switched off{by}.")
-    return ok("That is not the case.")
+        return fail(f"New builds are staged and wait for promotion: going live by themselves was switched off{by}.")
+    return ok("Promotion was not switched to manual.")
 
 
 def _alias_failed(deployment: Deployment, facts: Facts) -> str | None:
@@ -297,10 +298,10 @@ def _alias_slow(deployment: Deployment, facts: Facts) -> str | None:
     if (
         waits
         and deployment.ready_at
-        and facts.now - deployment.ready_at > _ALIAS_SETTLES
+        and facts.now - deployment.ready_at > thresholds.ALIAS_SETTLES
         and not deployment.alias_error
     ):
-        return "It is ready for minutes, and its hostnames are not assigned."
+        return f"It is ready since {facts.clock(deployment.ready_at)}, and its hostnames are not assigned."
     return None
 
 
@@ -329,6 +330,8 @@ def _other_project(facts: Facts) -> Finding:
     ]
     if foreign or gone:
         return fail("A hostname belongs to another project, or to nobody.", *foreign, *gone)
+    if any(host.alias_project_id is None for host in _hosts(facts)):
+        return cannot_tell("Needs the project that each hostname's alias belongs to.")
     return ok("Every hostname belongs to this project.")
 
 
@@ -362,6 +365,8 @@ def _cached(facts: Facts) -> Finding:
     if said is None:
         return cannot_tell("Needs the booking app to say which commit it runs.")
     serving = {host.serving_commit for host in _hosts(facts)}
+    if None in serving:
+        return cannot_tell("Needs the commit of every production hostname.")
     if any(same_commit(said, sha) for sha in serving):
         return ok("The app itself says that it runs the serving commit.")
     return fail("The app answers with another commit than its hostname serves: a cache stands between.", said[:7])
@@ -372,6 +377,8 @@ def _by_hand(facts: Facts) -> Finding:
         deployment = host.deployment
         if deployment and (deployment.sha is None or deployment.source == "cli"):
             return fail(f"{host.name} serves an upload by hand.", f"by {deployment.creator or 'somebody'}")
+    if any(host.deployment is None for host in _hosts(facts)):
+        return cannot_tell("Needs the deployment of every production hostname.")
     return ok("What is served came from Git.")
 
 

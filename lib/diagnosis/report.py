@@ -8,6 +8,7 @@ from typing import Any
 
 from lib.diagnosis.diagnose import Diagnosis
 from lib.model.reading import Freshness, Reading, SourceName
+from lib.model.verdict import Hypothesis, Verdict
 from lib.snapshot import Snapshot
 
 Json = dict[str, Any]
@@ -43,7 +44,7 @@ def as_json(diagnosis: Diagnosis) -> Json:
             {
                 "id": hypothesis.id,
                 "verdict": hypothesis.verdict.value,
-                "summary": f"{hypothesis.title}. {hypothesis.for_engineer}",
+                "summary": _summary(hypothesis),
                 "supports": list(hypothesis.supports),
                 "refutes": list(hypothesis.refutes),
                 "remedy": {"action": hypothesis.remedy.action, "words": hypothesis.remedy.words},
@@ -52,6 +53,13 @@ def as_json(diagnosis: Diagnosis) -> Json:
         ],
         "sources": [_source(facts.snapshot, source, facts.now) for source in SourceName],
     }
+
+
+def _summary(hypothesis: Hypothesis) -> str:
+    """A title reads as a claim: where it is none, the verdict stands beside it."""
+    closed = hypothesis.verdict in (Verdict.RULED_OUT, Verdict.CANNOT_TELL)
+    verdict = f" ({hypothesis.verdict.value.replace('_', ' ')})" if closed else ""
+    return f"{hypothesis.title}{verdict}. {hypothesis.for_engineer}"
 
 
 def source_state(readings: tuple[Reading[Any], ...], now: datetime) -> Freshness:

@@ -27,7 +27,16 @@ class Share:
         if interval is None:
             return "0 of 0"
         low, high = interval
-        return f"{self.count:,} of {self.total:,} ({low:.0%}–{high:.0%})".replace("%–", "–").replace("%", " %")
+        return f"{self.count:,} of {self.total:,} ({100 * low:.0f}–{100 * high:.0f} %)"
+
+
+def percent(rate: float) -> str:
+    """Return `rate` in a sentence: "42 %". What is neither none nor all never reads as such."""
+    if 0 < rate < 0.005:
+        return "less than 1 %"
+    if 0.995 < rate < 1:
+        return "more than 99 %"
+    return f"{100 * rate:.0f} %"
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:

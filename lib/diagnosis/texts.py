@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pandas as pd
 
 from lib.diagnosis import thresholds
+from lib.diagnosis.columns import among
 from lib.diagnosis.error_codes import explain
 from lib.diagnosis.journeys import Delivery, Recording, delivery_of, recording_of
 from lib.model.provider import Balance
 
 
 def reconciled(
-    texts: pd.DataFrame, messages: pd.DataFrame | None, pending: pd.DataFrame | None, now: datetime
+    texts: pd.DataFrame,
+    messages: pd.DataFrame | None,
+    pending: pd.DataFrame | None,
+    now: datetime,
+    *,
+    begins: datetime | None = None,
+    complete: bool = True,
 ) -> pd.DataFrame:
-    """Return the outbound texts with `delivery` and `recording`, oldest first. None: that table is unread."""
+    """Return the outbound texts with `delivery` and `recording`, oldest first. None: that table is unread.
+
+    `begins` is the start of the window: the booking of a text right after it may lie before it, and what is
+    known of that text with it. Not `complete` means that rows of the tables are missing.
+    """
     outbound = texts[texts["direction"].str.startswith("outbound")].copy()
     outbound["delivery"] = delivery_of(outbound["status"], outbound["created_at"], now)
     deferred = None if pending is None else pending["sms_sid"]
-    outbound["recording"] = recording_of(outbound["sid"], outbound["created_at"], messages, deferred, now)
+    outbound["recording"] = recording_of(
+        outbound["sid"], outbound["created_at"], messages, deferred, now, complete=complete
+    )
+    if begins is not None:
+        at_the_edge = outbound["created_at"] < begins + thresholds.TEXT_FOLLOWS_WITHIN
+        outbound.loc[at_the_edge & (outbound["recording"] == Recording.LOST), "recording"] = Recording.UNKNOWN
     return outbound.sort_values("created_at", kind="stable", ignore_index=True)
 
 
@@ -33,7 +49,7 @@ def phantoms(
     claimed = outbound["message_sid"] if pending is None else pd.concat([outbound["message_sid"], pending["sms_sid"]])
     claimed = claimed.dropna().drop_duplicates()
     claimed = claimed[claimed.str.startswith(("SM", "MM"))]
-    return claimed[~claimed.isin(texts["sid"]) & ~claimed.isin(known_texts["sid"])].reset_index(drop=True)
+    return claimed[~among(claimed, texts["sid"]) & ~among(claimed, known_texts["sid"])].reset_index(drop=True)
 
 
 def by_status(outbound: pd.DataFrame) -> pd.DataFrame:
@@ -59,12 +75,30 @@ def stuck(outbound: pd.DataFrame, now: datetime) -> pd.DataFrame:
     return outbound[queued | sent]
 
 
+def _close_together(texts: pd.DataFrame) -> pd.DataFrame:
+    """Return all texts to numbers that can have got too many, by number and time; most numbers have not."""
+    number = pd.Series(pd.factorize(texts["to_number"])[0], index=texts.index)
+    rows = texts.assign(number=number).sort_values(["number", "created_at"])
+    too_close = pd.Series(False, index=rows.index)
+    for texts_before, within in (
+        (1, thresholds.DUPLICATE_WITHIN),
+        (thresholds.OVER_SENT_PER_HOUR, timedelta(hours=1)),
+        (thresholds.OVER_SENT_PER_DAY, timedelta(days=1)),
+    ):
+        same = rows["number"] == rows["number"].shift(texts_before)
+        too_close |= same & (rows["created_at"] - rows["created_at"].shift(texts_before) <= within)
+    suspects = rows.loc[too_close, "number"].unique()
+    return rows[rows["number"].isin(suspects)]
+
+
 def over_sent(outbound: pd.DataFrame) -> pd.DataFrame:
     """Return per number with too many texts: `to_number`, `in_an_hour`, `in_a_day`, `duplicates`, most first.
 
     `duplicates` counts same bodies to the same number within minutes.
     """
-    rows = outbound.dropna(subset="to_number").sort_values(["to_number", "created_at"])
+    rows = _close_together(outbound.dropna(subset="to_number"))
+    if rows.empty:
+        return pd.DataFrame(columns=["to_number", "in_an_hour", "in_a_day", "duplicates"])
     sent = rows.assign(one=1).set_index("created_at").groupby("to_number")["one"]
     frame = pd.DataFrame(
         {
@@ -99,7 +133,8 @@ def spending(outbound: pd.DataFrame, balance: Balance | None, days: float) -> Sp
     priced = outbound.dropna(subset="price")
     currencies = sorted(priced["price_unit"].dropna().unique())
     currency = str(currencies[0]) if currencies else (balance.currency if balance else "")
-    spent = sum((abs(Decimal(str(price))) for price in priced["price"]), Decimal(0))
+    # Prices are few and texts are many: multiply instead of adding one by one.
+    spent = sum((abs(Decimal(str(price))) * n for price, n in priced["price"].value_counts().items()), Decimal(0))
     per_day = spent / Decimal(str(days))
     comparable = balance is not None and per_day > 0 and currencies == [balance.currency]
     return Spending(

@@ -16,10 +16,8 @@ PROMPT_TEXT = timedelta(minutes=1)
 RECORDING_SETTLES = timedelta(minutes=3)
 # UK networks answer within minutes; before that, no receipt means nothing.
 DELIVERY_SETTLES = timedelta(minutes=30)
-# "sent" for longer than this will stay unknown for ever.
-RECEIPT_EXPIRES = timedelta(hours=24)
-# Links live a day; two hours later nothing more will come of a booking.
-CONFIRM_SETTLES = timedelta(hours=26)
+# People who open their link confirm within this time, or rarely at all.
+CONFIRM_SETTLES = timedelta(minutes=30)
 # Texts that have not left Twilio's queue, or have no receipt, for longer than this are stuck.
 STUCK_QUEUED = timedelta(hours=1)
 STUCK_SENT = timedelta(hours=2)
@@ -38,13 +36,20 @@ FAILURES_P_TO_WARN = 0.02
 FAILURES_P_TO_FAIL = 0.002
 # A silence is unlikely enough to mention at 1 %, given the business's own usual demand.
 SILENCE_P = 0.01
-# Below this many cases a rate is never called good, whatever it is.
-SMALL_NUMBER = 20
 # A share whose worst and best case differ by more than this says nothing: the receipts are missing.
 RECEIPT_GAP = 0.20
 # A job still waiting or working this long after it was due is stuck.
 JOB_STUCK = timedelta(minutes=15)
 # Fewer days of balance left than this is worth a warning.
 LOW_BALANCE_DAYS = 7
+# Vercel moves hostnames to a new build, and begins one for a push, within these times.
+ALIAS_SETTLES = timedelta(minutes=3)
+PUSH_SETTLES = timedelta(minutes=2)
+# A build is slow at this many times the median of so many recent ones.
+SLOW_BUILD = 2.0
+RECENT_BUILDS = 10
+# Not everybody who opens the link confirms. So unlikely must a run of those who do not be, given the others.
+CONFIRM_P_TO_DOUBT = 0.1
+CONFIRM_P_TO_WARN = 0.01
 # Openers without a single confirmation before the page itself is suspected.
 OPENERS_WITHOUT_CONFIRM = 3

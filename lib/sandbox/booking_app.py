@@ -84,9 +84,7 @@ class Data:
     def update(self, table: str, changes: Mapping[str, Json], **filters: str) -> list[Row]:
         return self._call("PATCH", table, filters, changes)
 
-    def _call(
-        self, method: str, table: str, filters: Mapping[str, str], body: Json = None
-    ) -> list[Row]:
+    def _call(self, method: str, table: str, filters: Mapping[str, str], body: Json = None) -> list[Row]:
         answer = self._answer(method, table, filters, body, prefer="return=representation")
         try:
             content = answer.json()
@@ -471,9 +469,7 @@ def _handled_webhook(visit: Visit, form: dict[str, str]) -> Response:
     elif _is_deferred(visit, sid):
         note("success")  # its row will be written when the customer confirms
     else:
-        _swallowing_errors(
-            lambda: visit.data.insert("message_delivery_status", {"message_id": None, "status": status})
-        )
+        _swallowing_errors(lambda: visit.data.insert("message_delivery_status", {"message_id": None, "status": status}))
         note("error", "Message not found")
     return Response(status_code=200)
 
@@ -581,9 +577,7 @@ def routes(world: World) -> list[BaseRoute]:
     ]
 
 
-def _served(
-    world: World, request: Request, session: requests.Session, handler: Handler, now: datetime
-) -> Response:
+def _served(world: World, request: Request, session: requests.Session, handler: Handler, now: datetime) -> Response:
     """Answer as the deployment does that the asked hostname serves; on loopback that is the main one."""
     host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
     with world.connection() as connection:

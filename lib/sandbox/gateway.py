@@ -94,9 +94,7 @@ class Gateway:
             return JSONResponse(
                 {"code": "PGRST002", "message": message, "details": type(error).__name__, "hint": None}, 503
             )
-        passed_on = StreamingResponse(
-            answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose)
-        )
+        passed_on = StreamingResponse(answer.aiter_raw(), answer.status_code, background=BackgroundTask(answer.aclose))
         passed_on.raw_headers = [
             (name.lower(), value)
             for name, value in answer.headers.raw

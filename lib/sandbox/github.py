@@ -80,9 +80,7 @@ class Call:
         return row
 
     def branch(self) -> Row:
-        row = self.connection.execute(
-            "select * from twin.branches where name = %s", [self.path["branch"]]
-        ).fetchone()
+        row = self.connection.execute("select * from twin.branches where name = %s", [self.path["branch"]]).fetchone()
         if row is None:
             raise RefusalError(404, "Branch not found")
         return row
@@ -173,9 +171,7 @@ def _commit_shape(call: Call, row: Row) -> dict[str, Json]:
         },
         "author": login,
         "committer": login,
-        "parents": [
-            {"sha": parent, "url": f"{call.api}/commits/{parent}"} for parent in [row["parent"]] if parent
-        ],
+        "parents": [{"sha": parent, "url": f"{call.api}/commits/{parent}"} for parent in [row["parent"]] if parent],
     }
 
 
@@ -570,9 +566,7 @@ def _graphql(call: Call) -> Json:
     if given["branch"]["repositoryNameWithOwner"] != call.world.credentials.github_repository:
         return _graphql_error("NOT_FOUND", "Could not resolve to a Repository with that name.")
     with call.connection.transaction():
-        head = call.connection.execute(
-            "select sha from twin.branches where name = %s for update", [name]
-        ).fetchone()
+        head = call.connection.execute("select sha from twin.branches where name = %s for update", [name]).fetchone()
         if head is None:
             return _graphql_error("NOT_FOUND", f"Could not resolve to a branch named {name}.")
         if head["sha"] != given.get("expectedHeadOid"):

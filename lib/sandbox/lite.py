@@ -41,9 +41,7 @@ class Lite:
         for _ in range(3):  # between finding a free port and taking it somebody else may take it
             port = free_port()
             self.url = f"http://127.0.0.1:{port}"
-            (self._folder / "supabase" / "config.toml").write_text(
-                _config(port, dsn, credentials), encoding="utf-8"
-            )
+            (self._folder / "supabase" / "config.toml").write_text(_config(port, dsn, credentials), encoding="utf-8")
             self._kept = Kept(
                 [node, _program(), "--no-telemetry", "start", "--no-admin"],
                 log=self._folder / "lite.log", cwd=self._folder,

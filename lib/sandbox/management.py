@@ -95,9 +95,7 @@ class Management:
         unknown = [name for name in services if name not in SERVICES]
         if not services or unknown:
             return _message(f"services must be some of {', '.join(SERVICES)}", 400)
-        return JSONResponse(
-            [{"name": name, "healthy": True, "status": "ACTIVE_HEALTHY"} for name in services]
-        )
+        return JSONResponse([{"name": name, "healthy": True, "status": "ACTIVE_HEALTHY"} for name in services])
 
     def _postgrest(self, request: Request) -> Response:
         return JSONResponse(

@@ -248,9 +248,7 @@ class Releases:
     def fix(self, at: datetime, *, build_error: str | None = None) -> str:
         """Commit what mends it."""
         files = {"src/lib/bookings.ts": "\n", "src/lib/sms/record.ts": "\n"}
-        return self.commit(
-            FIX_MESSAGE, at, sha=FIX, records_texts="on_pending", files=files, build_error=build_error
-        )
+        return self.commit(FIX_MESSAGE, at, sha=FIX, records_texts="on_pending", files=files, build_error=build_error)
 
     def roll_back(self, deployment_id: str, at: datetime, description: str) -> None:
         """Instant Rollback: production moves back, and new builds no longer take the hostnames."""

@@ -225,9 +225,7 @@ class _Server:
 
     @contextmanager
     def serving(self) -> Iterator[None]:
-        thread = threading.Thread(
-            target=self._uvicorn.run, kwargs={"sockets": [self._listener]}, name="sandbox server"
-        )
+        thread = threading.Thread(target=self._uvicorn.run, kwargs={"sockets": [self._listener]}, name="sandbox server")
         thread.start()
         try:
             while not self._uvicorn.started:

@@ -53,9 +53,7 @@ class RefusalError(Exception):
         super().__init__(message)
         self.code, self.message = code, message
         more = f"https://www.twilio.com/docs/errors/{code}"
-        self.response = JSONResponse(
-            {"code": code, "message": message, "more_info": more, "status": status}, status
-        )
+        self.response = JSONResponse({"code": code, "message": message, "more_info": more, "status": status}, status)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,9 +68,7 @@ def seconds(count: float) -> timedelta:
     return timedelta(seconds=count)
 
 
-def insert(
-    connection: psycopg.Connection[Any], table: tuple[str, str], rows: Sequence[Mapping[str, Any]]
-) -> None:
+def insert(connection: psycopg.Connection[Any], table: tuple[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert `rows`, which all have the same columns, into `table` (schema, name) in one stroke."""
     if not rows:
         return

@@ -376,9 +376,7 @@ def _single(call: Call, build: Row) -> dict[str, Json]:
 def _is_rollback_candidate(call: Call, build: Row) -> bool:
     if build["promoted_at"] is None or state_of(build, call.now) != "READY":
         return False
-    return not call.connection.execute(
-        "select from twin.aliases where deployment_id = %s", [build["id"]]
-    ).fetchall()
+    return not call.connection.execute("select from twin.aliases where deployment_id = %s", [build["id"]]).fetchall()
 
 
 def _hostnames(connection: Connection) -> list[str]:
@@ -812,9 +810,7 @@ def _cancel(call: Call) -> Json:
     state = state_of(build, call.now)
     if state in ("READY", "ERROR", "CANCELED"):
         raise RefusalError(400, "bad_request", f"The deployment cannot be canceled: it is {state}.")
-    call.connection.execute(
-        "update twin.deployments set canceled_at = %s where id = %s", [call.now, build["id"]]
-    )
+    call.connection.execute("update twin.deployments set canceled_at = %s where id = %s", [call.now, build["id"]])
     return _single(call, call.deployment(build["id"]))
 
 
@@ -880,9 +876,7 @@ def _patch_project(call: Call) -> Json:
             _USER["username"],
         )
     if "commandForIgnoringBuildStep" in body:
-        call.connection.execute(
-            "update twin.project set ignore_command = %s", [body["commandForIgnoringBuildStep"]]
-        )
+        call.connection.execute("update twin.project set ignore_command = %s", [body["commandForIgnoringBuildStep"]])
         log(call.connection, call.now, "project-ignored-build-step-updated", _USER["username"])
     return _get_project(call)
 
@@ -901,9 +895,7 @@ def _link_repository(call: Call) -> Json:
     _ = call.project
     body = read_json(call.request)
     if body.get("type") != "github" or body.get("repo") != call.world.credentials.github_repository:
-        raise RefusalError(
-            400, "repo_not_found", "The repository could not be found", action="Install GitHub App"
-        )
+        raise RefusalError(400, "repo_not_found", "The repository could not be found", action="Install GitHub App")
     call.connection.execute("update twin.project set git_linked = true")
     log(call.connection, call.now, "project-git-repository-connected", _USER["username"])
     return _get_project(call)
@@ -992,9 +984,7 @@ def routes(world: World) -> list[BaseRoute]:
         route("GET", "/v3/deployments/{deployment}/events", _events),
         route("PATCH", "/v12/deployments/{deployment}/cancel", _cancel),
         route("POST", "/v10/projects/{project}/promote/{deployment}", _promote),
-        *each(
-            (f"/{v}/projects/{{project}}/rollback/{{deployment}}" for v in ("v1", "v9")), "POST", _rollback
-        ),
+        *each((f"/{v}/projects/{{project}}/rollback/{{deployment}}" for v in ("v1", "v9")), "POST", _rollback),
         *each(
             (f"/{v}/projects/{{project}}/{k}/aliases" for v in ("v1", "v9") for k in ("promote", "rollback")),
             "GET",

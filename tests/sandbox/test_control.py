@@ -30,9 +30,7 @@ def door(sandbox: Running) -> str:
     return f"{sandbox.world.base_url}/sandbox"
 
 
-def test_the_door_tells_what_is_played_and_what_could_be(
-    door: str, play: Callable[[str], dict[str, str]]
-) -> None:
+def test_the_door_tells_what_is_played_and_what_could_be(door: str, play: Callable[[str], dict[str, str]]) -> None:
     settings = play("healthy")
     state = httpx.get(f"{door}/").json()
     assert (state["scenario"], state["pace"], state["settings"]) == ("healthy", 0, settings)
@@ -119,9 +117,7 @@ def test_a_fault_can_hit_a_share_of_the_requests_and_be_lifted(
     assert _events(sandbox).status_code == 200
 
 
-def test_requests_wait_while_the_scenario_is_switched(
-    sandbox: Running, play: Callable[[str], dict[str, str]]
-) -> None:
+def test_requests_wait_while_the_scenario_is_switched(sandbox: Running, play: Callable[[str], dict[str, str]]) -> None:
     play("healthy")
     answers: list[httpx.Response] = []
     done = threading.Event()

@@ -36,9 +36,7 @@ def test_a_page_is_silently_cut_at_a_thousand_rows_and_only_the_count_tells(
     sandbox: Running, api: Callable[..., httpx.Response]
 ) -> None:
     with sandbox.world.connection() as connection:
-        connection.execute(
-            "insert into public.webhook_logs (status) select 'received' from generate_series(1, 2500)"
-        )
+        connection.execute("insert into public.webhook_logs (status) select 'received' from generate_series(1, 2500)")
         total = connection.execute("select count(*) as n from public.webhook_logs").fetchone()
     answer = api("/rest/v1/webhook_logs?select=id&limit=5000", headers={"Prefer": "count=exact"})
     assert len(answer.json()) == 1000
@@ -107,9 +105,7 @@ def test_the_description_names_tables_columns_and_which_may_not_be_null(
     assert api("/rest/v1/", key=sandbox.world.credentials.supabase_publishable_key).status_code == 403
 
 
-def test_the_description_is_as_old_as_the_schema_cache(
-    sandbox: Running, api: Callable[..., httpx.Response]
-) -> None:
+def test_the_description_is_as_old_as_the_schema_cache(sandbox: Running, api: Callable[..., httpx.Response]) -> None:
     def walk_in_is_described() -> bool:
         return "walk_in" in api("/rest/v1/").json()["definitions"]["pending_bookings"]["properties"]
 
@@ -120,9 +116,7 @@ def test_the_description_is_as_old_as_the_schema_cache(
     assert walk_in_is_described()
 
 
-def test_no_request_is_lost_while_the_schema_is_reloaded(
-    sandbox: Running, api: Callable[..., httpx.Response]
-) -> None:
+def test_no_request_is_lost_while_the_schema_is_reloaded(sandbox: Running, api: Callable[..., httpx.Response]) -> None:
     failures: list[str] = []
     done = threading.Event()
 

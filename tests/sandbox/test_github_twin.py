@@ -88,9 +88,9 @@ def test_a_ref_only_moves_forward(sandbox, play, github, repository) -> None:
     main = f"{repository}/git/refs/heads/main"
     head = github.get(f"{repository}/git/ref/heads/main").json()["object"]["sha"]
     tree = github.get(f"{repository}/git/commits/{head}").json()["tree"]["sha"]
-    made = github.post(
-        f"{repository}/git/commits", json={"message": "Empty", "tree": tree, "parents": [head]}
-    ).json()["sha"]
+    made = github.post(f"{repository}/git/commits", json={"message": "Empty", "tree": tree, "parents": [head]}).json()[
+        "sha"
+    ]
     assert github.patch(main, json={"sha": made, "force": False}).json()["object"]["sha"] == made
     backwards = github.patch(main, json={"sha": head, "force": False})
     assert (backwards.status_code, backwards.json()["message"]) == (422, "Update is not a fast forward")

@@ -86,9 +86,7 @@ def test_a_forgotten_transaction_does_not_stop_a_switch_of_scenario(
         forgotten.execute("select 1")
 
 
-def test_a_switch_of_scenario_forgets_what_was_done_before(
-    sandbox: Running, play: Callable[..., object]
-) -> None:
+def test_a_switch_of_scenario_forgets_what_was_done_before(sandbox: Running, play: Callable[..., object]) -> None:
     with psycopg.connect(sandbox.machine.dsn) as connection:
         connection.execute("insert into public.events (name, date, time, slug) values ('X', now(), '19:00', 'x-1')")
         connection.execute("alter table public.messages drop column body")

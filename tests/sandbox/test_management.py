@@ -106,9 +106,7 @@ def test_no_session_state_survives_a_call(manage: Ask) -> None:
     assert manage("/database/query", {"query": "select id from events limit 0"}).status_code == 201
 
 
-def test_the_read_only_door_sees_past_row_security_and_cannot_write(
-    manage: Ask, play: Callable[..., object]
-) -> None:
+def test_the_read_only_door_sees_past_row_security_and_cannot_write(manage: Ask, play: Callable[..., object]) -> None:
     play("healthy")
     door = "/database/query/read-only"
     assert manage(door, {"query": "select count(*) as n from public.messages"}).json()[0]["n"] > 0
@@ -116,9 +114,10 @@ def test_the_read_only_door_sees_past_row_security_and_cannot_write(
     assert "25006" in manage(door, {"query": "delete from public.messages"}).json()["message"]
     escape = "set default_transaction_read_only = off; delete from public.messages"
     assert manage(door, {"query": escape}).status_code == 400
-    assert "25006" in manage(
-        "/database/query", {"query": "delete from public.messages", "read_only": True}
-    ).json()["message"]
+    assert (
+        "25006"
+        in manage("/database/query", {"query": "delete from public.messages", "read_only": True}).json()["message"]
+    )
 
 
 def test_the_catalog_is_described_without_sql(manage: Ask) -> None:

@@ -39,8 +39,7 @@ EVIDENCE = {
     "provider-rejecting": "select count(*) = 6 from twin.alerts where error_code = '21606'",
     "undelivered": "select count(*) >= 4 from twin.texts where error_code = 30007",
     "twilio-unconfigured": (
-        "select not d.env ? 'TWILIO_AUTH_TOKEN' from twin.aliases a"
-        " join twin.deployments d on d.id = a.deployment_id"
+        "select not d.env ? 'TWILIO_AUTH_TOKEN' from twin.aliases a join twin.deployments d on d.id = a.deployment_id"
     ),
     "env-missing": (
         "select not d.env ? 'TWILIO_PHONE_NUMBER' and e.updated_at > d.created_at from twin.aliases a"
@@ -100,7 +99,8 @@ def test_the_past_is_healthy_the_fix_is_where_the_story_says_and_the_cause_shows
 
     past = "created_at < now() - interval '3 days'"
     initiated = ask(f"select count(*) from public.pending_bookings where {past}")
-    assert 180 < initiated < 300
+    least, most = (25, 30) if name == "quiet-day" else (180, 300)
+    assert least < initiated < most
     assert ask(f"select count(*) from twin.texts where {past} and final_status = 'delivered'") == initiated
     assert ask(f"select count(*) from public.api_usage where status_code <> 201 and {past}") == 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lib.diagnosis import thresholds
 from lib.diagnosis.builds import is_transient
 from lib.diagnosis.checking import (
     Finding,
@@ -14,11 +15,15 @@ from lib.diagnosis.checking import (
     warn,
 )
 from lib.diagnosis.environment import required_environment
-from lib.diagnosis.facts import CannotTellError, Facts
+from lib.diagnosis.facts import Facts
 from lib.diagnosis.reasons import QUESTIONS as REASONS
+from lib.diagnosis.reasons import required_is_live
 from lib.diagnosis.serving import Position, Serving
 from lib.model.deployments import Deployment, DeploymentState, same_commit
 from lib.model.verdict import Hop
+
+# A build that ended by itself: one that was skipped, cancelled or refused never tried.
+_BUILT = (DeploymentState.READY, DeploymentState.ERROR)
 
 
 def production(facts: Facts) -> list[Deployment]:
@@ -50,10 +55,13 @@ def _serving_commit(facts: Facts) -> Finding:
     if behind:
         worst = max((s.behind_by or 0) for s in behind)
         by = f", {counted(worst, 'commit')} behind" if worst else ""
-        which = "Production does" if len(behind) == len(servings) else f"{len(behind)} of {len(servings)} hostnames do"
+        some = f"{len(behind)} of {len(servings)} hostnames {'does' if len(behind) == 1 else 'do'}"
+        which = "Production does" if len(behind) == len(servings) else some
         return fail(f"{which} not serve the required commit{by}.", required_words, *evidence)
     if unknown:
-        return cannot_tell(f"What {counted(len(unknown), 'hostname')} serves is unknown.", required_words, *evidence)
+        which = "Whether production serves" if len(unknown) == len(servings) else "Whether every hostname serves"
+        return cannot_tell(f"{which} the required commit is unknown.", required_words, *evidence)
+    facts.need_complete(facts.snapshot.hostnames)
     return ok("Every production hostname serves the required commit.", required_words, *evidence)
 
 
@@ -84,20 +92,18 @@ def _fix_live(facts: Facts) -> Finding:
 
 
 def _builds(facts: Facts) -> Finding:
-    deployments = production(facts)
-    if not deployments:
-        return not_applicable("There is no production build.")
-    newest = deployments[0]
-    failed = 0
-    for deployment in deployments:
-        if deployment.state is not DeploymentState.ERROR:
-            break
-        failed += 1
+    unended = [d for d in production(facts) if d.state not in _BUILT]
+    ended = [d for d in production(facts) if d.state in _BUILT]
+    notes = [f"{(d.sha or 'upload')[:7]} at {facts.clock(d.created_at)}: {d.state.value.lower()}" for d in unended]
+    if not ended:
+        return not_applicable("No production build came to an end.", *notes)
+    newest = ended[0]
+    failed = next((i for i, d in enumerate(ended) if d.state is DeploymentState.READY), len(ended))
     if not failed:
-        state = newest.state.value.lower()
         return ok(
-            f"The newest production build is {state}.",
+            "The newest production build that came to an end passed.",
             f"{(newest.sha or 'upload')[:7]} at {facts.clock(newest.created_at)}",
+            *(note for d, note in zip(unended, notes, strict=True) if d.created_at > newest.created_at),
         )
     log = facts.value(facts.snapshot.build_log)
     first_error = log.first_error if log and log.deployment_id == newest.id else None
@@ -115,13 +121,17 @@ def _builds(facts: Facts) -> Finding:
 
 def _promotion(facts: Facts) -> Finding:
     project = facts.need(facts.snapshot.project)
-    servings = _servings(facts)
-    live = {s.hostname.deployment.id for s in servings if s.hostname.deployment}
-    live_since = max((s.hostname.deployment.created_at for s in servings if s.hostname.deployment), default=None)
+    live = [s.hostname.deployment for s in _servings(facts) if s.hostname.deployment]
+    oldest = min((d.created_at for d in live), default=None)
+    settled = facts.now - thresholds.ALIAS_SETTLES
     waiting = [
         d
         for d in production(facts)
-        if d.state is DeploymentState.READY and d.id not in live and live_since and d.created_at > live_since
+        if d.state is DeploymentState.READY
+        and oldest is not None
+        and d.created_at > oldest
+        and any(d.id != served.id for served in live)
+        and (d.ready_at is None or d.ready_at <= settled)
     ]
     pinned = project.auto_assign_custom_domains is False
     evidence = tuple(
@@ -136,6 +146,8 @@ def _promotion(facts: Facts) -> Finding:
         return fail("A newer build is ready, and production still serves an older one.", *evidence)
     if pinned:
         return warn("New builds will not become live by themselves: production is pinned.", *evidence)
+    if not live:
+        return cannot_tell("What is live is unknown, and with it what waits.")
     if project.auto_assign_custom_domains is None:
         return cannot_tell("Whether new builds become live by themselves is unknown: Vercel does not say.")
     return ok("Nothing that is ready waits for promotion.")
@@ -152,10 +164,10 @@ def _git(facts: Facts) -> Finding:
             return fail("Vercel builds another repository than ours.", *evidence, f"ours is {repository.full_name}")
         branch = project.link.production_branch
         if branch and branch != repository.default_branch:
-            return fail(
-                f"Vercel takes production from the branch {branch}, and the work is on {repository.default_branch}.",
-                *evidence,
-            )
+            words = f"Vercel takes production from the branch {branch}, and the work is on {repository.default_branch}."
+            if required_is_live(facts) is True:
+                return warn(words, *evidence, "the required commit is live all the same")
+            return fail(words, *evidence)
     unheard = _unheard_pushes(facts)
     if unheard:
         return fail("Vercel never heard of the newest commit.", *evidence, *unheard)
@@ -166,14 +178,15 @@ def _git(facts: Facts) -> Finding:
 
 def _unheard_pushes(facts: Facts) -> tuple[str, ...]:
     """Return the signs that no deployment of the required commit was ever begun, if all of them agree."""
-    try:
-        required = facts.need(facts.snapshot.required_commit)
-        deployments = facts.need(facts.snapshot.deployments)
-        signs = facts.need(facts.snapshot.vercel_signs)
-    except CannotTellError:
+    if required_is_live(facts):
         return ()
-    built = any(same_commit(deployment.sha, required.sha) for deployment in deployments)
-    if built or signs.status_state is not None or signs.has_check_suite or not required.on_branch:
+    required = facts.need(facts.snapshot.required_commit)
+    if any(same_commit(deployment.sha, required.sha) for deployment in facts.need(facts.snapshot.deployments)):
+        return ()
+    signs = facts.need(facts.snapshot.vercel_signs)
+    if signs.status_state is not None or signs.has_check_suite or not required.on_branch:
+        return ()
+    if required.commit and facts.now - required.commit.committed_at < thresholds.PUSH_SETTLES:
         return ()
     return (f"no deployment of {required.sha[:7]}", "no status and no check of Vercel's app on it at GitHub")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from lib.diagnosis import thresholds
 from lib.diagnosis.checking import Finding, Question, counted, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
@@ -10,7 +12,7 @@ from lib.model.verdict import Hop
 
 def _become_bookings(facts: Facts) -> Finding:
     pending = facts.need_rows(facts.snapshot.pending_bookings)
-    confirmed = pending[pending["confirmed_at"].notna()]
+    confirmed = pending.dropna(subset="confirmed_at").sort_values("confirmed_at", kind="stable")
     if confirmed.empty:
         return not_applicable("Nobody confirmed in this window.")
     without = confirmed[confirmed["booking_id"].isna()]
@@ -22,19 +24,25 @@ def _become_bookings(facts: Facts) -> Finding:
     return fail(summary) if newest_fails else warn(summary)
 
 
+def overdue_jobs(facts: Facts) -> pd.DataFrame:
+    """Return the jobs that should have run by now, with when they were `due`. Raises `CannotTellError`."""
+    jobs = facts.need_rows(facts.snapshot.background_jobs)
+    due = jobs["scheduled_for"].fillna(jobs["created_at"])
+    waits = jobs["status"].isin(["pending", "processing"])
+    return jobs.assign(due=due)[waits & (due <= facts.now - thresholds.JOB_STUCK)]
+
+
 def _jobs(facts: Facts) -> Finding:
     jobs = facts.need_rows(facts.snapshot.background_jobs)
     if jobs.empty:
         return not_applicable("There are no background jobs.")
-    unfinished = jobs[jobs["status"].isin(["pending", "processing"])]
-    due = unfinished["scheduled_for"].fillna(unfinished["created_at"])
-    stuck = unfinished[due <= facts.now - thresholds.JOB_STUCK]
+    stuck = overdue_jobs(facts)
     failed = jobs[jobs["status"] == "failed"]
     evidence = tuple(f"{count:,} × {kind}" for kind, count in stuck["type"].value_counts().items())
     if not stuck.empty:
-        oldest = due.loc[stuck.index].min().to_pydatetime()
-        words = f"the oldest is due since {facts.clock(oldest)}"
-        return fail(f"{counted(len(stuck), 'background job')} do not move.", words, *evidence)
+        oldest = stuck["due"].min().to_pydatetime()
+        which = counted(len(stuck), "background job is overdue", "background jobs are overdue")
+        return fail(f"{which}, the oldest since {facts.clock(oldest)}.", *evidence)
     if not failed.empty:
         return warn(f"{counted(len(failed), 'background job')} failed.", *dict.fromkeys(failed["type"].dropna()))
     return ok("Background jobs move.")

@@ -6,9 +6,10 @@ import pandas as pd
 
 from lib.diagnosis import texts, thresholds
 from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.columns import among
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery
-from lib.diagnosis.statistics import Share, chance_of_at_least
+from lib.diagnosis.statistics import Share, chance_of_at_least, percent
 from lib.model.provider import TERMINAL_STATUSES
 from lib.model.verdict import Hop
 
@@ -16,10 +17,20 @@ from lib.model.verdict import Hop
 SIGNATURE_REFUSED = "signature_failed"
 
 
-def failures_in_a_row(terminal: pd.DataFrame) -> int:
-    """Count how many of the newest texts failed in a row, each number counted once."""
-    newest = terminal.iloc[::-1].drop_duplicates("to_number")
-    delivered = (newest["delivery"] == Delivery.DELIVERED).to_numpy()
+# So many of the newest texts are looked through for a streak of failures.
+_LONGEST_STREAK = 10_000
+
+
+def fates(terminal: pd.DataFrame) -> pd.Series:
+    """Return the `Delivery` of the newest text to each number, oldest first: a phone that is off counts once."""
+    newest = terminal[["sid", "to_number", "delivery"]].tail(_LONGEST_STREAK)
+    number = newest["to_number"].fillna(newest["sid"])
+    return newest.loc[~number.duplicated(keep="last"), "delivery"]
+
+
+def failures_in_a_row(newest: pd.Series) -> int:
+    """Count how many of the newest of these fates were failures, without one that arrived between them."""
+    delivered = (newest.iloc[::-1] == Delivery.DELIVERED).to_numpy()
     return int(delivered.argmax()) if delivered.any() else len(newest)
 
 
@@ -37,64 +48,85 @@ def _texts_arrive(facts: Facts) -> Finding:
     evidence = [share.words]
     if unknown:
         evidence.append(f"{counted(unknown, 'more text')} without a receipt")
-    for row in texts.by_status(terminal[terminal["delivery"] == Delivery.FAILED]).to_dict("records"):
+    failures = terminal[terminal["delivery"] == Delivery.FAILED]
+    for row in texts.by_status(failures).to_dict("records") if len(failures) else ():
         why = f"{row['meaning']} ({row['error_code']})" if row["error_code"] else row["status"]
         evidence.append(f"{counted(int(row['count']), 'failure')}: {why}")
-    streak = failures_in_a_row(terminal)
-    if streak >= thresholds.FAILURES_TO_FAIL:
-        return fail(f"The last {streak} texts, each to another number, did not arrive.", summary, *evidence)
-    if streak >= thresholds.FAILURES_TO_WARN:
-        return warn(f"The last {streak} texts, to different numbers, did not arrive.", summary, *evidence)
-    recent = terminal.tail(thresholds.RECENT_TEXTS)
-    failed = int((recent["delivery"] == Delivery.FAILED).sum())
+    newest = fates(terminal)
+    streak = failures_in_a_row(newest)
+    recent = newest.tail(thresholds.RECENT_TEXTS)
+    failed = int((recent == Delivery.FAILED).sum())
     chance = chance_of_at_least(failed, len(recent), thresholds.USUAL_FAILURES)
-    words = f"{failed} of the last {counted(len(recent), 'text')} did not arrive; by chance that is rare ({chance:.1%})"
-    if failed and chance < thresholds.FAILURES_P_TO_FAIL:
-        return fail(summary, words, *evidence)
-    if failed and chance < thresholds.FAILURES_P_TO_WARN:
-        return warn(summary, words, *evidence)
+    if streak >= thresholds.FAILURES_TO_WARN:
+        told = (f"The last texts to {streak:,} different numbers did not arrive.", summary, *evidence)
+    else:
+        rare = (
+            f"{failed} of the last {counted(len(recent), 'number')} did not get their text: by chance alone, "
+            f"that happens in {percent(chance)} of cases"
+        )
+        told = (summary, rare, *evidence)
+    if streak >= thresholds.FAILURES_TO_FAIL or chance < thresholds.FAILURES_P_TO_FAIL:
+        return fail(*told)
+    if streak >= thresholds.FAILURES_TO_WARN or chance < thresholds.FAILURES_P_TO_WARN:
+        return warn(*told)
+    if unknown > thresholds.RECEIPT_GAP * (unknown + len(terminal)):
+        old_enough = counted(unknown + len(terminal), "text")
+        return cannot_tell(f"Of {old_enough}, {unknown:,} have no final answer from the phone network.", summary)
     return ok(summary, *evidence)
 
 
 def _receipts_known(facts: Facts) -> Finding:
     frame = facts.need_outbound()
-    terminal, unknown = len(texts.terminal(frame)), int((frame["delivery"] == Delivery.NO_RECEIPT).sum())
-    if not terminal + unknown:
+    counts = frame["delivery"].value_counts()
+    delivered, failed, unknown = (
+        int(counts.get(fate, 0)) for fate in (Delivery.DELIVERED, Delivery.FAILED, Delivery.NO_RECEIPT)
+    )
+    old_enough = delivered + failed + unknown
+    if not old_enough:
         return not_applicable("No text is old enough to have a receipt.")
-    delivered = int((frame["delivery"] == Delivery.DELIVERED).sum())
-    worst, best = delivered / (terminal + unknown), (delivered + unknown) / (terminal + unknown)
-    words = f"between {worst:.0%} and {best:.0%} arrived, depending on {counted(unknown, 'text')} without a receipt"
+    if not unknown:
+        return ok("Every text that is old enough has a final answer from the phone network.")
+    worst, best = delivered / old_enough, (delivered + unknown) / old_enough
+    words = f"{percent(worst)} to {percent(best)} arrived: {counted(unknown, 'text')} without a receipt may have or not"
     if best - worst > thresholds.RECEIPT_GAP:
         return warn("Too many texts have no final answer from the phone network to say how many arrived.", words)
     return ok("The phone network's answers are complete enough to judge by.", words)
 
 
+def taken_receipts(facts: Facts) -> pd.DataFrame:
+    """Return the log of receipts that the app took in. Raises `CannotTellError`.
+
+    A refused signature is logged after the receipt itself was, so the refusal decides. A receipt that ended in
+    an error did arrive: it found no row to update, which is the recording's fault.
+    """
+    hooks = facts.need_rows(facts.snapshot.webhook_log)
+    refused = hooks.loc[hooks["status"] == SIGNATURE_REFUSED, "message_sid"]
+    return hooks[hooks["message_sid"].notna() & ~among(hooks["message_sid"], refused)]
+
+
 def _receipts_arrive(facts: Facts) -> Finding:
     """Twilio knows how texts ended; does our database? Its webhook may be refused or unset."""
-    ended = facts.need_outbound()
+    ended = facts.need_outbound()[["sid", "status", "created_at"]]
     ended = ended[
         ended["status"].isin(TERMINAL_STATUSES) & (ended["created_at"] <= facts.now - thresholds.RECORDING_SETTLES)
     ]
     if ended.empty:
         return not_applicable("No text has come to its end in this window.")
-    hooks = facts.need_rows(facts.snapshot.webhook_log)
-    # A refused signature is logged after the receipt itself was, so the refusal decides. A receipt that ended in
-    # an error did arrive: it found no row to update, which is the recording's fault.
+    arrived = taken_receipts(facts)
+    hooks = facts.need_complete(facts.snapshot.webhook_log)
     refused = hooks[hooks["status"] == SIGNATURE_REFUSED]
-    arrived = hooks[~hooks["message_sid"].isin(refused["message_sid"])]
-    known = ended["sid"].isin(arrived["message_sid"].dropna())
+    known = among(ended["sid"], arrived["message_sid"])
     share = Share(int(known.sum()), len(ended))
-    evidence = [f"receipts reached the app for {share.words} texts that came to an end"]
+    summary = f"Of {counted(share.total, 'text')} that came to an end, the app has taken receipts of {share.count:,}."
+    evidence = [share.words]
     if not refused.empty:
         evidence.append(f"{counted(len(refused), 'receipt')} refused because of the signature")
     if not arrived.empty:
-        evidence.append(f"the last that was accepted at {facts.clock(arrived['processed_at'].max().to_pydatetime())}")
+        evidence.append(f"the last that was taken at {facts.clock(arrived['processed_at'].max().to_pydatetime())}")
     newest = known.tail(thresholds.FAILURES_TO_FAIL)
     if not newest.any() and len(newest) >= thresholds.FAILURES_TO_FAIL:
-        return fail("Twilio's receipts do not reach the database: its statuses are out of date.", *evidence)
-    if 2 * share.count < share.total:
-        return warn("Many of Twilio's receipts did not reach the database.", *evidence)
-    return ok("Twilio's receipts reach the app.", *evidence)
+        return fail(summary, *evidence)
+    return warn(summary, *evidence) if 2 * share.count < share.total else ok(summary, *evidence)
 
 
 def _over_sending(facts: Facts) -> Finding:

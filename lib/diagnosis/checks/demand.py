@@ -7,7 +7,7 @@ import pandas as pd
 from lib.diagnosis import thresholds
 from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
-from lib.diagnosis.statistics import chance_of_silence
+from lib.diagnosis.statistics import chance_of_silence, percent
 from lib.model.verdict import Hop
 
 INITIATE = "/bookings/initiate"
@@ -15,8 +15,9 @@ INITIATE = "/bookings/initiate"
 
 def initiate_calls(facts: Facts) -> pd.DataFrame:
     """Return the logged calls that start a booking, oldest first. Raises `CannotTellError`."""
-    usage = facts.need_rows(facts.snapshot.api_usage)
-    return usage[usage["endpoint"].fillna("").str.contains(INITIATE, regex=False)]
+    usage = facts.need_rows(facts.snapshot.api_usage).dropna(subset="status_code")
+    calls = usage[usage["endpoint"].fillna("").str.contains(INITIATE, regex=False)]
+    return calls.sort_values("created_at", kind="stable")
 
 
 def _initiations(facts: Facts) -> Finding:
@@ -30,7 +31,7 @@ def _initiations(facts: Facts) -> Finding:
     if usual is None:
         return warn(f"No booking was initiated in {window.size.words}; what is usual is not known.")
     chance = chance_of_silence(usual)
-    words = f"about {usual:.1f} would be usual; no booking at all happens by chance in {chance:.0%} of such windows"
+    words = f"about {usual:.1f} would be usual; none at all happens by chance in {percent(chance)} of such windows"
     if chance < thresholds.SILENCE_P:
         return warn(f"No booking was initiated in {window.size.words}, which is unusual.", words)
     return not_applicable(f"No booking was initiated in {window.size.words}, which is nothing unusual.", words)
@@ -39,9 +40,11 @@ def _initiations(facts: Facts) -> Finding:
 def _demand_seen(facts: Facts) -> Finding:
     """Whether anybody is known to have asked at all: a booking, or a logged call of any outcome."""
     pending = facts.need_rows(facts.snapshot.pending_bookings)
+    if len(pending):
+        return ok(f"{counted(len(pending), 'booking')} in {facts.snapshot.window.size.words}.")
     calls = initiate_calls(facts)
-    if len(pending) or len(calls):
-        return ok(f"{counted(len(pending), 'booking')} and {counted(len(calls), 'logged call')} in this window.")
+    if len(calls):
+        return ok(f"No booking, but {counted(len(calls), 'logged call')} to start one.")
     return not_applicable("Neither a booking nor a logged call to start one in this window.")
 
 
@@ -58,17 +61,16 @@ def _api_answers(facts: Facts) -> Finding:
     last = f"The last call, at {facts.clock(calls['created_at'].iloc[-1].to_pydatetime())}, answered {recent.iloc[-1]}."
     errors = calls[calls["status_code"] >= 500]
     if not errors.empty and bool((recent >= 500).all()):
-        return fail(
-            f"The booking API fails: its last {counted(len(recent), 'answer')} were errors of its own.", last, *evidence
-        )
+        words = "The last booking call" if len(recent) == 1 else f"The last {len(recent)} booking calls"
+        return fail(f"{words} ended in an error of the booking app's own.", last, *evidence)
     if not errors.empty:
-        return warn(f"{counted(len(errors), 'call')} of {len(calls):,} failed inside the booking API.", last, *evidence)
+        return warn(f"{len(errors):,} of {counted(len(calls), 'call')} failed inside the booking app.", last, *evidence)
     rejected = calls[calls["status_code"] >= 400]
     if len(rejected) > len(calls) / 2:
-        return warn(f"{len(rejected):,} of {len(calls):,} calls were refused as wrong.", last, *evidence)
-    return ok(
-        f"{int((calls['status_code'] == 201).sum()):,} of {len(calls):,} calls started a booking.", last, *evidence
-    )
+        words = f"{len(rejected):,} of {counted(len(calls), 'call')} asked for what cannot be booked."
+        return warn(words, last, *evidence)
+    started = int((calls["status_code"] == 201).sum())
+    return ok(f"{started:,} of {counted(len(calls), 'logged call')} started a booking.", last, *evidence)
 
 
 def _api_keys(facts: Facts) -> Finding:
@@ -81,15 +83,16 @@ def _api_keys(facts: Facts) -> Finding:
     if active.empty:
         return fail("Every API key that may start bookings is switched off: callers are refused with 401.", *evidence)
     used = writers.dropna(subset="last_used_at").sort_values("last_used_at")
-    if not used.empty and not bool(used.iloc[-1]["is_active"]):
+    if not used.empty and used.index[-1] not in active.index:
         return fail("The API key that was used last is switched off: its callers are refused with 401.", *evidence)
     return ok(f"{counted(len(active), 'active API key')} may start bookings.", *evidence)
 
 
 def _key_words(facts: Facts, row: object) -> str:
     name, active, used = row.name, row.is_active, row.last_used_at  # type: ignore[attr-defined]
+    label = "key without a name" if pd.isna(name) else f"key “{name}”"
     when = "never used" if pd.isna(used) else f"last used {facts.clock(used.to_pydatetime())}"
-    return f"key “{name}”: {'active' if active else 'switched off'}, {when}"
+    return f"{label}: {'active' if pd.notna(active) and active else 'switched off'}, {when}"
 
 
 def _front_door(facts: Facts) -> Finding:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from lib.diagnosis import thresholds
-from lib.diagnosis.checking import Finding, Question, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
+from lib.diagnosis.statistics import percent
 from lib.model.provider import Landing
 from lib.model.verdict import Hop
 
@@ -26,21 +29,32 @@ def _link_opens(facts: Facts) -> Finding:
     return fail(_LANDING_WORDS[opening.landing], *evidence)
 
 
-def _opened_confirm(facts: Facts) -> Finding:
+def opened_links(facts: Facts) -> pd.DataFrame:
+    """Return the journeys whose link was opened and that had time to be confirmed. Raises `CannotTellError`."""
     facts.need_rows(facts.snapshot.short_links)
     journeys = facts.need_journeys()
-    opened = journeys[journeys["opened"].fillna(False)]
+    settled = (journeys["created_at"] <= facts.now - thresholds.CONFIRM_SETTLES) | journeys["confirmed_at"].notna()
+    return journeys[journeys["opened"].fillna(False).astype(bool) & settled]
+
+
+def _opened_confirm(facts: Facts) -> Finding:
+    opened = opened_links(facts)
     if opened.empty:
-        return not_applicable("No link was opened in this window.")
-    confirmed = int(opened["confirmed_at"].notna().sum())
-    evidence = (f"{counted(len(opened), 'link')} opened, {confirmed:,} confirmed",)
-    recent = opened.tail(thresholds.OPENERS_WITHOUT_CONFIRM)
-    enough = len(recent) == thresholds.OPENERS_WITHOUT_CONFIRM
-    if enough and not confirmed:
-        return fail("People open the link and nobody confirms.", *evidence)
-    return ok("People who open the link confirm.", *evidence) if confirmed else warn(
-        "Nobody who opened the link has confirmed yet.", *evidence
-    )  # fmt: skip
+        return not_applicable("No link was opened long enough ago to be judged.")
+    confirmed = opened["confirmed_at"].notna()
+    who, count = counted(len(opened), "person", "people"), int(confirmed.sum())
+    summary = f"Of {who} who opened their link, {count:,} confirmed."
+    if not count:
+        too_few = len(opened) < thresholds.OPENERS_WITHOUT_CONFIRM
+        return cannot_tell(f"{summary} That is too few to judge by.") if too_few else fail(summary)
+    run = int(confirmed.iloc[::-1].to_numpy().argmax())  # so many of the newest did not
+    chance = (1 - (count + 1) / (len(opened) - run + 2)) ** run
+    if chance >= thresholds.CONFIRM_P_TO_DOUBT:
+        return ok(summary)
+    last = facts.clock(opened.loc[confirmed, "created_at"].iloc[-1].to_pydatetime())
+    words = f"{summary} The last who did booked at {last}."
+    rare = f"{run:,} in a row did not: by chance alone, that happens in {percent(chance)} of cases"
+    return warn(words, rare) if chance < thresholds.CONFIRM_P_TO_WARN else cannot_tell(words, rare)
 
 
 QUESTIONS = (

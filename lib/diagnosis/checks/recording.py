@@ -27,13 +27,20 @@ from lib.model.verdict import Hop
 # SQLSTATE of a null that a NOT NULL column refuses.
 NULL_REFUSED = "23502"
 _METADATA = "pending_bookings.metadata"
+_SEEN_BY = {"postgres_logs": "Postgres", "edge_logs": "the gateway"}
+
+
+def settled_texts(outbound: pd.DataFrame) -> pd.DataFrame:
+    """Return the texts of which it is known whether the database knows them."""
+    return outbound[~outbound["recording"].isin([Recording.TOO_SOON, Recording.UNKNOWN])]
 
 
 def _recorded(facts: Facts) -> Finding:
     frame = facts.need_outbound()
-    facts.need_rows(facts.snapshot.messages)
-    facts.need_rows(facts.snapshot.pending_bookings)
-    settled = frame[frame["recording"] != Recording.TOO_SOON]
+    for reading in (facts.snapshot.messages, facts.snapshot.pending_bookings):
+        facts.need_rows(reading)
+        facts.need_complete(reading)
+    settled = settled_texts(frame[["recording", "created_at"]])
     if settled.empty:
         return not_applicable("No text is old enough to be judged.")
     lost = settled["recording"] == Recording.LOST
@@ -44,17 +51,16 @@ def _recorded(facts: Facts) -> Finding:
         f"the booking until it is confirmed, {int(lost.sum()):,} nowhere",
     ]
     if not lost.any():
-        return ok(f"The database knows of all {counted(len(settled), 'text')} that Twilio accepted.", *evidence)
+        which = "the one text" if len(settled) == 1 else f"all {len(settled):,} texts"
+        return ok(f"The database knows of {which} that Twilio accepted.", *evidence)
     evidence.append(f"first lost: {facts.clock(settled.loc[lost, 'created_at'].iloc[0].to_pydatetime())}")
     summary = (
         f"Of {counted(share.total, 'text')} that Twilio accepted, the database knows nothing of {int(lost.sum()):,}."
     )
-    since_fix = facts.running_code.since
-    recent = settled.tail(thresholds.FAILURES_TO_WARN)
-    healed = not (recent["recording"] == Recording.LOST).any()
+    healed = not lost.tail(thresholds.FAILURES_TO_WARN).any()
     if healed:
-        when = f" since {facts.clock(since_fix)}" if since_fix else ""
-        return warn(f"{summary} The newest ones are recorded{when}.", *evidence)
+        last_lost = settled.loc[lost, "created_at"].iloc[-1].to_pydatetime()
+        return warn(f"{summary} All after {facts.clock(last_lost)} are recorded.", *evidence)
     return fail(summary, *evidence)
 
 
@@ -67,9 +73,19 @@ def _phantoms(facts: Facts) -> Finding:
     if facts.phantoms.empty:
         return ok("Twilio knows every text that the database claims.")
     return fail(
-        f"{counted(len(facts.phantoms), 'text')} in the database are unknown to this Twilio account.",
+        f"{counted(len(facts.phantoms), 'text')} of the database {'is' if len(facts.phantoms) == 1 else 'are'} "
+        "unknown to this Twilio account.",
         "another account, or purged, or made up",
     )
+
+
+def due_to_be_stored(facts: Facts) -> pd.DataFrame:
+    """Return the texted bookings since the code that stores texts with them went live. Raises `CannotTellError`."""
+    journeys = eligible_journeys(facts)
+    texted = journeys[journeys["sending"] == Sending.ACCEPTED]
+    due = texted[texted["created_at"] <= facts.now - thresholds.RECORDING_SETTLES]
+    since = facts.running_code.since
+    return due if since is None else due[due["created_at"] >= since]
 
 
 def _metadata(facts: Facts) -> Finding:
@@ -84,11 +100,7 @@ def _metadata(facts: Facts) -> Finding:
         return cannot_tell(
             "Which code is served is unknown, and with it what it should have stored.", *_states(pending)
         )
-    journeys = eligible_journeys(facts)
-    texted = journeys[journeys["sending"] == Sending.ACCEPTED]
-    due = texted[texted["created_at"] <= facts.now - thresholds.RECORDING_SETTLES]
-    if running.since is not None:
-        due = due[due["created_at"] >= running.since]
+    due = due_to_be_stored(facts)
     if due.empty:
         return not_applicable("No booking was texted since the code that stores it went live.")
     stored = due["metadata_state"] == MetadataState.STORED
@@ -119,16 +131,20 @@ def relevant_breaches(facts: Facts) -> tuple[Breach, ...]:
 def _contract(facts: Facts) -> Finding:
     breaches = relevant_breaches(facts)
     if not breaches:
+        catalog = facts.need(facts.snapshot.catalog)
+        if catalog.checks is None:
+            return cannot_tell("Columns are as the code needs them; the checks on them are unread.")
         latent = [b for b in facts.breaches or () if b.rule.code is not Code.DESK and b.is_write]
         note = tuple(f"for the other version of the code: {b.sentence}" for b in latent)
         return ok("The database takes everything that the serving code writes.", *note)
     certain = facts.running_code.after_fix is not None or any(b.rule.code is Code.ANY for b in breaches)
     evidence = tuple(dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in breaches))
     if not certain:
-        return warn(
+        return cannot_tell(
             "The database refuses what one version of the code writes; which one is served is unknown.", *evidence
         )
-    return fail(f"The database refuses {counted(len(breaches), 'thing')} that the serving code writes.", *evidence)
+    places = ", ".join(dict.fromkeys(breach.place for breach in breaches))
+    return fail(f"The database refuses what the serving code writes to {places}.", *evidence)
 
 
 def _missing_column(facts: Facts) -> Finding:
@@ -142,7 +158,9 @@ def _missing_column(facts: Facts) -> Finding:
             caveat for caveat in facts.snapshot.pending_bookings.caveats if caveat.kind is CaveatKind.MISSING_COLUMN
         ]
         if missing and facts.value(facts.snapshot.pending_bookings) is not None:
-            return fail("The booking code writes to what the database does not have.", *(c.sentence for c in missing))
+            places = ", ".join(dict.fromkeys(caveat.subject for caveat in missing))
+            words = f"The booking code writes to what the database does not have: {places}."
+            return fail(words, *(caveat.sentence for caveat in missing))
         facts.need(facts.snapshot.catalog)
     absent = [
         breach
@@ -152,8 +170,9 @@ def _missing_column(facts: Facts) -> Finding:
         and breach.is_write
     ]
     if absent:
-        words = dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in absent)
-        return fail("The booking code writes to what the database does not have.", *words)
+        sentences = dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in absent)
+        places = ", ".join(dict.fromkeys(breach.place for breach in absent))
+        return fail(f"The booking code writes to what the database does not have: {places}.", *sentences)
     return ok("Every column that the booking code writes is there.")
 
 
@@ -167,10 +186,16 @@ def null_errors(facts: Facts) -> pd.DataFrame:
     ]
 
 
+def _reach(facts: Facts) -> tuple[str, ...]:
+    """What the logs do not cover; they must at least be complete for that nothing was found in them to mean it."""
+    facts.need_complete(facts.snapshot.database_errors)
+    return tuple(caveat.sentence for caveat in facts.snapshot.database_errors.caveats)
+
+
 def _null_customer(facts: Facts) -> Finding:
     found = null_errors(facts)
     if found.empty:
-        return ok("No write failed on a null customer_id.")
+        return ok("No write failed on a null customer_id.", *_reach(facts))
     last = found["at"].max().to_pydatetime()
     return fail(
         f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null.",
@@ -186,11 +211,15 @@ def _failed_writes(facts: Facts) -> Finding:
         # The gateway saw the same refusals as Postgres did.
         others = others[~((others["origin"] == "edge_logs") & (others["table_name"] == "messages"))]
     if others.empty:
-        return ok("No other write of the app failed.")
-    what = others["sql_state"].fillna(others["status_code"].astype("str"))
-    where = what + " on " + others["table_name"].fillna("an unknown table")
-    evidence = tuple(f"{count:,} × {words}" for words, count in where.value_counts().items())
-    return fail(f"{counted(len(others), 'write')} of the app to the database failed.", *evidence)
+        return ok("No other write of the app failed.", *_reach(facts))
+    what = others["sql_state"].fillna(others["status_code"].astype("str")).fillna("an error")
+    where = what + " on " + others["table_name"].fillna("an unnamed table")
+    seen_by = others["origin"].map(_SEEN_BY).fillna(others["origin"])
+    refusals = (where + ", seen by " + seen_by).value_counts()
+    evidence = tuple(f"{count:,} × {refusal}" for refusal, count in refusals.items())
+    # The gateway and Postgres may each have seen the same write.
+    least = int(others["origin"].value_counts().max())
+    return fail(f"At least {counted(least, 'write')} of the app to the database failed.", *evidence)
 
 
 QUESTIONS = (

@@ -10,12 +10,15 @@ from lib.diagnosis.error_codes import explain
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Sending
 from lib.diagnosis.statistics import Share
+from lib.model.provider import DELIVERED_STATUSES, TextStatus
+from lib.model.reading import FailureKind
 from lib.model.verdict import Hop
 
 
 def eligible_journeys(facts: Facts) -> pd.DataFrame:
     """Return the journeys of bookings that a text had to follow. Raises `CannotTellError`."""
-    return facts.need_journeys(facts.snapshot.texts)
+    facts.need_complete(facts.snapshot.texts)
+    return facts.need_journeys()
 
 
 def settled_journeys(facts: Facts) -> pd.DataFrame:
@@ -67,6 +70,8 @@ def _account(facts: Facts) -> Finding:
         evidence.append(f"balance {balance.amount:.2f} {balance.currency}")
     if account.status != "active":
         return fail(f"The Twilio account is {account.status}.", *evidence)
+    if balance is None and not _without_balance(facts):
+        facts.need(facts.snapshot.balance)
     if balance is not None and balance.amount <= 0:
         return fail("The Twilio account has no money left.", *evidence)
     spending = facts.spending
@@ -75,20 +80,28 @@ def _account(facts: Facts) -> Finding:
     return ok("The Twilio account is active.", *evidence)
 
 
+def _without_balance(facts: Facts) -> bool:
+    """Whether Twilio keeps no balance for this account: a subaccount spends its parent's."""
+    failure = facts.snapshot.balance.failure
+    return failure is not None and failure.kind is FailureKind.NOT_FOUND
+
+
 def _account_errors(facts: Facts) -> Finding:
     """Errors that stop every text at once, from the message log and from Twilio's alerts."""
     texts = facts.need(facts.snapshot.texts)
+    texts = texts[texts["direction"].str.startswith("outbound")]
     alerts = facts.value(facts.snapshot.alerts)
     seen = texts[["error_code", "created_at"]]
     if alerts is not None:
         seen = pd.concat([seen, alerts[["error_code", "created_at"]]])
     seen = seen.dropna(subset="error_code")
-    serious = seen[[explain(code).account_level for code in seen["error_code"]]]
+    account_level = [code for code in seen["error_code"].unique() if explain(str(code)).account_level]
+    serious = seen[seen["error_code"].isin(account_level)]
     if serious.empty:
-        unread = "" if alerts is not None else " (Twilio's alerts are unread)"
-        return ok(f"Twilio reports no fault of our account or sender{unread}.")
+        facts.need_complete(facts.snapshot.alerts)  # a refused text never gets into the message log
+        return ok("Twilio reports no fault of our account or sender.")
     newest = serious["created_at"].max()
-    good = texts[texts["error_code"].isna() & texts["status"].isin(["sent", "delivered"])]
+    good = texts[texts["error_code"].isna() & texts["status"].isin([TextStatus.SENT, *DELIVERED_STATUSES])]
     evidence = [
         f"{explain(str(code)).meaning} ({code}): {counted(int(count), 'time')}"
         for code, count in serious["error_code"].value_counts().items()

@@ -6,7 +6,7 @@ from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail
 from lib.diagnosis.contract import Code
 from lib.diagnosis.facts import Facts
 from lib.model.database import KeyKind
-from lib.model.reading import Freshness
+from lib.model.reading import Freshness, SourceName
 from lib.model.verdict import Hop
 
 _KEY_WORDS = {
@@ -39,9 +39,9 @@ def _project(facts: Facts) -> Finding:
         return fail("The key belongs to another project than the address.", f"address: {url}", f"key: {key}")
     if url and key:
         return ok("Address and key belong to the same project.", f"project {url}")
-    if any(visibility.counts.values()):
+    if visibility.sees_everything and any(visibility.counts.values()):
         return ok("The key opens the address, and there are rows behind it.")
-    return cannot_tell("Neither address nor key says which project it is of, and all tables are empty.")
+    return cannot_tell("Neither address nor key says which project it is of, and no row proves that it is ours.")
 
 
 def _fingerprint(facts: Facts) -> Finding:
@@ -65,12 +65,12 @@ def _answers(facts: Facts) -> Finding:
     evidence = tuple(
         f"{reading.name} ({reading.source.value}): {facts.why_unusable(reading)}" for reading in bad
     ) + tuple(caveat.sentence for reading in truncated for caveat in reading.caveats)
-    unconnected = {
-        reading.source.value
-        for reading in facts.snapshot.readings
-        if reading.freshness(facts.now) is Freshness.NOT_CONFIGURED
-    }
-    note = (f"not connected: {', '.join(sorted(unconnected))}",) if unconnected else ()
+    unconnected = [
+        source.value
+        for source in SourceName
+        if all(reading.freshness(facts.now) is Freshness.NOT_CONFIGURED for reading in facts.snapshot.of(source))
+    ]
+    note = (f"not connected: {', '.join(unconnected)}",) if unconnected else ()
     if bad or truncated:
         words = f"{counted(len(bad), 'reading')} failed or stale, {len(truncated)} incomplete."
         return warn(words, *evidence, *note)

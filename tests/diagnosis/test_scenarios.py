@@ -1,0 +1,290 @@
+"""What the diagnosis says of every scenario of the sandbox, with all sources and with some of them missing."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import combinations, cycle
+
+import pytest
+
+from lib.diagnosis import report
+from lib.diagnosis.diagnose import Diagnosis
+from lib.diagnosis.hops import DECISIVE
+from lib.model.reading import FailureKind, SourceName
+from lib.model.verdict import CheckStatus, HeadlineState, Hop, Hypothesis, Verdict
+from lib.sandbox.scenarios import SCENARIOS
+from lib.snapshot import Snapshot
+from tests.diagnosis.builders import without
+from tests.diagnosis.conftest import Case
+
+pytestmark = pytest.mark.sandbox
+
+FLOWING, DEGRADED, BROKEN = HeadlineState.FLOWING, HeadlineState.DEGRADED, HeadlineState.BROKEN
+CODE_CAUSES = ("code_not_deployed", "build_failing", "not_promoted", "git_integration_broken")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """`causes` in that order, the first of them first of all; `tempting` must not look like causes."""
+
+    state: HeadlineState
+    hop: Hop | None
+    causes: tuple[str, ...]
+    tempting: tuple[str, ...] = ()
+
+
+EXPECTED = {
+    "healthy": Expected(FLOWING, None, ()),
+    "code-not-deployed": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("code_not_deployed", "not_null_constraint", "build_failing"),
+        ("missing_column", "not_promoted", "git_integration_broken", "provider_unconfigured", "no_demand"),
+    ),
+    "build-failing": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("build_failing", "code_not_deployed"),
+        ("missing_column", "not_promoted", "git_integration_broken", "provider_failing"),
+    ),
+    "not-promoted": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("not_promoted", "code_not_deployed"),
+        ("missing_column", "build_failing", "git_integration_broken"),
+    ),
+    "older-build-took-domain": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("not_promoted", "code_not_deployed"),
+        ("missing_column", "build_failing", "git_integration_broken"),
+    ),
+    "wrong-branch": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("git_integration_broken", "code_not_deployed"),
+        ("missing_column", "build_failing", "not_promoted"),
+    ),
+    "git-disconnected": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("git_integration_broken", "code_not_deployed"),
+        ("missing_column", "build_failing", "not_promoted"),
+    ),
+    "missing-column": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("missing_column", "sent_not_recorded"),
+        (*CODE_CAUSES, "not_null_constraint", "provider_failing", "provider_unconfigured", "no_demand"),
+    ),
+    "sent-not-recorded": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("sent_not_recorded",),
+        (*CODE_CAUSES, "missing_column", "not_null_constraint", "provider_failing", "receipts_stale"),
+    ),
+    "two-causes": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("not_promoted", "code_not_deployed", "missing_column"),
+        ("build_failing", "git_integration_broken"),
+    ),
+    "provider-rejecting": Expected(
+        BROKEN,
+        Hop.ACCEPTED,
+        ("provider_failing",),
+        (*CODE_CAUSES, "provider_unconfigured", "api_failing", "api_key_rejected", "no_demand", "sent_not_recorded"),
+    ),
+    "undelivered": Expected(
+        BROKEN,
+        Hop.DELIVERED,
+        ("provider_failing",),
+        (*CODE_CAUSES, "provider_unconfigured", "receipts_stale", "link_broken"),
+    ),
+    "twilio-unconfigured": Expected(
+        BROKEN,
+        Hop.ACCEPTED,
+        ("provider_unconfigured",),
+        (*CODE_CAUSES, "provider_failing", "api_failing", "no_demand", "missing_column"),
+    ),
+    "env-missing": Expected(
+        BROKEN,
+        Hop.ACCEPTED,
+        ("provider_unconfigured",),
+        (*CODE_CAUSES, "provider_failing", "api_failing", "no_demand", "missing_column"),
+    ),
+    "link-to-login": Expected(
+        BROKEN,
+        Hop.LINK,
+        ("link_broken",),
+        (*CODE_CAUSES, "provider_failing", "sent_not_recorded", "no_demand"),
+    ),
+    "api-500": Expected(
+        BROKEN,
+        Hop.DEMAND,
+        ("api_failing",),
+        (*CODE_CAUSES, "provider_failing", "provider_unconfigured", "api_key_rejected", "no_demand"),
+    ),
+    "api-key-revoked": Expected(
+        BROKEN,
+        Hop.DEMAND,
+        ("api_key_rejected",),
+        (*CODE_CAUSES, "no_demand", "api_failing", "provider_failing"),
+    ),
+    "rls-blind": Expected(
+        HeadlineState.CANNOT_TELL,
+        Hop.SIGHT,
+        ("reads_blocked",),
+        ("no_demand", "sent_not_recorded", "provider_unconfigured", "missing_column", "not_null_constraint"),
+    ),
+    "receipts-stale": Expected(
+        DEGRADED, Hop.DELIVERED, ("receipts_stale",), (*CODE_CAUSES, "provider_failing", "sent_not_recorded")
+    ),
+    "jobs-stuck": Expected(
+        DEGRADED, Hop.CONFIRMED, ("jobs_stuck",), (*CODE_CAUSES, "provider_failing", "sent_not_recorded")
+    ),
+    "quiet-day": Expected(
+        HeadlineState.NO_TRAFFIC,
+        Hop.DEMAND,
+        ("no_demand",),
+        (*CODE_CAUSES, "api_key_rejected", "provider_failing", "provider_unconfigured", "api_failing"),
+    ),
+}
+SURE = (Verdict.CONFIRMED, Verdict.LIKELY)
+DISMISSED = (Verdict.RULED_OUT, Verdict.CANNOT_TELL)
+
+
+def by_id(diagnosis: Diagnosis) -> dict[str, Hypothesis]:
+    return {hypothesis.id: hypothesis for hypothesis in diagnosis.hypotheses}
+
+
+def test_every_scenario_has_an_expectation() -> None:
+    assert EXPECTED.keys() == SCENARIOS.keys()
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_cause_is_named_first_and_the_tempting_ones_are_dismissed(name: str, case: Callable[[str], Case]) -> None:
+    diagnosis, expected = case(name).whole, EXPECTED[name]
+    assert (diagnosis.headline.state, diagnosis.headline.hop) == (expected.state, expected.hop)
+    verdicts = {hypothesis.id: hypothesis.verdict for hypothesis in diagnosis.hypotheses}
+    assert all(verdicts[cause] in SURE for cause in expected.causes), verdicts
+    assert [cause for cause in verdicts if cause in expected.causes] == list(expected.causes)
+    if expected.causes:
+        assert diagnosis.hypotheses[0].id == expected.causes[0]
+    else:
+        assert set(verdicts.values()) <= set(DISMISSED)
+    assert {cause: verdicts[cause] for cause in expected.tempting if verdicts[cause] not in DISMISSED} == {}
+    assert Verdict.POSSIBLE not in verdicts.values()
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_every_verdict_names_its_evidence(name: str, case: Callable[[str], Case]) -> None:
+    diagnosis = case(name).whole
+    for hypothesis in diagnosis.hypotheses:
+        if hypothesis.verdict in SURE:
+            assert hypothesis.supports, hypothesis
+        if hypothesis.verdict is Verdict.RULED_OUT:
+            assert hypothesis.refutes, hypothesis
+        assert hypothesis.for_engineer and hypothesis.for_owner and hypothesis.remedy.words
+    for check in diagnosis.checks:
+        assert check.question and check.summary.strip() and check.would_change
+        assert ".." not in check.summary
+        assert not re.search(r"\b1 (?!hostname)\w+s\b", check.summary), check.summary
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED.keys() - {"healthy", "rls-blind"}))
+def test_what_is_wrong_has_a_time(name: str, case: Callable[[str], Case]) -> None:
+    since = case(name).whole.headline.since
+    assert since is not None
+    assert since < case(name).now
+
+
+def test_a_missing_column_is_no_deployment_problem(case: Callable[[str], Case]) -> None:
+    causes = by_id(case("missing-column").whole)
+    assert causes["missing_column"].verdict is Verdict.CONFIRMED
+    assert "columns_exist" in causes["missing_column"].supports
+    assert causes["code_not_deployed"].verdict is Verdict.RULED_OUT
+    assert "serving_commit" in causes["code_not_deployed"].refutes
+    assert causes["missing_column"].remedy.action == "run_migration"
+
+
+def test_code_that_is_not_live_is_no_schema_problem(case: Callable[[str], Case]) -> None:
+    causes = by_id(case("code-not-deployed").whole)
+    assert causes["missing_column"].verdict is Verdict.RULED_OUT
+    assert causes["code_not_deployed"].verdict is Verdict.CONFIRMED
+
+
+def test_a_blind_desk_says_nothing_of_texts(case: Callable[[str], Case]) -> None:
+    diagnosis = case("rls-blind").whole
+    spoken = json.dumps(report.as_json(diagnosis)) + " ".join(
+        [*(tile.words + tile.value for tile in diagnosis.tiles), *(hop.words for hop in diagnosis.hops)]
+    )
+    assert not re.search(r"(?i)\bno (?:sms|text)s? (?:was|were|has|have)|nothing was sent|\b0 texts|not sent", spoken)
+    assert diagnosis.check("texts_follow").status is CheckStatus.CANNOT_TELL
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_no_hop_is_green_whose_decisive_check_is_not(name: str, case: Callable[[str], Case]) -> None:
+    diagnosis = case(name).whole
+    for hop in diagnosis.hops:
+        if hop.status is CheckStatus.OK:
+            assert diagnosis.check(DECISIVE[hop.hop]).status is CheckStatus.OK
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_no_word_of_the_diagnosis_holds_a_phone_number_or_a_token(name: str, case: Callable[[str], Case]) -> None:
+    taken = case(name)
+    spoken = json.dumps(report.as_json(taken.whole), ensure_ascii=False)
+    assert not re.search(r"\+44\d|\b07\d{9}", spoken)
+    pending, links = taken.snapshot.pending_bookings.value, taken.snapshot.short_links.value
+    assert pending is not None and links is not None
+    for secret in (*pending["token"], *links["short_code"], *pending["mobile_number"]):
+        assert secret not in spoken
+
+
+# With sources missing ----------------------------------------------------------------------------------------
+
+# What a verdict may become when less is known.
+WEAKER = {
+    Verdict.CONFIRMED: {Verdict.CONFIRMED, Verdict.LIKELY, Verdict.POSSIBLE, Verdict.CANNOT_TELL},
+    Verdict.LIKELY: {Verdict.LIKELY, Verdict.POSSIBLE, Verdict.CANNOT_TELL},
+    Verdict.POSSIBLE: {Verdict.POSSIBLE, Verdict.CANNOT_TELL},
+    Verdict.RULED_OUT: {Verdict.RULED_OUT, Verdict.POSSIBLE, Verdict.CANNOT_TELL},
+    Verdict.CANNOT_TELL: {Verdict.CANNOT_TELL},
+}
+GOOD = {CheckStatus.OK, CheckStatus.NOT_APPLICABLE}
+BAD = {CheckStatus.FAIL, CheckStatus.WARN}
+ABOUT_SOURCES = "answers_complete"
+
+
+def _subsets() -> Iterator[tuple[tuple[SourceName, ...], FailureKind]]:
+    """Each source alone and each two, in turn not configured and failing."""
+    kinds = cycle((FailureKind.NOT_CONFIGURED, FailureKind.TIMEOUT))
+    for count in (1, 2):
+        yield from zip(combinations(SourceName, count), kinds, strict=False)
+    yield (SourceName.BOOKING_APP,), FailureKind.TIMEOUT  # an app that is connected and silent may be down
+
+
+def _missing(snapshot: Snapshot, sources: tuple[SourceName, ...], kind: FailureKind) -> Snapshot:
+    return without(snapshot, [reading.name for source in sources for reading in snapshot.of(source)], kind)
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_with_any_sources_missing_the_diagnosis_is_weaker_and_never_another(
+    name: str, case: Callable[[str], Case]
+) -> None:
+    taken = case(name)
+    whole = taken.whole
+    verdicts = {hypothesis.id: hypothesis.verdict for hypothesis in whole.hypotheses}
+    for sources, kind in _subsets():
+        part = taken.of(_missing(taken.snapshot, sources, kind))
+        assert part.headline.state in (whole.headline.state, HeadlineState.CANNOT_TELL), (sources, part.headline)
+        for hypothesis in part.hypotheses:
+            assert hypothesis.verdict in WEAKER[verdicts[hypothesis.id]], (sources, hypothesis)
+        for check in part.checks:
+            before, after = whole.check(check.id).status, check.status
+            contradicts = (before in GOOD and after in BAD) or (before in BAD and after in GOOD)
+            assert not contradicts or check.id == ABOUT_SOURCES, (sources, check)

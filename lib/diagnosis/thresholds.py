@@ -28,6 +28,8 @@ DUPLICATE_WITHIN = timedelta(minutes=10)
 # Failures in a row, to different numbers: chance alone makes two in 0.25 % and three in 0.01 % of cases.
 FAILURES_TO_WARN = 2
 FAILURES_TO_FAIL = 3
+# So many good cases in a row, and nothing bad since, end an outage.
+OUTAGE_OVER_AFTER = 5
 # Even a healthy flow loses this share of its texts: wrong numbers, phones that are off.
 USUAL_FAILURES = 0.05
 # So many of the newest texts are looked at, and so unlikely must their failures be by chance alone.

@@ -9,6 +9,7 @@ from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail
 from lib.diagnosis.columns import among
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery
+from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import Share, chance_of_at_least, percent
 from lib.model.provider import TERMINAL_STATUSES
 from lib.model.verdict import Hop
@@ -52,6 +53,10 @@ def _texts_arrive(facts: Facts) -> Finding:
     for row in texts.by_status(failures).to_dict("records") if len(failures) else ():
         why = f"{row['meaning']} ({row['error_code']})" if row["error_code"] else row["status"]
         evidence.append(f"{counted(int(row['count']), 'failure')}: {why}")
+    over = over_since(terminal["created_at"], terminal["delivery"] == Delivery.FAILED)
+    if over is not None:
+        since = counted(int((terminal["created_at"] >= over).sum()), "text")
+        return ok(f"Since {facts.clock(over)} every text arrived ({since}).", summary, *evidence)
     newest = fates(terminal)
     streak = failures_in_a_row(newest)
     recent = newest.tail(thresholds.RECENT_TEXTS)

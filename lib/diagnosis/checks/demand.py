@@ -7,6 +7,7 @@ import pandas as pd
 from lib.diagnosis import thresholds
 from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
+from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import chance_of_silence, percent
 from lib.model.verdict import Hop
 
@@ -63,6 +64,9 @@ def _api_answers(facts: Facts) -> Finding:
     if not errors.empty and bool((recent >= 500).all()):
         words = "The last booking call" if len(recent) == 1 else f"The last {len(recent)} booking calls"
         return fail(f"{words} ended in an error of the booking app's own.", last, *evidence)
+    over = over_since(calls["created_at"], calls["status_code"] >= 500)
+    if over is not None:
+        return ok(f"The booking API answers again since {facts.clock(over)}.", last, *evidence)
     if not errors.empty:
         return warn(f"{len(errors):,} of {counted(len(calls), 'call')} failed inside the booking app.", last, *evidence)
     rejected = calls[calls["status_code"] >= 400]

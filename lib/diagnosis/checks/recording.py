@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 
 from lib.diagnosis import thresholds
@@ -19,6 +21,7 @@ from lib.diagnosis.checks.sending import eligible_journeys
 from lib.diagnosis.contract import Breach, Break, Code
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Recording, Sending
+from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import Share
 from lib.model.frames import MetadataState
 from lib.model.reading import CaveatKind
@@ -57,6 +60,12 @@ def _recorded(facts: Facts) -> Finding:
     summary = (
         f"Of {counted(share.total, 'text')} that Twilio accepted, the database knows nothing of {int(lost.sum()):,}."
     )
+    over = over_since(settled["created_at"], lost)
+    if over is not None:
+        since = counted(int((settled["created_at"] >= over).sum()), "text")
+        before = f"{int(lost.sum()):,} before are lost"
+        words = f"Since {facts.clock(over)} the database knows every text ({since}); {before}."
+        return ok(words, *evidence)
     healed = not lost.tail(thresholds.FAILURES_TO_WARN).any()
     if healed:
         last_lost = settled.loc[lost, "created_at"].iloc[-1].to_pydatetime()
@@ -83,7 +92,9 @@ def due_to_be_stored(facts: Facts) -> pd.DataFrame:
     """Return the texted bookings since the code that stores texts with them went live. Raises `CannotTellError`."""
     journeys = eligible_journeys(facts)
     texted = journeys[journeys["sending"] == Sending.ACCEPTED]
-    due = texted[texted["created_at"] <= facts.now - thresholds.RECORDING_SETTLES]
+    # What is stored already need not be waited for.
+    settled = texted["created_at"] <= facts.now - thresholds.RECORDING_SETTLES
+    due = texted[settled | (texted["metadata_state"] == MetadataState.STORED)]
     since = facts.running_code.since
     return due if since is None else due[due["created_at"] >= since]
 
@@ -108,8 +119,12 @@ def _metadata(facts: Facts) -> Finding:
     summary = f"Of {counted(share.total, 'texted booking')}, {share.count:,} have their text stored with them."
     if stored.all():
         return ok(summary, share.words)
-    recent = stored.tail(thresholds.FAILURES_TO_WARN)
     words = (share.words, *_states(due))
+    over = over_since(due["created_at"], ~stored)
+    if over is not None:
+        since = counted(int((due["created_at"] >= over).sum()), "texted booking")
+        return ok(f"Since {facts.clock(over)} every text is stored with its booking ({since}).", summary, *words)
+    recent = stored.tail(thresholds.FAILURES_TO_WARN)
     return fail(summary, *words) if not recent.any() else warn(summary, *words)
 
 
@@ -197,10 +212,25 @@ def _null_customer(facts: Facts) -> Finding:
     if found.empty:
         return ok("No write failed on a null customer_id.", *_reach(facts))
     last = found["at"].max().to_pydatetime()
-    return fail(
-        f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null.",
-        f"the last at {facts.clock(last)}",
-    )
+    summary = f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null."
+    words = f"the last at {facts.clock(last)}"
+    still = _null_still_refused(facts, last)
+    if still is None:
+        return warn(f"{summary} Whether that is still so is unknown.", words)
+    if not still:
+        return ok(f"No write fails on a null customer_id any more: the last did at {facts.clock(last)}.", summary)
+    return fail(summary, words)
+
+
+def _null_still_refused(facts: Facts, last: datetime) -> bool | None:
+    """Whether the next new customer's text would be refused again: by the constraint and the code of today."""
+    catalog, running = facts.value(facts.snapshot.catalog), facts.running_code
+    column = catalog.column("messages", "customer_id") if catalog else None
+    if column is not None and column.nullable:
+        return False
+    if running.after_fix and running.since is not None:
+        return running.since <= last
+    return True if column is not None and running.after_fix is False else None
 
 
 def _failed_writes(facts: Facts) -> Finding:

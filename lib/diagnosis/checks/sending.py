@@ -9,6 +9,7 @@ from lib.diagnosis.checking import Finding, Question, counted, fail, not_applica
 from lib.diagnosis.error_codes import explain
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Sending
+from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import Share
 from lib.model.provider import DELIVERED_STATUSES, TextStatus
 from lib.model.reading import FailureKind
@@ -42,6 +43,11 @@ def _texts_follow(facts: Facts) -> Finding:
     if followed.any():
         last = settled.loc[followed, "created_at"].iloc[-1].to_pydatetime()
         evidence.append(f"last with a text: {facts.clock(last)}")
+    over = over_since(settled["created_at"], ~followed)
+    if over is not None:
+        since = counted(int((settled["created_at"] >= over).sum()), "booking")
+        words = f"Since {facts.clock(over)} a text followed every booking ({since}); before, {len(missed):,} had none."
+        return ok(words, summary, *evidence)
     newest = followed.tail(thresholds.FAILURES_TO_WARN)
     if not newest.any():
         return fail(summary, *evidence)
@@ -107,7 +113,10 @@ def _account_errors(facts: Facts) -> Finding:
         for code, count in serious["error_code"].value_counts().items()
     ]
     evidence.append(f"the last at {facts.clock(newest.to_pydatetime())}")
-    if not good.empty and good["created_at"].max() > newest:
+    since = int((good["created_at"] > newest).sum())
+    if since >= thresholds.OUTAGE_OVER_AFTER:
+        return ok(f"Twilio takes our texts again: {since:,} went out since the last refusal.", *evidence)
+    if since:
         return warn("Twilio reported a fault of our account or sender; texts went out since.", *evidence)
     return fail("Twilio refuses our texts because of our account or sender.", *evidence)
 

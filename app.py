@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from lib.ui import header, look, shell
+from lib.ui import actions, header, look, shell
 from lib.ui.guard import Viewer, guard, who_looks
 
 st.set_page_config(page_title="Switchboard", page_icon="📟", layout="wide")
@@ -14,12 +14,16 @@ PAGES = (
             help="Is SMS flowing, and if not, whose problem is it?"),
     # The default page answers at the root only; links and people say /status.
     st.Page("pages/status_page.py", title="Status", url_path="status", visibility="hidden"),
+    st.Page("pages/plan_page.py", title="Action plan", url_path="action-plan", icon=":material/checklist:",
+            help="What to look at and do next, step by step."),
     st.Page("pages/bookings_page.py", title="Bookings", url_path="bookings", icon=":material/event_seat:",
             help="Each booking with what happened to its text, and who was affected."),
     st.Page("pages/texts_page.py", title="Texts", url_path="texts", icon=":material/sms:",
             help="Twilio's log against the database."),
     st.Page("pages/deployments_page.py", title="Deployments", url_path="deployments", icon=":material/rocket_launch:",
             help="What each production hostname serves, and how far it is behind."),
+    st.Page("pages/incidents_page.py", title="Incident log", url_path="incident-log", icon=":material/history_edu:",
+            help="What was seen and done, in order, and as a file."),
     st.Page("pages/systems_page.py", title="Systems", url_path="systems", icon=":material/hub:",
             help="What the desk can see, what it lacks, and every check."),
 )  # fmt: skip
@@ -29,4 +33,7 @@ viewer = guard()
 shell.opened_desk()
 header.draw_header(viewer, large=page.title == "Status")
 look.install(sharing=shell.sharing())
+actions.strip()
 page.run()
+# Last, and outside of every fragment, so that the dialog stays whatever the page does.
+actions.dialog()

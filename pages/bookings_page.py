@@ -7,7 +7,7 @@ guard()
 import pandas as pd  # noqa: E402
 import streamlit as st  # noqa: E402
 
-from lib.ui import bookings, pieces, tables  # noqa: E402
+from lib.ui import bookings, offers, pieces, tables  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
 from lib.ui.shell import View, panel, show  # noqa: E402
 
@@ -38,6 +38,7 @@ def affected(view: View) -> None:
         return
     named = bookings.with_event_names(people, view.facts.rows(snapshot.events))
     table(view, named, tables.AFFECTED, "affected", "People who never got a link that works.")
+    offers.resending(view, named)
 
 
 def one_booking(view: View, named: pd.DataFrame) -> None:

@@ -7,7 +7,7 @@ guard()
 import streamlit as st  # noqa: E402
 
 from lib.model.verdict import CheckStatus, Hop  # noqa: E402
-from lib.ui import charts, checks, deployments, pieces, tables  # noqa: E402
+from lib.ui import actions, charts, checks, deployments, offers, pieces, tables  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
 from lib.ui.shell import View, panel, show  # noqa: E402
 
@@ -18,6 +18,10 @@ def body(view: View) -> None:
     reasons(view)
     build_log(view)
     deployed(view)
+    if actions.may_act():
+        st.subheader("Act on it", anchor=False)
+        offers.deploying(view, key="deployments")
+        offers.forcing(key="deployments")
     left, right = st.columns(2, gap="large")
     with left:
         if panel(view, "From push to deployment", snapshot.project) and snapshot.project.value:

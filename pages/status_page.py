@@ -25,6 +25,7 @@ def body(view: View) -> None:
     with right:
         funnel(view)
     hypotheses.listed(view)
+    st.page_link("pages/plan_page.py", label="Work through the action plan", icon=":material/checklist:")
     troubled = checks.of_status(diagnosis.checks, CheckStatus.FAIL, CheckStatus.WARN)
     if troubled:
         st.subheader("Checks that are not fine", anchor=False)

@@ -8,7 +8,7 @@ import pandas as pd  # noqa: E402
 import streamlit as st  # noqa: E402
 
 from lib.diagnosis import texts as facts_of_texts  # noqa: E402
-from lib.ui import charts, pieces, tables, texts  # noqa: E402
+from lib.ui import charts, offers, pieces, tables, texts  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
 from lib.ui.shell import View, panel, show  # noqa: E402
 
@@ -22,6 +22,7 @@ def body(view: View) -> None:
             arrived(view, outbound)
             recorded(view, outbound)
             nuisance(view, outbound)
+    offers.testing(key="texts")
     money(view)
     alerts(view)
 

@@ -40,19 +40,20 @@ def by_hop(view: View, checks: Iterable[Check]) -> None:
             listed(view, group)
 
 
-def listed(view: View, checks: Iterable[Check]) -> None:
-    """Draw `checks` one under the other."""
+def listed(view: View, checks: Iterable[Check], *, within: str = "") -> None:
+    """Draw `checks` one under the other. `within` names the place where a page shows the same check twice."""
     with st.container(gap="xsmall"):
         for check in checks:
-            one(view, check)
+            one(view, check, within=within)
 
 
-def one(view: View, check: Check) -> None:
+def one(view: View, check: Check, *, within: str = "") -> None:
     """Draw one check: the question and its answer, and on a click what it rests on."""
     sign = words.CHECK[check.status]
     label = f":{_COLOURS[check.status]}-badge[{sign.word}] **{plain(check.question)}** {plain(check.summary)}"
     # With state tracking a closed one is not drawn at all: what is not open is not sent.
-    box = st.expander(label, icon=_ICONS[check.status], key=f"check_{check.id}", on_change="rerun", bind="query-params")
+    key = f"check_{within}{check.id}"
+    box = st.expander(label, icon=_ICONS[check.status], key=key, on_change="rerun", bind="query-params")
     if box.open:
         with box:
             draw(_inside(view, check))

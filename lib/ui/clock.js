@@ -1,4 +1,4 @@
-// Counts ages on in the browser, and turns the page grey when the desk falls silent.
+// Counts ages on in the browser, turns the page grey when the desk falls silent, and lends dialogs the page's scheme.
 // The server's own clock stands in data-sb-now: the clock of this computer may be wrong.
 (() => {
   if (window.switchboardClock) return;
@@ -10,6 +10,9 @@
       : s < 129600 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} days`;
   const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
   const tick = () => {
+    // Dialogs stand outside of the app's element, which alone says whether it is dark.
+    const app = document.querySelector(".stApp");
+    if (app) document.documentElement.style.colorScheme = getComputedStyle(app).colorScheme;
     const pulse = document.querySelector("[data-sb-now]");
     if (pulse && pulse.dataset.sbNow !== beat) {
       beat = pulse.dataset.sbNow;

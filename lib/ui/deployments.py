@@ -112,6 +112,11 @@ def build_log(log: BuildLog) -> Markup:
     return Markup("{}<br>{}").format(pieces.card("The first error, and what followed", top, sign=error), lines)
 
 
+def log_tail(log: BuildLog, count: int) -> Markup:
+    """The newest lines of a build that is under way."""
+    return pieces.lines((line.text, _TONES[line.level]) for line in log.lines[-count:])
+
+
 def environment(view: View) -> Markup | None:
     """Which names the build needs, and whether the project and the serving build have them; None: none is required."""
     needed = view.settings.required_env_names

@@ -15,8 +15,10 @@ import streamlit as st
 
 from lib import launch
 from lib import settings as settings_
+from lib.actions.registry import open_executor
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
+from lib.journal.errors import JournalError
 from lib.model.reading import FailureKind, SourceError
 from lib.model.window import WindowSize
 from lib.settings import Settings
@@ -24,6 +26,7 @@ from lib.snapshot import Clock, Snapshot, SnapshotKeeper, utc_now
 from lib.sources.connected import Sources
 from lib.sources.http import Http
 from lib.sources.sandbox_control import SandboxControl, SandboxState
+from lib.ui.hands import Hands
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,8 @@ log = logging.getLogger(__name__)
 SHARED_SECONDS = 4.0
 # Without a newer reading it is judged again after this time, because readings age.
 JUDGED_AGAIN_SECONDS = 20.0
+# A journal that could not be opened is tried again after this time.
+OPENED_AGAIN_SECONDS = 30.0
 
 
 @dataclass
@@ -44,8 +49,12 @@ class _Kept:
     judged: float = 0.0
 
 
+def _no_hands() -> Hands:
+    raise JournalError("This desk only looks: it has no journal.")
+
+
 class Desk:
-    """One set of settings with its readings. Thread-safe."""
+    """One set of settings with its readings, and the hands that act on the same systems. Thread-safe."""
 
     def __init__(
         self,
@@ -53,9 +62,15 @@ class Desk:
         snapshots: Callable[[WindowSize], Snapshot],
         clock: Clock = utc_now,
         close: Callable[[], None] = lambda: None,
+        open_hands: Callable[[], Hands] = _no_hands,
     ) -> None:
         self.settings = settings
-        self.close = close
+        self.tied = ""
+        self._close = close
+        self._open_hands = open_hands
+        self._hands: Hands | None = None
+        self._hands_lock = threading.Lock()
+        self._hands_tried: float | None = None
         self._snapshots = snapshots
         self._clock = clock
         self._kept = {size: _Kept() for size in WindowSize}
@@ -64,13 +79,35 @@ class Desk:
     def on(cls, settings: Settings) -> Desk:
         """Return a desk that reads the systems that `settings` point at."""
         http = Http(clock=utc_now)
-        keeper = SnapshotKeeper(Sources(settings, http, utc_now))
+        sources = Sources(settings, http, utc_now)
+        keeper = SnapshotKeeper(sources)
 
         def close() -> None:
             keeper.close()
             http.close()
 
-        return cls(settings, keeper.snapshot, close=close)
+        def open_hands() -> Hands:
+            return Hands(open_executor(settings, sources, lambda: keeper.snapshot(WindowSize.DAY), utc_now))
+
+        return cls(settings, keeper.snapshot, close=close, open_hands=open_hands)
+
+    def close(self) -> None:
+        """Stop reading and begin no action more."""
+        if self._hands:
+            self._hands.close()
+        self._close()
+
+    def hands(self) -> Hands | None:
+        """Return what can act here; None while the journal cannot be opened: then `tied` says why."""
+        with self._hands_lock:
+            waits = self._hands_tried is not None and time.monotonic() - self._hands_tried < OPENED_AGAIN_SECONDS
+            if self._hands is None and not waits:
+                self._hands_tried = time.monotonic()
+                try:
+                    self._hands = self._open_hands()
+                except JournalError as error:
+                    self.tied = f"{error.sentence} {error.hint}".strip()
+            return self._hands
 
     def diagnosis(self, size: WindowSize) -> Diagnosis:
         """Return what the desk says of the window `size` now; fifty viewers cost what one does."""

@@ -10,21 +10,17 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from urllib.parse import urlsplit
 
 import streamlit as st
 
 from lib import settings as settings_
+from lib.model.people import Actor, Role, Via
 from lib.settings import SECRETS_FILE, Settings
 from lib.sources.http import is_loopback
 
-
-class Role(StrEnum):
-    """What a viewer may do. An operator may do all that a viewer may."""
-
-    VIEWER = "viewer"
-    OPERATOR = "operator"
+# Who it is on this machine without a login, on the glass and in the journal.
+NO_LOGIN = "local, no login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +31,9 @@ class Viewer:
     email: str | None
 
     @property
-    def words(self) -> str:
-        return "local, no login" if self.email is None else f"{self.email} ({self.role})"
+    def actor(self) -> Actor:
+        """Who this is in the journal."""
+        return Actor(self.email or NO_LOGIN, self.role, Via.PAGE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,21 +9,19 @@ from typing import Any
 import streamlit as st
 from markupsafe import Markup
 
+from lib.model.people import Role
 from lib.model.reading import Freshness, Reading, SourceError, SourceName
 from lib.model.verdict import Hypothesis, Verdict
 from lib.model.window import WindowSize
 from lib.sources.sandbox_control import SandboxState
+from lib.ui import actions, pieces, words
 from lib.ui import desk as desk_
-from lib.ui import pieces, words
-from lib.ui.guard import Role, Viewer
+from lib.ui.guard import NO_LOGIN, Viewer
 from lib.ui.look import draw
-from lib.ui.redact import outside, plain
+from lib.ui.redact import outside, plain, plain_person
 from lib.ui.shell import REFRESH_SECONDS, View, opened_desk, view
 
 _PACES = (0.0, 1.0, 4.0, 30.0, 120.0)
-
-_SANDBOX = Markup('<span class="sb-place sb-sandbox">SANDBOX <small>nothing here is real</small></span>')
-_LIVE = Markup('<span class="sb-place sb-live">LIVE <small>real systems, real customers</small></span>')
 
 # The most telling first: one reading that fails makes its source failed, whatever the others say.
 _WORST_FIRST = (Freshness.FAILED, Freshness.STALE, Freshness.AGING, Freshness.FRESH)
@@ -65,9 +63,14 @@ def _controls(viewer: Viewer) -> None:
         if opened_desk().settings.sandbox_url is not None:
             _sandbox(desk_.opening().sandbox(), viewer)
         st.space("stretch")
-        st.badge(plain(viewer.words), icon=":material/person:", color="gray")
+        actions.freeze_switch()
+        st.badge(_name(viewer), icon=":material/person:", color="gray")
     if problem := st.session_state.pop("sandbox_problem", None):
         st.warning(plain(problem), icon=":material/warning:")
+
+
+def _name(viewer: Viewer) -> str:
+    return plain(NO_LOGIN) if viewer.email is None else f"{plain_person(viewer.email)} ({viewer.role})"
 
 
 def _sandbox(sandbox: SandboxState | None, viewer: Viewer) -> None:
@@ -85,7 +88,7 @@ def _sandbox(sandbox: SandboxState | None, viewer: Viewer) -> None:
         format_func=lambda name: outside(sandbox.titles.get(str(name), str(name))),
         key="scenario",
         label_visibility="collapsed",
-        width=330,
+        width=280,
         on_change=_play,
     )
     st.session_state["pace"] = sandbox.bookings_per_minute
@@ -95,10 +98,10 @@ def _sandbox(sandbox: SandboxState | None, viewer: Viewer) -> None:
         format_func=_pace_words,
         key="pace",
         label_visibility="collapsed",
-        width=190,
+        width=180,
         on_change=_set_pace,
     )
-    with st.popover("What is played here", icon=":material/menu_book:", type="tertiary"):
+    with st.popover("Story", icon=":material/menu_book:", type="tertiary"):
         st.text(outside(sandbox.story))
 
 
@@ -144,8 +147,9 @@ def _strip(*, large: bool) -> None:
 def source_dots(seen: View) -> Markup:
     """Where we are, and the six sources, each with its state in sign and word."""
     dots = pieces.join(_dot(seen, source) for source in SourceName)
-    where = _SANDBOX if seen.settings.sandbox_url else _LIVE
-    return Markup('<div class="sb-bar">{}{}</div>').format(where, dots)
+    return Markup('<div class="sb-bar">{}{}</div>').format(
+        pieces.place(sandbox=seen.settings.sandbox_url is not None), dots
+    )
 
 
 def _dot(seen: View, source: SourceName) -> Markup:

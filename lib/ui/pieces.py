@@ -11,16 +11,35 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from lib.journal.text import actor_name
 from lib.model.reading import Failure
 from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile, Verdict
 from lib.ui import times, words
 from lib.ui.redact import outside
 from lib.ui.words import Sign, Tone
 
+_SANDBOX = Markup('<span class="sb-place sb-sandbox">SANDBOX <small>nothing here is real</small></span>')
+_LIVE = Markup('<span class="sb-place sb-live">LIVE <small>real systems, real customers</small></span>')
+
+
+def place(*, sandbox: bool) -> Markup:
+    """Whether this is the sandbox or the real world."""
+    return _SANDBOX if sandbox else _LIVE
+
 
 def join(parts: Iterable[Markup]) -> Markup:
     """Put pieces one after another."""
     return Markup("").join(parts)
+
+
+def person(name: str) -> Markup:
+    """Somebody at this desk: the address of their login stays readable, unlike any other that is shown."""
+    return Markup("{}").format(actor_name(name))
+
+
+def by(when: str, name: str) -> Markup:
+    """When something was done and by whom."""
+    return Markup("{}, by {}").format(when, person(name))
 
 
 def chip(sign: Sign, *, text: str | None = None, title: str = "") -> Markup:
@@ -176,6 +195,13 @@ def facts(rows: Iterable[tuple[str, str | Markup]]) -> Markup:
 def bullets(items: Iterable[str]) -> Markup:
     return Markup('<ul class="sb-list">{}</ul>').format(
         join(Markup("<li>{}</li>").format(outside(item)) for item in items)
+    )
+
+
+def signed(items: Iterable[tuple[Sign, str]]) -> Markup:
+    """Sentences, each with its sign in front."""
+    return Markup('<ul class="sb-signed">{}</ul>').format(
+        join(Markup("<li>{} {}</li>").format(chip(sign), outside(text)) for sign, text in items)
     )
 
 

@@ -13,6 +13,7 @@ import unicodedata
 import pandas as pd
 import pandera.pandas as pa
 
+from lib.journal.text import actor_name
 from lib.model.frames import Privacy, privacy_of
 from lib.model.phone import masked
 from lib.sources.redact import redact
@@ -68,8 +69,16 @@ def plain(text: str) -> str:
 
     An invisible word joiner keeps bare addresses from becoming links, which backslashes do not.
     """
-    escaped = _MARKDOWN.sub(r"\\\1", outside(text))
-    return re.sub(r"(\\[:.@])", "\u2060\\1", escaped)
+    return _escaped(outside(text))
+
+
+def plain_person(name: str) -> str:
+    """Return the name of somebody at this desk, as the journal keeps it, for a place that reads Markdown."""
+    return _escaped(actor_name(name))
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"(\\[:.@])", "\u2060\\1", _MARKDOWN.sub(r"\\\1", text))
 
 
 def in_chart(text: str) -> str:

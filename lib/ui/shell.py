@@ -24,6 +24,8 @@ from lib.ui.look import draw
 from lib.ui.redact import plain
 
 REFRESH_SECONDS = 10.0
+# Where session state keeps why the last button did nothing, until the strip above the page has shown it.
+PROBLEM = "act_problem"
 
 _BLIND = Failure(
     FailureKind.FORBIDDEN,
@@ -121,6 +123,8 @@ def show(body: Callable[[View], None]) -> None:
 
     @st.fragment(run_every=REFRESH_SECONDS)
     def live() -> None:
+        if PROBLEM in st.session_state:
+            st.rerun()  # it is shown above, outside of this part of the page
         body(view())
 
     live()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from lib.diagnosis import contract
+from lib.diagnosis.contract import Breach, Code, Rule
 from lib.model.reading import Freshness, Reading, SourceName
+from lib.model.verdict import CheckStatus
 from lib.snapshot import label
 from lib.sources.connected import WHERE_TO_GET
 from lib.ui import header, pieces, times, words
@@ -25,6 +29,48 @@ def source(view: View, name: SourceName) -> Markup:
     else:
         parts.append(Markup('<ul class="sb-rights">{}</ul>').format(pieces.join(_right(view, r) for r in readings)))
     return pieces.card(words.SOURCE[name], pieces.join(parts), sign=words.FRESHNESS[state])
+
+
+_CODE_WORDS = {
+    Code.ANY: "the booking code",
+    Code.BEFORE: "the booking code before the fix",
+    Code.AFTER: "the booking code since the fix",
+    Code.DESK: "this desk",
+}
+
+
+def contract_table(breaches: Sequence[Breach]) -> Markup:
+    """What the booking code and this desk expect of the database, and where it does not keep that."""
+    return pieces.table(
+        ("Table", "Who", "Writes", "Reads", "Does the database keep it?"),
+        (
+            (
+                Markup("<code>{}</code>").format(rule.table),
+                Markup("{}<br><small>{}</small>").format(_CODE_WORDS[rule.code], rule.why),
+                _columns(rule, dict.fromkeys((*rule.writes, *rule.writes_null))),
+                _columns(rule, rule.reads),
+                _kept([breach for breach in breaches if breach.rule == rule]),
+            )
+            for rule in contract.load().rules
+        ),
+    )
+
+
+def _columns(rule: Rule, names: Iterable[str]) -> Markup:
+    literals = rule.literals or {}
+    notes = {
+        name: " (also null)" if name in rule.writes_null else f" ({', '.join(literals[name])})"
+        for name in names
+        if name in rule.writes_null or name in literals
+    }
+    return Markup(", ").join(Markup("<code>{}</code>{}").format(name, notes.get(name, "")) for name in names)
+
+
+def _kept(breaches: Sequence[Breach]) -> Markup:
+    if not breaches:
+        return pieces.chip(words.CHECK[CheckStatus.OK], text="yes")
+    sign = words.CHECK[CheckStatus.FAIL if any(breach.is_write for breach in breaches) else CheckStatus.WARN]
+    return pieces.join([pieces.chip(sign, text="no"), pieces.bullets(breach.sentence for breach in breaches)])
 
 
 def _summary(view: View, readings: tuple[Reading[Any], ...], state: Freshness) -> Markup:

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from lib.actions.action import Finding
 from lib.diagnosis.journeys import Delivery, Recording, Sending, Stage
 from lib.diagnosis.serving import Position
+from lib.journal.entry import StepState
+from lib.journal.request import RequestState
 from lib.model.deployments import DeploymentState
 from lib.model.frames import MetadataState
 from lib.model.reading import Freshness, SourceName
@@ -83,6 +86,31 @@ POSITION: Final[Mapping[Position, Sign]] = {
     Position.BEHIND: Sign("behind the required commit", "✕", Tone.BAD),
     Position.ELSEWHERE: Sign("serves another branch", "✕", Tone.BAD),
     Position.UNKNOWN: Sign("cannot tell", "?", Tone.UNKNOWN),
+}
+FINDING: Final[Mapping[Finding, Sign]] = {
+    Finding.OK: Sign("ok", "✓", Tone.GOOD),
+    Finding.WARN: Sign("mind", "!", Tone.WARN),
+    Finding.BLOCK: Sign("blocks", "✕", Tone.BAD),
+}
+REQUEST: Final[Mapping[RequestState, Sign]] = {
+    RequestState.WAITING: Sign("waits for a second person", "…", Tone.WARN),
+    RequestState.REQUESTED: Sign("requested", "…", Tone.QUIET),
+    RequestState.CLAIMED: Sign("last checks", "…", Tone.QUIET),
+    RequestState.STARTED: Sign("running", "▸", Tone.QUIET),
+    RequestState.SUCCEEDED: Sign("succeeded", "✓", Tone.GOOD),
+    RequestState.FAILED: Sign("failed", "✕", Tone.BAD),
+    RequestState.UNKNOWN: Sign("outcome unknown", "?", Tone.UNKNOWN),
+    RequestState.REFUSED: Sign("refused, nothing was done", "✕", Tone.WARN),
+    RequestState.CANCELLED: Sign("cancelled, nothing was done", "–", Tone.QUIET),
+    RequestState.EXPIRED: Sign("expired, nothing was done", "–", Tone.QUIET),
+}
+TO_DO: Final[Sign] = Sign("to do", "○", Tone.QUIET)
+STEP: Final[Mapping[StepState, Sign]] = {
+    StepState.DOING: Sign("doing", "▸", Tone.WARN),
+    # Somebody said so. Whether the flow works is another question, so it is not green.
+    StepState.DONE: Sign("done", "✓", Tone.QUIET),
+    StepState.SKIPPED: Sign("skipped", "–", Tone.QUIET),
+    StepState.FAILED: Sign("failed", "✕", Tone.BAD),
 }
 
 SOURCE: Final[Mapping[SourceName, str]] = {

@@ -17,7 +17,10 @@ from tests.pages.test_on_the_sandbox import planted
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 
 STATES = re.compile("FLOWING|DEGRADED|BROKEN|NO TRAFFIC|CANNOT TELL")
-PAGES = {"": "Status", "bookings": "Bookings", "texts": "Texts", "deployments": "Deployments", "systems": "Systems"}
+PAGES = {
+    "": "Status", "action-plan": "Action plan", "bookings": "Bookings", "texts": "Texts",
+    "deployments": "Deployments", "incident-log": "Incident log", "systems": "Systems",
+}  # fmt: skip
 
 
 class Wire:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,15 +12,26 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from lib.actions.action import Desk as ActionDesk
+from lib.actions.executor import Executor
+from lib.actions.previews import Previews
+from lib.actions.registry import ACTIONS
+from lib.journal.request import Request
+from lib.journal.store import Journal
 from lib.settings import Settings
 from lib.snapshot import Snapshot, utc_now
+from lib.sources.connected import Sources
+from lib.sources.http import Http
 from lib.ui import desk as desk_
 from lib.ui import guard
 from lib.ui.desk import Desk
+from lib.ui.hands import Hands
+from tests.pages import synthetic
+from tests.pages.lamp import Lamp, SafeSwitch, Switch
 from tests.pages.synthetic import NOW
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("status", "bookings", "texts", "deployments", "systems")
+PAGES = ("status", "plan", "bookings", "texts", "deployments", "incidents", "systems")
 
 
 @dataclass
@@ -52,10 +64,11 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
 
     def run(
         page: str, taken: Snapshot, *, settings: Settings | None = None, user: dict[str, Any] | None = None,
-        state: dict[str, Any] | None = None, live: bool = False,
+        state: dict[str, Any] | None = None, live: bool = False, hands: Hands | None = None,
     ) -> AppTest:  # fmt: skip
         clock = utc_now if live else lambda: NOW
-        desk = Desk(settings or Settings(), lambda size: taken, clock)
+        opens = {"open_hands": lambda: hands} if hands else {}
+        desk = Desk(settings or Settings(), lambda size: taken, clock, **opens)
         monkeypatch.setattr(desk_, "opening", lambda: OpenedDoor(desk))
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         for key, value in (state or {}).items():
@@ -66,6 +79,35 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
         return test if page == "status" else test.switch_page(f"pages/{page}_page.py").run()
 
     return run
+
+
+@pytest.fixture
+def lamp() -> Lamp:
+    """The world that the tests' action changes."""
+    return Lamp()
+
+
+@pytest.fixture
+def hands(tmp_path: Path, lamp: Lamp) -> Iterator[Hands]:
+    """Hands on a journal of their own; every action but two is the real one, without any system behind it."""
+    settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}"})
+    journal = Journal.open(settings, utc_now)
+    desk = ActionDesk(Sources(settings, Http(clock=utc_now), utc_now), settings, utc_now, synthetic.planted)
+    switches = {switch.id: switch for switch in (Switch(lamp), SafeSwitch(lamp))}
+    made = Hands(Executor(journal, desk, {**ACTIONS, **switches}, Previews(), sleep=lambda seconds: None))
+    yield made
+    made.close()
+    journal.close()
+
+
+def settled(hands: Hands) -> Request:
+    """Wait until nothing is under way and return the newest request."""
+    while True:
+        hands.changed()
+        doings = hands.doings()
+        if doings.requests and not doings.busy and not hands.runs_here(doings.requests[0].id):
+            return doings.requests[0]
+        time.sleep(0.01)
 
 
 def sent(test: AppTest) -> bytes:

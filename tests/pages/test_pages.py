@@ -63,7 +63,8 @@ def test_numbers_show_three_digits_and_none_while_sharing_the_screen(open_page: 
 ARMED = re.compile(r"(?<!\\)<[a-z]|(?<!\\)\]\(")
 
 
-@pytest.mark.parametrize("page", PAGES)
+# The plan folds its steps and the log needs an incident: their own tests open them.
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in ("plan", "incidents")])
 def test_what_others_wrote_stays_text(open_page: Open, page: str) -> None:
     test = open_page(page, synthetic.planted())
     assert b"onerror" in sent(test), "the hostile words are there to be seen"

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lib.model.people import Role
 from lib.settings import Settings
 from lib.ui import guard
-from lib.ui.guard import Refusal, Role, Viewer, role_of
+from lib.ui.guard import Refusal, Viewer, role_of
 from tests.pages import synthetic
 from tests.pages.conftest import PAGES, ROOT, Open, sent
 

@@ -1,0 +1,171 @@
+"""The desk's hands: the executor, the threads that carry out what was confirmed here, and what the journal says.
+
+A button only submits. What was submitted here is carried out in a thread of its own, because a page's run may be cut
+off at any moment. What another process left behind is shown and never run again by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from lib.actions.action import Args, Preview, RefusedError
+from lib.actions.executor import Executor, Order
+from lib.journal.chain import ChainReport
+from lib.journal.errors import JournalError
+from lib.journal.incident import Incident
+from lib.journal.request import Request, RequestState
+from lib.journal.store import Frozen, Journal
+from lib.model.people import Actor, Role
+from lib.model.reading import SourceError
+
+log = logging.getLogger(__name__)
+
+WORKERS = 4
+# All viewers share what the journal said within this time.
+SHARED_SECONDS = 1.0
+# The whole chain is read to prove it, so not more often than this.
+PROVEN_AGAIN_SECONDS = 60.0
+LATEST_REQUESTS = 60
+
+_UNDER_WAY = (RequestState.REQUESTED, RequestState.CLAIMED, RequestState.STARTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Doings:
+    """What the journal says now: the newest requests, newest first, the newest open incident, and the freeze."""
+
+    requests: tuple[Request, ...]
+    incident: Incident | None
+    frozen: Frozen | None
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way, by whomever."""
+        return any(request.state in _UNDER_WAY for request in self.requests)
+
+
+class Hands:
+    """Submits, carries out and looks again, for all viewers of this process. Thread-safe."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="action")
+        self._lock = threading.Lock()
+        self._mine: set[UUID] = set()
+        self._said: dict[UUID, str] = {}
+        self._doings: Doings | None = None
+        self._asked = 0.0
+        self._chain_lock = threading.Lock()
+        self._chain: ChainReport | None = None
+        self._proven = 0.0
+
+    @property
+    def journal(self) -> Journal:
+        return self.executor.journal
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        return self.executor.desk.clock
+
+    def preview(self, action: str, args: Args) -> Preview:
+        """Return what the action would do now. Raises `RefusedError` or `SourceError`."""
+        return self.executor.preview(action, args)
+
+    def submit(self, order: Order, actor: Actor) -> Request:
+        """Record the order and have it carried out. Raises `RefusedError` or `JournalError`."""
+        request = self.executor.submit(order, actor)
+        self._begin(request, actor)
+        return request
+
+    def click(self, order: Order, actor: Actor) -> Request:
+        """Submit what needs no confirmation: its preview is taken here and now. Raises as `submit` and `preview`."""
+        return self.submit(replace(order, digest=self.preview(order.action, order.args).digest), actor)
+
+    def approve(self, request_id: UUID, actor: Actor) -> Request:
+        """Give a second person's approval, and have the request carried out. Raises as `submit`."""
+        only_operators(actor)
+        request = self.journal.approve(request_id, actor)
+        self._begin(request, actor)
+        return request
+
+    def look_again(self, request_id: UUID, actor: Actor) -> None:
+        """Have somebody look outside for what became of a request; the journal then says it."""
+        only_operators(actor)
+        self._pool.submit(self._look, request_id, actor)
+
+    def said(self, request_id: UUID) -> str:
+        """Return why the last look at a request decided nothing; empty if there was none."""
+        return self._said.get(request_id, "")
+
+    def runs_here(self, request_id: UUID) -> bool:
+        """Whether this process carries the request out."""
+        return request_id in self._mine
+
+    def doings(self) -> Doings:
+        """Return what the journal says now; fifty viewers cost what one does. Raises `JournalError`."""
+        with self._lock:
+            if self._doings is None or time.monotonic() - self._asked > SHARED_SECONDS:
+                requests = self.journal.requests(limit=LATEST_REQUESTS)
+                incidents = self.journal.incidents(limit=20)
+                incident = next((incident for incident in incidents if incident.open), None)
+                self._doings = Doings(requests, incident, self.journal.frozen())
+                self._asked = time.monotonic()
+            return self._doings
+
+    def changed(self) -> None:
+        """Let the next `doings` read the journal anew."""
+        self._asked = 0.0
+
+    def chain(self) -> ChainReport:
+        """Return whether the journal's chain is whole. Raises `JournalError`."""
+        with self._chain_lock:
+            if self._chain is None or time.monotonic() - self._proven > PROVEN_AGAIN_SECONDS:
+                self._chain = self.journal.verify()
+                self._proven = time.monotonic()
+            return self._chain
+
+    def close(self) -> None:
+        """Begin nothing more. What is under way goes on; if it cannot, its outcome is unknown, and shown as such."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, request: Request, actor: Actor) -> None:
+        self.changed()
+        with self._lock:
+            if request.state is not RequestState.REQUESTED or request.id in self._mine:
+                return
+            self._mine.add(request.id)
+        self._pool.submit(self._carry_out, request.id, actor)
+
+    def _carry_out(self, request_id: UUID, actor: Actor) -> None:
+        try:
+            self.executor.carry_out(request_id, actor)
+        except Exception:  # the last line of defence of a thread: without a receipt its outcome becomes unknown
+            log.exception("Request %s was left without a receipt.", request_id)
+        finally:
+            with self._lock:
+                self._mine.discard(request_id)
+            self.changed()
+
+    def _look(self, request_id: UUID, actor: Actor) -> None:
+        self._said[request_id] = "Looking …"
+        try:
+            request = self.executor.look_again(request_id, actor)
+            unknown = request.state is RequestState.UNKNOWN
+            self._said[request_id] = "Looked: what is to be seen does not decide it yet." if unknown else ""
+        except (RefusedError, SourceError, JournalError) as error:
+            self._said[request_id] = f"Could not look: {error}"
+        finally:
+            self.changed()
+
+
+def only_operators(actor: Actor) -> None:
+    """Raise `RefusedError` for everybody else. The executor asks the same of what it submits."""
+    if actor.role is not Role.OPERATOR:
+        raise RefusedError("Viewers may look and not act: ask an operator.")

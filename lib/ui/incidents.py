@@ -1,0 +1,248 @@
+"""Incidents on the glass: their story, two diagnoses side by side, notes, and what the chain says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import streamlit as st
+from markupsafe import Markup
+
+from lib.diagnosis import report
+from lib.diagnosis.diagnose import Diagnosis
+from lib.journal.chain import ChainReport
+from lib.journal.entry import Entry, Kind, Seen, SeenCheck, SeenHypothesis, StepState
+from lib.journal.incident import Incident
+from lib.journal.telling import tell
+from lib.model.people import Actor
+from lib.model.verdict import CheckStatus, HeadlineState, Verdict
+from lib.plan import STEPS
+from lib.ui import actions, pieces, times, words
+from lib.ui.hands import Hands
+from lib.ui.redact import outside
+from lib.ui.shell import View, view
+from lib.ui.words import Sign, Tone
+
+STEP_TITLES: Mapping[str, str] = {step.id: f"{step.number} {step.title}" for step in STEPS}
+# What is said behind the scenes of a request, and makes a story longer but not clearer.
+_BEHIND_THE_SCENES = (Kind.CLAIMED, Kind.EXPIRED)
+_ICON: Mapping[Kind, str] = {
+    Kind.INCIDENT_OPENED: "●", Kind.INCIDENT_CLOSED: "■", Kind.NOTE: "✎", Kind.DIAGNOSIS: "◎", Kind.STEP: "☑",
+    Kind.REQUEST: "→", Kind.STARTED: "▸", Kind.PROGRESS: "…", Kind.RECEIPT: "⇥", Kind.RESOLUTION: "⇥",
+    Kind.REFUSED: "✕", Kind.CANCELLED: "–", Kind.APPROVAL: "✓", Kind.FREEZE: "❄", Kind.UNFREEZE: "❄",
+}  # fmt: skip
+
+
+def seen_of(diagnosis: Diagnosis) -> Seen:
+    """Return what the journal keeps of a diagnosis."""
+    head = diagnosis.headline
+    return Seen(
+        state=head.state,
+        sentence=head.sentence,
+        since=head.since,
+        checks=tuple(SeenCheck(check.id, check.status) for check in diagnosis.checks),
+        hypotheses=tuple(SeenHypothesis(one.id, one.verdict) for one in diagnosis.hypotheses),
+    )
+
+
+def differences(before: Seen, after: Seen) -> Markup:
+    """What is another in `after`: the headline first, then the checks and the causes."""
+    changed = report.changes(_document(before), _document(after))
+    heads = pieces.cards((_headline("Before", before), _headline("After", after)))
+    if not changed:
+        return pieces.join((heads, pieces.nothing("Every check and every cause is as it was.")))
+    rows = (
+        (pieces.code(str(row["id"])), _state(row["kind"], row["before"]), _state(row["kind"], row["after"]))
+        for row in changed
+        if row["kind"] != "headline"
+    )
+    return pieces.join((heads, pieces.table(("Check or cause", "Before", "After"), rows)))
+
+
+def _document(seen: Seen) -> dict[str, Any]:
+    """Return `seen` in the form of a diagnosis as JSON, as far as the journal keeps it."""
+    return {
+        "headline": {"state": seen.state.value},
+        "checks": [{"id": check.id, "status": check.status.value} for check in seen.checks],
+        "hypotheses": [{"id": one.id, "verdict": one.verdict.value} for one in seen.hypotheses],
+    }
+
+
+def _headline(when: str, seen: Seen) -> Markup:
+    return pieces.card(when, Markup("<p>{}</p>").format(outside(seen.sentence)), sign=words.HEADLINE[seen.state])
+
+
+def _state(kind: str, value: str | None) -> Markup:
+    if value is None:
+        return Markup("not asked")
+    return pieces.chip(words.CHECK[CheckStatus(value)] if kind == "checks" else words.VERDICT[Verdict(value)])
+
+
+def story(view: View, entries: Sequence[Entry]) -> Markup:
+    """Everything that happened, by day, in the business's time; UTC stands beside it."""
+    shown = [entry for entry in entries if entry.kind not in _BEHIND_THE_SCENES]
+    days = groupby(shown, key=lambda entry: entry.at.astimezone(view.zone).date())
+    return pieces.join(
+        Markup('<h4 class="sb-day">{}</h4><ol class="sb-story">{}</ol>').format(
+            f"{day:%A} {day.day} {day:%B %Y}", pieces.join(_line(view, entry) for entry in of_day)
+        )
+        for day, of_day in days
+    )
+
+
+def _line(view: View, entry: Entry) -> Markup:
+    said = tell(entry)
+    local, utc = entry.at.astimezone(view.zone), entry.at.astimezone(UTC)
+    details = pieces.bullets(line for detail in said.details for line in detail.split("\n") if line.strip())
+    return Markup(
+        '<li class="sb-{}"><time datetime="{}" title="{}">{} <small>{} UTC</small></time>'
+        '<div><b aria-hidden="true">{}</b> {} <small class="sb-detail">{} · entry {}</small>{}</div></li>'
+    ).format(
+        _tone(entry),
+        utc.isoformat(),
+        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
+        f"{local:%H:%M:%S}",
+        f"{utc:%H:%M:%S}",
+        _ICON.get(entry.kind, "·"),
+        outside(said.line),
+        pieces.person(entry.actor.name),
+        entry.seq,
+        details if said.details else "",
+    )
+
+
+def _tone(entry: Entry) -> Tone:
+    if isinstance(entry.payload, Seen):
+        return words.HEADLINE[entry.payload.state].tone
+    return Tone.WARN if entry.kind in (Kind.REFUSED, Kind.FREEZE) else Tone.QUIET
+
+
+def steps(view: View, incident: Incident) -> Markup:
+    """The steps that somebody touched, with who and when."""
+    if not incident.steps:
+        return pieces.nothing("No step was touched yet.")
+    return pieces.table(
+        ("Step", "State", "Who", "When", "Reason"),
+        (
+            (
+                Markup("{}").format(outside(STEP_TITLES.get(step.id, step.id))),
+                pieces.chip(words.STEP[step.state]),
+                pieces.person(step.actor.name),
+                Markup("{}").format(times.local(step.at, view.zone, view.now)),
+                Markup("{}").format(outside(step.reason)),
+            )
+            for step in incident.steps
+        ),
+    )
+
+
+def opened(seen: View, incident: Incident) -> Markup:
+    """Who opened it when, and who closed it how."""
+    rows: list[tuple[str, str | Markup]] = [
+        ("Opened", pieces.by(times.when(incident.opened_at, seen.zone, seen.now), incident.opened_by.name)),
+    ]
+    if incident.closed_at is not None and incident.closed_by is not None:
+        when = times.when(incident.closed_at, seen.zone, seen.now)
+        rows.append(("Closed", pieces.by(when, incident.closed_by.name)))
+        rows.append(("After", times.span(incident.closed_at - incident.opened_at)))
+    if incident.closing_words:
+        rows.append(("How it ended", incident.closing_words))
+    rows.append(("Id", pieces.code(str(incident.id))))
+    sign = Sign("open", "●", Tone.WARN) if incident.open else Sign("closed", "■", Tone.QUIET)
+    return pieces.card(incident.title, pieces.facts(rows), sign=sign)
+
+
+def called(incident: Incident, view: View) -> str:
+    """Return how an incident is called in a list."""
+    state = "open" if incident.open else "closed"
+    return f"{times.local(incident.opened_at, view.zone, view.now)} · {state} · {outside(incident.title)}"
+
+
+def suggested_title(diagnosis: Diagnosis) -> str:
+    """Return a title from the headline."""
+    head = diagnosis.headline
+    return outside(f"{words.HEADLINE[head.state].word}: {head.sentence}")
+
+
+def proof(chain: ChainReport) -> Markup:
+    """What the chain of hashes says."""
+    sign = Sign("whole", "✓", Tone.GOOD) if chain.ok else Sign("broken", "✕", Tone.BAD)
+    where = pieces.facts((("Says", chain.words), ("Ends with", pieces.code(chain.head.hash))))
+    return pieces.card("The journal's chain", where, sign=sign)
+
+
+def diagnoses(entries: Iterable[Entry]) -> dict[int, Entry]:
+    """Return the recorded diagnoses by entry number, oldest first."""
+    return {entry.seq: entry for entry in entries if isinstance(entry.payload, Seen)}
+
+
+def diagnosis_called(entry: Entry, view: View) -> str:
+    """Return how a recorded diagnosis is called in a list."""
+    state = entry.payload.state if isinstance(entry.payload, Seen) else HeadlineState.CANNOT_TELL
+    return f"{entry.at.astimezone(view.zone):%d %b %H:%M:%S} · {words.HEADLINE[state].word} · entry {entry.seq}"
+
+
+# What operators write. Each is asked of `actions.do`, which looks anew at who may.
+
+
+def open_new() -> None:
+    """Open an incident, and keep what the diagnosis says now, for a comparison later."""
+    title = str(st.session_state.get("incident_title") or "")
+
+    def work(hands: Hands, actor: Actor) -> None:
+        incident = hands.journal.open_incident(title, actor)
+        hands.journal.append(seen_of(view().diagnosis), actor, incident.id)
+        st.session_state.pop("incident_title", None)
+
+    actions.do(work)
+
+
+def close() -> None:
+    """Close the open incident; what the diagnosis says at its end is kept as well."""
+    how = str(st.session_state.get("incident_words") or "")
+
+    def work(hands: Hands, actor: Actor) -> None:
+        incident = hands.doings().incident
+        if incident is not None:
+            hands.journal.append(seen_of(view().diagnosis), actor, incident.id)
+            hands.journal.close_incident(incident.id, actor, how)
+
+    actions.do(work)
+
+
+def move_step(step_id: str, state: StepState) -> None:
+    """Say how far a step of the open incident is. Skipping one needs a reason."""
+    reason = str(st.session_state.get(f"skip_reason_{step_id}") or "") if state is StepState.SKIPPED else ""
+
+    def work(hands: Hands, actor: Actor) -> None:
+        incident = hands.doings().incident
+        if incident is not None:
+            hands.journal.step(incident.id, step_id, state, actor, reason)
+
+    actions.do(work)
+
+
+def record_seen(incident_id: UUID) -> None:
+    """Keep what the diagnosis says now."""
+    actions.do(lambda hands, actor: hands.journal.append(seen_of(view().diagnosis), actor, incident_id))
+
+
+def add_note() -> None:
+    """Add the note that was written."""
+    text = str(st.session_state.get("note_text") or "")
+    incident_id = UUID(str(st.session_state["incident"]))
+
+    def work(hands: Hands, actor: Actor) -> None:
+        hands.journal.note(text, actor, incident_id=incident_id)
+        st.session_state["note_text"] = ""
+
+    actions.do(work)
+
+
+def first_seen(hands: Hands, incident: Incident) -> Seen | None:
+    """Return what the diagnosis said when the incident was opened."""
+    found = hands.journal.entries(incident_id=incident.id, kinds=[Kind.DIAGNOSIS], limit=1)
+    return found[0].payload if found and isinstance(found[0].payload, Seen) else None

@@ -1,0 +1,133 @@
+"""Which buttons belong to what is seen: on deployments, migrations, test bookings and people without a link."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pandas as pd
+import streamlit as st
+from markupsafe import Markup
+
+from lib.actions.relevance import cured_by, seen_faults
+from lib.actions.relevance import recommended as cures_most_first
+from lib.migrations.catalogue import Migration, catalogue
+from lib.model.deployments import Deployment, DeploymentState
+from lib.ui import bookings, pieces, times, words
+from lib.ui.actions import may_act, offer
+from lib.ui.look import draw
+from lib.ui.redact import outside
+from lib.ui.shell import View
+from lib.ui.words import Sign, Tone
+
+_CURES = Sign("cures what was seen", "→", Tone.WARN)
+_CURES_NOTHING = Sign("cures nothing that was seen", "–", Tone.QUIET)
+_UNREAD = Sign("cannot tell", "?", Tone.UNKNOWN)
+
+
+def deploying(view: View, *, key: str, step_id: str | None = None) -> None:
+    """Draw the buttons that build, move and stop production builds."""
+    if not may_act():
+        return
+    required = view.facts.value(view.snapshot.required_commit)
+    with st.container(horizontal=True, key=f"{key}_builds"):
+        if required is not None:
+            label = f"Deploy {required.sha[:7]}, the required commit"
+            offer("deploy_commit", {"sha": required.sha}, label, key=f"{key}_deploy_commit", step_id=step_id)
+        offer("redeploy_newest", {}, "Deploy the newest commit", key=f"{key}_newest", step_id=step_id)
+        offer("redeploy", {}, "Redeploy the same commit", key=f"{key}_redeploy", step_id=step_id)
+    production = _production(view)
+    if not production:
+        return
+    names = {one.id: _called(one, view) for one in production}
+    chosen = st.selectbox(
+        "One production build", list(names), format_func=lambda id_: outside(names.get(str(id_), str(id_))),
+        key=f"{key}_chosen",
+    )  # fmt: skip
+    found = next((one for one in production if one.id == chosen), production[0])
+    live = {host.deployment.id for host in view.facts.value(view.snapshot.hostnames) or () if host.deployment}
+    ready = found.state is DeploymentState.READY and live != {found.id}
+    with st.container(horizontal=True, key=f"{key}_moves"):
+        given = {"deployment": found.id}
+        offer("promote", given, "Promote it", key=f"{key}_promote", step_id=step_id, disabled=not ready)
+        offer("roll_back", given, "Roll back to it", key=f"{key}_roll_back", step_id=step_id, disabled=not ready)
+        offer(
+            "cancel_build", given, "Cancel its build", key=f"{key}_cancel", step_id=step_id,
+            disabled=not found.state.in_progress,
+        )  # fmt: skip
+
+
+def _production(view: View) -> list[Deployment]:
+    """Return the production builds, the newest first."""
+    found = view.facts.value(view.snapshot.deployments) or ()
+    return sorted((one for one in found if one.target == "production"), key=lambda one: one.created_at, reverse=True)
+
+
+def _called(one: Deployment, view: View) -> str:
+    made = times.local(one.created_at, view.zone, view.now)
+    state = words.DEPLOYMENT[one.state].word
+    return f"{(one.sha or 'upload')[:7]} · {state} · {made} · {one.commit_message or one.id}"
+
+
+def forcing(*, key: str, step_id: str | None = None) -> None:
+    offer("force_deploy", {}, "Force a deployment by an empty commit", key=f"{key}_force", step_id=step_id)
+
+
+def migrating(view: View, *, key: str, step_id: str | None = None) -> None:
+    """Draw the catalogue: what cures an error that was seen first, and of the others that they cure nothing."""
+    unread = view.cannot_tell(view.snapshot.catalog)
+    faults = {} if unread is not None else seen_faults(view.snapshot, view.now)
+    first = cures_most_first(faults)
+    # One that cures nothing by its own word is the way back of another, and offered as its undo.
+    ordered = (*first, *(one for one in catalogue().values() if one.cures and one not in first))
+    if unread is not None:
+        draw(unread)
+    elif not first:
+        draw(pieces.nothing("No migration of the catalogue cures anything that was seen. Running one changes nothing."))
+    draw(pieces.cards(_migration(one, cured_by(one, faults), known=unread is None) for one in ordered))
+    if not may_act():
+        return
+    names = [one.name for one in ordered]
+    chosen = str(
+        st.selectbox(
+            "Which migration", names, format_func=lambda name: catalogue()[str(name)].title, key=f"{key}_migration"
+        )
+    )
+    with st.container(horizontal=True, key=f"{key}_migrate"):
+        recommended = any(one.name == chosen for one in first)
+        offer(
+            "run_migration", {"name": chosen}, "Run it", key=f"{key}_run_migration", step_id=step_id,
+            primary=recommended,
+        )  # fmt: skip
+        if catalogue()[chosen].undone_by is not None:
+            offer("undo_migration", {"name": chosen}, "Undo it", key=f"{key}_undo_migration", step_id=step_id)
+
+
+def _migration(migration: Migration, cured: Iterable[str], *, known: bool) -> Markup:
+    seen = tuple(cured)
+    sign = _UNREAD if not known else _CURES if seen else _CURES_NOTHING
+    undo = f"by {migration.undone_by}" if migration.undone_by else f"Cannot be undone. {migration.cannot_be_undone}"
+    rows: list[tuple[str, str | Markup]] = [("Name", pieces.code(migration.name))]
+    if seen:
+        rows.append(("Cures", pieces.bullets(seen)))
+    rows += [("Lock", migration.lock), ("Undo", undo)]
+    return pieces.card(migration.title, pieces.facts(rows), sign=sign)
+
+
+def testing(*, key: str, step_id: str | None = None) -> None:
+    """Draw the buttons that try the flow."""
+    with st.container(horizontal=True, key=f"{key}_try"):
+        offer("test_booking", {}, "Test booking to our own phone", key=f"{key}_test_booking", step_id=step_id)
+        offer("recheck_link", {}, "Open the newest link again", key=f"{key}_recheck_link", step_id=step_id)
+
+
+def resending(view: View, affected: pd.DataFrame) -> None:
+    """Draw the choice of one affected person and the button that sends them a new link."""
+    if not may_act() or affected.empty:
+        return
+    ids = [str(booking) for booking in affected["id"]]
+    chosen = st.selectbox(
+        "Send a new link to", ids, key="resend_to",
+        format_func=lambda booking: outside(bookings.title(affected, str(booking), view.zone)),
+    )  # fmt: skip
+    if chosen:
+        offer("resend_link", {"booking": str(chosen)}, "Send this person a new link", key="resend_link")

@@ -1,0 +1,257 @@
+"""What the Action plan shows of each step: evidence, state, advice; the tiles since the fix; after-care."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import pandas as pd
+from markupsafe import Markup
+
+from lib import plan
+from lib.actions.relevance import recommended, seen_faults
+from lib.diagnosis.diagnose import diagnose
+from lib.journal.entry import Outcome, StepState
+from lib.journal.incident import Incident
+from lib.journal.request import Request
+from lib.model.reading import Reading
+from lib.model.verdict import CheckStatus, Tile
+from lib.model.window import Window
+from lib.plan import ESTIMATE, StepEvidence
+from lib.snapshot import Snapshot
+from lib.ui import pieces, times, words
+from lib.ui.redact import outside, plain
+from lib.ui.shell import View
+from lib.ui.words import Sign, Tone
+
+# Trying the flow is no fix of it.
+TRIES: Final = ("test_booking", "resend_link", "recheck_link")
+# The readings whose rows are things that happened, and the column that says when.
+_HAPPENED: Final = dict.fromkeys(
+    (
+        "pending_bookings", "bookings", "messages", "delivery_receipts", "audit_log", "api_usage", "texts",
+        "known_texts", "alerts",
+    ),
+    "created_at",
+) | {"database_errors": "at"}  # fmt: skip
+_ADVISED = Sign("advised now", "→", Tone.WARN)
+_ANSWERED = Sign("evidence: nothing to do", "✓", Tone.GOOD)
+_OPEN_QUESTION = Sign("evidence: not yet", "○", Tone.QUIET)
+
+
+def evidence(view: View) -> tuple[StepEvidence, ...]:
+    """Return the steps as the evidence stands; the migration's only advises what cures an error that was seen."""
+    return tuple(_only_cures(view, found) for found in plan.evidence(view.diagnosis))
+
+
+def _only_cures(view: View, found: StepEvidence) -> StepEvidence:
+    if found.step.id != "migration" or not found.advised or recommended(seen_faults(view.snapshot, view.now)):
+        return found
+    advice = "What was seen is cured by no migration of the catalogue, or by none any more: see what is new since."
+    return dataclasses.replace(found, advised=False, advice=advice)
+
+
+def state_sign(found: StepEvidence, incident: Incident | None) -> Sign:
+    """Return how far people say that a step is."""
+    step = incident.step(found.step.id) if incident else None
+    return words.STEP[step.state] if step else words.TO_DO
+
+
+def evidence_sign(found: StepEvidence) -> Sign:
+    """Return what the evidence says of a step, whatever people say."""
+    if found.advised:
+        return _ADVISED
+    return _ANSWERED if found.answered else _OPEN_QUESTION
+
+
+def icon(found: StepEvidence, incident: Incident | None) -> str:
+    """Return the icon of a step in the timeline."""
+    step = incident.step(found.step.id) if incident else None
+    if step is not None:
+        return {
+            StepState.DOING: ":material/pending:",
+            StepState.DONE: ":material/task_alt:",
+            StepState.SKIPPED: ":material/do_not_disturb_on:",
+            StepState.FAILED: ":material/cancel:",
+        }[step.state]
+    return ":material/priority_high:" if found.advised else ":material/radio_button_unchecked:"
+
+
+def label(found: StepEvidence, incident: Incident | None) -> str:
+    """Return the line of a step, in Markdown: its number and title, what people say and what the evidence says."""
+    signs = f":gray-badge[{state_sign(found, incident).word}] :{_colour(found)}-badge[{evidence_sign(found).word}]"
+    return f"**{found.step.number}** {plain(found.step.title)} {signs}"
+
+
+def _colour(found: StepEvidence) -> str:
+    return "orange" if found.advised else "green" if found.answered else "gray"
+
+
+def said(view: View, found: StepEvidence, incident: Incident | None) -> Markup:
+    """What the step asks, what the evidence advises, and who did what with it when."""
+    rows: list[tuple[str, str | Markup]] = [("Asks", found.step.asks)]
+    if found.advice:
+        rows.append(("Advice", Markup("{} {}").format(pieces.chip(evidence_sign(found)), outside(found.advice))))
+    if found.step.note:
+        rows.append(("Note", found.step.note))
+    step = incident.step(found.step.id) if incident else None
+    if step is not None:
+        when = times.when(step.at, view.zone, view.now)
+        who = pieces.person(step.actor.name)
+        state = pieces.chip(words.STEP[step.state])
+        rows.append(("State", Markup("{} {}, {}. {}").format(state, who, when, outside(step.reason))))
+    return pieces.facts(rows)
+
+
+def clock(view: View, incident: Incident) -> Markup:
+    """How long the incident is open, against the plan's own estimate."""
+    least, most = (int(limit / timedelta(minutes=1)) for limit in ESTIMATE)
+    late = view.now - incident.opened_at > ESTIMATE[1]
+    sign = Sign("longer than planned", "!", Tone.WARN) if late else Sign("within the plan", "○", Tone.QUIET)
+    rows: list[tuple[str, str | Markup]] = [
+        (
+            "Open for",
+            Markup("<b>{}</b> of the {} to {} minutes planned").format(pieces.age(incident.opened_at), least, most),
+        ),
+        ("Opened", pieces.by(times.when(incident.opened_at, view.zone, view.now), incident.opened_by.name)),
+        ("Id", pieces.code(str(incident.id))),
+    ]
+    return pieces.card(incident.title, pieces.facts(rows), sign=sign)
+
+
+# Since the fix.
+
+
+def last_fix(requests: Iterable[Request]) -> Request | None:
+    """Return the newest request that changed something and has its receipt; trying the flow changes nothing."""
+    done = [
+        request
+        for request in requests
+        if request.action not in TRIES
+        and request.ended_at is not None
+        and request.receipt is not None
+        and request.receipt.outcome is Outcome.SUCCEEDED
+    ]
+    return max(done, key=lambda request: request.ended_at or request.requested_at, default=None)
+
+
+def since_words(view: View, fix: Request) -> Markup:
+    """From when on the tiles count."""
+    when = times.when(fix.ended_at, view.zone, view.now)
+    return Markup("<p>On evidence from after “{}” alone, {}:</p>").format(
+        outside(fix.asked.summary or fix.action), when
+    )
+
+
+def tiles_since(view: View, at: datetime) -> tuple[Tile, ...]:
+    """Return the success criteria on evidence from after `at` alone: what was before proves nothing of a fix."""
+    cut = since(view.snapshot, at)
+    judged = diagnose(cut, view.now, view.facts.terms)
+    asked = cut.pending_bookings.value
+    # That nothing failed means something only once somebody asked again, and the log was read after that.
+    tried = asked is not None and not asked.empty and cut.database_errors.observed_at > at
+    return tuple(
+        tile if tile.id != "null_errors" or tried or tile.status is not CheckStatus.OK else _not_tried(tile)
+        for tile in judged.tiles
+    )
+
+
+def _not_tried(tile: Tile) -> Tile:
+    words_ = "No booking was made since: that nothing failed proves nothing yet."
+    return dataclasses.replace(tile, status=CheckStatus.NOT_APPLICABLE, value="none", words=words_)
+
+
+def since(snapshot: Snapshot, at: datetime) -> Snapshot:
+    """Return `snapshot` without what happened before `at`."""
+    # A fix may be younger than the snapshot, and a window without length has no rates.
+    newest = snapshot.window.end - timedelta(seconds=1)
+    window = Window(snapshot.window.size, min(max(at, snapshot.window.start), newest), snapshot.window.end)
+    changed: dict[str, Any] = {
+        name: dataclasses.replace(reading, value=_after(reading.value, column, at))
+        for name, column in _HAPPENED.items()
+        if (reading := _reading(snapshot, name)).value is not None
+    }
+    return dataclasses.replace(snapshot, window=window, **changed)
+
+
+def _reading(snapshot: Snapshot, name: str) -> Reading[pd.DataFrame]:
+    reading: Reading[pd.DataFrame] = getattr(snapshot, name)
+    return reading
+
+
+def _after(rows: pd.DataFrame | None, column: str, at: datetime) -> pd.DataFrame | None:
+    return None if rows is None else rows[rows[column] >= at].reset_index(drop=True)
+
+
+# After-care.
+
+# What keeps it from happening again, and the check that says how it stands here.
+_CARE_BY_CHECK: Final = (
+    ("A push to the production branch becomes a deployment by itself", "git_integration"),
+    ("Every production hostname serves the required commit", "serving_commit"),
+    ("The build has every variable that the app needs", "required_env"),
+    ("Tests of the required commit pass", "actions_pass"),
+    ("The database takes all that the code writes", "schema_contract"),
+    ("Every text is known to the database", "texts_recorded"),
+    ("Twilio's receipts reach the app", "receipts_arrive"),
+    ("The confirmation link opens for a stranger", "link_opens"),
+    ("No number gets too many texts", "over_sending"),
+)
+
+
+def after_care(view: View) -> Markup:
+    """The long-term list, each with its state here."""
+    rows = [
+        (outside(title), pieces.chip(words.CHECK[check.status]), outside(check.summary))
+        for title, name in _CARE_BY_CHECK
+        for check in (view.diagnosis.check(name),)
+    ]
+    rows += [(title, pieces.chip(sign), detail) for title, sign, detail in _care_by_setting(view)]
+    return pieces.table(
+        ("So that it does not happen again", "Here", "Because"),
+        ((Markup("{}").format(title), sign, Markup("{}").format(detail)) for title, sign, detail in rows),
+    )
+
+
+def _care_by_setting(view: View) -> Iterable[tuple[str, Sign, str]]:
+    settings = view.settings
+    rules = view.facts.value(view.snapshot.rules)
+    guarded = None if rules is None else bool(rules.required_checks or rules.rule_types or rules.classic_protection)
+    yield (
+        "The production branch is guarded by rules", _yes(guarded),
+        ", ".join(rules.rule_types) or "no rule is set" if rules else "the rules could not be read",
+    )  # fmt: skip
+    tries = [
+        name
+        for name, value in (
+            ("TEST_EVENT_ID", settings.test_event_id),
+            ("TEST_MOBILE_NUMBER", settings.test_mobile_number),
+            ("BOOKING_API_KEY", settings.booking_api_key),
+        )
+        if value is None
+    ]
+    yield (
+        "A test booking can be made at any time", _yes(not tries),
+        f"missing: {', '.join(tries)}" if tries else "all settings are there",
+    )  # fmt: skip
+    yield (
+        "Somebody is told when it breaks", _yes(bool(settings.notify_urls)),
+        "NOTIFY_URLS is set" if settings.notify_urls else "NOTIFY_URLS is not set",
+    )  # fmt: skip
+    yield (
+        "A second person looks at what is dangerous", _yes(settings.require_second_person),
+        "REQUIRE_SECOND_PERSON is on" if settings.require_second_person else "REQUIRE_SECOND_PERSON is off",
+    )  # fmt: skip
+    affected = view.facts.affected
+    yield (
+        "Everybody who got no working link was told", _yes(None if affected is None else affected.empty),
+        "who was affected cannot be told" if affected is None else f"{len(affected):,} people in {view.window}",
+    )  # fmt: skip
+
+
+def _yes(fact: bool | None) -> Sign:
+    if fact is None:
+        return words.CHECK[CheckStatus.CANNOT_TELL]
+    return Sign("yes", "✓", Tone.GOOD) if fact else Sign("not yet", "!", Tone.WARN)

@@ -1,0 +1,131 @@
+"""The sandbox is cured from the screen by following the plan, and the journal tells the story in order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from lib import settings as settings_
+from lib.journal.entry import Kind
+from lib.journal.request import RequestState
+from lib.journal.store import Journal
+from lib.sandbox.serve import Running
+from lib.snapshot import utc_now
+from tests.browser.test_journey import dashboard, open_page
+
+pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
+
+A_MINUTE = 90_000
+QUICK = 20_000
+
+
+@pytest.fixture
+def desk(play: Callable[[str], dict[str, str]], sandbox: Running, tmp_path: Path) -> Iterator[tuple[str, Journal]]:
+    """A dashboard on `missing-column` with a journal of its own, while bookings come in quickly."""
+    settings = play("missing-column") | {"JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}"}
+    journal = Journal.open(settings_.load(settings), utc_now)
+    with dashboard(settings) as address:
+        yield address, journal
+    journal.close()
+    pace(sandbox, 0)
+
+
+def pace(sandbox: Running, bookings_per_minute: float) -> None:
+    door = f"{sandbox.world.base_url}/sandbox/pace"
+    httpx.post(door, json={"bookings_per_minute": bookings_per_minute}, timeout=30).raise_for_status()
+
+
+def choose_pace(page: Page, words: str) -> None:
+    page.get_by_role("combobox", name="Pace").click()
+    page.get_by_role("option", name=words).click()
+
+
+def open_step(page: Page, title: str) -> None:
+    page.get_by_test_id("stExpander").filter(has_text=title).first.get_by_text(title).first.click()
+
+
+def run_the_recommended_migration(page: Page, *, clicks: int = 1) -> None:
+    """Follow step 3: the recommended migration is chosen already; type the phrase and a reason, and confirm."""
+    page.get_by_role("button", name="Run it").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("add column if not exists metadata jsonb")).to_be_visible(timeout=QUICK)
+    confirm = dialog.get_by_role("button", name="Confirm")
+    expect(confirm).to_be_disabled()
+    dialog.get_by_label("The phrase").press_sequentially("pending_bookings")
+    dialog.get_by_label("The phrase").press("Enter")
+    dialog.get_by_label("The reason").press_sequentially("the column is gone")
+    expect(confirm).to_be_enabled(timeout=QUICK)
+    confirm.click(click_count=clicks)
+    expect(dialog).to_be_hidden(timeout=QUICK)
+
+
+@pytest.mark.timeout(600)
+def test_a_missing_column_is_cured_by_following_the_plan(chromium: Browser, desk: tuple[str, Journal]) -> None:
+    address, journal = desk
+    page, wire = open_page(chromium, f"{address}/action-plan")
+    expect(page.locator(".sb-state")).to_have_text("DEGRADED", timeout=QUICK)
+    choose_pace(page, "120 bookings/min")
+    page.get_by_role("button", name="Open an incident").click()
+    expect(page.get_by_text("of the 15 to 30 minutes planned")).to_be_visible(timeout=QUICK)
+
+    # A redeploy is not what cures it, and the plan says so.
+    open_step(page, "Redeploy or promote")
+    expect(page.get_by_role("button", name="Redeploy the same commit")).to_be_visible(timeout=QUICK)
+    expect(page.get_by_text("Nothing to do: the evidence already says so.").nth(1)).to_be_visible(timeout=QUICK)
+    # The plan opened the advised step by itself, and says which migration cures what was seen, and which nothing.
+    cured = page.locator(".sb-card").filter(has_text="cures what was seen")
+    expect(cured).to_have_count(1)
+    expect(cured).to_contain_text("Add the column pending_bookings.metadata")
+    tempting = page.locator(".sb-card").filter(has_text="Let messages.customer_id be null")
+    expect(tempting.first).to_contain_text("cures nothing that was seen")
+
+    run_the_recommended_migration(page, clicks=3)
+    expect(page.locator(".sb-card").filter(has_text="succeeded").first).to_be_visible(timeout=QUICK)
+
+    open_step(page, "Monitor")
+    tiles = page.locator(".sb-tile")
+    expect(tiles).to_have_count(4, timeout=QUICK)
+    expect(page.locator(".sb-tile.sb-good")).to_have_count(3, timeout=A_MINUTE)
+    # The fourth counts texts that had three minutes to be stored: until then it says that none is due.
+    expect(page.locator(".sb-tile.sb-good")).to_have_count(4, timeout=4 * A_MINUTE)
+    expect(page.locator(".sb-sentence")).to_contain_text(re.compile("All after|Texts reach"), timeout=A_MINUTE)
+    assert wire.complaints == []
+
+    page.get_by_role("link", name="Its log").click()
+    expect(page.locator(".sb-story").first).to_contain_text("run_migration succeeded", timeout=QUICK)
+    page.close()
+    assert len(journal.requests()) == 1, "three clicks are one request"
+    assert journal.requests()[0].state is RequestState.SUCCEEDED
+    kinds = [entry.kind for entry in journal.entries()]
+    story = [Kind.INCIDENT_OPENED, Kind.DIAGNOSIS, Kind.REQUEST, Kind.STARTED, Kind.RECEIPT]
+    assert [kind for kind in kinds if kind in story] == story
+    assert journal.verify().ok
+
+
+@pytest.mark.timeout(300)
+def test_what_one_person_confirms_another_sees_and_a_reload_loses_nothing(
+    chromium: Browser, desk: tuple[str, Journal]
+) -> None:
+    address, journal = desk
+    watching, _ = open_page(chromium, f"{address}/deployments")
+    page, _ = open_page(chromium, f"{address}/deployments")
+    page.get_by_role("button", name="Redeploy the same commit").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("The same commit is built again")).to_be_visible(timeout=QUICK)
+    dialog.get_by_role("button", name="Confirm").click()
+    running = "Redeploy the same commit"
+    expect(page.locator(".sb-card").filter(has_text=running).first).to_be_visible(timeout=QUICK)
+    page.reload()
+    expect(page.locator(".sb-card").filter(has_text=running).first).to_be_visible(timeout=QUICK)
+    expect(watching.locator(".sb-card").filter(has_text=running).first).to_contain_text(
+        re.compile("requested|last checks|running|succeeded"), timeout=QUICK
+    )
+    expect(page.locator(".sb-card").filter(has_text="succeeded").first).to_be_visible(timeout=A_MINUTE)
+    page.close()
+    watching.close()
+    assert [request.state for request in journal.requests()] == [RequestState.SUCCEEDED]

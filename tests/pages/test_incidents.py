@@ -1,0 +1,117 @@
+"""The incident log: everything in order, nothing edited, and provably so."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sqlite3
+from uuid import UUID
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lib.diagnosis.diagnose import diagnose
+from lib.journal.entry import Kind, StepState
+from lib.journal.export import Form, export, story_of
+from lib.model.people import Actor, Role, Via
+from lib.settings import Settings
+from lib.ui import incidents
+from lib.ui.hands import Hands
+from tests.pages import synthetic
+from tests.pages.conftest import Open, sent
+
+ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
+
+
+@pytest.fixture
+def incident(hands: Hands) -> UUID:
+    """An incident with a step, a note in a stranger's words, and two diagnoses that differ."""
+    journal = hands.journal
+    opened = journal.open_incident("Texts do not arrive", ANA).id
+    journal.append(incidents.seen_of(diagnose(synthetic.planted(), synthetic.NOW)), ANA, opened)
+    journal.step(opened, "migration", StepState.DOING, ANA)
+    journal.note(f"{synthetic.HOSTILE} {synthetic.PHONE} {synthetic.KEY}", ANA, incident_id=opened)
+    journal.append(incidents.seen_of(diagnose(synthetic.nothing_configured(), synthetic.NOW)), ANA, opened)
+    return opened
+
+
+def log(open_page: Open, hands: Hands, **more: object) -> AppTest:
+    return open_page("incidents", synthetic.planted(), hands=hands, **more)
+
+
+def test_it_tells_the_story_in_order_and_leaks_nothing(open_page: Open, hands: Hands, incident: UUID) -> None:
+    test = log(open_page, hands)
+    assert not test.exception
+    told = next(
+        piece.proto.body for piece in test.get("html") if "sb-story" in piece.proto.body and "<ol" in piece.proto.body
+    )
+    order = [told.index(words) for words in ("incident opened", "diagnosis:", "step migration", "note", "CANNOT TELL")]
+    assert order == sorted(order)
+    assert "UTC" in told and "ana@example.com" in told
+    assert "<img" not in told and "onerror" in told
+    assert [secret for secret in synthetic.PLANTED if secret.encode() in sent(test)] == []
+
+
+def test_two_diagnoses_stand_side_by_side(open_page: Open, hands: Hands, incident: UUID) -> None:
+    seen = list(incidents.diagnoses(hands.journal.entries(incident_id=incident)))
+    test = log(open_page, hands, state={"seen_before": seen[0], "seen_after": seen[1]})
+    table = next(piece.proto.body for piece in test.get("html") if "Check or cause" in piece.proto.body)
+    assert "texts_arrive" in table and "cannot tell" in table
+
+
+def test_a_note_is_added_and_the_field_is_empty_again(open_page: Open, hands: Hands, incident: UUID) -> None:
+    test = log(open_page, hands)
+    test.text_area(key="note_text").set_value("Rang the landlord").run()
+    test.button(key="note_add").click().run()
+    notes = hands.journal.entries(incident_id=incident, kinds=[Kind.NOTE])
+    assert notes[-1].payload.text == "Rang the landlord"
+    assert test.text_area(key="note_text").value == ""
+    assert b"Rang the landlord" in sent(test)
+
+
+def test_an_incident_can_be_linked_to(open_page: Open, hands: Hands, incident: UUID) -> None:
+    hands.journal.open_incident("A newer one", ANA)
+    test = log(open_page, hands, state={"incident": str(incident)})
+    assert test.selectbox(key="incident").value == str(incident)
+    unknown = log(open_page, hands, state={"incident": "another"})
+    assert unknown.selectbox(key="incident").value == str(hands.journal.incidents()[0].id)
+
+
+def test_the_chain_is_proved_and_a_changed_byte_is_found(
+    open_page: Open, hands: Hands, incident: UUID, tmp_path
+) -> None:
+    assert b"is whole" in sent(log(open_page, hands))
+    with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
+        triggers = connection.execute("select name from sqlite_master where type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            connection.execute(f'drop trigger "{name}"')
+        tables = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
+        entries = next(name for name in tables if "entries" in name)
+        connection.execute(f"update {entries} set payload = replace(payload, 'Texts', 'Taxis') where seq = 1")
+    hands._chain = None
+    assert b"The chain is broken" in sent(log(open_page, hands))
+
+
+def test_the_exports_are_offered_and_hold_the_same_story(open_page: Open, hands: Hands, incident: UUID) -> None:
+    test = log(open_page, hands)
+    assert [button.label for button in test.get("download_button")] == ["MD", "CSV", "JSON"]
+    story, zone = story_of(hands.journal, incident), Settings().zone
+    assert "# Incident: Texts do not arrive" in export(story, Form.MARKDOWN, zone)
+    rows = list(csv.DictReader(io.StringIO(export(story, Form.CSV, zone))))
+    document = json.loads(export(story, Form.JSON, zone))
+    assert len(rows) == len(document["entries"]) == len(story.entries)
+
+
+def test_before_the_first_incident_it_says_how_to_open_one(open_page: Open, hands: Hands) -> None:
+    assert b"No incident was opened yet" in sent(log(open_page, hands))
+
+
+def test_a_viewer_reads_everything_and_writes_nothing(
+    open_page: Open, hands: Hands, incident: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.model_validate({"operators": "ana@example.com", "viewers": "owner@example.com"})
+    monkeypatch.setattr("lib.ui.guard.settings_.load", lambda: settings)
+    test = log(open_page, hands, settings=settings, user={"is_logged_in": True, "email": "owner@example.com"})
+    assert b"incident opened" in sent(test)
+    assert [button.key for button in test.button] == [] and len(test.text_area) == 0

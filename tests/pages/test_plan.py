@@ -1,0 +1,131 @@
+"""The action plan: evidence in place of belief, and a record of who did what."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lib.diagnosis.diagnose import diagnose
+from lib.journal.entry import Seen, StepState
+from lib.model import frames
+from lib.model.people import Actor, Role, Via
+from lib.model.verdict import CheckStatus
+from lib.plan import STEPS
+from lib.settings import Settings
+from lib.ui import incidents, plan, support
+from lib.ui.hands import Hands
+from lib.ui.shell import View
+from tests.pages import synthetic
+from tests.pages.conftest import Open, sent
+
+ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
+ALL_OPEN = {f"step_{step.id}": True for step in STEPS} | {"step_escalation": True, "step_after_care": True}
+
+
+def view() -> View:
+    return View(diagnose(synthetic.planted(), synthetic.NOW), Settings(), sharing=False)
+
+
+def opened(open_page: Open, hands: Hands, **more: object) -> AppTest:
+    hands.journal.open_incident("Texts do not arrive", ANA)
+    return open_page("plan", synthetic.planted(), hands=hands, state=dict(ALL_OPEN), **more)
+
+
+@pytest.mark.parametrize("state", [synthetic.planted, synthetic.empty, synthetic.stale, synthetic.nothing_configured])
+def test_every_step_draws_open_in_every_state_and_leaks_nothing(open_page: Open, hands: Hands, state) -> None:
+    hands.journal.open_incident("Texts do not arrive", ANA)
+    test = open_page("plan", state(), hands=hands, state=dict(ALL_OPEN))
+    assert not test.exception
+    out = sent(test)
+    assert [secret for secret in synthetic.PLANTED if secret.encode() in out] == []
+    labels = " ".join(box.label for box in test.expander)
+    assert [step.title for step in STEPS if step.title.split(":")[0] not in labels.replace("\\", "")] == []
+
+
+def test_what_others_wrote_stays_text_in_every_step(open_page: Open, hands: Hands) -> None:
+    hands.journal.open_incident(synthetic.HOSTILE, ANA)
+    test = open_page("plan", synthetic.planted(), hands=hands, state=dict(ALL_OPEN))
+    assert b"onerror" in sent(test)
+    assert "<img" not in "".join(piece.proto.body for piece in test.get("html"))
+
+
+def test_opening_an_incident_keeps_what_is_seen_for_later(open_page: Open, hands: Hands) -> None:
+    test = open_page("plan", synthetic.planted(), hands=hands)
+    title = test.text_input(key="incident_title").value
+    assert title.startswith(diagnose(synthetic.planted(), synthetic.NOW).headline.state.value.upper().replace("_", " "))
+    test.button(key="incident_open").click().run()
+    incident = hands.journal.incidents()[0]
+    assert incident.open
+    assert isinstance(hands.journal.entries(incident_id=incident.id)[1].payload, Seen)
+    assert b"minutes planned" in sent(test)
+
+
+def test_a_step_is_moved_with_who_and_when_and_skipped_only_with_a_reason(open_page: Open, hands: Hands) -> None:
+    test = opened(open_page, hands)
+    test.button(key="doing_migration").click().run()
+    test.button(key="skip_redeploy").click().run()
+    assert any("needs a reason" in warning.value for warning in test.warning)
+    test.text_input(key="skip_reason_redeploy").set_value("the fix is live").run()
+    test.button(key="skip_redeploy").click().run()
+    incident = hands.journal.incidents()[0]
+    moved = {step.id: (step.state, step.reason, step.actor.name) for step in incident.steps}
+    assert moved == {
+        "migration": (StepState.DOING, "", "local, no login"),
+        "redeploy": (StepState.SKIPPED, "the fix is live", "local, no login"),
+    }
+
+
+def test_closing_keeps_a_last_diagnosis(open_page: Open, hands: Hands) -> None:
+    test = opened(open_page, hands)
+    test.text_input(key="incident_words").set_value("the column is back").run()
+    test.button(key="incident_close").click().run()
+    incident = hands.journal.incidents()[0]
+    assert not incident.open and incident.closing_words == "the column is back"
+    assert incidents.first_seen(hands, incident) is not None
+    assert b"No incident is open" in sent(test)
+
+
+def test_a_migration_that_cures_nothing_says_so(open_page: Open, hands: Hands) -> None:
+    out = sent(opened(open_page, hands))
+    assert b"cures nothing that was seen" in out
+
+
+def test_tiles_rest_on_evidence_newer_than_the_fix_alone() -> None:
+    before = plan.tiles_since(view(), synthetic.NOW - timedelta(hours=10))
+    after = plan.tiles_since(view(), synthetic.NOW)
+    assert {tile.id: tile.value for tile in before}["delivered"] == "2 of 3"
+    assert [tile.id for tile in after if tile.status is CheckStatus.OK] == []
+
+
+def test_that_nothing_was_refused_proves_nothing_before_somebody_asked_again() -> None:
+    quiet = dataclasses.replace(
+        view().snapshot.database_errors, value=frames.frame(frames.DATABASE_ERRORS, []), observed_at=synthetic.NOW
+    )
+    snapshot = dataclasses.replace(synthetic.planted(), database_errors=quiet)
+    seen = View(diagnose(snapshot, synthetic.NOW), Settings(), sharing=False)
+
+    def refused(minutes: int) -> CheckStatus:
+        tiles = plan.tiles_since(seen, synthetic.NOW - timedelta(minutes=minutes))
+        return next(tile.status for tile in tiles if tile.id == "null_errors")
+
+    assert refused(minutes=60) is CheckStatus.OK  # somebody asked 40 minutes ago
+    assert refused(minutes=30) is CheckStatus.NOT_APPLICABLE
+
+
+def test_the_support_bundle_has_ids_and_times_and_nothing_of_a_customer(hands: Hands) -> None:
+    text = support.bundle(view(), hands.doings().requests)
+    for known in ("dpl_broken", "dpl_serving", f"SM{0:032x}", "30005", "2026-11-22 11:00:00"):
+        assert known in text
+    assert [secret for secret in synthetic.PLANTED if secret in text] == []
+
+
+def test_a_viewer_sees_the_evidence_and_no_button(open_page: Open, hands: Hands, monkeypatch) -> None:
+    settings = Settings.model_validate({"operators": "ana@example.com", "viewers": "owner@example.com"})
+    monkeypatch.setattr("lib.ui.guard.settings_.load", lambda: settings)
+    user = {"is_logged_in": True, "email": "owner@example.com"}
+    test = opened(open_page, hands, settings=settings, user=user)
+    assert [button.key for button in test.button] == [] and test.text_input == []
+    assert b"cures nothing that was seen" in sent(test) and b"ana@example.com" in sent(test)

@@ -1,0 +1,243 @@
+"""The dialog and the hands, on the whole app: nothing happens without a confirmation, and once is once."""
+
+from __future__ import annotations
+
+import dataclasses
+from uuid import UUID
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lib.journal.entry import Kind
+from lib.journal.request import RequestState
+from lib.model.people import Actor, Role, Via
+from lib.settings import Settings
+from lib.ui import actions
+from lib.ui.actions import Ask
+from lib.ui.hands import Hands
+from tests.pages import synthetic
+from tests.pages.conftest import Open, hands, lamp, on_this_machine, open_page, sent, settled
+from tests.pages.lamp import Lamp
+
+__all__ = ["hands", "lamp", "on_this_machine", "open_page"]  # fixtures of the pages' tests
+
+ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
+BEN = Actor("ben@example.com", Role.OPERATOR, Via.COMMAND_LINE)
+
+
+def opened(open_page: Open, hands: Hands, **more: object) -> AppTest:
+    """Return the plan with the dialog of the dangerous action open."""
+    state = {"step_migration": True, "ask": Ask("run_migration", {"name": "pending_bookings_metadata"})}
+    return open_page("plan", synthetic.planted(), hands=hands, state=state, **more)
+
+
+def typed(test: AppTest, phrase: str = "hall lamp", reason: str = "it is dark") -> AppTest:
+    test.text_input(key="ask_phrase").set_value(phrase)
+    test.text_input(key="ask_reason").set_value(reason)
+    return test.run()
+
+
+def keys(test: AppTest) -> list[str]:
+    return [button.key or "" for button in test.button]
+
+
+def test_the_dialog_shows_exactly_what_will_be_done_and_what_was_looked_at(open_page: Open, hands: Hands) -> None:
+    test = opened(open_page, hands)
+    assert [code.value for code in test.code] == ["PATCH /lamp  on: true"]
+    out = sent(test)
+    for words in (b"hall lamp", b"There will be light.", b"The bulb is whole.", b"It cannot be undone."):
+        assert words in out
+    assert "<img" not in "".join(piece.proto.body for piece in test.get("html"))
+
+
+@pytest.mark.parametrize(
+    ("phrase", "reason"), [("", ""), ("hall lamp", ""), ("hall lamp", "  "), ("lamp", "dark"), ("HALL LAMP", "dark")]
+)
+def test_without_the_phrase_and_a_reason_it_cannot_be_confirmed(
+    open_page: Open, hands: Hands, phrase: str, reason: str
+) -> None:
+    assert typed(opened(open_page, hands), phrase, reason).button(key="ask_confirm").disabled
+
+
+def test_a_confirmation_does_it_once_and_everybody_sees_it(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    test = typed(opened(open_page, hands))
+    test.button(key="ask_confirm").click().run()
+    assert settled(hands).state is RequestState.SUCCEEDED
+    assert lamp.switched == 1 and "ask_confirm" not in keys(test)
+    another = open_page("status", synthetic.planted(), hands=hands)
+    assert b"There is light." in sent(another)
+
+
+def test_three_clicks_are_one_request(open_page: Open, hands: Hands, lamp: Lamp, monkeypatch) -> None:
+    test = opened(open_page, hands)
+    ask = test.session_state["ask"]
+    order = actions.order(ask, "hall lamp", "it is dark", None)
+    for _ in range(3):
+        hands.submit(order, ANA)
+    assert settled(hands).state is RequestState.SUCCEEDED
+    assert lamp.switched == 1 and len(hands.doings().requests) == 1
+
+
+def test_the_second_tier_asks_for_a_click_and_no_words(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    test = open_page("plan", synthetic.planted(), hands=hands, state={"ask": Ask("redeploy", {})})
+    assert "ask_phrase" not in [field.key for field in test.text_input]
+    test.button(key="ask_confirm").click().run()
+    assert settled(hands).state is RequestState.SUCCEEDED and lamp.switched == 1
+
+
+def test_what_is_blocked_has_no_confirm_button(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    lamp.broken = True
+    test = opened(open_page, hands)
+    assert b"The bulb is broken." in sent(test) and "ask_confirm" not in keys(test)
+    lamp.broken = False
+    assert "ask_confirm" in keys(test.button(key="ask_look").click().run())
+
+
+def test_a_preview_that_fails_says_why_and_can_be_taken_again(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    lamp.gone = True
+    test = opened(open_page, hands)
+    assert any("The lamp does not answer" in error.value for error in test.error)
+    assert "ask_confirm" not in keys(test)
+    lamp.gone = False
+    assert "ask_confirm" in keys(test.button(key="ask_look").click().run())
+
+
+def test_a_world_that_moved_meanwhile_is_refused_with_the_difference(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    test = typed(opened(open_page, hands))
+    lamp.colour = "blue"
+    test.button(key="ask_confirm").click().run()
+    assert any("red → blue" in error.value for error in test.error)
+    assert lamp.switched == 0 and settled(hands).state is RequestState.REFUSED
+
+
+def test_leaving_it_does_nothing(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    test = opened(open_page, hands)
+    test.button(key="ask_leave").click().run()
+    assert "ask" not in test.session_state and lamp.switched == 0 and hands.doings().requests == ()
+
+
+def viewing() -> dict[str, object]:
+    settings = Settings.model_validate({"operators": "ana@example.com", "viewers": "owner@example.com"})
+    return {"settings": settings, "user": {"is_logged_in": True, "email": "owner@example.com"}}
+
+
+def test_a_viewer_gets_no_button_and_no_dialog(open_page: Open, hands: Hands, monkeypatch) -> None:
+    who = viewing()
+    monkeypatch.setattr("lib.ui.guard.settings_.load", lambda: who["settings"])
+    test = opened(open_page, hands, **who)
+    assert not test.exception
+    assert keys(test) == [] and [code.value for code in test.code] == []
+
+
+def test_a_viewer_who_forges_a_click_is_refused(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    viewer = Actor("owner@example.com", Role.VIEWER, Via.PAGE)
+    ask = Ask("run_migration", {"name": "x"})
+    ask.look(hands)
+    for forged in (
+        lambda: hands.submit(actions.order(ask, "hall lamp", "why", None), viewer),
+        lambda: hands.approve(UUID(int=1), viewer),
+        lambda: hands.look_again(UUID(int=1), viewer),
+    ):
+        with pytest.raises(actions.RefusedError):
+            forged()
+    assert lamp.switched == 0 and hands.doings().requests == ()
+
+
+def test_what_runs_is_shown_with_who_runs_it_and_how_far_it_is(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    lamp.may_go_on.clear()
+    ask = Ask("run_migration", {"name": "x"})
+    ask.look(hands)
+    request = hands.submit(actions.order(ask, "hall lamp", "why", None), BEN)
+    while not hands.journal.request(request.id).progress:
+        pass
+    hands.changed()
+    out = sent(open_page("status", synthetic.planted(), hands=hands))
+    assert b"ben@example.com" in out and b"Turning the switch" in out
+    lamp.may_go_on.set()
+    assert settled(hands).state is RequestState.SUCCEEDED
+
+
+def test_a_lost_answer_is_unknown_and_can_only_be_looked_at(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    lamp.lost = True
+    ask = Ask("run_migration", {"name": "x"})
+    ask.look(hands)
+    hands.submit(actions.order(ask, "hall lamp", "why", None), ANA)
+    request = settled(hands)
+    assert request.state is RequestState.UNKNOWN and lamp.switched == 1
+    test = open_page("status", synthetic.planted(), hands=hands)
+    assert b"never run again by itself" in sent(test)
+    test.button(key=f"strip_look_{request.id}").click().run()
+    assert lamp.switched == 1
+
+
+def test_what_a_dead_server_left_behind_is_shown_and_not_run(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    ask = Ask("run_migration", {"name": "x"})
+    ask.look(hands)
+    left = hands.executor.submit(actions.order(ask, "hall lamp", "why", None), ANA)
+    test = open_page("status", synthetic.planted(), hands=hands)
+    assert b"Nobody here carries it out" in sent(test)
+    test.button(key=f"strip_cancel_{left.id}").click().run()
+    assert hands.journal.request(left.id).state is RequestState.CANCELLED and lamp.switched == 0
+
+
+def needing_a_second_person(hands: Hands, by: Actor) -> UUID:
+    hands.executor.desk = dataclasses.replace(
+        hands.executor.desk, settings=Settings.model_validate({"require_second_person": True})
+    )
+    ask = Ask("run_migration", {"name": "x"})
+    ask.look(hands)
+    request = hands.submit(actions.order(ask, "hall lamp", "why", None), by)
+    assert request.state is RequestState.WAITING
+    return request.id
+
+
+def test_a_second_person_sees_the_preview_before_they_approve(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    waiting = needing_a_second_person(hands, BEN)
+    test = open_page("plan", synthetic.planted(), hands=hands)
+    test.button(key=f"strip_approve_{waiting}").click().run()
+    assert [code.value for code in test.code] == ["PATCH /lamp  on: true"] and lamp.switched == 0
+    test.button(key="ask_approve").click().run()
+    assert settled(hands).state is RequestState.SUCCEEDED and lamp.switched == 1
+    assert hands.journal.request(waiting).approved_by is not None
+
+
+def test_what_moved_since_it_was_asked_for_cannot_be_approved(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    waiting = needing_a_second_person(hands, BEN)
+    lamp.colour = "blue"
+    test = open_page("plan", synthetic.planted(), hands=hands)
+    test.button(key=f"strip_approve_{waiting}").click().run()
+    assert "ask_approve" not in keys(test) and any("asked for anew" in error.value for error in test.error)
+
+
+def test_nobody_approves_what_they_asked_for(open_page: Open, hands: Hands) -> None:
+    waiting = needing_a_second_person(hands, Actor("local, no login", Role.OPERATOR, Via.COMMAND_LINE))
+    assert f"strip_approve_{waiting}" not in keys(open_page("status", synthetic.planted(), hands=hands))
+
+
+def test_freezing_needs_a_reason_and_stops_what_was_confirmed(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+    test = open_page("plan", synthetic.planted(), hands=hands)
+    test.button(key="freeze").click().run()
+    assert any("needs a reason" in warning.value for warning in test.warning)
+    test.text_input(key="freeze_reason").set_value("we wait for Vercel").run()
+    test.button(key="freeze").click().run()
+    assert b"we wait for Vercel" in sent(test)
+    ask = Ask("run_migration", {"name": "x"})
+    ask.look(hands)
+    hands.submit(actions.order(ask, "hall lamp", "why", None), ANA)
+    assert settled(hands).state is RequestState.REFUSED and lamp.switched == 0
+    test.run().button(key="unfreeze").click().run()
+    assert hands.journal.frozen() is None
+
+
+def test_without_a_journal_the_page_only_looks_and_says_why(open_page: Open) -> None:
+    test = open_page("plan", synthetic.planted(), state={"step_migration": True})
+    assert any("only looks" in warning.value for warning in test.warning)
+    assert keys(test) == []
+
+
+def test_the_journal_names_who_confirmed_and_why(open_page: Open, hands: Hands) -> None:
+    typed(opened(open_page, hands)).button(key="ask_confirm").click().run()
+    settled(hands)
+    kinds = [entry.kind for entry in hands.journal.entries()]
+    assert kinds.index(Kind.REQUEST) < kinds.index(Kind.STARTED) < kinds.index(Kind.RECEIPT)
+    assert hands.doings().requests[0].asked.reason == "it is dark"

@@ -175,6 +175,10 @@ class Action(ABC):
     def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
         """Look once whether it worked; the executor asks again until it settles."""
 
+    def way_back(self, args: Args) -> str:
+        """Return how it is undone, or the words that it cannot be."""
+        return self.undo
+
     def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
         """After an unknown outcome: look for the trace of `request_id`. None: nothing is to be found."""
         return None
@@ -195,7 +199,7 @@ class Action(ABC):
             target=target,
             calls=self.calls(desk, target, args),
             will_differ=self.will_differ(target),
-            undo=self.undo,
+            undo=self.way_back(args),
             preflight=self.preflight(desk, target, args),
         )
 

@@ -30,6 +30,7 @@ from lib.model.provider import FAILED_STATUSES, Landing, TextStatus
 from lib.model.reading import FailureKind, SourceError
 from lib.model.window import Window, WindowSize
 from lib.sources import booking_data as tables
+from lib.sources import follow_up
 from lib.sources.booking_writes import BookingAnswer, BookingWrites
 from lib.sources.http import Deadline
 
@@ -313,13 +314,17 @@ class RecheckLink(Action):
         return (ok("reads", "It changes nothing but that count."),)
 
     def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
-        reading = desk.look().link_opening
-        if reading.failure is not None:
-            raise SourceError(reading.failure.kind, reading.failure.sentence, reading.failure.hint)
-        if reading.value is None:
+        seen = desk.look()
+        readings = {reading.name: reading for reading in seen.readings}
+        bookings = seen.pending_bookings
+        if bookings.failure is not None:
+            raise SourceError(bookings.failure.kind, bookings.failure.sentence, bookings.failure.hint)
+        # Asked anew: the reading of the snapshot may be minutes old.
+        opening = follow_up.link_opening(desk.sources.booking_app, readings, _soon()).value
+        if opening is None:
             return Effect("There is no open booking whose link could be tried.", "", "no link")
-        words = f"It led to: {reading.value.landing.value.replace('_', ' ')} ({reading.value.status_code})."
-        return Effect(words, "", words, reading.value.landing.value)
+        words = f"It led to: {opening.landing.value.replace('_', ' ')} ({opening.status_code})."
+        return Effect(words, "", words, opening.landing.value)
 
     def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
         if effect.found_by is None:

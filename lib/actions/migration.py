@@ -83,13 +83,16 @@ class _Migrate(Action):
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         migration = _named(dict(target.facts)["migration"])
-        undo = f"It can be undone: {migration.undone_by}." if migration.undone_by else migration.cannot_be_undone
-        return (f"{migration.title}.", f"Lock: {migration.lock}.", undo or "It cannot be undone.")
+        return (f"{migration.title}.", f"Lock: {migration.lock}.")
 
     def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
         migration = self.migration(args)
         seen = _runner(desk).look(migration)
         return (*_world_checks(migration, seen), self.relevance(desk, migration))
+
+    def way_back(self, args: Args) -> str:
+        migration = self.migration(args)
+        return migration.undone_by or f"Cannot be undone. {migration.cannot_be_undone or ''}".strip()
 
     def relevance(self, desk: Desk, migration: Migration) -> Preflight:
         """Say which error that was seen it cures, or that it cures none."""

@@ -135,7 +135,7 @@ def spending(outbound: pd.DataFrame, balance: Balance | None, days: float) -> Sp
     currency = str(currencies[0]) if currencies else (balance.currency if balance else "")
     # Prices are few and texts are many: multiply instead of adding one by one.
     spent = sum((abs(Decimal(str(price))) * n for price, n in priced["price"].value_counts().items()), Decimal(0))
-    per_day = spent / Decimal(str(days))
+    per_day = spent / Decimal(str(days)) if days > 0 else Decimal(0)
     comparable = balance is not None and per_day > 0 and currencies == [balance.currency]
     return Spending(
         spent=spent,

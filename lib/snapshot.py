@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -41,14 +41,10 @@ from lib.sources import booking_data as tables
 from lib.sources import follow_up
 from lib.sources.connected import Sources
 from lib.sources.http import Deadline
+from lib.sources.http import utc_now as utc_now
 
 Clock = Callable[[], datetime]
 Readings = Mapping[str, Reading[Any]]
-
-
-def utc_now() -> datetime:
-    """The clock that everything uses outside tests."""
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, eq=False)

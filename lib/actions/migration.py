@@ -22,25 +22,18 @@ from lib.actions.action import (
 )
 from lib.actions.relevance import cured_by, seen_faults
 from lib.migrations.catalogue import Migration, catalogue
-from lib.migrations.doors import DirectMigrationDoor, ManagementMigrationDoor, MigrationDoor
+from lib.migrations.doors import migration_door
 from lib.migrations.runner import Look, MigrationOutcome, Runner
 from lib.migrations.script import scripts
 from lib.model.reading import FailureKind, SourceError
-from lib.sources.catalog import DirectDoor
 from lib.sources.http import OutcomeUnknownError
 
 _LOCK_ATTEMPTS = 3
 
 
 def _runner(desk: Desk) -> Runner:
-    source = desk.sources.catalog
-    if isinstance(source.door, DirectDoor):
-        door: MigrationDoor = DirectMigrationDoor(source.door)
-    elif source.management is not None:
-        door = ManagementMigrationDoor(source.management)
-    else:
-        raise RefusedError("No way to change the database is connected: set DATABASE_URL or SUPABASE_ACCESS_TOKEN.")
-    return Runner(door=door, data_api=source.description, clock=desk.clock)
+    catalog = desk.sources.catalog
+    return Runner(door=migration_door(catalog), data_api=catalog.description, clock=desk.clock)
 
 
 def _named(name: str) -> Migration:

@@ -69,7 +69,6 @@ class Sources:
             token=given(settings.vercel_token),
             project_id=given(settings.vercel_project_id),
             team_id=settings.vercel_team_id,
-            clock=self.clock,
         )
 
     @cached_property
@@ -92,7 +91,6 @@ class Sources:
             auth_token=settings.twilio_auth_token,
             api_key=settings.twilio_api_key,
             api_secret=settings.twilio_api_secret,
-            clock=self.clock,
         )
 
     @cached_property

@@ -103,6 +103,7 @@ USER_AGENT = f"Switchboard/{_version()}"
 
 
 def utc_now() -> datetime:
+    """The clock that everything uses outside tests."""
     return datetime.now(UTC)
 
 

@@ -11,7 +11,7 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -27,7 +27,7 @@ from lib.model.provider import Balance, TwilioAccount
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, Json, Params, join, origin, together, utc_now
+from lib.sources.http import Deadline, Http, Json, Params, join, origin, together
 from lib.sources.redact import redact
 
 SYSTEM = "Twilio"
@@ -62,7 +62,6 @@ class Twilio:
     auth_token: SecretStr | None = None
     api_key: SecretStr | None = None
     api_secret: SecretStr | None = None
-    clock: Callable[[], datetime] = utc_now
     # Digests are comparable within this process only: short bodies could be guessed from a plain hash.
     _digest_key: bytes = field(default_factory=lambda: secrets.token_bytes(16), init=False, repr=False)
 

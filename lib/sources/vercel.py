@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ from lib.model.deployments import (
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, Json, answered, join, together, utc_now
+from lib.sources.http import Deadline, Http, Json, answered, join, together
 from lib.sources.redact import redact
 
 SYSTEM = "Vercel"
@@ -105,7 +105,6 @@ class Vercel:
     token: SecretStr
     project_id: str
     team_id: str | None = None
-    clock: Callable[[], datetime] = utc_now
 
     def project(self, deadline: Deadline) -> Observed[Project]:
         """Read the project's switches. Tells a bad token from a wrong project or team."""

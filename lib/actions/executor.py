@@ -7,8 +7,11 @@ becomes *unknown*: that is resolved by looking, never by running again.
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
@@ -16,12 +19,14 @@ from uuid import UUID, uuid4
 from lib.actions.action import Action, Args, Desk, Effect, Preview, RefusedError, Tier, Verification
 from lib.actions.previews import Previews
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
-from lib.journal.errors import ConflictError
-from lib.journal.request import NewRequest, Request, RequestState, Turn, TurnRefusal
+from lib.journal.errors import ConflictError, JournalError
+from lib.journal.request import BEATS_EVERY, NewRequest, Request, RequestState, Turn, TurnRefusal
 from lib.journal.store import Journal
 from lib.model.people import Actor, Role
 from lib.model.reading import SourceError
 from lib.sources.http import OutcomeUnknownError
+
+log = logging.getLogger(__name__)
 
 # How long the last checks may take while the target is held.
 RECHECK_WITHIN = timedelta(minutes=1)
@@ -107,10 +112,11 @@ class Executor:
             self._still_the_same(request.asked.digest, preview)
         except (RefusedError, SourceError) as error:
             return self._refuse(request, _words(error), actor)
-        turn = self.journal.start(request.id, actor, action.timeout + action.settles_within)
-        if not turn.granted:
-            return self._refuse(turn.request, _why_not(turn), actor)
-        return self._run(action, turn.request, preview, args, actor)
+        with self._beating(request.id):
+            turn = self.journal.start(request.id, actor, action.timeout + action.settles_within)
+            if not turn.granted:
+                return self._refuse(turn.request, _why_not(turn), actor)
+            return self._run(action, turn.request, preview, args, actor)
 
     def look_again(self, request_id: UUID, actor: Actor) -> Request:
         """Resolve an unknown outcome by looking outside, if what is to be seen there decides it."""
@@ -132,6 +138,27 @@ class Executor:
             return self.journal.resolve(request.id, outcome, f"{effect.words} {seen.words}", actor)
         except ConflictError:
             return self.journal.request(request.id)  # somebody else looked, and said so first
+
+    @contextmanager
+    def _beating(self, request_id: UUID) -> Iterator[None]:
+        """Beat while the request is carried out, so that others soon see it if this process dies."""
+        over = threading.Event()
+
+        def beat() -> None:
+            while not over.wait(BEATS_EVERY.total_seconds()):
+                try:
+                    self.journal.beat(request_id)
+                except JournalError as error:
+                    log.warning("No sign of life could be given for request %s: %s", request_id, error)
+
+        self.journal.beat(request_id)
+        beating = threading.Thread(target=beat, name="beat", daemon=True)
+        beating.start()
+        try:
+            yield
+        finally:
+            over.set()
+            beating.join()
 
     def _run(self, action: Action, request: Request, preview: Preview, args: Args, actor: Actor) -> Request:
         target = preview.target

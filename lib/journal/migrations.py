@@ -132,6 +132,13 @@ MIGRATIONS: tuple[Migration, ...] = (
             f"for each statement execute function {SCHEMA}.refuse()",
         ),
     ),
+    Migration(
+        number=3,
+        name="beats",
+        both=("create table beats (request_id text primary key, at text not null)",),
+        sqlite=(),
+        postgresql=(),
+    ),
 )
 
 

@@ -28,6 +28,9 @@ from lib.journal.entry import (
 from lib.model.people import Actor
 
 VALID_FOR = timedelta(minutes=15)
+# Whoever carries a request out beats this often; after the longer time without a beat it is taken for dead.
+BEATS_EVERY = timedelta(seconds=10)
+SILENT_AFTER = timedelta(seconds=40)
 
 
 class RequestState(StrEnum):
@@ -135,14 +138,17 @@ class Turn:
         return self.refusal is None
 
 
-def request_of(entries: Sequence[Entry], now: datetime) -> Request:
-    """Return the request that `entries`, all of one request in order, make at `now`. Pure."""
+def request_of(entries: Sequence[Entry], now: datetime, last_beat: datetime | None = None) -> Request:
+    """Return the request that `entries`, all of one request in order, make at `now`. Pure.
+
+    `last_beat` is when whoever carries it out was last alive; None if they give no sign of it.
+    """
     at = {PHASE_OF[entry.kind]: entry for entry in entries if entry.kind in PHASE_OF}
     first, approval, claim = at[Phase.REQUEST], at.get(Phase.APPROVAL), at.get(Phase.CLAIM)
     decision, receipt, resolution = at.get(Phase.DECISION), at.get(Phase.RECEIPT), at.get(Phase.RESOLUTION)
     assert isinstance(first.payload, Asked)  # noqa: S101 - one kind, one payload
     started = decision if decision is not None and decision.kind is Kind.STARTED else None
-    state, deadline = _state_and_deadline(first.payload, at, now)
+    state, deadline = _state_and_deadline(first.payload, at, now, last_beat)
     ends = receipt or resolution or (decision if decision is not started else None)
     return Request(
         id=_id(first),
@@ -176,7 +182,9 @@ _STATE_OF_STOP = {
 }
 
 
-def _state_and_deadline(asked: Asked, at: dict[Phase, Entry], now: datetime) -> tuple[RequestState, datetime | None]:
+def _state_and_deadline(
+    asked: Asked, at: dict[Phase, Entry], now: datetime, last_beat: datetime | None
+) -> tuple[RequestState, datetime | None]:
     # A receipt that says how it ended outranks what somebody saw outside, even if it came later.
     for phase in (Phase.RECEIPT, Phase.RESOLUTION):
         payload = at[phase].payload if phase in at else None
@@ -187,6 +195,8 @@ def _state_and_deadline(asked: Asked, at: dict[Phase, Entry], now: datetime) -> 
     decision, claim = at.get(Phase.DECISION), at.get(Phase.CLAIM)
     if decision is not None and isinstance(decision.payload, Started):
         until = decision.payload.until
+        if last_beat is not None:
+            until = min(until, last_beat + SILENT_AFTER)
         return (RequestState.STARTED, until) if now < until else (RequestState.UNKNOWN, None)
     if decision is not None:
         return _STATE_OF_STOP[decision.kind], None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, delete, insert, select
 
 from lib.journal import chain
 from lib.journal.chain import ChainReport, Position, instant
@@ -48,6 +48,7 @@ from lib.journal.entry import (
 from lib.journal.errors import ConflictError, JournalError
 from lib.journal.incident import Incident, incident_of
 from lib.journal.request import NewRequest, Request, RequestState, Turn, TurnRefusal, request_of
+from lib.journal.tables import beats
 from lib.journal.tables import entries as table
 from lib.journal.text import same_person
 from lib.model.people import Actor
@@ -180,6 +181,12 @@ class Journal:
     def progress(self, request_id: UUID, actor: Actor, words: str, external_id: str | None = None) -> Request:
         """Record a sign of life of a request that was started and has no receipt. Raises `ConflictError`."""
         return self._report(request_id, actor, Progress(words, external_id))
+
+    def beat(self, request_id: UUID) -> None:
+        """Say that whoever carries this request out is alive. Without a beat for a while its outcome is unknown."""
+        with self._database.writing() as connection:
+            connection.execute(delete(beats).where(beats.c.request_id == str(request_id)))
+            connection.execute(insert(beats).values(request_id=str(request_id), at=instant(self._now())))
 
     def finish(self, request_id: UUID, receipt: Receipt, actor: Actor) -> Request:
         """Record what was done. It is taken late as well: it is a fact. Raises `ConflictError` if there is one."""
@@ -413,14 +420,21 @@ class _Page:
         found = self.fetch(_of_requests([request_id]))
         if not found:
             raise JournalError("There is no such request in the journal.")
-        return request_of(found, self.now)
+        return request_of(found, self.now, self.last_beats([request_id]).get(request_id))
 
     def requests(self, asked: Iterable[Entry]) -> list[Request]:
         """Return the requests that these entries began, in their order."""
         parts: dict[UUID, list[Entry]] = {_request_id(entry): [] for entry in asked}
         for entry in self.fetch(_of_requests(parts)):
             parts[_request_id(entry)].append(entry)
-        return [request_of(entries, self.now) for entries in parts.values()]
+        last_beats = self.last_beats(parts)
+        return [request_of(entries, self.now, last_beats.get(request_id)) for request_id, entries in parts.items()]
+
+    def last_beats(self, request_ids: Iterable[UUID]) -> dict[UUID, datetime]:
+        """Return when whoever carries these requests out was last alive, where they say so."""
+        wanted = [str(request_id) for request_id in request_ids]
+        found = self.connection.execute(select(beats).where(beats.c.request_id.in_(wanted)))
+        return {UUID(row.request_id): datetime.fromisoformat(row.at) for row in found}
 
     def incident(self, incident_id: UUID) -> Incident:
         found = self.incidents([incident_id])

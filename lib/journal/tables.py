@@ -30,6 +30,14 @@ head = Table(
     Column("hash", Text),
 )
 
+# The sign of life of what is being carried out: it may change, and stands outside the chain.
+beats = Table(
+    "beats",
+    _metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("at", Text),
+)
+
 migrations = Table(
     "migrations",
     _metadata,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from datetime import timedelta
@@ -88,6 +89,11 @@ def stored(environ: dict[str, str]) -> str:
     return b"".join(part.read_bytes() for part in path.parent.glob(f"{path.name}*")).decode("latin-1")
 
 
+def without_ids(text: str) -> str:
+    """`text` without hashes and UUIDs: four digits of a number stand in one of them by chance now and then."""
+    return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}", "", text)
+
+
 def test_planted_numbers_addresses_and_keys_are_nowhere(
     journal: Journal, environ: dict[str, str], clock: Clock
 ) -> None:
@@ -97,7 +103,7 @@ def test_planted_numbers_addresses_and_keys_are_nowhere(
         for incident in journal.incidents()
         for form in Form
     ]
-    for text in (stored(environ), *exports):
+    for text in (without_ids(part) for part in (stored(environ), *exports)):
         assert "He said" in text
         assert [leak for leak in LEAKS if leak in text] == []
 

@@ -29,10 +29,10 @@ NO_ANSWER = Receipt(Outcome.UNKNOWN, "No answer came in time.")
 LOCK = "vercel:booking-app"
 
 
-def started(journal: Journal, actor: Actor, lock: str = LOCK) -> Request:
+def started(journal: Journal, actor: Actor, lock: str = LOCK, timeout: timedelta = MINUTE) -> Request:
     request = journal.submit_request(a_request(), actor)
     assert journal.claim(request.id, lock, actor).granted
-    assert journal.start(request.id, actor, MINUTE).granted
+    assert journal.start(request.id, actor, timeout).granted
     return journal.request(request.id)
 
 
@@ -159,6 +159,22 @@ def test_without_a_receipt_the_outcome_is_unknown_and_its_target_stays_taken(
     local.resolve(lost.id, Outcome.FAILED, "Vercel shows no deployment of that minute.", bob)
     assert local.request(lost.id).state is RequestState.FAILED
     assert local.claim(other.id, LOCK, bob).granted
+
+
+def test_whoever_falls_silent_is_taken_for_dead_long_before_the_deadline(
+    journal: Journal, ann: Actor, clock: Clock
+) -> None:
+    lost = started(journal, ann, timeout=12 * MINUTE)
+    journal.beat(lost.id)
+    clock.advance(seconds=30)
+    journal.beat(lost.id)
+    clock.advance(seconds=30)
+    assert journal.request(lost.id).state is RequestState.STARTED
+    clock.advance(seconds=30)
+    assert journal.request(lost.id).state is RequestState.UNKNOWN
+    assert journal.requests()[0].state is RequestState.UNKNOWN
+    # It was only slow: what it did is a fact, and believed.
+    assert journal.finish(lost.id, DONE, ann).state is RequestState.SUCCEEDED
 
 
 def test_what_is_known_is_not_resolved(local: Journal, ann: Actor) -> None:

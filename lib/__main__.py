@@ -17,6 +17,7 @@ from lib.commands import acting, recording
 from lib.model.verdict import HeadlineState
 from lib.model.window import WindowSize
 from lib.settings import Settings, load
+from lib.sources.redact import redact_logs
 
 app = typer.Typer(
     name="python -m lib", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -198,6 +199,7 @@ def _print_diagnosis(document: dict[str, Any]) -> None:
 
 def main() -> None:
     """Run the command line; wrong usage ends with 64, as the exit codes 1 to 3 have a meaning of their own."""
+    redact_logs()
     try:
         code = app(standalone_mode=False)
     except typer.Abort:

@@ -7,14 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from lib.diagnosis.diagnose import Diagnosis
-from lib.model.reading import Freshness, Reading, SourceName
+from lib.model.reading import SourceName, source_health
 from lib.model.verdict import Hypothesis, Verdict
 from lib.snapshot import Snapshot
 
 Json = dict[str, Any]
-
-# A source is as old as the oldest of its answers; it failed when none of its readings is an answer.
-_WORST_FIRST = (Freshness.STALE, Freshness.AGING, Freshness.FRESH, Freshness.FAILED, Freshness.NOT_CONFIGURED)
 
 
 def as_json(diagnosis: Diagnosis) -> Json:
@@ -62,19 +59,13 @@ def _summary(hypothesis: Hypothesis) -> str:
     return f"{hypothesis.title}{verdict}. {hypothesis.for_engineer}"
 
 
-def source_state(readings: tuple[Reading[Any], ...], now: datetime) -> Freshness:
-    """Return the state of a source as a whole. Single readings may still have failed: look at its errors."""
-    states = {reading.freshness(now) for reading in readings}
-    return next(state for state in _WORST_FIRST if state in states)
-
-
 def _source(snapshot: Snapshot, source: SourceName, now: datetime) -> Json:
     readings = snapshot.of(source)
     failures = [reading.failure.sentence for reading in readings if reading.failure]
     answered = [reading.latency_ms for reading in readings if reading.failure is None]
     return {
         "name": source.value,
-        "state": source_state(readings, now).value,
+        "state": source_health(readings, now).state.value,
         "latency_ms": round(max(answered)) if answered else None,
         "error": failures[0] if failures else None,
     }

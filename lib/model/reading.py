@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -131,3 +132,22 @@ class Reading(Generic[T]):
     def truncated(self) -> bool:
         """Whether rows are known to be missing from the value."""
         return any(caveat.kind is CaveatKind.TRUNCATED for caveat in self.caveats)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHealth:
+    """How far a source as a whole can be trusted. `partly`: it answers, and not to everything it was asked."""
+
+    state: Freshness
+    partly: bool
+
+
+# A source is as old as the oldest of its answers; it failed when none of its readings is an answer.
+_WORST_FIRST = (Freshness.STALE, Freshness.AGING, Freshness.FRESH, Freshness.FAILED, Freshness.NOT_CONFIGURED)
+
+
+def source_health(readings: Iterable[Reading[Any]], now: datetime) -> SourceHealth:
+    """Return the health of the source whose `readings` these are, at `now` (UTC)."""
+    states = {reading.freshness(now) for reading in readings}
+    state = next((state for state in _WORST_FIRST if state in states), Freshness.NOT_CONFIGURED)
+    return SourceHealth(state, partly=Freshness.FAILED in states and state is not Freshness.FAILED)

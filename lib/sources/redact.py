@@ -7,9 +7,11 @@ an engineer looks for. Every repetition is bounded, so that a hostile line costs
 
 from __future__ import annotations
 
+import functools
 import logging
 import re
 import traceback
+from typing import Any
 
 MARK = "…"
 
@@ -58,20 +60,32 @@ def redact(text: str) -> str:
     return text
 
 
-class RedactingFilter(logging.Filter):
-    """Redacts every record that passes. Add it to handlers: a logger's filter misses its children's records."""
+def redact_record(record: logging.LogRecord) -> None:
+    """Take what `redact` takes out of one log record: its message with its arguments, traceback and stack."""
+    try:
+        message = record.getMessage()
+    except (TypeError, ValueError):
+        message = str(record.msg)  # arguments that do not fit the format
+    record.msg, record.args = redact(message), None
+    if record.exc_info:
+        record.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        record.exc_info = None  # a formatter would print it again, as it was
+    if record.exc_text:
+        record.exc_text = redact(record.exc_text)
+    if record.stack_info:
+        record.stack_info = redact(record.stack_info)
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        try:
-            message = record.getMessage()
-        except (TypeError, ValueError):
-            message = str(record.msg)  # arguments that do not fit the format
-        record.msg, record.args = redact(message), None
-        if record.exc_info:
-            record.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
-            record.exc_info = None  # a formatter would print it again, as it was
-        if record.exc_text:
-            record.exc_text = redact(record.exc_text)
-        if record.stack_info:
-            record.stack_info = redact(record.stack_info)
-        return True
+
+@functools.cache
+def redact_logs() -> None:
+    """Redact every record that this process logs from now on, also those of libraries."""
+    make = logging.getLogRecordFactory()
+
+    def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        # The server's access lines are formatted from their arguments; deep links hold no data.
+        if record.name != "uvicorn.access":
+            redact_record(record)
+        return record
+
+    logging.setLogRecordFactory(make_redacted)

@@ -25,6 +25,7 @@ from lib.settings import Settings
 from lib.snapshot import Clock, Snapshot, SnapshotKeeper, utc_now
 from lib.sources.connected import Sources
 from lib.sources.http import Http
+from lib.sources.redact import redact_logs
 from lib.sources.sandbox_control import SandboxControl, SandboxState
 from lib.ui.hands import Hands
 
@@ -233,4 +234,5 @@ def _closed(opening: Opening) -> None:
 @st.cache_resource(show_spinner=False, on_release=_closed)
 def opening() -> Opening:
     """Return the one opening of this process."""
+    redact_logs()
     return Opening(settings_.load(), os.environ)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
 import streamlit as st
 from markupsafe import Markup
 
 from lib.model.people import Role
-from lib.model.reading import Freshness, Reading, SourceError, SourceName
+from lib.model.reading import Freshness, SourceError, SourceName, source_health
 from lib.model.verdict import Hypothesis, Verdict
 from lib.model.window import WindowSize
 from lib.sources.sandbox_control import SandboxState
@@ -22,15 +20,6 @@ from lib.ui.redact import outside, plain, plain_person
 from lib.ui.shell import REFRESH_SECONDS, View, opened_desk, view
 
 _PACES = (0.0, 1.0, 4.0, 30.0, 120.0)
-
-# The most telling first: one reading that fails makes its source failed, whatever the others say.
-_WORST_FIRST = (Freshness.FAILED, Freshness.STALE, Freshness.AGING, Freshness.FRESH)
-
-
-def source_state(readings: Iterable[Reading[Any]], now: datetime) -> Freshness:
-    """Return the state of one source: the worst of its readings, apart from those not configured."""
-    states = {reading.freshness(now) for reading in readings}
-    return next((state for state in _WORST_FIRST if state in states), Freshness.NOT_CONFIGURED)
 
 
 def draw_header(viewer: Viewer, *, large: bool) -> None:
@@ -154,10 +143,10 @@ def source_dots(seen: View) -> Markup:
 
 def _dot(seen: View, source: SourceName) -> Markup:
     readings = seen.snapshot.of(source)
-    state = source_state(readings, seen.now)
-    sign = words.FRESHNESS[state]
-    why = next((r.failure.sentence for r in readings if r.failure and r.freshness(seen.now) is state), "")
-    word = "" if state is Freshness.FRESH else sign.word
+    sign = words.of_source(source_health(readings, seen.now))
+    failed = (r.failure.sentence for r in readings if r.failure and r.freshness(seen.now) is Freshness.FAILED)
+    why = next(failed, "")
+    word = "" if sign is words.FRESHNESS[Freshness.FRESH] else sign.word
     return Markup(
         '<span class="sb-source sb-{}" title="{}: {}. {}"><b aria-hidden="true">{}</b>'
         '<span>{} <span class="sb-word">{}</span></span></span>'

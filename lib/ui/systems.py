@@ -9,11 +9,11 @@ from markupsafe import Markup
 
 from lib.diagnosis import contract
 from lib.diagnosis.contract import Breach, Code, Rule
-from lib.model.reading import Freshness, Reading, SourceName
+from lib.model.reading import Freshness, Reading, SourceName, source_health
 from lib.model.verdict import CheckStatus
 from lib.snapshot import label
 from lib.sources.connected import WHERE_TO_GET
-from lib.ui import header, pieces, times, words
+from lib.ui import pieces, times, words
 from lib.ui.redact import outside
 from lib.ui.shell import View
 
@@ -21,14 +21,14 @@ from lib.ui.shell import View
 def source(view: View, name: SourceName) -> Markup:
     """One source: its state, what is missing, and each of its rights with its age and latency."""
     readings = view.snapshot.of(name)
-    state = header.source_state(readings, view.now)
+    health = source_health(readings, view.now)
     missing = view.settings.missing(name)
-    parts = [_summary(view, readings, state)]
+    parts = [_summary(view, readings, health.state)]
     if missing:
         parts.append(_how_to_add(name, missing))
     else:
         parts.append(Markup('<ul class="sb-rights">{}</ul>').format(pieces.join(_right(view, r) for r in readings)))
-    return pieces.card(words.SOURCE[name], pieces.join(parts), sign=words.FRESHNESS[state])
+    return pieces.card(words.SOURCE[name], pieces.join(parts), sign=words.of_source(health))
 
 
 _CODE_WORDS = {

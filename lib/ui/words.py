@@ -17,7 +17,7 @@ from lib.journal.entry import StepState
 from lib.journal.request import RequestState
 from lib.model.deployments import DeploymentState
 from lib.model.frames import MetadataState
-from lib.model.reading import Freshness, SourceName
+from lib.model.reading import Freshness, SourceHealth, SourceName
 from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
 
 
@@ -68,6 +68,7 @@ FRESHNESS: Final[Mapping[Freshness, Sign]] = {
     Freshness.FAILED: Sign("failed", "✕", Tone.BAD),
     Freshness.NOT_CONFIGURED: Sign("not configured", "○", Tone.QUIET),
 }
+_PARTLY: Final = Sign("partly", "◐", Tone.WARN)
 DEPLOYMENT: Final[Mapping[DeploymentState, Sign]] = {
     DeploymentState.QUEUED: Sign("queued", "…", Tone.QUIET),
     DeploymentState.INITIALIZING: Sign("initializing", "…", Tone.QUIET),
@@ -168,3 +169,8 @@ METADATA: Final[Mapping[str, str]] = {
     MetadataState.WITHOUT_SMS: "without initial_sms",
     MetadataState.STORED: "stored",
 }
+
+
+def of_source(health: SourceHealth) -> Sign:
+    """Return the sign of a source as a whole: one that answers only in part is not all well."""
+    return _PARTLY if health.partly else FRESHNESS[health.state]

@@ -26,6 +26,8 @@ PAGES = (
             help="What was seen and done, in order, and as a file."),
     st.Page("pages/systems_page.py", title="Systems", url_path="systems", icon=":material/hub:",
             help="What the desk can see, what it lacks, and every check."),
+    st.Page("pages/handbook_page.py", title="Handbook", url_path="handbook", icon=":material/menu_book:",
+            help="What to do when an alert comes, and how a change reaches production."),
 )  # fmt: skip
 page = st.navigation(PAGES, position="top" if isinstance(who_looks(), Viewer) else "hidden")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Connection, Select, delete, insert, select
+from sqlalchemy import Connection, Select, case, delete, func, insert, select
 
 from lib.journal import chain
 from lib.journal.chain import ChainReport, Position, instant
@@ -94,6 +94,11 @@ class Journal:
     def where(self) -> str:
         """Where the journal is kept, in a sentence without secrets."""
         return self._database.where
+
+    @property
+    def database(self) -> Database:
+        """Its database, for what stands beside the chain and may change: what the monitor remembers."""
+        return self._database
 
     def close(self) -> None:
         self._database.close()
@@ -248,6 +253,22 @@ class Journal:
                 if len(found) >= limit:
                     break
         return tuple(found[:limit])
+
+    def outcomes(self) -> dict[tuple[str, Kind | Outcome], int]:
+        """Return how often each action ended how, since the journal began: `("redeploy", Outcome.SUCCEEDED): 3`.
+
+        Requests that were refused, cancelled or written down as expired count under that kind of entry.
+        """
+        # Payloads are canonical JSON, in which an unescaped "outcome" can only be the field of that name.
+        said = case(
+            *((table.c.payload.contains(f'"outcome":"{outcome}"', autoescape=True), outcome.value)
+              for outcome in Outcome),
+            else_=table.c.kind,
+        )  # fmt: skip
+        ends = [kind.value for kind in (Kind.RECEIPT, Kind.REFUSED, Kind.CANCELLED, Kind.EXPIRED)]
+        query = select(table.c.action, said, func.count()).where(table.c.kind.in_(ends)).group_by(table.c.action, said)
+        with self._reading() as page:
+            return {(action, _end(end)): count for action, end, count in page.connection.execute(query)}
 
     # Incidents.
 
@@ -544,6 +565,10 @@ def _the_same(earlier: Request, new: NewRequest, actor: Actor) -> Request:
     if asked != (new.action, new.digest, new.arguments) or not same_person(earlier.requested_by, actor):
         raise ConflictError("This key belongs to a request for something else: open the action anew.")
     return earlier
+
+
+def _end(value: str) -> Kind | Outcome:
+    return Outcome(value) if value in set(Outcome) else Kind(value)
 
 
 def _request_id(entry: Entry) -> UUID:

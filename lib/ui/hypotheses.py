@@ -33,6 +33,12 @@ def listed(view: View) -> None:
             with st.container(gap="xsmall"):
                 draw(pieces.hypothesis(item))
                 _evidence(view, item)
+                st.page_link(
+                    "pages/handbook_page.py",
+                    label="What to do: the runbook",
+                    icon=":material/menu_book:",
+                    query_params={"cause": item.id},
+                )
     closed = [item for item in hypotheses if item.verdict not in _TO_ACT_ON]
     if closed:
         box = st.expander(

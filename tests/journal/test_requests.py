@@ -395,3 +395,16 @@ Lives.TestCase.settings = settings(
     max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestWhateverIsTried = Lives.TestCase
+
+
+def test_how_often_each_action_ended_how_is_counted(journal: Journal, ann: Actor) -> None:
+    tricky = Receipt(Outcome.SUCCEEDED, 'It said "outcome":"failed" in passing.')
+    for number, receipt in enumerate((DONE, tricky, NO_ANSWER)):
+        journal.finish(started(journal, ann, lock=f"{LOCK}_{number}").id, receipt, ann)
+    journal.refuse(journal.submit_request(a_request(), ann).id, "No.", ann)
+    action = a_request().action
+    assert journal.outcomes() == {
+        (action, Outcome.SUCCEEDED): 2,
+        (action, Outcome.UNKNOWN): 1,
+        (action, Kind.REFUSED): 1,
+    }

@@ -32,6 +32,7 @@ from tests.pages.synthetic import NOW
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("status", "plan", "bookings", "texts", "deployments", "incidents", "systems")
+EVERY_PAGE = (*PAGES, "handbook")  # with the one that shows no data
 
 
 @dataclass

@@ -12,7 +12,7 @@ from lib.settings import Settings
 from lib.ui import guard
 from lib.ui.guard import Refusal, Viewer, role_of
 from tests.pages import synthetic
-from tests.pages.conftest import PAGES, ROOT, Open, sent
+from tests.pages.conftest import EVERY_PAGE, ROOT, Open, sent
 
 SETTINGS = Settings.model_validate({"operators": "Ana@example.com", "viewers": "owner@example.com"})
 
@@ -62,7 +62,7 @@ def test_without_a_login_only_this_machine_is_let_in(address: str, headers: Mapp
     assert guard._only_this_machine(address, headers) is let_in
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EVERY_PAGE)
 def test_a_page_that_runs_alone_and_logged_out_shows_the_login_only(page: str) -> None:
     cold = AppTest.from_file(str(ROOT / f"pages/{page}_page.py"), default_timeout=60)
     cold.user = {"is_logged_in": False}
@@ -71,7 +71,7 @@ def test_a_page_that_runs_alone_and_logged_out_shows_the_login_only(page: str) -
     assert not cold.exception and b"sb-" not in sent(cold)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", EVERY_PAGE)
 def test_a_page_that_runs_alone_from_elsewhere_shows_nothing(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "_headers", lambda: {"Host": "desk.example.com"})
     cold = AppTest.from_file(str(ROOT / f"pages/{page}_page.py"), default_timeout=60).run()

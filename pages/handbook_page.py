@@ -1,0 +1,26 @@
+"""Handbook: the runbook and the deployment process, where the person on the call can read them."""
+
+from lib.ui.guard import guard
+
+guard()
+
+import streamlit as st  # noqa: E402
+
+from lib import handbook  # noqa: E402
+from lib.handbook import Document  # noqa: E402
+
+cause = str(st.query_params.get("cause", ""))
+if section := handbook.sections().get(cause):
+    with st.container(border=True):
+        st.markdown(section)
+chosen = st.segmented_control(
+    "Document",
+    list(Document),
+    default=Document.RUNBOOK,
+    required=True,
+    format_func=handbook.TITLES.__getitem__,
+    key="doc",
+    bind="query-params",
+    label_visibility="collapsed",
+)
+st.markdown(handbook.text(Document(chosen)))

@@ -1,0 +1,29 @@
+"""The handbook: every cause that the desk names has a section that says what to do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lib import handbook
+from lib.diagnosis.hypotheses import CAUSES
+from lib.handbook import Document
+
+
+@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.id)
+def test_every_cause_has_its_section_under_its_own_title(cause) -> None:
+    section = handbook.sections()[cause.id]
+    assert section.startswith(f"## {cause.title} (`{cause.id}`)\n")
+    assert re.search(r"^- (Do|Account)", section, re.MULTILINE), "it says what to do"
+
+
+def test_a_section_ends_where_the_next_begins() -> None:
+    assert all(section.count("\n## ") == 0 for section in handbook.sections().values())
+
+
+@pytest.mark.parametrize("document", Document)
+def test_links_between_documents_lead_to_the_page_that_shows_them(document: Document) -> None:
+    assert ".md)" not in handbook.text(document)
+    for name in re.findall(r"/handbook\?doc=([\w-]+)", handbook.text(document)):
+        assert name in set(Document)

@@ -1,0 +1,233 @@
+"""Fifty viewers in front of one desk, for minutes: does a rerun stay quick, does upstream notice, does memory grow?
+
+    scripts/soak.py                         50 viewers for 5 minutes
+    scripts/soak.py --minutes 30 --faults   … while the other systems are slow, fail and talk nonsense in turns
+
+A viewer is what the browser is to the server: a websocket that runs the page once and then each of its parts again
+as often as the server asked for. It prints JSON, and ends with 1 if a promise was not kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import httpx  # noqa: E402
+import psutil  # noqa: E402
+import psycopg  # noqa: E402
+from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: E402
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
+from websockets.asyncio.client import ClientConnection, connect  # noqa: E402
+
+from lib.launch import start_sandbox  # noqa: E402
+
+PAGES = ("", "/action-plan", "/bookings", "/texts", "/deployments", "/incident-log", "/systems")
+FAULTS: tuple[dict[str, object], ...] = (
+    {"delay_ms": 3000},
+    {"status": 500},
+    {"status": 429, "retry_after": 5},
+    {"body": "<html>nonsense</html>"},
+    {"refuse": True},
+    {"status": 503, "rate": 0.5},
+)
+SYSTEMS = ("supabase", "vercel", "github", "twilio", "booking_app", "management")
+FAULT_SECONDS = 45
+P95_BUDGET_SECONDS = 2.0
+# The first minutes fill caches: growth is measured after them, and this much of it is noise.
+WARM_UP_SECONDS = 60
+MEMORY_BUDGET = 1.15
+
+
+@dataclass
+class Seen:
+    """What the viewers of one run saw: seconds per rerun, and words of what went wrong."""
+
+    reruns: list[float] = field(default_factory=list)
+    first_runs: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+async def look(address: str, page: str, seen: Seen, until: float) -> None:
+    """Be one viewer of `page` until then (monotonic seconds)."""
+    url = f"ws://{address}/_stcore/stream"
+    try:
+        async with connect(url, subprotocols=["streamlit"], origin=f"http://{address}", max_size=None) as wire:
+            timers: dict[str, float] = {}
+            seen.first_runs.append(await run(wire, BackMsg(), page, timers, seen))
+            while (now := time.monotonic()) < until:
+                due = min(timers, key=timers.__getitem__, default=None)
+                if due is None:
+                    seen.errors.append(f"{page or '/'}: no part of the page asks to be drawn again")
+                    return
+                await asyncio.sleep(max(0.0, timers[due] - now))
+                again = BackMsg()
+                again.rerun_script.fragment_id = due
+                again.rerun_script.is_auto_rerun = True
+                timers[due] = time.monotonic() + INTERVALS.get(due, 10.0)
+                seen.reruns.append(await run(wire, again, page, timers, seen))
+    except Exception as error:  # noqa: BLE001 - a viewer that is cut off is a finding
+        seen.errors.append(f"{page or '/'}: {type(error).__name__}: {error}"[:200])
+
+
+INTERVALS: dict[str, float] = {}
+
+
+async def run(wire: ClientConnection, ask: BackMsg, page: str, timers: dict[str, float], seen: Seen) -> float:
+    """Ask for a run and wait until it has finished; return the seconds it took."""
+    ask.rerun_script.page_name = page.strip("/")
+    started = time.monotonic()
+    await wire.send(ask.SerializeToString())
+    while True:
+        message = ForwardMsg.FromString(await asyncio.wait_for(wire.recv(decode=False), 60))
+        kind = message.WhichOneof("type")
+        if kind == "auto_rerun":
+            INTERVALS[message.auto_rerun.fragment_id] = message.auto_rerun.interval
+            timers[message.auto_rerun.fragment_id] = time.monotonic() + message.auto_rerun.interval
+        elif kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
+            seen.errors.append(f"{page or '/'}: {message.delta.new_element.exception.message}"[:200])
+        elif kind == "script_finished":
+            return time.monotonic() - started
+
+
+@contextmanager
+def dashboard(settings: dict[str, str]) -> Iterator[tuple[str, psutil.Process]]:
+    """Start the server as `scripts/run` does; yields its address and process."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder:
+        environ = os.environ | settings | {"JOURNAL_URL": f"sqlite:///{folder}/journal.sqlite3"}
+        command = [sys.executable, "-m", "lib.run", "--no-browser", "--port", str(port)]
+        server = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            address = f"127.0.0.1:{port}"
+            wait_for(address)
+            yield address, psutil.Process(server.pid)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def wait_for(address: str) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        try:
+            if httpx.get(f"http://{address}/healthz", timeout=5).json()["desk"] == "ready":
+                return
+        except (httpx.HTTPError, ValueError):
+            pass  # not yet
+        time.sleep(0.2)
+    raise SystemExit("The dashboard did not start.")
+
+
+def upstream_calls(settings: dict[str, str]) -> int:
+    """Count what reached the gateway of the booking data so far."""
+    with psycopg.connect(settings["DATABASE_URL"]) as connection:
+        row = connection.execute("select count(*) from platform.log where source_name = 'edge_logs'").fetchone()
+    return int(row[0]) if row else 0
+
+
+async def inject(door: str, until: float, seed: int) -> list[str]:
+    """Let the other systems misbehave, one after the other, until then. Returns what was done."""
+    chance, done = random.Random(seed), []  # noqa: S311 - no secret
+    async with httpx.AsyncClient(timeout=60) as client:
+        while time.monotonic() < until:
+            fault = {"system": chance.choice(SYSTEMS), **chance.choice(FAULTS)}
+            answer = await client.post(f"{door}/sandbox/faults", json=fault)
+            done.append(f"{fault} → {answer.status_code}")
+            await asyncio.sleep(min(FAULT_SECONDS, max(0.0, until - time.monotonic())))
+            await client.delete(f"{door}/sandbox/faults")
+    return done
+
+
+async def watch(process: psutil.Process, until: float) -> list[float]:
+    """Return the server's resident memory in MB, every five seconds."""
+    sizes = []
+    while time.monotonic() < until:
+        sizes.append(process.memory_info().rss / 1e6)
+        await asyncio.sleep(5)
+    return sizes
+
+
+async def measure(viewers: int, seconds: float, settings: dict[str, str], faults: int | None) -> dict[str, object]:
+    seen = Seen()
+    with dashboard(settings) as (address, process):
+        until = time.monotonic() + seconds
+        before = upstream_calls(settings)
+        pages = [PAGES[number % len(PAGES)] for number in range(viewers)]
+        watching = asyncio.create_task(watch(process, until))
+        injecting = asyncio.create_task(inject(settings["SANDBOX_URL"], until, faults)) if faults is not None else None
+        await asyncio.gather(*(look(address, page, seen, until) for page in pages))
+        calls = upstream_calls(settings) - before
+        sizes = await watching
+        done = await injecting if injecting else []
+    warm = sizes[min(WARM_UP_SECONDS // 5, len(sizes) // 2) :]
+    quarter = max(1, len(warm) // 4)
+    return {
+        "viewers": viewers,
+        "seconds": round(seconds),
+        "reruns": len(seen.reruns),
+        "first_run_p95_s": percentile(seen.first_runs, 95),
+        "rerun_p50_s": percentile(seen.reruns, 50),
+        "rerun_p95_s": percentile(seen.reruns, 95),
+        "upstream_calls_per_minute": round(calls * 60 / seconds, 1),
+        "memory_mb": {
+            "warm": round(statistics.median(warm[:quarter])),
+            "end": round(statistics.median(warm[-quarter:])),
+        },
+        "errors": sorted(set(seen.errors)),
+        "faults": len(done),
+    }
+
+
+def percentile(values: list[float], percent: int) -> float | None:
+    return round(sorted(values)[min(len(values) - 1, len(values) * percent // 100)], 3) if values else None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--viewers", type=int, default=50)
+    parser.add_argument("--minutes", type=float, default=5.0)
+    parser.add_argument("--faults", action="store_true", help="let the other systems misbehave meanwhile")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
+    parser.add_argument("--alone-minutes", type=float, default=1.0, help="how long to measure one viewer first")
+    options = parser.parse_args()
+    sandbox = start_sandbox("healthy")
+    try:
+        one = asyncio.run(measure(1, options.alone_minutes * 60, sandbox.settings, None))
+        faults = options.seed if options.faults else None
+        many = asyncio.run(measure(options.viewers, options.minutes * 60, sandbox.settings, faults))
+    finally:
+        sandbox.stop()
+    growth = many["memory_mb"]["end"] / many["memory_mb"]["warm"]  # type: ignore[index]
+    kept = {
+        "rerun_p95_under_2_s": (many["rerun_p95_s"] or 99) < P95_BUDGET_SECONDS,
+        "no_error": not many["errors"],
+        "memory_flat": growth <= MEMORY_BUDGET,
+    }
+    if not options.faults:  # a system that fails is asked anew, so there it says nothing
+        ratio = many["upstream_calls_per_minute"] / max(1.0, one["upstream_calls_per_minute"])  # type: ignore[operator]
+        kept["upstream_as_with_one"] = ratio <= 1.1
+    print(json.dumps({"seed": options.seed, "one": one, "many": many, "memory_growth": round(growth, 3), "kept": kept},
+                     indent=2))  # fmt: skip
+    sys.exit(0 if all(kept.values()) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""Every page can be read and worked by everybody: contrast, names and roles, the keyboard, a phone's width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from lib.sandbox.serve import Running
+from tests.browser.test_journey import PAGES, dashboard
+
+pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
+
+READ = [*PAGES, "handbook"]
+DESKTOP, PHONE = {"width": 1440, "height": 2400}, {"width": 390, "height": 844}
+
+BACKGROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+BACKGROUNDS = {"light": "rgb(251, 251, 250)", "dark": "rgb(16, 22, 29)"}
+
+
+@pytest.fixture(scope="module")
+def address(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    door = f"{sandbox.world.base_url}/sandbox/scenario"
+    settings = httpx.post(door, json={"name": "missing-column"}, timeout=30).raise_for_status().json()["settings"]
+    journal = f"sqlite:///{tmp_path_factory.mktemp('look') / 'journal.sqlite3'}"
+    with dashboard(settings | {"JOURNAL_URL": journal}) as found:
+        yield found
+
+
+def opened(chromium: Browser, url: str, size: dict[str, int]) -> Page:
+    page = chromium.new_page(viewport=size)
+    page.goto(url)
+    expect(page.locator(".sb-headline")).to_be_visible(timeout=60_000)
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=20_000)
+    return page
+
+
+@pytest.mark.parametrize("path", READ)
+def test_every_page_passes_an_audit_in_light_and_dark_and_fits_a_phone(
+    chromium: Browser, address: str, path: str
+) -> None:
+    page = opened(chromium, f"{address}/{path}", DESKTOP)
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_timeout(800)
+        assert page.evaluate(BACKGROUND) == BACKGROUNDS[scheme]
+        found = Axe().run(page).response["violations"]
+        told = [(fault["id"], node["html"][:120]) for fault in found for node in fault["nodes"]]
+        assert (scheme, told) == (scheme, [])
+    page.set_viewport_size(PHONE)
+    page.wait_for_timeout(800)
+    width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    page.close()
+    assert width <= PHONE["width"]
+
+
+def test_the_plan_is_reached_and_an_action_opened_and_left_with_the_keyboard_alone(
+    chromium: Browser, address: str
+) -> None:
+    page = opened(chromium, f"{address}/deployments", DESKTOP)
+    button = page.get_by_role("button", name="Redeploy the same commit")
+    expect(button).to_be_visible(timeout=20_000)
+    for _ in range(120):
+        page.keyboard.press("Tab")
+        if button.evaluate("it => it === document.activeElement"):
+            break
+    assert button.evaluate("it => it === document.activeElement && it.matches(':focus-visible')")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible(timeout=20_000)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_be_hidden(timeout=20_000)
+    page.close()

@@ -11,6 +11,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     SecretStr,
     ValidationError,
     model_validator,
@@ -147,9 +149,57 @@ def _list(value: Any) -> Any:
     return tuple(filter(None, re.split(r"[,\s]+", value))) if isinstance(value, str) else value
 
 
-def _secret_list(value: Any) -> Any:
-    items = _list(value)
-    return tuple(map(SecretStr, items)) if _all_texts(items) else items
+def _addresses(value: Any) -> Any:
+    """Split addresses at spaces, and at commas that another address follows: one may hold commas itself."""
+    if isinstance(value, str):
+        value = tuple(filter(None, re.split(r"\s+|,\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)|,$", value)))
+    return tuple(map(SecretStr, value)) if _all_texts(value) else value
+
+
+def _secret_url(value: SecretStr) -> SecretStr:
+    try:
+        parts = urlsplit(value.get_secret_value())
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # its words repeat the value
+        usable = False
+    if not usable:
+        raise _wrong("must be an address like https://example.com/ping.")
+    return value
+
+
+def _pace(value: Any) -> Any:
+    """Read how often: 60s, 2m or off. A number alone is seconds."""
+    if not isinstance(value, str):
+        return value
+    if value.lower() == "off":
+        return None
+    return duration(value)
+
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _rarely(value: timedelta | None) -> timedelta | None:
+    if value is not None and value < timedelta(minutes=10):
+        raise _wrong("must be ten minutes or more: each booking is a text that is paid for.")
+    return value
+
+
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _weekly(value: str) -> str:
+    if not re.fullmatch(rf"(?:{'|'.join(WEEKDAYS)}) (?:[01]\d|2[0-3]):[0-5]\d", value.lower()):
+        raise _wrong('must be a day and a time such as "mon 09:00".')
+    return value.lower()
+
+
+def duration(text: str) -> timedelta:
+    """Return `text` as a length of time: 60s, 20m, 2h, 1d; a number alone is seconds. Raises `ValueError`."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smhd]?)", text.strip())
+    if match is None or not float(match[1]):
+        raise _wrong("must be a length of time such as 60s, 20m or 2h.")
+    return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
 
 
 def _all_texts(value: Any) -> bool:
@@ -198,8 +248,14 @@ class Settings(BaseModel):
 
     journal_url: SecretStr | None = None
     time_zone: Annotated[str, AfterValidator(_zone)] = "Europe/London"
-    notify_urls: Annotated[tuple[SecretStr, ...], BeforeValidator(_secret_list)] = ()
-    heartbeat_url: SecretStr | None = None
+    notify_urls: Annotated[tuple[SecretStr, ...], BeforeValidator(_addresses)] = ()
+    heartbeat_url: Annotated[SecretStr, AfterValidator(_secret_url)] | None = None
+    dashboard_url: BaseUrl | None = None  # where people open the desk: the links in messages lead there
+    monitor_every: Annotated[timedelta | None, BeforeValidator(_pace)] = timedelta(seconds=60)  # None: off
+    main_ahead_minutes: Annotated[int, Field(ge=1)] = 30  # how long main may be ahead of production
+    synthetic_every: Annotated[timedelta | None, BeforeValidator(_pace), AfterValidator(_rarely)] = None  # None: off
+    weekly_summary: Annotated[str, AfterValidator(_weekly)] | None = None  # as in "mon 09:00"; None: off
+    status_token: SecretStr | None = None  # what machines show at /metrics and /api/status
     operators: Names = ()
     viewers: Names = ()
     require_second_person: bool = False
@@ -216,6 +272,12 @@ class Settings(BaseModel):
     def zone(self) -> ZoneInfo:
         """The business's time zone, in which people are shown instants."""
         return ZoneInfo(self.time_zone)
+
+    @property
+    def own_numbers(self) -> frozenset[str]:
+        """Phones of the business itself, in E.164: what is booked for them is a test, and no business."""
+        own = self.test_mobile_number
+        return frozenset({own.get_secret_value()} if own else ())
 
     @model_validator(mode="before")
     @classmethod
@@ -285,6 +347,8 @@ def _sentence(kind: str, message: str) -> str:
         return message
     if kind.startswith("bool"):
         return "must be true or false."
+    if kind.startswith(("int", "greater")):
+        return "must be a whole number from 1 on."
     if kind.startswith("tuple"):
         return "must be a list of texts, or one text with commas between them."
     return 'must be a text: put it in quotes, as in "value".'

@@ -18,6 +18,7 @@ from typing import Any
 
 import pandas as pd
 
+from lib.model.counts import Counts
 from lib.model.database import Blocker, Catalog, Migration, Visibility
 from lib.model.deployments import (
     Branch,
@@ -49,10 +50,15 @@ Readings = Mapping[str, Reading[Any]]
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """The readings of all sources for one window. Every field but the first two is one reading."""
+    """The readings of all sources for one window. Every field but the first three is one reading.
+
+    Where there are very many rows, those of bookings and texts begin at `rows_since` only, all at the same time, and
+    `counts` are over the whole window. Otherwise `rows_since` is the window's start.
+    """
 
     window: Window
     taken_at: datetime
+    rows_since: datetime
 
     visibility: Reading[Visibility]
     pending_bookings: Reading[pd.DataFrame]
@@ -68,6 +74,8 @@ class Snapshot:
     api_keys: Reading[pd.DataFrame]
     background_jobs: Reading[pd.DataFrame]
     short_links: Reading[pd.DataFrame]
+    counts: Reading[Counts | None]
+    reconciled: Reading[pd.DataFrame | None]
 
     catalog: Reading[Catalog]
     migrations: Reading[tuple[Migration, ...]]
@@ -101,7 +109,12 @@ class Snapshot:
     @property
     def readings(self) -> tuple[Reading[Any], ...]:
         """All readings, in the order of the fields."""
-        return tuple(getattr(self, field.name) for field in dataclasses.fields(self)[2:])
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self)[3:])
+
+    @property
+    def cut(self) -> bool:
+        """Whether only the newest part of the window was read row by row, on purpose."""
+        return self.rows_since > self.window.start
 
     def of(self, source: SourceName) -> tuple[Reading[Any], ...]:
         """The readings of one source."""
@@ -136,15 +149,19 @@ def _seconds(count: float) -> timedelta:
     return timedelta(seconds=count)
 
 
-def _table(name: str, query: tables.TableQuery) -> Question:
+def _table(name: str, query: tables.TableQuery, every: float = 10) -> Question:
     return Question(
         name,
         SourceName.BOOKING_DATA,
         f"read {query.table}",
-        lambda sources, window, _, deadline: sources.booking_data.read(query, window, deadline),
-        every=_seconds(10),
+        lambda sources, window, _, deadline: sources.booking_data.read(query, window, deadline, newest=True),
+        every=_seconds(every),
         windowed=True,
     )
+
+
+def _texts(sources: Sources, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
+    return sources.twilio.texts(window, deadline, lambda: follow_up.counted_elsewhere(sources, deadline))
 
 
 _BOOKING, _CATALOG, _VERCEL = SourceName.BOOKING_DATA, SourceName.CATALOG, SourceName.VERCEL
@@ -152,6 +169,11 @@ _GITHUB, _TWILIO, _APP = SourceName.GITHUB, SourceName.TWILIO, SourceName.BOOKIN
 
 # In an order in which every reading comes after those it needs.
 QUESTIONS: tuple[Question, ...] = (
+    # First, for over very many rows it takes longest.
+    Question(
+        "counts", _BOOKING, "count over the whole window",
+        lambda s, w, r, d: s.reporting.counts(w, d), _seconds(60), deadline_seconds=20, windowed=True,
+    ),
     Question(
         "visibility", _BOOKING, "see past row level security",
         lambda s, w, r, d: s.booking_data.visibility(d), _seconds(60),
@@ -159,16 +181,16 @@ QUESTIONS: tuple[Question, ...] = (
     _table("pending_bookings", tables.PENDING_BOOKINGS),
     Question(
         "demand_history", _BOOKING, "read when people asked in the last weeks",
-        lambda s, w, r, d: s.booking_data.read(tables.DEMAND, Window.ending(w.end, WindowSize.MONTH), d),
+        lambda s, w, r, d: s.reporting.demand(Window.ending(w.end, WindowSize.MONTH), d),
         _seconds(600),
     ),
     _table("bookings", tables.BOOKINGS),
     _table("events", tables.EVENTS),
-    _table("customers", tables.CUSTOMERS),
+    _table("customers", tables.CUSTOMERS, every=60),
     _table("messages", tables.MESSAGES),
-    _table("delivery_receipts", tables.DELIVERY_RECEIPTS),
+    _table("delivery_receipts", tables.DELIVERY_RECEIPTS, every=120),
     _table("webhook_log", tables.WEBHOOK_LOG),
-    _table("audit_log", tables.AUDIT_LOG),
+    _table("audit_log", tables.AUDIT_LOG, every=120),
     _table("api_usage", tables.API_USAGE),
     _table("api_keys", tables.API_KEYS),
     _table("background_jobs", tables.BACKGROUND_JOBS),
@@ -199,7 +221,7 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "deployments", _VERCEL, "list deployments",
-        lambda s, w, r, d: s.vercel.deployments(d), _seconds(15),
+        lambda s, w, r, d: s.vercel.deployments(d), _seconds(20),
     ),
     Question(
         "env_names", _VERCEL, "list the names of environment variables",
@@ -212,7 +234,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "build_log", _VERCEL, "read the build log",
         lambda s, w, r, d: follow_up.build_log(s.vercel, r["deployments"].value or (), d),
-        _seconds(15), needs=("deployments",),
+        _seconds(20), needs=("deployments",),
     ),
     Question(
         "repository", _GITHUB, "read the repository",
@@ -251,7 +273,12 @@ QUESTIONS: tuple[Question, ...] = (
     ),
     Question(
         "texts", _TWILIO, "read the message log",
-        lambda s, w, r, d: s.twilio.texts(w, d), _seconds(15), deadline_seconds=20, windowed=True,
+        lambda s, w, r, d: _texts(s, w, d), _seconds(20), deadline_seconds=20, windowed=True,
+    ),
+    Question(
+        "reconciled", _BOOKING, "look single texts up",
+        lambda s, w, r, d: follow_up.reconciled(s.reporting, r, d),
+        _seconds(20), windowed=True, needs=("texts", "messages", "pending_bookings"),
     ),
     Question(
         "balance", _TWILIO, "read the balance",
@@ -280,6 +307,10 @@ QUESTIONS: tuple[Question, ...] = (
 )  # fmt: skip
 
 _Key = tuple[str, WindowSize | None]
+# A viewer comes back every ten seconds, give or take: what is due within this time is due.
+PUNCTUAL = timedelta(seconds=1)
+# What is asked this rarely changes slowly or costs much: a hurry is no reason to ask it more often.
+RARELY = timedelta(minutes=1)
 
 
 def _patience() -> float:
@@ -303,34 +334,42 @@ class SnapshotKeeper:
 
     def snapshot(self, size: WindowSize) -> Snapshot:
         """Return the readings for the window `size` ending now; waits only for those past their budget."""
-        return self._collect(size)
+        return self._collect(size, lambda question: question.every - PUNCTUAL)
 
     def fresh(self, size: WindowSize) -> Snapshot:
         """Ask every source now, wait for all, and return the snapshot."""
-        return self._collect(size, now=True)
+        return self._collect(size, lambda _: timedelta(0), patient=True)
+
+    def look(self, size: WindowSize, max_age: timedelta) -> Snapshot:
+        """Return readings that are no older than `max_age`, waiting for them; what is rarely asked keeps its pace."""
+        return self._collect(
+            size, lambda question: max_age if question.every < RARELY else question.every, patient=True
+        )
 
     def close(self) -> None:
         """Stop asking. Questions on their way end by their own deadlines."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _collect(self, size: WindowSize, *, now: bool = False) -> Snapshot:
-        """Ask what is due, or everything `now`; wait for that, or for what nobody can trust any more."""
+    def _collect(self, size: WindowSize, pace: Callable[[Question], timedelta], *, patient: bool = False) -> Snapshot:
+        """Ask what is older than `pace` says; wait for all of it if `patient`, else for what nobody can trust."""
         window = Window.ending(self.clock(), size)
         with self._lock:
-            asked = {question.name: self._ask_if_due(question, window, now) for question in QUESTIONS}
+            asked = {question.name: self._ask_if_due(question, window, pace(question)) for question in QUESTIONS}
             latest = {question.name: self._latest.get(_key(question, size)) for question in QUESTIONS}
         awaited = {
             question.name: future
             for question in QUESTIONS
             if (future := asked[question.name])
-            and (now or (reading := latest[question.name]) is None or self._age(reading) > question.budget)
+            and (patient or (reading := latest[question.name]) is None or self._age(reading) > question.budget)
         }
         wait(awaited.values(), timeout=self.patience_seconds)
         readings = {
             question.name: self._answer(question, awaited.get(question.name), latest[question.name])
             for question in QUESTIONS
         }
-        return Snapshot(window=window, taken_at=self.clock(), **readings)
+        since = max(window.start, follow_up.rows_since(readings) or window.start)
+        readings |= follow_up.newest_part(readings, since) if since > window.start else {}
+        return Snapshot(window=window, taken_at=self.clock(), rows_since=since, **readings)
 
     def _answer(
         self, question: Question, future: Future[Reading[Any]] | None, latest: Reading[Any] | None
@@ -342,14 +381,14 @@ class SnapshotKeeper:
         late = Failure(FailureKind.TIMEOUT, f"No answer yet to: {question.label}.", "It is still being asked.")
         return self._reading(question, started=time.monotonic(), failure=late)
 
-    def _ask_if_due(self, question: Question, window: Window, now: bool) -> Future[Reading[Any]] | None:
-        """Start asking unless it is on its way or, but for `now`, recent. Called with the lock held."""
+    def _ask_if_due(self, question: Question, window: Window, pace: timedelta) -> Future[Reading[Any]] | None:
+        """Start asking unless it is on its way or younger than `pace`. Called with the lock held."""
         key = _key(question, window.size)
         running = self._asked.get(key)
         if running is not None and not running.done():
             return running
         latest = self._latest.get(key)
-        if latest is not None and not now and self._age(latest) < question.every:
+        if latest is not None and self._age(latest) < pace:
             return None
         needed = {
             name: self._asked.get(_key(_BY_NAME[name], window.size)) or self._latest[_key(_BY_NAME[name], window.size)]
@@ -411,6 +450,7 @@ class SnapshotKeeper:
             value=observed.value if observed else None,
             failure=failure,
             caveats=observed.caveats if observed else (),
+            since=observed.since if observed else None,
         )
 
     def _age(self, reading: Reading[Any]) -> timedelta:

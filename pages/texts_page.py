@@ -8,18 +8,20 @@ import pandas as pd  # noqa: E402
 import streamlit as st  # noqa: E402
 
 from lib.diagnosis import texts as facts_of_texts  # noqa: E402
-from lib.ui import charts, offers, pieces, tables, texts  # noqa: E402
+from lib.ui import charts, counting, offers, pieces, tables, texts  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
 from lib.ui.shell import View, panel, show  # noqa: E402
 
 
 def body(view: View) -> None:
     outbound = view.facts.outbound
+    counting.reach(view)
     if panel(view, "Did they arrive?", view.snapshot.texts) and outbound is not None:
         if outbound.empty:
-            draw(pieces.nothing(f"Twilio's log has no text to a customer in {view.window}."))
+            draw(pieces.nothing(f"Twilio's log has no text to a customer in {view.rows}."))
         else:
             arrived(view, outbound)
+            counted(view)
             recorded(view, outbound)
             nuisance(view, outbound)
     offers.testing(key="texts")
@@ -37,6 +39,15 @@ def arrived(view: View, outbound: pd.DataFrame) -> None:
         )
     with right:
         table(view, statuses, tables.STATUSES, "by_status", "Texts by status and error, with what to do.")
+
+
+def counted(view: View) -> None:
+    counts = view.facts.counts
+    if view.snapshot.cut and counts is not None:
+        st.subheader(f"In the database, over {view.window}", anchor=False)
+        st.caption("Every text that messages has a row of, with the status that stands there.")
+        statuses = facts_of_texts.counted_by_status(counts.texts)
+        table(view, statuses, tables.STATUSES, "counted", "Texts in the database by status and error.")
 
 
 def recorded(view: View, outbound: pd.DataFrame) -> None:
@@ -62,7 +73,7 @@ def nuisance(view: View, outbound: pd.DataFrame) -> None:
     many = facts_of_texts.over_sent(outbound)
     st.subheader("Too many to one number", anchor=False)
     if many.empty:
-        draw(pieces.nothing(f"Nobody, in {view.window}."))
+        draw(pieces.nothing(f"Nobody, in {view.rows}."))
     else:
         table(view, many, tables.TOO_MANY, "over_sent", "Numbers with too many texts.")
 

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import resource
+import shutil
 import statistics
+import subprocess
 import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,14 +23,22 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import httpx  # noqa: E402
+import psycopg  # noqa: E402
+from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.table import Table  # noqa: E402
+from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: E402
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
 from supabase import create_client  # noqa: E402
+from websockets.sync.client import connect as connect_websocket  # noqa: E402
 
 from lib.diagnosis.diagnose import diagnose  # noqa: E402
+from lib.migrations.catalogue import catalogue  # noqa: E402
+from lib.migrations.script import scripts  # noqa: E402
 from lib.model.window import WindowSize  # noqa: E402
 from lib.sandbox.booking_app import USER_AGENT  # noqa: E402
 from lib.sandbox.faults import SYSTEMS  # noqa: E402
+from lib.sandbox.ports import free_port  # noqa: E402
 from lib.sandbox.serve import Running, start  # noqa: E402
 from lib.settings import load  # noqa: E402
 from lib.snapshot import SnapshotKeeper, take, utc_now  # noqa: E402
@@ -33,6 +46,15 @@ from lib.sources.connected import Sources, connect  # noqa: E402
 
 ROUNDS = 5
 VIEWERS = 50
+ROWS = Path(__file__).with_name("bench.sql")
+FEW, MANY = (10_000, 2_000), (1_000_000, 200_000)  # texts and bookings in 30 days
+READY_SECONDS = 60
+PAINT_SECONDS, RERUN_SECONDS, START_SECONDS = 1.5, 0.15, 10.0
+CHROMIUM_FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+HEADLINE = ".sb-headline .sb-sentence"
 
 
 @dataclass(frozen=True)
@@ -157,12 +179,187 @@ def own_time_of_diagnose(sandbox: Running) -> Measurement:
     return Measurement("diagnose, its own time, 30 days of the sandbox", took, "s", "< 1.5", took < 1.5)
 
 
+# A window of a month with very many texts -----------------------------------------------------------------
+
+
+def write_rows(sandbox: Running, texts: int, bookings: int) -> None:
+    """Replace the sandbox's rows by thirty days of so many, and let the planner know."""
+    statements = ROWS.read_text(encoding="utf-8") % {"texts": texts, "bookings": bookings}
+    with psycopg.connect(sandbox.world.dsn) as connection:
+        connection.execute(statements.encode())
+    with psycopg.connect(sandbox.world.dsn, autocommit=True) as connection:
+        connection.execute("vacuum analyze")
+
+
+def install_reporting(sandbox: Running) -> None:
+    with psycopg.connect(sandbox.world.dsn, autocommit=True) as connection:
+        for step in scripts(catalogue()["reporting"]):
+            connection.execute(step.sql.encode())
+    sandbox.machine.reload_schema_cache()
+
+
+@dataclass(frozen=True)
+class Month:
+    """What a month's snapshot and its diagnosis took in a process of its own."""
+
+    seconds: float
+    idle_mb: float
+    most_mb: float
+    headline: str
+
+
+def month_of(sandbox: Running) -> Month:
+    """Have a fresh process look at the month, several times."""
+    command = [sys.executable, __file__, "--month"]
+    told = subprocess.run(command, input=json.dumps(sandbox.settings), capture_output=True, text=True, check=True)
+    return Month(**json.loads(told.stdout))
+
+
+def look_at_the_month() -> None:
+    """What the fresh process does: settings on its stdin, figures on its stdout."""
+    settings = load(json.loads(sys.stdin.read()), ROOT / "no-such-file")
+    idle = resident_mb()
+    took = []
+    for _ in range(ROUNDS):
+        sources = connect(settings, utc_now)
+        started = time.perf_counter()
+        found = diagnose(take(sources, WindowSize.MONTH), utc_now())
+        took.append(time.perf_counter() - started)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(asdict(Month(statistics.median(took), idle, most, found.headline.sentence))))
+
+
+def resident_mb() -> float:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def a_month(sandbox: Running) -> list[Measurement]:
+    """Thirty days with a million texts against ten thousand, both with the reporting functions installed."""
+    delay(sandbox, 0)
+    write_rows(sandbox, *FEW)
+    install_reporting(sandbox)
+    few = month_of(sandbox)
+    write_rows(sandbox, *MANY)
+    many = month_of(sandbox)
+    ratio, above = many.seconds / few.seconds, many.most_mb - many.idle_mb
+    print(f"30 days: {few.seconds:.2f} s with {FEW[0]:,} texts, {many.seconds:.2f} s with {MANY[0]:,}: {many.headline}")
+    return [
+        Measurement("30 days, 1,000,000 texts ÷ 10,000 texts", ratio, "×", "< 2", ratio < 2),
+        Measurement("its memory above idle", above, "MB", "< 300", above < 300),
+    ]
+
+
+# In a browser ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def dashboard(port: int) -> Iterator[str]:
+    """Run what scripts/run runs, without a browser of its own; yield its address at once."""
+    command = [sys.executable, "-m", "lib.run", "--no-browser", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def open_when_up(page: Page, address: str) -> None:
+    """Open the dashboard as soon as it answers, and wait until its headline can be read."""
+    end = time.monotonic() + READY_SECONDS
+    while time.monotonic() < end:
+        try:
+            httpx.get(f"{address}/healthz", timeout=5)
+        except httpx.TransportError:
+            time.sleep(0.05)
+        else:
+            page.goto(address)
+            page.wait_for_selector(HEADLINE, timeout=READY_SECONDS * 1000)
+            return
+    raise SystemExit(f"The dashboard did not answer at {address}.")
+
+
+def paint_seconds(browser: Browser, address: str) -> float:
+    """How long a newcomer waits for the headline, with nothing in the browser's cache."""
+    context = browser.new_context()
+    page = context.new_page()
+    started = time.perf_counter()
+    page.goto(address)
+    page.wait_for_selector(HEADLINE)
+    took = time.perf_counter() - started
+    context.close()
+    return took
+
+
+def rerun_seconds(address: str) -> float:
+    """How long the server takes to run the whole of Status again for one viewer, as his websocket sees it."""
+    took = []
+    origin = address.removeprefix("http://")
+    with connect_websocket(
+        f"ws://{origin}/_stcore/stream", subprotocols=["streamlit"], origin=address, max_size=None
+    ) as wire:
+        for _ in range(2 * ROUNDS + 1):
+            ask = BackMsg()
+            ask.rerun_script.page_name = ""
+            started = time.perf_counter()
+            wire.send(ask.SerializeToString())
+            while ForwardMsg.FromString(wire.recv(decode=False)).WhichOneof("type") != "script_finished":
+                pass
+            took.append(time.perf_counter() - started)
+    return statistics.median(took[1:])  # the first is the session's first run
+
+
+def in_a_browser() -> list[Measurement]:
+    """A second start of scripts/run to its first headline; then a newcomer's first paint, and reruns."""
+    path = shutil.which("chromium")
+    if path is None:
+        print("Not measured without Debian's chromium: start, paint and rerun.")
+        return []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
+        page = browser.new_page()
+        started = time.perf_counter()
+        with dashboard(free_port()) as address:
+            open_when_up(page, address)
+            start = time.perf_counter() - started
+            page.close()
+            paint = statistics.median(paint_seconds(browser, address) for _ in range(ROUNDS))
+            rerun = rerun_seconds(address)
+        browser.close()
+    return [
+        Measurement("scripts/run to the first headline", start, "s", "< 10", start < START_SECONDS),
+        Measurement("first useful paint in Chromium", paint, "s", "< 1.5", paint < PAINT_SECONDS),
+        Measurement("a page's rerun from a warm cache", rerun, "s", "< 0.15", rerun < RERUN_SECONDS),
+    ]
+
+
+def show(console: Console, measurements: list[Measurement], earlier: dict[str, float]) -> None:
+    table = Table("what", "measured", "budget", "kept", *(("before", "÷ before") if earlier else ()))
+    for item in measurements:
+        before = earlier.get(item.what)
+        more = () if not earlier else ("", "") if not before else (f"{before:.2f}", f"{item.value / before:.2f}")
+        table.add_row(item.what, f"{item.value:.2f} {item.unit}", item.budget, "yes" if item.kept else "NO", *more)
+    console.print(table)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="also write the figures here, to compare with later")
+    parser.add_argument("--compare", type=Path, help="an earlier file of --json to show beside")
+    parser.add_argument("--month", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.month:
+        look_at_the_month()
+        return 0
     console = Console(highlight=False)
+    # Read first: --json may write to the same file.
+    earlier = (
+        {item["what"]: item["value"] for item in json.loads(arguments.compare.read_text())} if arguments.compare else {}
+    )
     measurements = []
+    with console.status("start, paint and rerun in a browser"):
+        measurements += in_a_browser()
     with start("healthy", pace=0) as sandbox:
         for measure in (
             snapshot_against_slowest,
@@ -172,10 +369,9 @@ def main() -> int:
         ):
             with console.status(measure.__name__.replace("_", " ")):
                 measurements.append(measure(sandbox))
-    table = Table("what", "measured", "budget", "kept")
-    for item in measurements:
-        table.add_row(item.what, f"{item.value:.2f} {item.unit}", item.budget, "yes" if item.kept else "NO")
-    console.print(table)
+        with console.status("thirty days with a million texts"):
+            measurements += a_month(sandbox)
+    show(console, measurements, earlier)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(item) for item in measurements], indent=2) + "\n")
     return 0 if all(item.kept for item in measurements) else 1

@@ -274,6 +274,19 @@ def test_a_refresh_asks_also_for_what_is_recent(keeper: SnapshotKeeper, stage: H
     assert len(stage.asked) == once
 
 
+def test_a_look_asks_for_what_is_older_than_it_may_be_and_keeps_the_pace_of_what_is_asked_rarely(
+    keeper: SnapshotKeeper, stage: Holding, clock: Clock
+):
+    keeper.fresh(WindowSize.DAY)
+    stage.asked.clear()
+    clock.pass_(seconds=8)
+    keeper.look(WindowSize.DAY, timedelta(seconds=20))
+    assert stage.asked == []
+    seen = keeper.look(WindowSize.DAY, timedelta(seconds=5))
+    assert {seen.deployments.observed_at, seen.project.observed_at} == {clock()}
+    assert seen.env_names.observed_at < clock()
+
+
 def test_every_reading_comes_after_those_it_needs():
     seen: set[str] = set()
     for question in QUESTIONS:

@@ -29,9 +29,12 @@ from lib.model.reading import FailureKind, SourceError
 from lib.sources.http import OutcomeUnknownError
 
 _LOCK_ATTEMPTS = 3
+# The migration that adds the reporting functions.
+REPORTING = "reporting"
 
 
-def _runner(desk: Desk) -> Runner:
+def runner_on(desk: Desk) -> Runner:
+    """Return the runner on the desk's way into the database. Raises `SourceError` if there is none."""
     catalog = desk.sources.catalog
     return Runner(door=migration_door(catalog), data_api=catalog.description, clock=desk.clock)
 
@@ -61,7 +64,7 @@ class _Migrate(Action):
 
     def resolve(self, desk: Desk, args: Args) -> Target:
         migration = self.migration(args)
-        seen = _runner(desk).look(migration)
+        seen = runner_on(desk).look(migration)
         facts = (
             ("migration", migration.name),
             ("SQL", migration.digest[:12]),
@@ -80,7 +83,7 @@ class _Migrate(Action):
 
     def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
         migration = self.migration(args)
-        seen = _runner(desk).look(migration)
+        seen = runner_on(desk).look(migration)
         return (*_world_checks(migration, seen), self.relevance(desk, migration))
 
     def way_back(self, args: Args) -> str:
@@ -95,7 +98,7 @@ class _Migrate(Action):
         return warn("cures", "It cures nothing that was seen: no error of the kind is known.")
 
     def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
-        result = _runner(desk).run(self.migration(args), attempts=_LOCK_ATTEMPTS, on_progress=progress)
+        result = runner_on(desk).run(self.migration(args), attempts=_LOCK_ATTEMPTS, on_progress=progress)
         if result.outcome is MigrationOutcome.UNKNOWN:
             raise OutcomeUnknownError(FailureKind.UNAVAILABLE, result.words, "Look at the catalog again.")
         if result.outcome not in (MigrationOutcome.SUCCEEDED, MigrationOutcome.NOTHING_TO_DO):
@@ -105,12 +108,12 @@ class _Migrate(Action):
     def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
         migration = self.migration(args)
         # Not in place proves nothing yet: what was sent may still wait its turn.
-        if not _runner(desk).look(migration).in_place:
+        if not runner_on(desk).look(migration).in_place:
             return None
         return Effect("The catalog shows the change.", "not in place", "in place", migration.name)
 
     def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
-        seen = _runner(desk).look(self.migration(args))
+        seen = runner_on(desk).look(self.migration(args))
         if not seen.in_place:
             return Verification(False, "The catalog does not show the change.")
         if seen.visible is False:
@@ -159,4 +162,22 @@ class UndoMigration(_Migrate):
         return _named(wanted.undone_by)
 
     def relevance(self, desk: Desk, migration: Migration) -> Preflight:
-        return warn("cures", "Undoing is no cure: do it once nothing writes null there any more.")
+        return warn("cures", "Undoing is no cure: do it once nothing relies on it any more.")
+
+
+class InstallReporting(_Migrate):
+    """Install the functions that count in the database, so that a long window need not be read row by row."""
+
+    id: ClassVar[str] = "install_reporting"
+    title: ClassVar[str] = "Install the reporting functions"
+    asks: ClassVar[tuple[str, ...]] = ()
+    undo: ClassVar[str] = f"undo_migration, name={REPORTING}"
+
+    def migration(self, args: Args) -> Migration:
+        return _named(REPORTING)
+
+    def way_back(self, args: Args) -> str:
+        return self.undo
+
+    def relevance(self, desk: Desk, migration: Migration) -> Preflight:
+        return ok("cures", "It cures nothing and changes no table: it lets the desk count where the data is.")

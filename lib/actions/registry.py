@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from lib.actions.action import Action, Desk
-from lib.actions.booking import RecheckLink, ResendLink, TestBooking
+from lib.actions.booking import RecheckLink, ResendLink, TestBooking, TestValidation
 from lib.actions.deployments import (
     CancelBuild,
     DeployCommit,
@@ -17,8 +17,9 @@ from lib.actions.deployments import (
     RollBack,
 )
 from lib.actions.executor import Executor
-from lib.actions.migration import RunMigration, UndoMigration
+from lib.actions.migration import InstallReporting, RunMigration, UndoMigration
 from lib.actions.previews import Previews
+from lib.actions.rehearsal import RehearseMigration
 from lib.journal.database import PROJECT
 from lib.journal.store import Journal
 from lib.settings import Settings
@@ -38,8 +39,11 @@ ACTIONS: Mapping[str, Action] = {
         CancelBuild(),
         ForceDeploy(),
         RunMigration(),
+        RehearseMigration(),
         UndoMigration(),
+        InstallReporting(),
         TestBooking(),
+        TestValidation(),
         ResendLink(),
         RecheckLink(),
     )
@@ -50,5 +54,15 @@ def open_executor(
     settings: Settings, sources: Sources, look: Callable[[], Snapshot], clock: Callable[[], datetime]
 ) -> Executor:
     """Open the journal and return the executor on it. Raises `JournalError` if the journal cannot be reached."""
-    journal = Journal.open(settings, clock)
+    return executor_on(Journal.open(settings, clock), settings, sources, look, clock)
+
+
+def executor_on(
+    journal: Journal,
+    settings: Settings,
+    sources: Sources,
+    look: Callable[[], Snapshot],
+    clock: Callable[[], datetime],
+) -> Executor:
+    """Return an executor on a journal that is open already."""
     return Executor(journal, Desk(sources, settings, clock, look), ACTIONS, Previews(PREVIEWS_FOLDER))

@@ -5,8 +5,8 @@ A fact is None when a reading that it rests on cannot be used: unknown is never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -25,7 +25,9 @@ from lib.diagnosis.journeys import JourneyInputs, Stage
 from lib.diagnosis.serving import Serving
 from lib.diagnosis.texts import Spending
 from lib.diagnosis.timeline import Mark, MarkKind, Series
+from lib.model.counts import Counts
 from lib.model.reading import CaveatKind, Freshness, Reading
+from lib.settings import Settings
 from lib.snapshot import Snapshot
 
 T = TypeVar("T")
@@ -44,10 +46,19 @@ class CannotTellError(Exception):
 
 @dataclass(frozen=True)
 class Terms:
-    """What the business set: its time zone, for times in sentences, and the variables its app needs."""
+    """What the business set: its time zone, for times in sentences, and the variables its app needs.
+
+    `own_numbers` are phones of the business itself, in E.164: a booking for one of them is a test, and no business.
+    """
 
     zone: tzinfo = UTC
     required_env_names: tuple[str, ...] = ()
+    own_numbers: frozenset[str] = field(default=frozenset(), repr=False)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Terms:
+        """Return the terms that the settings hold."""
+        return cls(settings.zone, settings.required_env_names, settings.own_numbers)
 
 
 @dataclass(frozen=True)
@@ -121,9 +132,13 @@ class Facts:
         visibility = self.value(self.snapshot.visibility)
         return None if visibility is None else not visibility.sees_everything
 
-    def rows(self, reading: Reading[pd.DataFrame]) -> pd.DataFrame | None:
+    def rows(self, reading: Reading[pd.DataFrame] | Reading[pd.DataFrame | None]) -> pd.DataFrame | None:
         """Return a table of the booking data, or None if it is unread or our key may be blind to its rows."""
-        return None if self.blind is not False else self.value(reading)
+        return reading.value if self.blind is False and reading.usable(self.now) else None
+
+    def of_customers(self, frame: pd.DataFrame, column: str = "mobile_number") -> pd.DataFrame:
+        """Return the rows that are business: without test bookings, and texts, for phones of the business itself."""
+        return frame[~frame[column].isin(self.terms.own_numbers)]
 
     @cached_property
     def pending(self) -> pd.DataFrame | None:
@@ -154,16 +169,52 @@ class Facts:
             texts=texts,
             short_links=self.rows(self.snapshot.short_links),
             messages=self.messages,
-            begins=self.snapshot.window.start,
+            customers=self.rows(self.snapshot.customers),
+            reconciled=self.rows(self.snapshot.reconciled),
+            begins=self.snapshot.rows_since,
             texts_complete=self.complete(self.snapshot.texts),
             messages_complete=self.complete(self.snapshot.messages),
         )
         return journeys_.journeys(inputs, self.now)
 
     @cached_property
+    def counts(self) -> Counts | None:
+        """What the database counted over the whole window; None if it did not, or our key may be blind to rows."""
+        return None if self.blind is not False else self.value(self.snapshot.counts)
+
+    def need_counts(self) -> Counts:
+        """Return what the database counted over the whole window. Raises `CannotTellError` if it did not."""
+        counts = self.need(self.snapshot.counts)
+        if counts is None or self.blind is not False:
+            raise CannotTellError(self.snapshot.counts, "The database did not count what is too much to read.")
+        return counts
+
+    @cached_property
+    def initiated(self) -> int:
+        """How many bookings were initiated in the window. Raises `CannotTellError` where that is unknown."""
+        pending = self.need_rows(self.snapshot.pending_bookings)
+        return self.need_counts().total("initiated") if self.snapshot.cut else len(self.of_customers(pending))
+
+    @cached_property
     def stages(self) -> dict[Stage, int | None] | None:
-        """How many bookings reached each stage of the flow."""
-        return None if self.journeys is None else journeys_.stage_counts(self.journeys)
+        """How many bookings of the window reached each stage of the flow; of `least_stages` at least so many."""
+        if self.snapshot.cut:
+            return None if self.counts is None else journeys_.counted_stages(self.counts)
+        return None if self.journeys is None else journeys_.stage_counts(self.of_customers(self.journeys))
+
+    @cached_property
+    def first_row_at(self) -> datetime | None:
+        """When the oldest of the bookings and texts that were read was made; None without any."""
+        frames = [
+            frame for frame in (self.pending, self.value(self.snapshot.texts)) if frame is not None and len(frame)
+        ]
+        # The later of the two: a run of misses that lasts since the first booking may be older than the first text.
+        return max((frame["created_at"].min().to_pydatetime() for frame in frames), default=None)
+
+    @property
+    def least_stages(self) -> frozenset[Stage]:
+        """The stages of which only a least number is known, where the database counted instead of the desk."""
+        return journeys_.AT_LEAST if self.snapshot.cut else frozenset()
 
     @cached_property
     def affected(self) -> pd.DataFrame | None:
@@ -183,8 +234,9 @@ class Facts:
             self.messages,
             self.pending,
             self.now,
-            begins=self.snapshot.window.start,
+            begins=self.snapshot.rows_since,
             complete=self.complete(self.snapshot.messages, self.snapshot.pending_bookings),
+            asked=self.rows(self.snapshot.reconciled),
         )
 
     @cached_property
@@ -193,13 +245,15 @@ class Facts:
         texts, known = self.value(self.snapshot.texts), self.value(self.snapshot.known_texts)
         if texts is None or known is None or self.messages is None or self.snapshot.texts.truncated:
             return None
-        return texts_.phantoms(self.messages, texts, known, self.pending)
+        claimed = texts_.phantoms(self.messages, texts, known, self.pending)
+        # Of these Twilio was not asked, or did not answer.
+        return claimed[~claimed.isin([caveat.subject for caveat in self.snapshot.known_texts.caveats])]
 
     @cached_property
     def spending(self) -> Spending | None:
         if self.outbound is None:
             return None
-        days = self.snapshot.window.hours / 24
+        days = (self.snapshot.window.end - self.snapshot.rows_since) / timedelta(days=1)
         return texts_.spending(self.outbound, self.value(self.snapshot.balance), days)
 
     @cached_property
@@ -222,7 +276,7 @@ class Facts:
         history = self.rows(self.snapshot.demand_history)
         if history is None or not self.complete(self.snapshot.demand_history):
             return None
-        return demand.usual(history["created_at"], self.snapshot.window, self.terms.zone)
+        return demand.usual(history["created_at"], self.snapshot.window, self.terms.zone, history["initiated"])
 
     @cached_property
     def running_code(self) -> RunningCode:
@@ -252,7 +306,11 @@ class Facts:
 
     @cached_property
     def timeline(self) -> dict[Series, pd.Series | None]:
-        return timeline_.timeline(self.snapshot.window, self.pending, self.outbound)
+        if self.snapshot.cut:
+            return timeline_.counted(self.counts)
+        pending = None if self.pending is None else self.of_customers(self.pending)
+        outbound = None if self.outbound is None else self.of_customers(self.outbound, "to_number")
+        return timeline_.timeline(self.snapshot.window, pending, outbound)
 
     @cached_property
     def marks(self) -> tuple[Mark, ...]:

@@ -211,10 +211,13 @@ def _opening(rule: Rule, checks: Mapping[str, Check]) -> str:
 
 
 def _since(since: Since, facts: Facts) -> datetime | None:
+    """Return when it began; None where that may lie before the rows that were read begin."""
     try:
-        return since(facts)
+        moment = since(facts)
     except CannotTellError:
         return None
+    first = facts.first_row_at
+    return None if facts.snapshot.cut and moment is not None and first is not None and moment <= first else moment
 
 
 def _no_demand(facts: Facts, checks: Mapping[str, Check]) -> Headline:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from lib.diagnosis import thresholds
 from lib.diagnosis.columns import among
+from lib.model.counts import Counts
 from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
 
 
@@ -24,6 +25,7 @@ class Sending(StrEnum):
     ACCEPTED = "accepted"
     TOO_SOON = "too_soon"  # or at the very edge of the window: its text may lie outside
     MISSING = "missing"
+    OPTED_OUT = "opted_out"  # none, and none was due: this customer wants no texts
     UNKNOWN = "unknown"
 
 
@@ -64,13 +66,16 @@ class Stage(StrEnum):
 class JourneyInputs:
     """The frames that journeys are made of. Only the bookings are indispensable; None means unknown.
 
-    `begins` is the start of the window. In a frame that is not complete, what is not there is unknown.
+    `begins` is the start of the rows. In a frame that is not complete, what is not there is unknown. `customers` are
+    those who cannot be texted; `reconciled` is what the database said when it was asked for single texts.
     """
 
     pending_bookings: pd.DataFrame
     texts: pd.DataFrame | None = None
     short_links: pd.DataFrame | None = None
     messages: pd.DataFrame | None = None
+    customers: pd.DataFrame | None = None
+    reconciled: pd.DataFrame | None = None
     begins: datetime | None = None
     texts_complete: bool = True
     messages_complete: bool = True
@@ -194,8 +199,15 @@ def _sending(frame: pd.DataFrame, inputs: JourneyInputs, now: datetime) -> pd.Se
     sending[frame["created_at"] > now - thresholds.SEND_SETTLES] = Sending.TOO_SOON
     if inputs.begins is not None:
         sending[frame["created_at"] < inputs.begins + thresholds.CLOCK_SKEW] = Sending.TOO_SOON
+    if inputs.customers is not None:
+        sending[among(frame["customer_id"], _opted_out(inputs.customers))] = Sending.OPTED_OUT
     sending[frame["text_sid"].notna()] = Sending.ACCEPTED
     return sending
+
+
+def _opted_out(customers: pd.DataFrame) -> pd.Series:
+    refused = (customers["sms_opt_in"] == False).fillna(False)  # noqa: E712 - null: never asked
+    return customers.loc[refused | (customers["messaging_status"] == "opted_out"), "id"]
 
 
 def _delivery(frame: pd.DataFrame, now: datetime) -> pd.Series:
@@ -217,8 +229,9 @@ def delivery_of(status: pd.Series, created_at: pd.Series, now: datetime) -> pd.S
 
 def _recording(frame: pd.DataFrame, inputs: JourneyInputs, now: datetime) -> pd.Series:
     recording = recording_of(
-        frame["text_sid"], frame["text_at"], inputs.messages, frame["sms_sid"], now, complete=inputs.messages_complete
-    )
+        frame["text_sid"], frame["text_at"], inputs.messages, frame["sms_sid"], now,
+        complete=inputs.messages_complete, reconciled=inputs.reconciled,
+    )  # fmt: skip
     recording[frame["text_sid"].isna()] = Recording.NO_TEXT
     recording[frame["sending"] == Sending.UNKNOWN] = Recording.UNKNOWN
     return recording
@@ -232,11 +245,12 @@ def recording_of(
     now: datetime,
     *,
     complete: bool = True,
+    reconciled: pd.DataFrame | None = None,
 ) -> pd.Series:
     """Return where the database knows each text from. `deferred` are the SIDs in bookings' metadata.
 
     None for `messages` or `deferred` means unread, not `complete` that rows are missing: then a text found in
-    neither is unknown, not lost.
+    neither is unknown, not lost. What the database said when asked for it (`reconciled`) counts as read.
     """
     readable = messages is not None and deferred is not None and complete
     recording = pd.Series(Recording.LOST if readable else Recording.UNKNOWN, index=sid.index, dtype="object")
@@ -245,6 +259,12 @@ def recording_of(
         recording[among(sid, deferred)] = Recording.DEFERRED
     if messages is not None:
         recording[among(sid, messages["message_sid"])] = Recording.RECORDED
+    if reconciled is not None:
+        in_messages, with_booking = reconciled["in_messages"], reconciled["with_booking"]
+        nowhere = reconciled.loc[~in_messages & (with_booking == False).fillna(False), "sid"]  # noqa: E712 - or null
+        recording[among(sid, nowhere) & (recording == Recording.UNKNOWN)] = Recording.LOST
+        recording[among(sid, reconciled.loc[with_booking.fillna(False), "sid"])] = Recording.DEFERRED
+        recording[among(sid, reconciled.loc[in_messages, "sid"])] = Recording.RECORDED
     return recording
 
 
@@ -277,6 +297,27 @@ def stage_counts(frame: pd.DataFrame) -> dict[Stage, int | None]:
         Stage.OPENED: None if opened_unknown else int(opened.sum()),
         Stage.CONFIRMED: int(confirmed.sum()),
         Stage.BOOKED: int(booked.sum()),
+    }
+
+
+# What `counted_stages` knows in part.
+AT_LEAST = frozenset({Stage.ACCEPTED, Stage.DELIVERED, Stage.OPENED})
+
+
+def counted_stages(counts: Counts) -> dict[Stage, int | None]:
+    """Return how many bookings reached each stage as far as the database knows.
+
+    What Twilio accepted and delivered it knows in part: a stored text was accepted, and an opened link delivered. Of
+    links it counts clicks, and some of those who confirmed may have none. So of all three it is at least so many.
+    """
+    opened = max(counts.links_opened, counts.total("confirmed"))
+    return {
+        Stage.INITIATED: counts.total("initiated"),
+        Stage.ACCEPTED: max(opened, counts.total("stored")),
+        Stage.DELIVERED: opened,
+        Stage.OPENED: opened,
+        Stage.CONFIRMED: counts.total("confirmed"),
+        Stage.BOOKED: counts.total("booked"),
     }
 
 

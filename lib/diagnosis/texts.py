@@ -23,17 +23,19 @@ def reconciled(
     *,
     begins: datetime | None = None,
     complete: bool = True,
+    asked: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the outbound texts with `delivery` and `recording`, oldest first. None: that table is unread.
 
     `begins` is the start of the window: the booking of a text right after it may lie before it, and what is
-    known of that text with it. Not `complete` means that rows of the tables are missing.
+    known of that text with it. Not `complete` means that rows of the tables are missing. `asked` is what the
+    database said of single texts.
     """
     outbound = texts[texts["direction"].str.startswith("outbound")].copy()
     outbound["delivery"] = delivery_of(outbound["status"], outbound["created_at"], now)
     deferred = None if pending is None else pending["sms_sid"]
     outbound["recording"] = recording_of(
-        outbound["sid"], outbound["created_at"], messages, deferred, now, complete=complete
+        outbound["sid"], outbound["created_at"], messages, deferred, now, complete=complete, reconciled=asked
     )
     if begins is not None:
         at_the_edge = outbound["created_at"] < begins + thresholds.TEXT_FOLLOWS_WITHIN
@@ -60,6 +62,21 @@ def by_status(outbound: pd.DataFrame) -> pd.DataFrame:
         .agg(count=("sid", "size"), last_at=("created_at", "max"))
         .sort_values("count", ascending=False, ignore_index=True)
     )
+    return _explained(grouped)
+
+
+def counted_by_status(counted: pd.DataFrame) -> pd.DataFrame:
+    """Return the same as `by_status`, of what the database counted (frame TEXT_COUNTS)."""
+    grouped = (
+        counted.assign(error_code=counted["error_code"].fillna(""))
+        .groupby(["status", "error_code"], as_index=False)
+        .agg(count=("texts", "sum"), last_at=("last_at", "max"))
+        .sort_values("count", ascending=False, ignore_index=True)
+    )
+    return _explained(grouped)
+
+
+def _explained(grouped: pd.DataFrame) -> pd.DataFrame:
     explained = [explain(code) if code else None for code in grouped["error_code"]]
     grouped["meaning"] = [item.meaning if item else "" for item in explained]
     grouped["action"] = [item.action if item else "" for item in explained]

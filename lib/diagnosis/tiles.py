@@ -10,6 +10,7 @@ from lib.diagnosis.checks.recording import due_to_be_stored, null_errors
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Sending
 from lib.model.frames import MetadataState
+from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
 from lib.model.verdict import Check, CheckStatus, Tile
 
 UNKNOWN_VALUE = "?"
@@ -53,6 +54,8 @@ def _last_answer(facts: Facts, _: Mapping[str, Check]) -> tuple[CheckStatus, str
     sending = journeys["sending"].iloc[-1]
     if sending == Sending.ACCEPTED:
         return CheckStatus.OK, "201 + text", f"Accepted {when}, and Twilio has its text."
+    if sending == Sending.OPTED_OUT:
+        return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; this customer wants no texts."
     if sending == Sending.TOO_SOON:
         return CheckStatus.CANNOT_TELL, "201", f"Accepted {when}; its text may still be on its way."
     return CheckStatus.FAIL, "201, no text", f"Accepted {when}, and Twilio has no text for it."
@@ -67,6 +70,8 @@ def _null_errors(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus
 
 def _delivered(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
     """One failure among many is no alarm: the check that weighs them gives the colour."""
+    if facts.snapshot.cut:
+        return _counted_delivered(facts, checks)
     fates = facts.need_outbound()["delivery"].value_counts()
     arrived, missed = int(fates.get(Delivery.DELIVERED, 0)), int(fates.get(Delivery.FAILED, 0))
     if not arrived + missed:
@@ -76,16 +81,47 @@ def _delivered(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, 
     return checks["texts_arrive"].status, value, words
 
 
+def _counted_delivered(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
+    texts, check = facts.need_counts().texts, checks["texts_arrive"]
+    arrived, missed = (
+        int(texts.loc[texts["status"].isin(ended), "texts"].sum()) for ended in (DELIVERED_STATUSES, FAILED_STATUSES)
+    )
+    words = f"As the database has them. Twilio's log since {facts.clock(facts.snapshot.rows_since)}: {check.summary}"
+    if not arrived + missed:
+        return check.status, "unknown", f"The database has the end of no text. {check.summary}"
+    return check.status, f"{arrived:,} of {arrived + missed:,}", words
+
+
+def _counted_stored(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
+    """Over the buckets since the code that stores them went live; the check weighs the newest rows."""
+    since, bookings = facts.running_code.since, facts.need_counts().bookings
+    due = bookings if since is None else bookings[bookings["bucket"] >= since]
+    begins = facts.snapshot.window.start if since is None else max(since, facts.snapshot.window.start)
+    check = checks["metadata_stored"]
+    newest = f"Since {facts.clock(facts.snapshot.rows_since)}: {check.summary}"
+    initiated, stored, empty, without = (
+        int(due[column].sum()) for column in ("initiated", "stored", "empty", "without_sms")
+    )
+    null = initiated - stored - empty - without
+    others = f": in the others metadata is null ({null:,}), empty ({empty:,}) or without the text ({without:,})"
+    words = f"Of all bookings since {facts.clock(begins)}{others if stored < initiated else ''}. {newest}"
+    return check.status, f"{stored:,} of {initiated:,}", words
+
+
 def _stored(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
     """Bookings with `metadata.initial_sms` of those that a text followed."""
     if facts.need_rows(facts.snapshot.pending_bookings) is not None and not facts.metadata_readable:
         return CheckStatus.FAIL, "no column", "pending_bookings.metadata does not exist: nothing can be stored."
+    if facts.snapshot.cut:
+        return _counted_stored(facts, checks)
     due, running = due_to_be_stored(facts), facts.running_code
     if due.empty:
         return CheckStatus.NOT_APPLICABLE, "none", "No booking is due to have its text stored."
     stored = due["metadata_state"] == MetadataState.STORED
     value = f"{int(stored.sum()):,} of {len(due):,}"
-    cut = f" since {facts.clock(running.since)}" if running.since else ""
+    # Code that went live before the rows begin says nothing about when they do.
+    inside = running.since is not None and running.since > facts.snapshot.rows_since
+    cut = f" since {facts.clock(running.since)}" if running.since and inside else ""
     if stored.all():
         return CheckStatus.OK, value, f"Every texted booking{cut} has its text stored."
     if running.after_fix is None:

@@ -9,6 +9,8 @@ from enum import StrEnum
 import pandas as pd
 
 from lib.diagnosis.journeys import Delivery
+from lib.model.counts import Counts
+from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
 from lib.model.window import Window
 
 
@@ -19,6 +21,15 @@ class Series(StrEnum):
     ACCEPTED = "texts accepted"
     DELIVERED = "texts delivered"
     FAILED = "texts failed"
+    # What the database knows of texts, where they are too many to read Twilio's log of the whole window.
+    RECORDED = "texts recorded in messages"
+    MARKED_DELIVERED = "recorded as delivered"
+    MARKED_FAILED = "recorded as failed"
+
+
+# The lines that are drawn of rows, and those that are drawn of counts.
+READ = (Series.INITIATED, Series.ACCEPTED, Series.DELIVERED, Series.FAILED)
+COUNTED = (Series.INITIATED, Series.RECORDED, Series.MARKED_DELIVERED, Series.MARKED_FAILED)
 
 
 class MarkKind(StrEnum):
@@ -26,6 +37,7 @@ class MarkKind(StrEnum):
     ROLLBACK = "rollback"
     MIGRATION = "migration"
     INCIDENT = "incident"
+    ACTION = "action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +57,7 @@ def timeline(
     `outbound` are reconciled texts. Every bucket is there: a bucket without events is a true zero, and a
     line that could not be read is None, never zeros.
     """
-    lines: dict[Series, pd.Series | None] = dict.fromkeys(Series)
+    lines: dict[Series, pd.Series | None] = dict.fromkeys(READ)
     if pending is not None:
         lines[Series.INITIATED] = per_bucket(pending["created_at"], window)
     if outbound is not None:
@@ -55,9 +67,40 @@ def timeline(
     return lines
 
 
+def counted(counts: Counts | None) -> dict[Series, pd.Series | None]:
+    """Return per line what the database counted per bucket. What only Twilio knows is None, as all is without counts.
+
+    Recorded are the texts that messages has a row of: that of a new customer's booking only once it is confirmed.
+    """
+    lines: dict[Series, pd.Series | None] = dict.fromkeys((*COUNTED, *READ))
+    if counts is None:
+        return lines
+    bookings, texts, window = counts.bookings, counts.texts, counts.window
+    lines[Series.INITIATED] = _by_bucket(bookings["bucket"], bookings["initiated"], window)
+    lines[Series.RECORDED] = _by_bucket(texts["bucket"], texts["texts"], window)
+    for series, statuses in (
+        (Series.MARKED_DELIVERED, DELIVERED_STATUSES),
+        (Series.MARKED_FAILED, FAILED_STATUSES),
+    ):
+        of_these = texts[texts["status"].isin(statuses)]
+        lines[series] = _by_bucket(of_these["bucket"], of_these["texts"], window)
+    return lines
+
+
+def _by_bucket(buckets: pd.Series, counts: pd.Series, window: Window) -> pd.Series:
+    number = ((buckets - window.start) // window.size.bucket).astype("int64")
+    starts = _starts(window)
+    summed = counts.groupby(number.to_numpy()).sum().reindex(range(len(starts)), fill_value=0)
+    return pd.Series(summed.to_numpy(dtype=int), index=starts)
+
+
+def _starts(window: Window) -> pd.DatetimeIndex:
+    return pd.date_range(window.start, window.end, freq=window.size.bucket, inclusive="left")
+
+
 def per_bucket(times: pd.Series, window: Window) -> pd.Series:
     """Count `times` per bucket of `window`."""
-    starts = pd.date_range(window.start, window.end, freq=window.size.bucket, inclusive="left")
+    starts = _starts(window)
     buckets = ((times - window.start) // window.size.bucket).astype("Int64")
     counts = buckets.value_counts().reindex(range(len(starts)), fill_value=0)
     return pd.Series(counts.to_numpy(dtype=int), index=starts)

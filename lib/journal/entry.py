@@ -43,6 +43,9 @@ class Kind(StrEnum):
     UNFREEZE = "unfreeze"
     MUTE = "mute"
     UNMUTE = "unmute"
+    ACKNOWLEDGEMENT = "acknowledgement"
+    ALERT = "alert"
+    FOLLOW_UP = "follow_up"
 
 
 class Phase(StrEnum):
@@ -87,6 +90,14 @@ class StepState(StrEnum):
     DONE = "done"
     SKIPPED = "skipped"
     FAILED = "failed"
+
+
+class FollowUp(StrEnum):
+    """What somebody did for a person who got no working link. NOTHING takes back what was said before."""
+
+    CALLED = "called"
+    GAVE_UP = "gave_up"
+    NOTHING = "nothing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,23 +229,87 @@ class Note:
 class SeenCheck:
     id: Name
     status: CheckStatus
+    summary: Words = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SeenHypothesis:
+    """`supports` and `refutes` are the ids of the checks for and against it."""
+
     id: Name
     verdict: Verdict
+    title: Words = ""
+    supports: tuple[Name, ...] = ()
+    refutes: tuple[Name, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLine:
+    """How often something happened per bucket; None: it could not be read."""
+
+    id: Name
+    counts: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBuckets:
+    """What a chart of this moment needs: counts per bucket of `seconds` from `begins` on, and nothing else."""
+
+    begins: AwareDatetime
+    seconds: int
+    lines: tuple[SeenLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCount:
+    id: Name
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPeople:
+    """How many people asked and got no working link. None: it could not be told, and `words` say why.
+
+    `states` is what has become of them. `seats` is how many those who have not booked may cost; None: unknown.
+    `since` is from when on most of those who asked got none.
+    """
+
+    count: int | None
+    words: Words = ""
+    at_least: bool = False
+    states: tuple[SeenCount, ...] = ()
+    seats: int | None = None
+    since: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the diagnosis said at this moment: enough to lay two of them side by side."""
+    """What the diagnosis said at this moment: enough to lay two of them side by side, and to draw and tell it later.
+
+    Entries of before there were `buckets` and `people` have None.
+    """
 
     state: HeadlineState
     sentence: Words
     since: AwareDatetime | None = None
     checks: tuple[SeenCheck, ...] = ()
     hypotheses: tuple[SeenHypothesis, ...] = ()
+    buckets: SeenBuckets | None = None
+    people: SeenPeople | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether something was wrong with the flow."""
+        return self.state in (HeadlineState.BROKEN, HeadlineState.DEGRADED)
+
+    @property
+    def broke_at(self) -> datetime | None:
+        """Since when it was broken, if it was and anything says so.
+
+        The headline speaks of the last run of failures; where only most fail, people were left behind before it.
+        """
+        moments = (self.since, self.people.since if self.people else None)
+        return min(filter(None, moments), default=None) if self.broken else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +326,12 @@ class Unfreeze:
 
 @dataclass(frozen=True, slots=True)
 class Mute:
-    """Alerts about `subject` are kept quiet until then; it is measured on."""
+    """Alerts about `subject` are kept quiet until then, `begins` on if that is later; it is measured on."""
 
     subject: Name
     until: AwareDatetime
     reason: Words
+    begins: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +340,38 @@ class Unmute:
     reason: Words = ""
 
 
-Event = Seen | Mute | Unmute  # what stands for itself and may be appended at any time
+@dataclass(frozen=True, slots=True)
+class FollowedUp:
+    """Somebody who got no working link was called, or given up.
+
+    They are known by the id of their pending booking alone: random, without a meaning outside of the booking
+    database, and gone with the booking. A digest of their number could be found by trying every number there is.
+    """
+
+    booking: UUID
+    state: FollowUp
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Somebody is on the alert about `subject`. It holds until that is over."""
+
+    subject: Name
+    reason: Words
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What the monitor told about `subject`: that it fired, got worse or is over. `since` is since when it lasts."""
+
+    subject: Name
+    event: Name
+    words: Words
+    since: AwareDatetime
+
+
+# What stands for itself and may be appended at any time.
+Event = Seen | Mute | Unmute | Acknowledgement | Alert | FollowedUp
 Payload = (
     Asked | Approved | Claimed | Started | Progress | Receipt | Resolution | Refused | Cancelled | Expired
     | IncidentOpened | StepMoved | Note | IncidentClosed | Freeze | Unfreeze | Event
@@ -290,6 +397,9 @@ PAYLOAD_OF: Mapping[Kind, type[Any]] = {
     Kind.UNFREEZE: Unfreeze,
     Kind.MUTE: Mute,
     Kind.UNMUTE: Unmute,
+    Kind.ACKNOWLEDGEMENT: Acknowledgement,
+    Kind.ALERT: Alert,
+    Kind.FOLLOW_UP: FollowedUp,
 }
 _KIND_OF = {payload: kind for kind, payload in PAYLOAD_OF.items()}
 _ADAPTERS: Mapping[Kind, TypeAdapter[Any]] = {kind: TypeAdapter(payload) for kind, payload in PAYLOAD_OF.items()}

@@ -14,7 +14,7 @@ from typing import Any
 FOLDER = Path(__file__).parent
 _STEP = re.compile(r"^-- step: (?P<words>.+)$", re.MULTILINE)
 _SECONDS = re.compile(r"[1-9][0-9]{0,2}s")
-_LISTS = frozenset({"cures", "visible", "allows"})
+_LISTS = frozenset({"cures", "visible", "functions", "allows"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Migration:
 
     `cures` names the breaches that it mends, as `kind:table.column`. `requires` and `verify` are questions that
     answer with one boolean, whether the columns that they are about exist or not. `lock_timeout` and
-    `statement_timeout` are whole seconds, as "2s". `visible` are the columns, as `table.column`, that the Data API
-    must know afterwards. Exactly one of `undone_by` and `cannot_be_undone` is set. `allows` are lint rules that it
-    breaks on purpose, and `because`.
+    `statement_timeout` are whole seconds, as "2s". `visible` are the columns, as `table.column`, and `functions` the
+    functions of `public` that the Data API must know afterwards. Exactly one of `undone_by` and `cannot_be_undone` is
+    set. `allows` are lint rules that it breaks on purpose, and `because`.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Migration:
     verify: str
     steps: tuple[Step, ...]
     visible: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
     requires: str | None = None
     requires_words: str = ""
     undone_by: str | None = None

@@ -279,14 +279,14 @@ class Runner:
         return replace(result, words=words + _visible_words(visible), after=True, visible=visible)
 
     def _becomes_visible(self, migration: Migration) -> bool | None:
-        """Wait until the Data API knows the columns, as it does once its schema cache has been loaded again."""
+        """Wait until the Data API knows what was made, as it does once its schema cache has been loaded again."""
         deadline = Deadline(SETTLE_SECONDS, self.monotonic)
         while (visible := self._visible(migration)) is False and deadline.left() > 0:
             self.sleep(_POLL_SECONDS)
         return visible
 
     def _visible(self, migration: Migration) -> bool | None:
-        """Whether the Data API knows the migration's columns; None if it is not connected or does not answer."""
+        """Whether the Data API knows what the migration makes; None if it is not connected or does not answer."""
         if self.data_api is None:
             return None
         columns: dict[str, list[str]] = {}
@@ -295,7 +295,9 @@ class Runner:
             columns.setdefault(table, []).append(column)
         deadline = Deadline(SETTLE_SECONDS)
         try:
-            return all(self.data_api.knows(table, names, deadline) for table, names in columns.items())
+            return self.data_api.offers(migration.functions, deadline) and all(
+                self.data_api.knows(table, names, deadline) for table, names in columns.items()
+            )
         except SourceError:
             return None
 

@@ -134,6 +134,7 @@ class Project:
     rolling_release_active: bool | None = None
     production_deployment_id: str | None = None  # targets.production.id, a cross-check only
     framework: str | None = None
+    build_command: str | None = None  # None: the framework's own, or not said
 
 
 @dataclass(frozen=True, slots=True)

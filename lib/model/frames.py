@@ -84,6 +84,7 @@ DEMAND = _schema(
     "pending_bookings",
     id=_id(),
     created_at=_column(TIME, "when the booking was initiated", nullable=False),
+    initiated=_column("Int64", "bookings that the row stands for, the last of them then; null: one", unit="bookings"),
 )
 BOOKINGS = _schema(
     "bookings",
@@ -200,7 +201,7 @@ TEXTS = _schema(
     direction=_column("str", "outbound-api, outbound-reply, inbound", nullable=False),
     to_number=_column("str", "E.164", privacy=Privacy.PHONE),
     from_number=_column("str", "E.164 or alphanumeric sender", privacy=Privacy.PHONE),
-    link_url=_column("str", "the first link in the body", privacy=Privacy.SECRET),
+    link_url=_column("str", "the first link in the body that leads somewhere", privacy=Privacy.SECRET),
     link_code=_column("str", "the tail of that link", privacy=Privacy.SECRET),
     body_digest=_column("str", "tells same bodies apart without keeping them"),
     segments=_column("Int64", "what Twilio bills", unit="segments"),
@@ -232,10 +233,37 @@ DATABASE_ERRORS = _schema(
     column_name=_column("str", "the column it is about, where known"),
     message=_column("str", "without DETAIL lines", privacy=Privacy.STRANGER_TEXT),
 )
+BOOKING_COUNTS = _schema(
+    "booking_counts",
+    bucket=_column(TIME, "start of the bucket; null for an event's row"),
+    event_id=_column("str", "→ events; null for a bucket's row"),
+    initiated=_column("int64", "bookings initiated", nullable=False, unit="bookings"),
+    stored=_column("int64", "of them, with metadata.initial_sms.message_sid", nullable=False, unit="bookings"),
+    empty=_column("int64", "of them, with an empty object as metadata", nullable=False, unit="bookings"),
+    without_sms=_column("int64", "of them, with metadata without the SMS", nullable=False, unit="bookings"),
+    confirmed=_column("int64", "of them, confirmed", nullable=False, unit="bookings"),
+    booked=_column("int64", "of them, that became a booking", nullable=False, unit="bookings"),
+    last_at=_column(TIME, "when the last was initiated", nullable=False),
+)
+TEXT_COUNTS = _schema(
+    "text_counts",
+    bucket=_column(TIME, "start of the bucket", nullable=False),
+    status=_column("str", "Twilio's word where the database has it, else the app's"),
+    error_code=_column("str", "Twilio's error code"),
+    texts=_column("int64", "outbound rows of messages", nullable=False, unit="texts"),
+    last_at=_column(TIME, "when the last row was written", nullable=False),
+)
+RECONCILED = _schema(
+    "reconciled",
+    sid=_column("str", "Twilio's SID", nullable=False),
+    in_messages=_column("boolean", "whether messages has a row of it, of whatever age", nullable=False),
+    with_booking=_column("boolean", "whether a booking's metadata holds it; null: there is no such column"),
+)
 
 SCHEMAS: tuple[pa.DataFrameSchema, ...] = (
     PENDING_BOOKINGS, DEMAND, BOOKINGS, EVENTS, CUSTOMERS, MESSAGES, DELIVERY_RECEIPTS, WEBHOOK_LOG, AUDIT_LOG,
     API_USAGE, API_KEYS, BACKGROUND_JOBS, SHORT_LINKS, TEXTS, ALERTS, DATABASE_ERRORS,
+    BOOKING_COUNTS, TEXT_COUNTS, RECONCILED,
 )  # fmt: skip
 
 

@@ -75,10 +75,15 @@ class Caveat:
 
 @dataclass(frozen=True, slots=True)
 class Observed(Generic[T]):
-    """What a source returns: the value, and what is incomplete about it."""
+    """What a source returns: the value, and what is incomplete about it.
+
+    `since` is set where rows were read newest first and those before it were not: on purpose, because the
+    database counts them, or with a caveat that says TRUNCATED.
+    """
 
     value: T
     caveats: tuple[Caveat, ...] = ()
+    since: datetime | None = None
 
 
 class Freshness(StrEnum):
@@ -101,7 +106,8 @@ class Reading(Generic[T]):
 
     Exactly one of `value` and `failure` is set (a value may itself be an empty frame: that is a fact,
     not a failure). `observed_at` is when the answer was complete, in UTC. `budget` is how old it may
-    grow before it counts as aging. `failing_since` is the first of the failures in a row.
+    grow before it counts as aging. `failing_since` is the first of the failures in a row. `since` is as in
+    `Observed`: rows from then on are all there.
     """
 
     name: str
@@ -113,6 +119,7 @@ class Reading(Generic[T]):
     failure: Failure | None = None
     caveats: tuple[Caveat, ...] = ()
     failing_since: datetime | None = None
+    since: datetime | None = None
 
     def freshness(self, now: datetime) -> Freshness:
         """Return how far the reading can be trusted at `now` (UTC)."""

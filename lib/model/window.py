@@ -19,6 +19,11 @@ class WindowSize(StrEnum):
     def length(self) -> timedelta:
         return _LENGTH[self]
 
+    @classmethod
+    def reaching(cls, since: datetime, now: datetime) -> WindowSize:
+        """Return the shortest window ending `now` that holds `since`; the longest, if none does."""
+        return next((size for size in cls if since >= now - size.length), cls.MONTH)
+
     @property
     def bucket(self) -> timedelta:
         """The width of one bar of a timeline over this window."""

@@ -1,7 +1,8 @@
 """The booking data: the app's own tables, read through the `supabase` client.
 
 The Data API silently stops at its row cap (1,000 by default), so every table is read in pages by key, and
-the count of the first page says when it is complete. A column the database does not have is reported as a
+the count of the first page says when it is complete. Where there are very many rows, the newest are read and the
+database counts the rest, if its reporting functions are installed. A column the database does not have is reported as a
 caveat, never as empty values alone.
 """
 
@@ -9,12 +10,13 @@ from __future__ import annotations
 
 import math
 import re
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,9 +40,15 @@ from lib.sources.http import CONNECT_SECONDS, USER_AGENT, Deadline, HttpError, a
 
 SYSTEM = "Supabase"
 PAGE_ROWS = 1000
-MAX_ROWS = 200_000
+MAX_ROWS = 50_000
+# So many of the newest rows are enough to judge by, where the database counts the rest (`lib.sources.reporting`).
+NEWEST_ROWS = 2000
+# Whether the reporting functions are there is asked again after this time.
+INSTALLED_FOR_SECONDS = 30.0
 # The tables whose all-time counts tell a blind key from an empty database.
 COUNTED_TABLES = ("pending_bookings", "messages", "webhook_logs", "bookings", "events")
+# What a call of a reporting function ends in where there is none that our key may call.
+NOT_INSTALLED = (FailureKind.NOT_FOUND, FailureKind.FORBIDDEN)
 
 Row = dict[str, Any]
 # A SQLSTATE, or a code of PostgREST's.
@@ -134,7 +142,9 @@ def _path_tail(url: str | None) -> str | None:
 
 
 def _unfinished_or_recent(query: Any, window: Window) -> Any:
-    return query.or_(f"created_at.gte.{window.start.isoformat()},status.in.(pending,processing)")
+    # What is done says nothing after a day, and there is a job for every booking.
+    recent = max(window.start, window.end - timedelta(days=1))
+    return query.or_(f"created_at.gte.{recent.isoformat()},status.in.(pending,processing)")
 
 
 PENDING_BOOKINGS = TableQuery(
@@ -226,6 +236,9 @@ class BookingData:
     _missing: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
     # By the monotonic clock: until when Supabase wants to be left alone.
     _quiet_until: float = field(default=0.0, repr=False)
+    # Whether the reporting functions are there, and when that was asked, by the monotonic clock.
+    _installed: tuple[bool, float] | None = field(default=None, repr=False)
+    _asking: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def __post_init__(self) -> None:
         # The sandbox is on this machine: no proxy of the environment may stand between.
@@ -248,24 +261,62 @@ class BookingData:
         except Exception as error:  # noqa: BLE001 - supabase raises bare subclasses of it for a malformed key
             raise _malformed(type(error).__name__) from None
 
-    def read(self, query: TableQuery, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
+    def read(
+        self, query: TableQuery, window: Window, deadline: Deadline, *, newest: bool = False
+    ) -> Observed[pd.DataFrame]:
         """Return all rows of `query` in `window`, oldest first, and what is missing from them.
 
+        With `newest`, of very many rows only the newest are read where the database can count the rest; `since` of
+        the answer then says from when on they are complete.
         Raises `SourceError`: `not_found` for a missing table, `forbidden` for a missing grant.
         """
         # A column that was missing may have been added: only those are asked for again.
         known = self._missing.get(query.table, frozenset()) & frozenset(query.database_columns)
         missing = self._missing_of(query.table, known, deadline)
         try:
-            rows, total = self._rows(query, window, deadline, missing)
+            rows, total, enough = self._rows(query, window, deadline, missing, newest)
         except _MissingColumnError:
             missing = self._missing_of(query.table, frozenset(query.database_columns), deadline)
-            rows, total = self._rows(query, window, deadline, missing)
+            rows, total, enough = self._rows(query, window, deadline, missing, newest)
         self._missing[query.table] = missing
         frame = frames.frame(query.schema, [query.parse(row) for row in rows])
         if query.time:
             frame = frame.sort_values([query.time, "id"], ignore_index=True)
-        return Observed(frame, (*_missing_caveats(query, missing), *_truncated_caveat(query, len(rows), total)))
+        since = None
+        if query.time and len(rows) < total:
+            # Of the oldest instant there may be rows that were not read.
+            since = frame[query.time].iloc[0].to_pydatetime() + timedelta(microseconds=1)
+            if enough:
+                frame = frame[frame[query.time] >= since].reset_index(drop=True)
+        truncated = () if enough else _truncated_caveat(query, len(rows), total)
+        return Observed(frame, (*_missing_caveats(query, missing), *truncated), since)
+
+    def can_count(self, deadline: Deadline) -> bool:
+        """Whether the reporting functions are installed and our key may call them. Raises `SourceError`."""
+        with self._asking:
+            if self._installed is None or time.monotonic() - self._installed[1] > INSTALLED_FOR_SECONDS:
+                try:
+                    self.call("switchboard_reconcile", {"sids": []}, deadline)
+                except SourceError as error:
+                    if error.kind not in NOT_INSTALLED:
+                        raise
+                    self._installed = (False, time.monotonic())
+                else:
+                    self._installed = (True, time.monotonic())
+            return self._installed[0]
+
+    def _surely_counts(self, deadline: Deadline) -> bool:
+        try:
+            return self.can_count(deadline)
+        except SourceError:  # unknown: then row by row, as without it
+            return False
+
+    def call(self, function: str, params: Mapping[str, Any], deadline: Deadline) -> Any:
+        """Return what a function of the database answers. It must change nothing: a passing failure is retried.
+
+        Raises `SourceError`: `not_found` where there is no such function, `forbidden` where our key may not call it.
+        """
+        return self._execute(self._client.rpc(function, dict(params)), function, deadline).data
 
     def visibility(self, deadline: Deadline) -> Observed[Visibility]:
         """Return how much our key can see: its class, whether the server agrees, and all-time counts."""
@@ -286,20 +337,28 @@ class BookingData:
             )
 
     def _rows(
-        self, query: TableQuery, window: Window, deadline: Deadline, missing: frozenset[str]
-    ) -> tuple[list[Row], int]:
-        """Read page after page by key, and return the rows with how many there are.
+        self, query: TableQuery, window: Window, deadline: Deadline, missing: frozenset[str], newest: bool
+    ) -> tuple[list[Row], int, bool]:
+        """Read page after page by key, and return the rows, how many there are, and whether the newest are enough.
 
         The key is (time, id), so a row is neither skipped nor read twice, also while rows come and go. The
         newest come first: where `max_rows` or the deadline cuts, it is the old ones that are missing.
         """
-        first = self._page(query, window, deadline, missing, after=None)
+        newest = newest and query.time is not None
+        # To count very many rows takes long: where they are likely, the planner's estimate comes first.
+        likely = newest and window.end - window.start > timedelta(days=1)
+        first = self._page(query, window, deadline, missing, CountMethod.estimated if likely else CountMethod.exact)
         rows, total = parse.rows(first.data, SYSTEM), _counted(first)
         if total and not rows:
             raise _unreadable()
+        if likely and total <= NEWEST_ROWS and not total <= len(rows) < PAGE_ROWS:
+            total = _counted(self._page(query, window, deadline, missing, CountMethod.exact, limit=1))
+        enough = newest and total > NEWEST_ROWS and self._surely_counts(deadline)
+        if likely and total > NEWEST_ROWS and not enough:
+            total = _counted(self._page(query, window, deadline, missing, CountMethod.exact, limit=1))
         # What the server gives at once may be less than we ask for.
         cap, ended = len(rows), len(rows) >= total
-        while not ended and len(rows) < self.max_rows:
+        while not ended and len(rows) < (NEWEST_ROWS if enough else self.max_rows):
             try:
                 answer = self._page(query, window, deadline, missing, after=rows[-1])
             except SourceError as error:
@@ -309,15 +368,14 @@ class BookingData:
             page = parse.rows(answer.data, SYSTEM)
             rows += page
             ended = not page or (len(page) < cap and len(rows) >= total)
-        return rows, len(rows) if ended else max(total, len(rows))
+        return rows, len(rows) if ended else max(total, len(rows)), enough and len(rows) >= NEWEST_ROWS
 
     def _page(
-        self, query: TableQuery, window: Window, deadline: Deadline, missing: frozenset[str], after: Row | None
-    ) -> Any:
-        """Return one answer: the rows that follow `after`, or the first ones and how many there are in all."""
-        request: Any = self._client.table(query.table).select(
-            query.select(missing), count=None if after else CountMethod.exact
-        )
+        self, query: TableQuery, window: Window, deadline: Deadline, missing: frozenset[str],
+        count: CountMethod | None = None, after: Row | None = None, limit: int | None = None,
+    ) -> Any:  # fmt: skip
+        """Return one answer: the first rows, or those that follow `after`, and with `count` how many there are."""
+        request: Any = self._client.table(query.table).select(query.select(missing), count=count)
         if query.time:
             request = request.gte(query.time, window.start.isoformat()).lt(query.time, window.end.isoformat())
             request = request.order(query.time, desc=True)
@@ -328,7 +386,7 @@ class BookingData:
             request = request.or_(f'{query.time}.lt."{last}",and({query.time}.eq."{last}",id.gt."{key}")')
         elif after:
             request = request.gt("id", after.get("id"))
-        return self._execute(request.order("id").limit(PAGE_ROWS), query.table, deadline)
+        return self._execute(request.order("id").limit(limit or PAGE_ROWS), query.table, deadline)
 
     def _missing_of(self, table: str, columns: frozenset[str], deadline: Deadline) -> frozenset[str]:
         """Return those of `columns` that `table` has not, by asking for each alone: error texts are not a contract."""
@@ -452,6 +510,10 @@ def _translated(error: APIError, table: str) -> SourceError:
         return SourceError(
             FailureKind.NOT_FOUND, f"The database has no table {table}.", "Is this the right Supabase project?"
         )
+    if code in ("PGRST202", "42883"):
+        return SourceError(
+            FailureKind.NOT_FOUND, f"The database has no function {table}.", "Run the action install_reporting."
+        )
     if code == "42501":
         return SourceError(FailureKind.FORBIDDEN, f"Our key may not read {table}.", "Use the secret key (sb_secret_…).")
     if code == "57014":
@@ -549,5 +611,6 @@ def _truncated_caveat(query: TableQuery, read: int, total: int) -> tuple[Caveat,
     if read >= total:
         return ()
     newest = ", the newest" if query.time else ""
-    sentence = f"Only {read:,} of {total:,} rows of {query.table} were read{newest}."
+    more = " To have the rest counted in the database, run the action install_reporting." if query.time else ""
+    sentence = f"Only {read:,} of {total:,} rows of {query.table} were read{newest}.{more}"
     return (Caveat(CaveatKind.TRUNCATED, query.table, sentence),)

@@ -141,6 +141,7 @@ _SOURCE_COLUMNS = ("source_name", "source")
 
 _NULL_VIOLATION = re.compile(r'null value in column "(?P<column>[^"]+)" of relation "(?P<table>[^"]+)"')
 _RELATION = re.compile(r'(?:relation|table) "(?P<table>[^"]+)"')
+_DENIED = re.compile(r"permission denied for (?:table|view|relation) (?P<table>\w+)")  # Postgres quotes it not here
 _REST_PATH = re.compile(r"/rest/v1/(?P<table>[a-z_0-9]+)")
 
 
@@ -345,6 +346,11 @@ class DescriptionDoor:
             raise
         return True
 
+    def offers(self, functions: Sequence[str], deadline: Deadline) -> bool:
+        """Whether the Data API can call these functions of `public` now."""
+        paths = parse.at(self._get("", {}, deadline), "paths") if functions else {}
+        return isinstance(paths, dict) and all(f"/rpc/{name}" in paths for name in functions)
+
     def _get(self, table: str, params: Mapping[str, str | int], deadline: Deadline) -> Any:
         key = self.key.get_secret_value()
         return self.http.get_json(
@@ -528,7 +534,8 @@ def _database_error(row: Row) -> dict[str, Any]:
     # DETAIL comes first of them; some logs have it on the same line.
     message = (parse.text(row, "event_message") or "").strip().partition("\n")[0].partition("DETAIL")[0]
     null = _NULL_VIOLATION.search(message)
-    place = null or _RELATION.search(message) or _REST_PATH.search(parse.text(row, "path") or "")
+    relation = null or _RELATION.search(message) or _DENIED.search(message)
+    place = relation or _REST_PATH.search(parse.text(row, "path") or "")
     return {
         "at": _log_time(row.get("timestamp")),
         "origin": parse.text(row, "origin"),

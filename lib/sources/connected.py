@@ -15,6 +15,7 @@ from lib.sources.booking_data import BookingData
 from lib.sources.catalog import CatalogDoor, CatalogSource, DescriptionDoor, DirectDoor, ManagementDoor
 from lib.sources.github import GitHub
 from lib.sources.http import Http
+from lib.sources.reporting import Reporting
 from lib.sources.twilio import Twilio
 from lib.sources.vercel import Vercel
 
@@ -46,6 +47,10 @@ class Sources:
     def booking_data(self) -> BookingData:
         settings = self._configured(SourceName.BOOKING_DATA)
         return BookingData(given(settings.supabase_url), given(settings.supabase_secret_key))
+
+    @cached_property
+    def reporting(self) -> Reporting:
+        return Reporting(self.booking_data, self.settings.own_numbers)
 
     @cached_property
     def catalog(self) -> CatalogSource:

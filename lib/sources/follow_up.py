@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -12,8 +14,10 @@ from lib.model.deployments import BuildLog, Comparison, Deployment, VercelSigns
 from lib.model.provider import LinkOpening
 from lib.model.reading import FailureKind, Observed, Reading, SourceError
 from lib.sources.booking_app import BookingApp
+from lib.sources.connected import Sources
 from lib.sources.github import GitHub
 from lib.sources.http import Deadline
+from lib.sources.reporting import Reporting
 from lib.sources.twilio import Twilio
 from lib.sources.vercel import Vercel
 
@@ -23,8 +27,13 @@ Readings = Mapping[str, Reading[Any]]
 # Needs that a follow-up can do without: it then asks less, or asks by another way.
 OPTIONAL_NEEDS: Mapping[str, tuple[str, ...]] = {
     "known_texts": ("messages", "pending_bookings"),
+    "reconciled": ("texts", "messages", "pending_bookings"),
     "link_opening": ("short_links", "texts"),
 }
+
+
+# What is joined with each other; bookings come first, for they tell the age of what came of them.
+_JOINED = ("pending_bookings", "texts", "messages", "short_links")
 
 
 def present(reading: Reading[T]) -> T:
@@ -62,15 +71,73 @@ def vercel_signs(github: GitHub, readings: Readings, deadline: Deadline) -> Obse
 def known_texts(twilio: Twilio, readings: Readings, deadline: Deadline) -> Observed[pd.DataFrame]:
     """Ask Twilio for each text that the database knows and the message log of the window does not show."""
     listed = set(present(readings["texts"])["sid"])
-    recorded: set[str] = set()
-    for name, column in (("messages", "message_sid"), ("pending_bookings", "sms_sid")):
-        frame = readings[name].value
-        if frame is not None:
-            recorded |= set(frame[column].dropna())
-    unknown = sorted(sid for sid in recorded - listed if sid.startswith(("SM", "MM")))
+    since = readings["texts"].since
+    # What is older than the log was read back to is not missing from it.
+    newest = readings if since is None else newest_part(readings, since)
+    unknown = sorted(sid for sid in _recorded(newest) - listed if sid.startswith(("SM", "MM")))
     if not unknown:
         return Observed(frames.frame(frames.TEXTS, []))
     return twilio.texts_by_sid(unknown, deadline)
+
+
+def reconciled(reporting: Reporting, readings: Readings, deadline: Deadline) -> Observed[pd.DataFrame | None]:
+    """Ask the database for each text that the rows which were read do not show: it may stand in an older row.
+
+    None if there is none to ask for, or nobody to answer.
+    """
+    if readings["texts"].value is None:
+        return Observed(None)
+    texts = readings["texts"].value.sort_values("created_at", ascending=False, kind="stable")
+    outbound = texts.loc[texts["direction"].str.startswith("outbound"), "sid"]
+    recorded = _recorded(readings)
+    unknown = [sid for sid in outbound if sid not in recorded]
+    return reporting.reconcile(unknown, deadline) if unknown else Observed(None)
+
+
+def counted_elsewhere(sources: Sources, deadline: Deadline) -> bool:
+    """Whether the database counts what is not read row by row; no where that cannot be asked."""
+    try:
+        return sources.booking_data.can_count(deadline)
+    except SourceError:
+        return False
+
+
+def rows_since(readings: Readings) -> datetime | None:
+    """Return from when on the rows of bookings and of texts are all there, if some were left out on purpose."""
+    cuts = [reading.since for name in _JOINED if (reading := readings[name]).since and not reading.truncated]
+    return max(cuts, default=None)
+
+
+def newest_part(readings: Readings, since: datetime) -> dict[str, Reading[Any]]:
+    """Return the readings that are joined with each other, all of them from `since` on.
+
+    The row of a text may be written long after it was sent, when its customer confirms; where its booking is known
+    to be older, the text is as well.
+    """
+    parts: dict[str, Reading[Any]] = {}
+    older: pd.Series | None = None
+    for name in _JOINED:
+        reading = readings.get(name)
+        if reading is None or reading.value is None:
+            continue
+        frame: pd.DataFrame = reading.value
+        kept = frame["created_at"] >= since
+        if name == "pending_bookings":
+            older = frame.loc[~kept, "sms_sid"].dropna()
+        elif name == "messages" and older is not None:
+            kept &= ~frame["message_sid"].isin(older)
+        parts[name] = replace(reading, value=frame[kept].reset_index(drop=True))
+    return parts
+
+
+def _recorded(readings: Readings) -> set[str]:
+    """Return the SIDs that the rows of the database hold, as far as they were read."""
+    recorded: set[str] = set()
+    for name, column in (("messages", "message_sid"), ("pending_bookings", "sms_sid")):
+        frame = readings[name].value if name in readings else None
+        if frame is not None:
+            recorded |= set(frame[column].dropna())
+    return recorded
 
 
 def link_opening(app: BookingApp, readings: Readings, deadline: Deadline) -> Observed[LinkOpening | None]:

@@ -11,9 +11,9 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -40,7 +40,9 @@ HINTS: Mapping[FailureKind, str] = {
 }
 
 PAGE_TEXTS = 1000
-MAX_PAGES = 200
+MAX_PAGES = 50
+# After so many, the newest texts may be enough.
+NEWEST_PAGES = 2
 MAX_ALERT_PAGES = 10
 MAX_SINGLE_TEXTS = 50
 # Twilio limits how many calls run at once, not how many are made.
@@ -65,10 +67,17 @@ class Twilio:
     # Digests are comparable within this process only: short bodies could be guessed from a plain hash.
     _digest_key: bytes = field(default_factory=lambda: secrets.token_bytes(16), init=False, repr=False)
 
-    def texts(self, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
-        """Return the texts created in `window` (frame TEXTS), newest first, outbound and inbound."""
+    def texts(
+        self, window: Window, deadline: Deadline, newest_do: Callable[[], bool] = lambda: False
+    ) -> Observed[pd.DataFrame]:
+        """Return the texts created in `window` (frame TEXTS), newest first, outbound and inbound.
+
+        `newest_do` is asked once, when 2,000 were read and more follow: if it says yes, these are enough, and
+        `since` of the answer says from when on they are complete.
+        """
         rows: dict[str, dict[str, Any]] = {}
         caveats: tuple[Caveat, ...] = ()
+        enough = False
         pages = self._pages(self._account_url("Messages.json"), {"PageSize": PAGE_TEXTS}, ("next_page_uri",), deadline)
         try:
             for number, page in enumerate(pages, start=1):
@@ -77,15 +86,21 @@ class Twilio:
                 # Newest first by the time of sending: nothing that follows was created in the window.
                 if texts and _last_moment(texts[-1]) < window.start:
                     break
-                if number >= MAX_PAGES and parse.text(page, "next_page_uri"):
+                more = parse.text(page, "next_page_uri") is not None
+                enough = more and number == NEWEST_PAGES and newest_do()
+                if enough:
+                    break
+                if more and number >= MAX_PAGES:
                     caveats = _truncated_texts(rows, f"the cap of {MAX_PAGES} pages was reached")
                     break
         except SourceError as error:
             if not rows:
                 raise
             caveats = _truncated_texts(rows, str(error).rstrip("."))
-        inside = [row for row in rows.values() if window.start <= row["created_at"] < window.end]
-        return Observed(frames.frame(frames.TEXTS, inside), caveats)
+        since = _complete_since(rows.values()) if enough or caveats else None
+        begins = max(since, window.start) if since and enough else window.start
+        inside = [row for row in rows.values() if begins <= row["created_at"] < window.end]
+        return Observed(frames.frame(frames.TEXTS, inside), caveats, since)
 
     def text(self, sid: str, deadline: Deadline) -> Observed[pd.DataFrame]:
         """Return one text as a frame of one row (frame TEXTS). Raises `not_found` if the account has none such."""
@@ -251,6 +266,11 @@ def _last_moment(text: Mapping[str, Any]) -> datetime:
     return created if sent is None else max(created, sent)
 
 
+def _complete_since(texts: Iterable[Mapping[str, Any]]) -> datetime:
+    """Return from when on all texts were read: Twilio's times are whole seconds, and a second may be cut in two."""
+    return min(map(_last_moment, texts)) + timedelta(seconds=1)
+
+
 def _alert(row: Mapping[str, Any]) -> dict[str, Any]:
     created = parse.iso_time(row, "date_created") or parse.iso_time(row, "date_generated")
     code = parse.text(row, "error_code") or parse.integer(row, "error_code")
@@ -266,8 +286,9 @@ def _alert(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _first_link(body: str | None) -> str | None:
-    found = _LINK.search(body or "")
-    return found.group().rstrip(".,;:!?)]}") if found else None
+    """Return the first link that leads somewhere, else the first: the name of a customer may look like one, too."""
+    links = [found.rstrip(".,;:!?)]}") for found in _LINK.findall(body or "")]
+    return next(filter(_last_segment, links), links[0] if links else None)
 
 
 def _last_segment(url: str | None) -> str | None:

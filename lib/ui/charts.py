@@ -6,7 +6,7 @@ Text, grid and background come from Streamlit's theme. What is unknown is named 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lib.diagnosis.journeys import Stage
-from lib.diagnosis.timeline import Mark, MarkKind, Series
+from lib.diagnosis.timeline import COUNTED, READ, Mark, MarkKind, Series
 from lib.model.deployments import Deployment
 from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
 from lib.ui import words
@@ -28,22 +28,31 @@ MAX_POINTS = 1000
 CONFIG: Final[Mapping[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
 
 # Accepted and delivered texts mostly coincide: the one is a wide band under the other's line.
+_BAND: Final[Mapping[str, Any]] = {
+    "type": "scatter", "mode": "lines", "line": {"color": PURPLE, "width": 8}, "opacity": 0.45,
+}  # fmt: skip
+_ARRIVED: Final[Mapping[str, Any]] = {
+    "type": "scatter", "mode": "lines+markers", "line": {"color": GREEN, "width": 2},
+    "marker": {"symbol": "diamond", "size": 7},
+}  # fmt: skip
+_LOST: Final[Mapping[str, Any]] = {
+    "type": "bar", "marker": {"color": VERMILION, "pattern": {"shape": "x", "size": 5}}
+}  # fmt: skip
 _LINES: Final[Mapping[Series, Mapping[str, Any]]] = {
     Series.INITIATED: {"type": "bar", "marker": {"color": BLUE, "opacity": 0.6}},
-    Series.FAILED: {"type": "bar", "marker": {"color": VERMILION, "pattern": {"shape": "x", "size": 5}}},
-    Series.ACCEPTED: {
-        "type": "scatter", "mode": "lines", "line": {"color": PURPLE, "width": 8}, "opacity": 0.45,
-    },
-    Series.DELIVERED: {
-        "type": "scatter", "mode": "lines+markers", "line": {"color": GREEN, "width": 2},
-        "marker": {"symbol": "diamond", "size": 7},
-    },
-}  # fmt: skip
+    Series.FAILED: _LOST,
+    Series.ACCEPTED: _BAND,
+    Series.DELIVERED: _ARRIVED,
+    Series.MARKED_FAILED: _LOST,
+    Series.RECORDED: _BAND,
+    Series.MARKED_DELIVERED: _ARRIVED,
+}
 _MARKS: Final[Mapping[MarkKind, tuple[str, str]]] = {
     MarkKind.DEPLOYMENT: ("triangle-down", BLUE),
     MarkKind.ROLLBACK: ("triangle-up", ORANGE),
     MarkKind.MIGRATION: ("square", PURPLE),
     MarkKind.INCIDENT: ("star", VERMILION),
+    MarkKind.ACTION: ("circle", ORANGE),
 }
 
 
@@ -54,7 +63,9 @@ def timeline(
     figure = _figure(height=340)
     # Said outright: with every line unknown, Plotly would not know what the marks' times are.
     figure.update_xaxes(type="date")
-    for series, style in _LINES.items():
+    drawn = COUNTED if Series.RECORDED in lines else READ
+    for series in drawn:
+        style = _LINES[series]
         counts = lines.get(series)
         if counts is None:
             figure.add_scatter(
@@ -68,10 +79,11 @@ def timeline(
                     "name": str(series), "hovertemplate": "%{y}", **style,
                 }
             )  # fmt: skip
-    top = max((int(c.max()) for c in lines.values() if c is not None and len(c)), default=1)
+    shown = [lines.get(series) for series in drawn]
+    top = max((int(c.max()) for c in shown if c is not None and len(c)), default=1)
     _draw_marks(figure, marks, zone, at=max(top, 1) * 1.12)
     figure.update_yaxes(rangemode="tozero", dtick=1 if top <= 5 else None, range=[0, max(top, 1) * 1.2])
-    starts = [counts.index[0] for counts in lines.values() if counts is not None and len(counts)]
+    starts = [counts.index[0] for counts in shown if counts is not None and len(counts)]
     if starts:
         figure.update_xaxes(range=list(_local(pd.DatetimeIndex([min(starts), until]), zone)))
     figure.update_layout(hovermode="x unified", barmode="group", bargap=0.35)
@@ -93,11 +105,15 @@ def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: fl
             figure.add_vline(x=moment, line={"color": colour, "width": 1, "dash": "dot"}, opacity=0.7)
 
 
-def funnel(stages: Mapping[Stage, int | None]) -> go.Figure:
-    """Draw how many bookings reached each stage, in order. An unknown one is hatched, as wide as it can be at most."""
+def funnel(stages: Mapping[Stage, int | None], least: Collection[Stage] = ()) -> go.Figure:
+    """Draw how many bookings reached each stage, in order. An unknown one is hatched, as wide as it can be at most.
+
+    Of the stages in `least` at least so many are known; the text says so.
+    """
     figure = _figure(height=44 * len(words.STAGE) + 40)
     most = 0
     known: list[tuple[str, int]] = []
+    told: list[str] = []
     unknown: list[tuple[str, int]] = []
     for stage, label in words.STAGE.items():
         count = stages.get(stage)
@@ -106,10 +122,10 @@ def funnel(stages: Mapping[Stage, int | None]) -> go.Figure:
         else:
             most = count
             known.append((label, count))
+            told.append(f"at least {count:,}" if stage in least else f"{count:,}")
     figure.add_bar(
         x=[count for _, count in known], y=[label for label, _ in known], orientation="h", name="bookings",
-        text=[f"{count:,}" for _, count in known], textposition="auto", marker={"color": BLUE},
-        hovertemplate="%{y}: %{x}<extra></extra>",
+        text=told, textposition="auto", marker={"color": BLUE}, hovertemplate="%{y}: %{text}<extra></extra>",
     )  # fmt: skip
     figure.add_bar(
         x=[count for _, count in unknown], y=[label for label, _ in unknown], orientation="h", name="unknown",

@@ -121,20 +121,6 @@ STORY = Table(
         Shown("text_sid", "SID of the text"),
     ),
 )
-AFFECTED = Table(
-    JOURNEYS,
-    (
-        Shown("created_at", "Asked", Form.TIME),
-        Shown("event_name", "Event"),
-        Shown("seats", "Seats", Form.COUNT),
-        Shown("mobile_number", "Phone"),
-        Shown("sending", "Text", words=words.SENDING),
-        Shown("delivery", "Delivery", words=words.DELIVERY),
-        Shown("text_error", "Error"),
-        Shown("expires_at", "Link ends", Form.TIME),
-        Shown("id", "Booking id", help="Look the number up in the database by this id."),
-    ),
-)
 EVENTS = Table(
     EVENT_FUNNEL,
     (Shown("event_name", "Event"), *(Shown(s.value, label, Form.COUNT) for s, label in words.STAGE.items())),

@@ -66,7 +66,8 @@ def money(view: View) -> list[Number]:
     items.append(("Balance", left, "at Twilio"))
     if spending is not None:
         days = CANNOT_TELL if spending.days_left is None else f"{spending.days_left:,.0f} days"
-        items.append(("Lasts for", days, f"at the pace of {view.window}"))
+        pace = "the texts in Twilio's log above" if view.snapshot.cut else view.window
+        items.append(("Lasts for", days, f"at the pace of {pace}"))
     return items
 
 

@@ -238,6 +238,8 @@ def _healthy() -> dict[str, Any]:
             frames.BACKGROUND_JOBS, [{"id": "job", "type": "stats", "status": "completed", "created_at": ago(hours=3)}]
         ),
         "short_links": table(frames.SHORT_LINKS, (link(n, at) for n, at in numbered)),
+        "counts": None,
+        "reconciled": table(frames.RECONCILED),
         "catalog": catalog(),
         "migrations": (),
         "blockers": (),
@@ -265,10 +267,11 @@ def _healthy() -> dict[str, Any]:
     }
 
 
-def snapshot(window: Window = WINDOW, **changed: Any) -> Snapshot:
+def snapshot(window: Window = WINDOW, rows_since: datetime | None = None, **changed: Any) -> Snapshot:
     """The healthy world with some values changed. A `Failure` or a whole `Reading` is taken as it stands."""
     values = _healthy() | changed
-    return Snapshot(window=window, taken_at=NOW, **{q.name: _reading(q.name, values[q.name]) for q in QUESTIONS})
+    readings = {question.name: _reading(question.name, values[question.name]) for question in QUESTIONS}
+    return Snapshot(window=window, taken_at=NOW, rows_since=rows_since or window.start, **readings)
 
 
 def _reading(name: str, value: Any) -> Reading[Any]:

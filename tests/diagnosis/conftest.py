@@ -50,6 +50,6 @@ def case(sandbox: Running) -> Callable[[str], Case]:
         answer.raise_for_status()
         settings = load(answer.json()["settings"], secrets_file=NO_FILE)
         snapshot = take(connect(settings, utc_now), WindowSize.DAY)
-        return Case(snapshot, utc_now(), Terms(settings.zone, settings.required_env_names))
+        return Case(snapshot, utc_now(), Terms.of(settings))
 
     return taken

@@ -10,15 +10,19 @@ from itertools import combinations, cycle
 
 import pytest
 
+from lib.actions.advice import tasks
 from lib.diagnosis import report
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.hops import DECISIVE
 from lib.model.reading import FailureKind, SourceName
 from lib.model.verdict import CheckStatus, HeadlineState, Hop, Hypothesis, Verdict
 from lib.sandbox.scenarios import SCENARIOS
+from lib.sandbox.serve import Running
+from lib.sandbox.serve import settings as settings_of
+from lib.settings import load
 from lib.snapshot import Snapshot
 from tests.diagnosis.builders import without
-from tests.diagnosis.conftest import Case
+from tests.diagnosis.conftest import NO_FILE, Case
 
 pytestmark = pytest.mark.sandbox
 
@@ -243,6 +247,62 @@ def test_no_word_of_the_diagnosis_holds_a_phone_number_or_a_token(name: str, cas
     assert pending is not None and links is not None
     for secret in (*pending["token"], *links["short_code"], *pending["mobile_number"]):
         assert secret not in spoken
+
+
+# What is advised ----------------------------------------------------------------------------------------------
+
+# Until the fix is live, the column may take the nulls; that mends no deployment.
+BRIDGE = "run_messages_customer_id_nullable"
+ADVICE = {
+    "code-not-deployed": ("deploy_commit", BRIDGE),
+    "missing-column": ("run_pending_bookings_metadata",),
+    "sent-not-recorded": ("run_pending_bookings_metadata_grant",),
+    "healthy": (),
+    "quiet-day": (),
+    "build-failing": ("mend_the_build", BRIDGE),
+    "not-promoted": ("promote", BRIDGE),
+    "wrong-branch": ("set_production_branch", "deploy_commit", BRIDGE),
+    "git-disconnected": ("connect_repository", BRIDGE),
+    "older-build-took-domain": ("promote", BRIDGE),
+    "provider-rejecting": ("mend_twilio_account",),
+    "undelivered": ("mend_delivery",),
+    "twilio-unconfigured": ("set_variables",),
+    "env-missing": ("redeploy",),
+    "link-to-login": ("open_the_page", "roll_back"),
+    "api-500": ("run_short_links_link_type",),
+    "api-key-revoked": ("switch_key_on",),
+    "rls-blind": ("give_secret_key",),
+    "receipts-stale": ("correct_webhook",),
+    "jobs-stuck": ("start_scheduler",),
+    "two-causes": ("run_pending_bookings_metadata", "promote", BRIDGE),
+}
+# What a person is told to enter or to go by, word for word.
+EXACTLY = {
+    "build-failing": "Type error",
+    "wrong-branch": "main",
+    "git-disconnected": "lantern-arms/booking",
+    "provider-rejecting": "error 21606",
+    "undelivered": "error 30007",
+    "twilio-unconfigured": "TWILIO_ACCOUNT_SID\nTWILIO_AUTH_TOKEN\nTWILIO_PHONE_NUMBER",
+    "link-to-login": "/auth/login",
+    "api-key-revoked": "update public.api_keys set is_active = true where id = '00000000-0000-4000-8000-00000000a001';",
+    "rls-blind": "SUPABASE_SECRET_KEY",
+    "receipts-stale": "/app/api/webhooks/twilio",
+}
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_what_is_advised_is_what_cures_and_says_who_does_what_where(
+    name: str, case: Callable[[str], Case], sandbox: Running
+) -> None:
+    settings = load(settings_of(sandbox.world, SCENARIOS[name].settings), secrets_file=NO_FILE)
+    found = tasks(case(name).whole, settings)
+    assert tuple(task.id for task in found) == ADVICE[name]
+    for task in found:
+        assert task.words and task.why
+        assert bool(task.action) != bool(task.who and task.place), "a button, or a person and a place"
+        assert task.link is None, "what the sandbox is called may be somebody else's out there"
+    assert not found or EXACTLY.get(name, "") in found[0].exactly
 
 
 # With sources missing ----------------------------------------------------------------------------------------

@@ -44,7 +44,8 @@ def snapshot(values: dict[str, Any], *, failure: Failure = NOT_CONFIGURED, age: 
         )
         for question in QUESTIONS
     }
-    return Snapshot(window=Window.ending(NOW, WindowSize.DAY), taken_at=NOW, **readings)
+    window = Window.ending(NOW, WindowSize.DAY)
+    return Snapshot(window=window, taken_at=NOW, rows_since=window.start, **readings)
 
 
 def nothing_configured() -> Snapshot:
@@ -97,6 +98,7 @@ _TABLES = {
     "short_links": frames.SHORT_LINKS,
     "texts": frames.TEXTS,
     "known_texts": frames.TEXTS,
+    "reconciled": frames.RECONCILED,
     "alerts": frames.ALERTS,
     "database_errors": frames.DATABASE_ERRORS,
 }
@@ -176,6 +178,7 @@ def _of_systems() -> dict[str, Any]:
         "branch": d.Branch("main", (head, old), False, (), True),
         "required_commit": d.RequiredCommit(_HEAD, d.RequiredFrom.BRANCH_HEAD, head, True),
         "comparisons": (),
+        "counts": None,
         "runs": (),
         "rules": d.BranchRules((), False),
         "vercel_signs": d.VercelSigns(_HEAD, "failure", "Deployment failed", True, True),

@@ -112,12 +112,18 @@ def taken_receipts(facts: Facts) -> pd.DataFrame:
 def _receipts_arrive(facts: Facts) -> Finding:
     """Twilio knows how texts ended; does our database? Its webhook may be refused or unset."""
     ended = facts.need_outbound()[["sid", "status", "created_at"]]
-    ended = ended[
-        ended["status"].isin(TERMINAL_STATUSES) & (ended["created_at"] <= facts.now - thresholds.RECORDING_SETTLES)
-    ]
+    ended = ended[ended["status"].isin(TERMINAL_STATUSES)]
+    log = facts.snapshot.webhook_log
+    if log.since is not None and not log.truncated:  # a text has several receipts: their log reaches less far back
+        ended = ended[ended["created_at"] >= log.since]
     if ended.empty:
         return not_applicable("No text has come to its end in this window.")
     arrived = taken_receipts(facts)
+    # A receipt that was taken already need not be waited for.
+    settled = ended["created_at"] <= facts.now - thresholds.RECORDING_SETTLES
+    ended = ended[settled | among(ended["sid"], arrived["message_sid"])]
+    if ended.empty:
+        return not_applicable("No text came to its end long enough ago to have its receipt.")
     hooks = facts.need_complete(facts.snapshot.webhook_log)
     refused = hooks[hooks["status"] == SIGNATURE_REFUSED]
     known = among(ended["sid"], arrived["message_sid"])

@@ -22,27 +22,30 @@ def initiate_calls(facts: Facts) -> pd.DataFrame:
 
 
 def _initiations(facts: Facts) -> Finding:
-    pending = facts.need_rows(facts.snapshot.pending_bookings)
-    window = facts.snapshot.window
+    everything = facts.need_rows(facts.snapshot.pending_bookings)
+    pending, window = facts.of_customers(everything), facts.snapshot.window
+    tests = len(everything) - len(pending)
+    of_ours = (f"{counted(tests, 'test booking')} of our own, not counted.",) if tests else ()
     if not pending.empty:
         last = pending["created_at"].max().to_pydatetime()
-        count = counted(len(pending), "booking was", "bookings were")
-        return ok(f"{count} initiated in {window.size.words}, the last at {facts.clock(last)}.")
+        count = counted(facts.initiated, "booking was", "bookings were")
+        return ok(f"{count} initiated in {window.size.words}, the last at {facts.clock(last)}.", *of_ours)
     usual = facts.usual_demand
     if usual is None:
-        return warn(f"No booking was initiated in {window.size.words}; what is usual is not known.")
+        return warn(f"No booking was initiated in {window.size.words}; what is usual is not known.", *of_ours)
     chance = chance_of_silence(usual)
     words = f"about {usual:.1f} would be usual; none at all happens by chance in {percent(chance)} of such windows"
     if chance < thresholds.SILENCE_P:
-        return warn(f"No booking was initiated in {window.size.words}, which is unusual.", words)
-    return not_applicable(f"No booking was initiated in {window.size.words}, which is nothing unusual.", words)
+        return warn(f"No booking was initiated in {window.size.words}, which is unusual.", words, *of_ours)
+    usual_silence = f"No booking was initiated in {window.size.words}, which is nothing unusual."
+    return not_applicable(usual_silence, words, *of_ours)
 
 
 def _demand_seen(facts: Facts) -> Finding:
     """Whether anybody is known to have asked at all: a booking, or a logged call of any outcome."""
     pending = facts.need_rows(facts.snapshot.pending_bookings)
     if len(pending):
-        return ok(f"{counted(len(pending), 'booking')} in {facts.snapshot.window.size.words}.")
+        return ok(f"{counted(facts.initiated, 'booking')} in {facts.snapshot.window.size.words}.")
     calls = initiate_calls(facts)
     if len(calls):
         return ok(f"No booking, but {counted(len(calls), 'logged call')} to start one.")

@@ -214,7 +214,7 @@ def _null_customer(facts: Facts) -> Finding:
     last = found["at"].max().to_pydatetime()
     summary = f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null."
     words = f"the last at {facts.clock(last)}"
-    still = _null_still_refused(facts, last)
+    still = null_still_refused(facts, last)
     if still is None:
         return warn(f"{summary} Whether that is still so is unknown.", words)
     if not still:
@@ -222,14 +222,17 @@ def _null_customer(facts: Facts) -> Finding:
     return fail(summary, words)
 
 
-def _null_still_refused(facts: Facts, last: datetime) -> bool | None:
-    """Whether the next new customer's text would be refused again: by the constraint and the code of today."""
+def null_still_refused(facts: Facts, last: datetime) -> bool | None:
+    """Whether the next new customer's text would be refused again, as the `last` was: by the constraint and the code.
+
+    A refusal right after the fix became live is still the old code's: two clocks, and requests that had begun.
+    """
     catalog, running = facts.value(facts.snapshot.catalog), facts.running_code
     column = catalog.column("messages", "customer_id") if catalog else None
     if column is not None and column.nullable:
         return False
     if running.after_fix and running.since is not None:
-        return running.since <= last
+        return running.since + thresholds.CLOCK_SKEW <= last
     return True if column is not None and running.after_fix is False else None
 
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lib.commands import acting, recording
+from lib.commands import acting, recording, watching
 from lib.model.verdict import HeadlineState
 from lib.model.window import WindowSize
 from lib.settings import Settings, load
@@ -73,7 +73,7 @@ def diagnose(
     _say_what_is_wrong(settings)
     with progress.status("Asking every source …"):
         snapshot = take(connect(settings, utc_now), window)
-        diagnosis = judge(snapshot, utc_now(), Terms(settings.zone, settings.required_env_names))
+        diagnosis = judge(snapshot, utc_now(), Terms.of(settings))
     document = report.as_json(diagnosis)
     if before is not None:
         document["changes"] = report.changes(before, document)
@@ -154,6 +154,7 @@ app.command()(acting.act)
 app.command()(acting.requests)
 app.command("export")(recording.export_)
 app.add_typer(recording.app, name="incident")
+app.add_typer(watching.app, name="monitor")
 
 
 def _earlier(path: Path) -> dict[str, Any]:

@@ -1,15 +1,18 @@
-"""The ASGI door: the dashboard with security headers, and `/healthz`.
+"""The ASGI door: the dashboard with security headers, and what machines may ask: health, metrics, the headline.
 
 Run it with `streamlit run lib/server.py` or `uvicorn lib.server:app`. `streamlit run app.py` works as well,
-without these two.
+without these.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import re
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,6 +21,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 import streamlit as st  # noqa: E402
+from prometheus_client import CONTENT_TYPE_LATEST  # noqa: E402
 from starlette.datastructures import MutableHeaders  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.requests import Request  # noqa: E402
@@ -26,8 +30,17 @@ from starlette.routing import Route  # noqa: E402
 from starlette.types import ASGIApp, Message, Receive, Scope, Send  # noqa: E402
 from streamlit.runtime.pages_manager import PagesManager  # noqa: E402
 
-from lib.ui.desk import opening  # noqa: E402
+from lib import doors  # noqa: E402
+from lib.journal.errors import JournalError  # noqa: E402
+from lib.journal.store import Journal  # noqa: E402
+from lib.model.window import WindowSize  # noqa: E402
+from lib.monitor.status import MonitorStatus, read_status  # noqa: E402
+from lib.settings import load  # noqa: E402
+from lib.snapshot import utc_now  # noqa: E402
+from lib.ui.desk import Desk, opening  # noqa: E402
+from lib.ui.guard import local_without_login  # noqa: E402
 from lib.ui.look import clock  # noqa: E402
+from lib.ui.watch import BackgroundWatch  # noqa: E402
 
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
@@ -92,10 +105,64 @@ class SecurityHeaders:
         await self._app(scope, receive, with_headers)
 
 
-async def healthz(_: Request) -> Response:
-    """Say how the process and the desk are. No names, no data: a probe may ask without a login."""
+def healthz(_: Request) -> Response:
+    """Say how the process, the desk and the watch are. No names, no data: a probe may ask without a login."""
     health = opening().health()
-    return JSONResponse({"process": "ok", **health}, 503 if health["desk"] == "failed" else 200)
+    journal, watch = _journal_and_watch(opening().desk)
+    round_at = watch.last_round_at if watch else None
+    answer = {
+        "process": "ok",
+        **health,
+        "database": "ok" if watch else "not opened" if journal is None else "unreachable",
+        "monitor_round_age_seconds": (utc_now() - round_at).total_seconds() if round_at else None,
+    }
+    return JSONResponse(answer, 503 if health["desk"] == "failed" else 200)
+
+
+def metrics(request: Request) -> Response:
+    """Answer Prometheus. Costs the outside systems nothing: it is one more viewer."""
+    if refusal := _refused(request):
+        return refusal
+    desk = opening().desk
+    if desk is None:
+        return JSONResponse({"error": "The desk is not open yet."}, 503)
+    journal, watch = _journal_and_watch(desk)
+    outcomes = journal.outcomes() if journal and watch else {}
+    text = doors.exposition(desk.diagnosis(WindowSize.DAY), watch, outcomes, utc_now())
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
+
+
+def api_status(request: Request) -> Response:
+    """Answer with the headline as JSON."""
+    if refusal := _refused(request):
+        return refusal
+    desk = opening().desk
+    if desk is None:
+        return JSONResponse({"error": "The desk is not open yet."}, 503)
+    return JSONResponse(doors.status(desk.diagnosis(WindowSize.DAY), _journal_and_watch(desk)[1]))
+
+
+def _refused(request: Request) -> Response | None:
+    """Return the answer to somebody who may not read here; None for who may."""
+    token = load().status_token
+    answer = doors.may_read(request.headers.get("authorization"), token, local=local_without_login(request.headers))
+    if answer is doors.Answer.WRONG_TOKEN:
+        headers = {"WWW-Authenticate": "Bearer"}
+        return JSONResponse({"error": "Show STATUS_TOKEN as a bearer token."}, 401, headers)
+    if answer is doors.Answer.NO_TOKEN_SET:
+        return JSONResponse({"error": "Set STATUS_TOKEN to let machines read here."}, 403)
+    return None
+
+
+def _journal_and_watch(desk: Desk | None) -> tuple[Journal | None, MonitorStatus | None]:
+    """Return the journal, if it is open, and how the watch stands, if the journal can be read."""
+    hands = desk.hands() if desk else None
+    if hands is None:
+        return None, None
+    try:
+        return hands.journal, read_status(hands.journal, utc_now())
+    except JournalError:
+        return hands.journal, None
 
 
 # Until st.navigation ran once, Streamlit takes the folder `pages` for its older kind of app, and greets a deep link
@@ -103,4 +170,19 @@ async def healthz(_: Request) -> Response:
 # should it go, only that greeting comes back (the guard on every page does not depend on it).
 PagesManager.uses_pages_directory = False
 
-app = st.App(ROOT / "app.py", routes=[Route("/healthz", healthz)], middleware=[Middleware(SecurityHeaders)])
+ROUTES = [Route("/healthz", healthz), Route("/metrics", metrics), Route("/api/status", api_status)]
+
+
+@asynccontextmanager
+async def lifespan(_: st.App) -> AsyncIterator[None]:
+    """Watch in the background for as long as the server is up, unless MONITOR_EVERY is off."""
+    every = load().monitor_every
+    watch = BackgroundWatch(every) if every else None
+    if watch:
+        watch.start()
+    yield
+    if watch:
+        await asyncio.to_thread(watch.stop)
+
+
+app = st.App(ROOT / "app.py", routes=ROUTES, middleware=[Middleware(SecurityHeaders)], lifespan=lifespan)

@@ -8,7 +8,7 @@ import streamlit as st  # noqa: E402
 
 from lib.model.reading import SourceName  # noqa: E402
 from lib.model.verdict import CheckStatus  # noqa: E402
-from lib.ui import checks, pieces, systems, words  # noqa: E402
+from lib.ui import alerts, checks, counting, pieces, systems, words  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
 from lib.ui.redact import plain  # noqa: E402
 from lib.ui.shell import View, panel, show  # noqa: E402
@@ -19,8 +19,10 @@ def body(view: View) -> None:
         st.warning(plain(problem.sentence), title="A setting cannot be used", icon=":material/settings_alert:")
     st.subheader("Sources", anchor=False)
     draw(pieces.cards(systems.source(view, name) for name in SourceName))
+    alerts.panel(view)
     if panel(view, "What the code expects of the database", view.snapshot.catalog):
         draw(systems.contract_table(view.facts.breaches or ()))
+    counting.section(view)
     all_checks(view)
 
 

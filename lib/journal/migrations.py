@@ -133,6 +133,49 @@ MIGRATIONS: tuple[Migration, ...] = (
         ),
     ),
     Migration(
+        number=2,
+        name="monitor",
+        both=(
+            # One row: who watches, until when, and what the last round knew. Whoever writes to the rest locks it.
+            """
+            create table monitor (
+                one integer primary key check (one = 1),
+                rounds integer not null default 0,
+                holder text,
+                lease_until text,
+                last_round_at text,
+                headline text,
+                known text
+            )
+            """,
+            "insert into monitor (one) values (1)",
+            "create table alerts (rule text primary key, state text not null)",
+            # One row per message and target, so that a target that fails holds up no other.
+            """
+            create table outbox (
+                seq integer primary key,
+                attempts integer not null default 0,
+                at text not null,
+                subject text not null,
+                tone text not null,
+                title text not null,
+                body text not null,
+                target text not null,
+                service text not null,
+                state text not null check (state in ('waiting', 'sent', 'given_up', 'withdrawn')),
+                due_at text not null,
+                claimed_by text,
+                claimed_until text,
+                done_at text,
+                error text
+            )
+            """,
+            "create index outbox_of_a_state on outbox (state, seq)",
+        ),
+        sqlite=(),
+        postgresql=(),
+    ),
+    Migration(
         number=3,
         name="beats",
         both=("create table beats (request_id text primary key, at text not null)",),

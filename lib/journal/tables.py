@@ -38,6 +38,36 @@ beats = Table(
     Column("at", Text),
 )
 
+# Beside the chain stands what the monitor remembers: it may change, and what matters of it is told in entries.
+monitor = Table(
+    "monitor",
+    _metadata,
+    Column("one", Integer, primary_key=True),
+    Column("rounds", Integer),
+    *(Column(name, Text) for name in ("holder", "lease_until", "last_round_at", "headline", "known")),
+)
+
+alerts = Table(
+    "alerts",
+    _metadata,
+    Column("rule", Text, primary_key=True),
+    Column("state", Text),
+)
+
+outbox = Table(
+    "outbox",
+    _metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("attempts", Integer),
+    *(
+        Column(name, Text)
+        for name in (
+            "at", "subject", "tone", "title", "body", "target", "service", "state", "due_at", "claimed_by",
+            "claimed_until", "done_at", "error",
+        )
+    ),
+)  # fmt: skip
+
 migrations = Table(
     "migrations",
     _metadata,

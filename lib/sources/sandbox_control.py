@@ -14,8 +14,20 @@ _SWITCH_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
+class StandIn:
+    """What somebody does at `where` to mend a scenario, and the sandbox can do in their stead."""
+
+    where: str
+    words: str
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
 class SandboxState:
-    """What the sandbox plays. `settings` point the desk at it; some scenarios hand out other keys."""
+    """What the sandbox plays. `settings` point the desk at it; some scenarios hand out other keys.
+
+    `mend` is None where nobody outside of the desk has anything to mend.
+    """
 
     scenario: str
     title: str
@@ -23,6 +35,7 @@ class SandboxState:
     bookings_per_minute: float
     titles: dict[str, str]
     settings: dict[str, str] = field(repr=False)
+    mend: StandIn | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,10 @@ class SandboxControl:
         """Let bookings come in at this pace."""
         return self._tell("pace", {"bookings_per_minute": bookings_per_minute}, _READ_SECONDS)
 
+    def mend(self) -> SandboxState:
+        """Do what somebody would do in another system."""
+        return self._tell("mend", {}, _READ_SECONDS)
+
     def _tell(self, what: str, body: Json, seconds: float) -> SandboxState:
         answer = self.http.send_json("POST", join(self.url, what), body, system=_SYSTEM, deadline=Deadline(seconds))
         return _state(answer.json(_SYSTEM))
@@ -59,6 +76,7 @@ def _state(answer: Json) -> SandboxState:
             bookings_per_minute=float(answer["pace"]),
             titles={str(known["name"]): str(known["title"]) for known in answer["scenarios"]},
             settings={str(name): str(value) for name, value in answer["settings"].items()},
+            mend=_mend(answer.get("mend")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise SourceError(
@@ -66,3 +84,9 @@ def _state(answer: Json) -> SandboxState:
             "The sandbox's control door answered with something else.",
             "Check SANDBOX_URL: another program may have taken its port.",
         ) from None
+
+
+def _mend(answer: Json) -> StandIn | None:
+    if answer is None:
+        return None
+    return StandIn(str(answer["where"]), str(answer["words"]), bool(answer["done"]))

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import streamlit as st
@@ -35,19 +35,23 @@ log = logging.getLogger(__name__)
 SHARED_SECONDS = 4.0
 # Without a newer reading it is judged again after this time, because readings age.
 JUDGED_AGAIN_SECONDS = 20.0
+# When somebody asks to look again, every source is asked; but not more often than this, whoever asks.
+LOOKED_AGAIN_SECONDS = 5.0
 # A journal that could not be opened is tried again after this time.
 OPENED_AGAIN_SECONDS = 30.0
 
 
 @dataclass
 class _Kept:
-    """The newest diagnosis of one window, and when it was asked for and judged (monotonic seconds)."""
+    """The newest diagnosis of one window, and when it was asked for, judged and looked anew for (monotonic seconds)."""
 
     lock: threading.Lock = field(default_factory=threading.Lock)
     diagnosis: Diagnosis | None = None
     newest: datetime | None = None
     asked: float = 0.0
     judged: float = 0.0
+    again: bool = False  # whether somebody asked to look again, and nobody has since
+    looked: float = float("-inf")
 
 
 def _no_hands() -> Hands:
@@ -64,6 +68,8 @@ class Desk:
         clock: Clock = utc_now,
         close: Callable[[], None] = lambda: None,
         open_hands: Callable[[], Hands] = _no_hands,
+        fresh: Callable[[WindowSize], Snapshot] | None = None,
+        look: Callable[[WindowSize, timedelta], Snapshot] | None = None,
     ) -> None:
         self.settings = settings
         self.tied = ""
@@ -73,6 +79,8 @@ class Desk:
         self._hands_lock = threading.Lock()
         self._hands_tried: float | None = None
         self._snapshots = snapshots
+        self._fresh = fresh or snapshots
+        self._look = look or (lambda size, _: snapshots(size))
         self._clock = clock
         self._kept = {size: _Kept() for size in WindowSize}
 
@@ -90,7 +98,7 @@ class Desk:
         def open_hands() -> Hands:
             return Hands(open_executor(settings, sources, lambda: keeper.snapshot(WindowSize.DAY), utc_now))
 
-        return cls(settings, keeper.snapshot, close=close, open_hands=open_hands)
+        return cls(settings, keeper.snapshot, close=close, open_hands=open_hands, fresh=keeper.fresh, look=keeper.look)
 
     def close(self) -> None:
         """Stop reading and begin no action more."""
@@ -106,26 +114,39 @@ class Desk:
                 self._hands_tried = time.monotonic()
                 try:
                     self._hands = self._open_hands()
+                    self._hands.on_end = self.look_again
                 except JournalError as error:
                     self.tied = f"{error.sentence} {error.hint}".strip()
             return self._hands
+
+    def look(self, size: WindowSize, max_age: timedelta) -> Snapshot:
+        """Return readings no older than `max_age`, shared with all viewers: for who watches and shows nothing."""
+        return self._look(size, max_age)
+
+    def look_again(self) -> None:
+        """Have every source asked anew for what is shown next: the world has changed, or somebody says so."""
+        for kept in self._kept.values():
+            kept.again = True
 
     def diagnosis(self, size: WindowSize) -> Diagnosis:
         """Return what the desk says of the window `size` now; fifty viewers cost what one does."""
         kept = self._kept[size]
         with kept.lock:
-            if kept.diagnosis is None or time.monotonic() - kept.asked > SHARED_SECONDS:
-                kept.diagnosis = self._renewed(kept, size)
+            again = kept.again and time.monotonic() - kept.looked > LOOKED_AGAIN_SECONDS
+            if again or kept.diagnosis is None or time.monotonic() - kept.asked > SHARED_SECONDS:
+                kept.diagnosis = self._renewed(kept, size, again)
             return kept.diagnosis
 
-    def _renewed(self, kept: _Kept, size: WindowSize) -> Diagnosis:
-        snapshot = self._snapshots(size)
+    def _renewed(self, kept: _Kept, size: WindowSize, again: bool) -> Diagnosis:
+        if again:
+            kept.again, kept.looked = False, time.monotonic()  # before looking: who asks meanwhile means it
+        snapshot = self._fresh(size) if again else self._snapshots(size)
         kept.asked = time.monotonic()
         newest = max(reading.observed_at for reading in snapshot.readings)
         if kept.diagnosis and newest == kept.newest and kept.asked - kept.judged < JUDGED_AGAIN_SECONDS:
             return kept.diagnosis
         kept.newest, kept.judged = newest, kept.asked
-        terms = Terms(self.settings.zone, self.settings.required_env_names)
+        terms = Terms.of(self.settings)
         return diagnose(snapshot, self._clock(), terms)
 
     def newest_reading(self) -> datetime | None:
@@ -157,15 +178,15 @@ class Opening:
         """The desk, or None while its sandbox starts or if it could not."""
         return self._desk
 
-    def sandbox(self) -> SandboxState | None:
-        """Return what the sandbox plays; None on live systems or if it does not answer.
+    def sandbox(self, *, now: bool = False) -> SandboxState | None:
+        """Return what the sandbox plays, or a moment ago played; None on live systems or if it does not answer.
 
         When somebody else switched its scenario, the desk follows: other keys, and no reading of before.
         """
         with self._lock:
             if self._desk is None or self._desk.settings.sandbox_url is None:
                 return None
-            if time.monotonic() - self._state_asked > SHARED_SECONDS:
+            if now or time.monotonic() - self._state_asked > SHARED_SECONDS:
                 self._state_asked = time.monotonic()
                 try:
                     self._follow(self._control().state())
@@ -183,6 +204,13 @@ class Opening:
         """Let the sandbox's bookings come in at this pace. Raises `SourceError`."""
         with self._lock:
             self._follow(self._control().set_pace(bookings_per_minute))
+
+    def mend(self) -> None:
+        """Let the sandbox do what somebody would do in another system, and look again. Raises `SourceError`."""
+        with self._lock:
+            self._follow(self._control().mend())
+            if self._desk:
+                self._desk.look_again()
 
     def health(self) -> dict[str, Any]:
         """Return how the desk is, for `/healthz`."""

@@ -78,7 +78,7 @@ def who_looks() -> Viewer | Refusal:
         )
     if login:
         return role_of(st.user.to_dict(), settings_.load())
-    if _only_this_machine(str(st.get_option("server.address") or ""), _headers()):
+    if _only_this_machine(_listens_on(), _headers()):
         return Viewer(Role.OPERATOR, None)
     return Refusal(
         "A login is needed",
@@ -108,10 +108,24 @@ def role_of(user: Mapping[str, object], settings: Settings) -> Viewer | Refusal:
     return refused
 
 
+def local_without_login(headers: Mapping[str, str]) -> bool:
+    """Whether a request outside of any page came from this machine to a desk that has no login."""
+    try:
+        return not _login_in_secrets() and _only_this_machine(_listens_on(), headers)
+    except (OSError, ValueError):
+        return False
+
+
+def _listens_on() -> str:
+    return str(st.get_option("server.address") or "")
+
+
 def _login_configured() -> bool:
     """Whether a login is configured. Raises where that cannot be known: then nobody is let in."""
-    if "is_logged_in" in st.user.to_dict():
-        return True
+    return "is_logged_in" in st.user.to_dict() or _login_in_secrets()
+
+
+def _login_in_secrets() -> bool:
     if not SECRETS_FILE.is_file():
         return False
     return "auth" in tomllib.loads(SECRETS_FILE.read_text(encoding="utf-8"))

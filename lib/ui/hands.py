@@ -24,6 +24,7 @@ from lib.journal.request import Request, RequestState
 from lib.journal.store import Frozen, Journal
 from lib.model.people import Actor, Role
 from lib.model.reading import SourceError
+from lib.monitor.status import MonitorStatus, read_status
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +57,14 @@ class Hands:
 
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
+        self.on_end: Callable[[], None] = lambda: None  # called whenever a request came to an end here
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="action")
         self._lock = threading.Lock()
         self._mine: set[UUID] = set()
         self._said: dict[UUID, str] = {}
         self._doings: Doings | None = None
         self._asked = 0.0
+        self._watched: tuple[float, MonitorStatus] | None = None
         self._chain_lock = threading.Lock()
         self._chain: ChainReport | None = None
         self._proven = 0.0
@@ -119,9 +122,16 @@ class Hands:
                 self._asked = time.monotonic()
             return self._doings
 
+    def watched(self) -> MonitorStatus:
+        """Return how the watch stands; fifty viewers cost what one does. Raises `JournalError`."""
+        with self._lock:
+            if self._watched is None or time.monotonic() - self._watched[0] > SHARED_SECONDS:
+                self._watched = time.monotonic(), read_status(self.journal, self.clock())
+            return self._watched[1]
+
     def changed(self) -> None:
-        """Let the next `doings` read the journal anew."""
-        self._asked = 0.0
+        """Let the next `doings` and `watched` read the journal anew."""
+        self._asked, self._watched = 0.0, None
 
     def chain(self) -> ChainReport:
         """Return whether the journal's chain is whole. Raises `JournalError`."""
@@ -152,6 +162,7 @@ class Hands:
             with self._lock:
                 self._mine.discard(request_id)
             self.changed()
+            self.on_end()
 
     def _look(self, request_id: UUID, actor: Actor) -> None:
         self._said[request_id] = "Looking …"

@@ -16,6 +16,8 @@ import pytest
 
 from lib.journal.entry import (
     PAYLOAD_OF,
+    Acknowledgement,
+    Alert,
     Argument,
     Fact,
     Kind,
@@ -23,14 +25,17 @@ from lib.journal.entry import (
     Outcome,
     Receipt,
     Seen,
+    SeenCheck,
+    SeenHypothesis,
+    SeenPeople,
     StepState,
 )
 from lib.journal.errors import JournalError
-from lib.journal.export import Form, export, story_of
+from lib.journal.export import as_csv, as_json, as_markdown, story_of
 from lib.journal.store import Journal
 from lib.journal.text import LONGEST_WORDS, tidy
 from lib.model.people import Actor, Role, Via
-from lib.model.verdict import HeadlineState
+from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 from tests.journal.conftest import Clock
 from tests.journal.workers import a_request
 
@@ -73,8 +78,12 @@ def fill(journal: Journal, clock: Clock, words: str) -> None:
     journal.finish(done, receipt, actor)
     journal.refuse(request("second"), words, actor)
     journal.cancel(request("third"), actor, words)
-    journal.append(Seen(HeadlineState.BROKEN, words), actor, incident.id)
+    check, cause = SeenCheck("writes_succeed", CheckStatus.FAIL, words), SeenHypothesis("x", Verdict.LIKELY, words)
+    people = SeenPeople(None, words)
+    journal.append(Seen(HeadlineState.BROKEN, words, None, (check,), (cause,), people=people), actor, incident.id)
     journal.append(Mute("sms", clock.now, words), actor, incident.id)
+    journal.append(Acknowledgement("sms", words), actor, incident.id)
+    journal.append(Alert("sms", "fired", words, clock.now), actor, incident.id)
     journal.freeze(words, actor)
     journal.unfreeze(actor, words)
     journal.close_incident(incident.id, actor, words)
@@ -99,9 +108,9 @@ def test_planted_numbers_addresses_and_keys_are_nowhere(
 ) -> None:
     fill(journal, clock, f"He said: {'; '.join(PLANTED)}. That is all.")
     exports = [
-        export(story_of(journal, incident.id), form, ZoneInfo("Europe/London"))
+        write(story_of(journal, incident.id), ZoneInfo("Europe/London"))
         for incident in journal.incidents()
-        for form in Form
+        for write in (as_csv, as_json, as_markdown)
     ]
     for text in (without_ids(part) for part in (stored(environ), *exports)):
         assert "He said" in text

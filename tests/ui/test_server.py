@@ -6,29 +6,42 @@ import asyncio
 import base64
 import hashlib
 import re
+from typing import Any, cast
 
 import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from lib import server
-from lib.ui import look
-from lib.ui.desk import Opening
+from lib.actions.executor import Executor
+from lib.actions.previews import Previews
+from lib.journal.request import NewRequest
+from lib.journal.store import Journal
+from lib.model.people import Actor, Role, Via
+from lib.model.verdict import HeadlineState
+from lib.settings import Settings
+from lib.snapshot import utc_now
+from lib.ui import guard, look
+from lib.ui.desk import Desk, Opening
+from lib.ui.hands import Hands
+from tests.pages import synthetic
 
 
-def get(path: str) -> httpx.Response:
+def get(path: str, headers: dict[str, str] | None = None) -> httpx.Response:
     routes = [
         Route("/", lambda _: PlainTextResponse("hello", headers={"Cache-Control": "public"})),
         Route("/static/a.js", lambda _: PlainTextResponse("a", headers={"Cache-Control": "public"})),
-        Route("/healthz", server.healthz),
+        *server.ROUTES,
     ]
     app = Starlette(routes=routes, middleware=[Middleware(server.SecurityHeaders)])
 
     async def ask() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
-            return await client.get(path)
+            return await client.get(path, headers=headers)
 
     return asyncio.run(ask())
 
@@ -63,3 +76,78 @@ def test_health_tells_a_desk_that_cannot_open_from_one_that_is_ready(monkeypatch
     answer = get("/healthz")
     assert (answer.status_code, answer.json()["desk"]) == (503, "failed")
     assert "did not start" not in answer.text
+
+
+@pytest.fixture
+def ready(monkeypatch, tmp_path) -> Desk:
+    """A desk that is open, in front of the doors; it has a journal with one receipt."""
+    settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}"})
+    journal = Journal.open(settings, utc_now)
+    ana = Actor("ana@example.org", Role.OPERATOR, Via.PAGE)
+    request = journal.submit_request(NewRequest("redeploy", 2, "dpl_1", "0" * 64), ana)
+    journal.refuse(request.id, "No.", ana)
+    hands = Hands(Executor(journal, cast(Any, None), {}, Previews()))
+    door = Opening.__new__(Opening)
+    door.failure, door.progress = None, []
+    door._desk = Desk(settings, lambda size: synthetic.planted(), lambda: synthetic.NOW, open_hands=lambda: hands)
+    monkeypatch.setattr(server, "opening", lambda: door)
+    yield door._desk
+    hands.close()
+    journal.close()
+
+
+def configure(monkeypatch, *, address: str, token: str | None) -> None:
+    monkeypatch.setattr(server, "load", lambda: Settings.model_validate({"status_token": token} if token else {}))
+    monkeypatch.setattr(guard, "_listens_on", lambda: address)
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/api/status"])
+@pytest.mark.parametrize(
+    ("address", "token", "headers", "code"),
+    [
+        ("127.0.0.1", None, {}, 200),
+        ("127.0.0.1", None, {"Host": "rebound.evil.example"}, 403),
+        ("127.0.0.1", None, {"X-Forwarded-For": "203.0.113.7"}, 403),
+        ("0.0.0.0", None, {}, 403),
+        ("0.0.0.0", "swordfish", {}, 401),
+        ("0.0.0.0", "swordfish", {"Authorization": "Bearer sword"}, 401),
+        ("0.0.0.0", "swordfish", {"Authorization": "Basic swordfish"}, 401),
+        ("0.0.0.0", "swordfish", {"Authorization": "Bearer swordfish"}, 200),
+        ("127.0.0.1", "swordfish", {}, 401),
+    ],
+)
+def test_machines_read_with_the_token_or_from_this_machine(
+    ready: Desk, monkeypatch, path: str, address: str, token: str | None, headers: dict[str, str], code: int
+) -> None:
+    configure(monkeypatch, address=address, token=token)
+    answer = get(path, headers)
+    assert answer.status_code == code
+    if code != 200:
+        assert "switchboard_" not in answer.text and "state" not in answer.text
+
+
+def test_the_metrics_are_prometheus_text_of_ours_without_a_customer(ready: Desk, monkeypatch) -> None:
+    configure(monkeypatch, address="127.0.0.1", token=None)
+    families = list(text_string_to_metric_families(get("/metrics").text))
+    assert families and all(family.name.startswith("switchboard_") for family in families)
+    by_name = {family.name: family for family in families}
+    states = {sample.labels["state"]: sample.value for sample in by_name["switchboard_headline"].samples}
+    assert sum(states.values()) == 1 and len(states) == len(HeadlineState)
+    (refused,) = by_name["switchboard_actions"].samples
+    assert (refused.labels, refused.value) == ({"action": "redeploy", "outcome": "refused"}, 1)
+    for secret in synthetic.PLANTED:
+        assert secret not in get("/metrics").text and secret not in get("/api/status").text
+
+
+def test_the_headline_is_json_with_stable_keys(ready: Desk, monkeypatch) -> None:
+    configure(monkeypatch, address="127.0.0.1", token=None)
+    document = get("/api/status").json()
+    keys = {"state", "sentence", "since", "cause", "next_step", "measured_at", "last_monitor_round_at"}
+    assert set(document) == keys
+    assert document["state"] in set(HeadlineState)
+
+
+def test_health_needs_no_token_and_says_whether_the_database_answers(ready: Desk, monkeypatch) -> None:
+    configure(monkeypatch, address="0.0.0.0", token="swordfish")
+    answer = get("/healthz").json()
+    assert (answer["process"], answer["database"], answer["monitor_round_age_seconds"]) == ("ok", "ok", None)

@@ -1,0 +1,109 @@
+"""What the monitor does besides looking, where the settings ask for it: a synthetic booking, the owner's week.
+
+Both remember nothing of their own: the journal knows the last booking, the outbox the last summary. Only the monitor
+that has the lease runs errands, and the executor and its limits stand before the booking as before everybody's.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from lib.actions.action import RefusedError
+from lib.actions.executor import Executor, Order
+from lib.diagnosis.diagnose import Diagnosis
+from lib.journal.errors import JournalError
+from lib.journal.request import Request
+from lib.journal.store import Journal
+from lib.model.people import Actor, Role, Via
+from lib.model.reading import SourceError
+from lib.monitor.messages import Message, Tone
+from lib.reports.weekly import weekly
+from lib.settings import WEEKDAYS
+
+log = logging.getLogger(__name__)
+
+# It acts for whoever set SYNTHETIC_EVERY, and is told apart from people by this name.
+PROBE = Actor("synthetic booking", Role.OPERATOR, Via.MONITOR)
+PROBE_ACTION = "test_booking"
+# A summary that could not be sent in time is sent late, but not when the week is half over.
+LATE_BY_AT_MOST = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """When in the week something is due, by the business's clock: `weekday` 0 is Monday."""
+
+    weekday: int
+    hour: int
+    minute: int
+
+    @classmethod
+    def read(cls, text: str) -> Slot:
+        """Return the slot that WEEKLY_SUMMARY names, as in "mon 09:00"."""
+        day, _, time = text.partition(" ")
+        hour, _, minute = time.partition(":")
+        return cls(WEEKDAYS.index(day), int(hour), int(minute))
+
+    def subject(self, now: datetime, zone: ZoneInfo) -> str | None:
+        """Return the name of this week's message if it is due at `now`, else None."""
+        there = now.astimezone(zone)
+        monday = there.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=there.weekday())
+        due = monday + timedelta(days=self.weekday, hours=self.hour, minutes=self.minute)
+        year, week, _ = there.isocalendar()
+        return f"weekly:{year}-{week:02}" if due <= there <= due + LATE_BY_AT_MOST else None
+
+
+def last_probe(journal: Journal, since: datetime) -> Request | None:
+    """Return the newest synthetic booking asked for at or after `since`. Raises `JournalError`."""
+    requests = journal.requests(since=since)
+    return next((one for one in requests if one.action == PROBE_ACTION and one.requested_by.name == PROBE.name), None)
+
+
+def is_due(journal: Journal, every: timedelta, now: datetime) -> bool:
+    """Whether a synthetic booking is due, if there is to be one `every` so long. Raises `JournalError`."""
+    return last_probe(journal, now - every) is None
+
+
+class Prober:
+    """Starts synthetic bookings, each in a thread of its own: it watches its text to the end, which takes minutes."""
+
+    def __init__(self) -> None:
+        self._running: threading.Thread | None = None
+
+    def start(self, executor: Executor) -> None:
+        """Ask for one booking and have it carried out. What speaks against it is logged, or stands in the journal."""
+        if self._running and self._running.is_alive():
+            return
+        try:
+            preview = executor.preview(PROBE_ACTION, {})
+            order = Order(PROBE_ACTION, {}, preview.digest, reason="Synthetic booking, as SYNTHETIC_EVERY asks for.")
+            request = executor.submit(order, PROBE)
+        except (RefusedError, SourceError, JournalError) as error:
+            log.warning("No synthetic booking was made: %s", error)
+            return
+        self._running = threading.Thread(target=_carry_out, args=(executor, request.id), name="probe", daemon=True)
+        self._running.start()
+
+    def wait(self, patience: timedelta) -> None:
+        """Let a booking that is under way come to its end."""
+        if self._running:
+            self._running.join(patience.total_seconds())
+
+
+def _carry_out(executor: Executor, request_id: UUID) -> None:
+    try:
+        executor.carry_out(request_id, PROBE)
+    except Exception:  # the last line of defence of a thread: without a receipt its outcome becomes unknown
+        log.exception("The synthetic booking was left without a receipt.")
+
+
+def weekly_message(subject: str, week: Diagnosis, journal: Journal, dashboard_url: str | None) -> Message:
+    """Return the owner's week as a message."""
+    summary = weekly(week, journal)
+    link = f"\n\n{dashboard_url}/status" if dashboard_url else ""
+    return Message(subject, Tone.INFO, summary.title, f"{summary.body}{link}")

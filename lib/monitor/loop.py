@@ -1,0 +1,290 @@
+"""The loop: a round every minute, in it one look or more, after each of them what is to be told.
+
+A round is a look, and where that look saw something change, further looks shortly after it to confirm it: so an alert
+that needs three failures is told within half a round of the first, and a hiccup of a second is not told at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from pydantic import SecretStr
+
+from lib.diagnosis.diagnose import Diagnosis, diagnose
+from lib.diagnosis.facts import Terms
+from lib.journal.entry import Alert
+from lib.journal.errors import JournalError
+from lib.journal.store import Journal
+from lib.model.reading import SourceError
+from lib.monitor import messages
+from lib.monitor.connectivity import offline
+from lib.monitor.deployments import Sight, compare
+from lib.monitor.errands import Prober, Slot, is_due, last_probe, weekly_message
+from lib.monitor.memory import Lease, Memory, Page, SeenHeadline
+from lib.monitor.quiet import Subject
+from lib.monitor.rules import RULES, Look, read_all
+from lib.monitor.sending import Sender, Targets, targets_of
+from lib.monitor.state import AlertEvent, AlertState, EventKind, Finding, RuleReading, next_state
+from lib.monitor.view import View
+from lib.snapshot import Clock
+from lib.sources.http import Deadline, Http
+
+log = logging.getLogger(__name__)
+
+# So many looks a round has at most: what fires after three failures can fire within one.
+MOST_LOOKS = 3
+# Looks that confirm are a quarter of a round apart, and not farther than this.
+LONGEST_PAUSE = timedelta(seconds=15)
+# Longer than the longest look: a monitor that is at work never loses its lease.
+LEASE = timedelta(seconds=150)
+HEARTBEAT_SECONDS = 5.0
+# A synthetic booking says something about now until so many more should have been made.
+_PROBES_MATTER_FOR = 3
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
+
+
+def holder_name() -> str:
+    """Return a name for this process that says where it runs and that no other process has, nor had."""
+    return f"{_place()} {os.getpid()} {uuid4().hex[:8]}"
+
+
+def _place() -> str:
+    """Return within what process ids are unique: the machine, and on Linux the container."""
+    inside = _PID_NAMESPACE.readlink().name.strip("pid:[]") if _PID_NAMESPACE.is_symlink() else ""
+    return "/".join(filter(None, (socket.gethostname(), inside)))
+
+
+def is_dead(holder: str) -> bool:
+    """Whether the process of that name is known to have ended. One that runs elsewhere is not known to."""
+    place, _, process = holder.partition(" ")
+    pid = process.partition(" ")[0]
+    if os.name != "posix" or place != _place() or not pid.isdecimal():
+        return False
+    if int(pid) == os.getpid():
+        return True  # ours is another name: an earlier process had our number
+    try:
+        os.kill(int(pid), 0)
+    except OSError as error:  # one that we may not even ask is there
+        return isinstance(error, ProcessLookupError)
+    return False
+
+
+# What is told, each with the rule that tells it.
+Events = tuple[tuple[str, AlertEvent], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """How a round went. Where another one watches, `holder` is who, and nothing was looked at or sent."""
+
+    diagnosis: Diagnosis | None
+    events: Events = ()
+    holder: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What one look led to. `unsettled`: another look soon may confirm what it saw."""
+
+    events: Events
+    unsettled: bool
+
+
+@dataclass
+class Monitor:
+    """Watches what `view` shows, every `every`. `run` ends soon after `stop` is set; `view` is None while it cannot."""
+
+    view: Callable[[], View | None]
+    clock: Clock
+    every: timedelta
+    stop: threading.Event = field(default_factory=threading.Event)
+    name: str = field(default_factory=holder_name)
+
+    def __post_init__(self) -> None:
+        self._sender = Sender(self.name, self.clock)
+        self._http = Http(clock=self.clock)
+        self._targets: tuple[tuple[SecretStr, ...], Targets] | None = None
+        self._leased: Journal | None = None
+        self._prober = Prober()
+
+    @property
+    def pause(self) -> timedelta:
+        """How long after one look the next one confirms it."""
+        return min(self.every / 4, LONGEST_PAUSE)
+
+    def run(self, on_round: Callable[[Round], None] = lambda _: None) -> None:
+        """Watch until stopped. A round that fails is logged, and the next one tries again."""
+        while not self.stop.is_set():
+            begun = time.monotonic()
+            try:
+                if finished := self.round():
+                    on_round(finished)
+            except JournalError as error:
+                log.warning("This round was not finished: %s", error)
+            except CancelledError:
+                log.info("What is watched is another now: looking again.")
+            except Exception:  # the last line of defence of a thread: a watch must not end because of one round
+                log.exception("This round was not finished.")
+            self.stop.wait(max(0.0, self.every.total_seconds() - (time.monotonic() - begun)))
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the lease back, so that another one may watch at once."""
+        try:
+            if self._leased:
+                Memory(self._leased).release(self.name)
+        except JournalError as error:
+            log.warning("The lease stays until it runs out: %s", error)
+        self._http.close()
+
+    def round(self) -> Round | None:
+        """Look, confirm what changed, and send; None while there is nothing to look at. Raises `JournalError`."""
+        events: list[tuple[str, AlertEvent]] = []
+        view, diagnosis, looked = self.view(), None, False
+        for number in range(MOST_LOOKS):
+            if view is None:
+                return None
+            if holder := self._barred(view.journal):
+                return Round(None, tuple(events), holder)
+            diagnosis = self.judge(view, max_age=(self.pause if number else self.every) / 2)
+            if not view.still():
+                log.info("What is watched is another now: looking again.")
+                view = self.view()
+                continue
+            step = self._write(view, diagnosis, confirms=looked)
+            looked = True
+            if step is None:  # the lease was lost while we looked
+                return None
+            events += step.events
+            self._sender.deliver(view.journal, self._targets_of(view))
+            if not step.unsettled or number + 1 == MOST_LOOKS or self.stop.wait(self.pause.total_seconds()):
+                break
+            view = self.view()
+        if view is None:
+            return None
+        self._run_errands(view)
+        with Memory(view.journal).writing(self.name, self.clock) as page:
+            if page is not None:
+                page.end_round()
+        self._beat(view)
+        return Round(diagnosis, tuple(events))
+
+    def judge(self, view: View, max_age: timedelta = timedelta(0)) -> Diagnosis:
+        """Return what the desk says now, from readings no older than `max_age`."""
+        snapshot = view.look(max_age)
+        return diagnose(snapshot, self.clock(), Terms.of(view.settings))
+
+    def _barred(self, journal: Journal) -> str | None:
+        """Return who else watches; None if we do, having taken or prolonged the lease."""
+        now = self.clock()
+        memory, lease = Memory(journal), Lease(self.name, now + self.every + LEASE)
+        held = memory.take(lease, now)
+        if held.holder != self.name and is_dead(held.holder):
+            log.info("%s is gone: taking over.", held.holder)
+            held = memory.take(lease, now, over=held.holder)
+        if held.holder != self.name:
+            return held.holder
+        self._leased = journal
+        return None
+
+    def _write(self, view: View, diagnosis: Diagnosis, *, confirms: bool) -> _Step | None:
+        """Decide what this look means, and write all of it at once; None if the lease went to somebody else."""
+        settings, headline = view.settings, diagnosis.headline
+        away = offline(diagnosis.facts.snapshot, settings)
+        every = settings.synthetic_every
+        probe = last_probe(view.journal, self.clock() - _PROBES_MATTER_FOR * every) if every else None
+        readings = read_all(Look(diagnosis, away, timedelta(minutes=settings.main_ahead_minutes), probe))
+        recipients = self._targets_of(view).recipients
+        with Memory(view.journal).writing(self.name, self.clock) as page:
+            if page is None:
+                return None
+            states, events = _next_states(page, readings, confirms)
+            for rule_id, event in events:
+                page.post(messages.of_alert(rule_id, event, settings.zone, settings.dashboard_url), recipients)
+                if event.kind is not EventKind.REMINDER:
+                    page.note(Alert(rule_id, event.kind.value, event.story.title, event.since))
+            known, news = compare(page.watch.known, _sight(view.world, diagnosis))
+            if page.decisions.silence(Subject.DEPLOYMENTS, page.now) is None:
+                for one in news:
+                    page.post(messages.of_deployment(one, settings.dashboard_url), recipients)
+            page.keep(states, known, SeenHeadline(headline.state, headline.sentence, headline.since))
+        return _Step(events, any(_unsettled(states[rule.id], readings[rule.id]) for rule in RULES if rule.quick))
+
+    def _run_errands(self, view: View) -> None:
+        """Do what the settings ask for besides looking. Raises `JournalError`."""
+        settings, now = view.settings, self.clock()
+        if settings.synthetic_every and view.executor and is_due(view.journal, settings.synthetic_every, now):
+            self._prober.start(view.executor())
+        subject = Slot.read(settings.weekly_summary).subject(now, settings.zone) if settings.weekly_summary else None
+        recipients = self._targets_of(view).recipients
+        if subject is None or view.week is None or not recipients or Memory(view.journal).posted(subject):
+            return
+        week = diagnose(view.week(), now, Terms.of(settings))
+        message = weekly_message(subject, week, view.journal, settings.dashboard_url)
+        with Memory(view.journal).writing(self.name, self.clock) as page:
+            if page is not None:
+                page.post(message, recipients)
+        self._sender.deliver(view.journal, self._targets_of(view))
+
+    def finish(self, patience: timedelta) -> None:
+        """Let an errand that is under way come to its end."""
+        self._prober.wait(patience)
+
+    def _targets_of(self, view: View) -> Targets:
+        urls = view.settings.notify_urls
+        if self._targets is None or self._targets[0] != urls:
+            self._targets = urls, targets_of(urls)
+            for problem in self._targets[1].problems:
+                log.warning("%s", problem)
+        return self._targets[1]
+
+    def _beat(self, view: View) -> None:
+        """Tell the outside watcher that this round was finished: its silence is how our own end is noticed."""
+        url = view.settings.heartbeat_url
+        if url is None:
+            return
+        try:
+            deadline = Deadline(HEARTBEAT_SECONDS)
+            answer = self._http.get(url.get_secret_value(), system="The heartbeat's watcher", deadline=deadline)
+        except SourceError as error:
+            log.warning("The heartbeat was not taken: %s", error)
+        else:
+            if answer.status >= 400:
+                log.warning("The heartbeat was not taken: the answer was %d.", answer.status)
+
+
+def _next_states(
+    page: Page, readings: Mapping[str, RuleReading], confirms: bool
+) -> tuple[dict[str, AlertState], Events]:
+    """Return the state of every rule after this look, and what is to be told. A look that confirms is for the quick."""
+    states: dict[str, AlertState] = {}
+    events: list[tuple[str, AlertEvent]] = []
+    for rule in RULES:
+        if rule.quick or not confirms:
+            before = page.states.get(rule.id, AlertState())
+            hush = page.decisions.hush(rule.id, before, page.now)
+            states[rule.id], told = next_state(before, readings[rule.id], rule, page.now, hush)
+            events += ((rule.id, event) for event in told)
+    return states, tuple(events)
+
+
+def _unsettled(state: AlertState, reading: RuleReading) -> bool:
+    """Whether another look soon may confirm what this one saw."""
+    return state.unsettled and reading.finding in (Finding.GOOD, Finding.BAD)
+
+
+def _sight(world: str, diagnosis: Diagnosis) -> Sight:
+    facts, snapshot = diagnosis.facts, diagnosis.facts.snapshot
+    return Sight(
+        world, facts.value(snapshot.deployments), facts.value(snapshot.hostnames), facts.value(snapshot.project)
+    )

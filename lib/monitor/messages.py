@@ -1,0 +1,145 @@
+"""What people are told: a title short enough for a text message, then cause, next step and link. No customers' data."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from lib.model.deployments import Deployment
+from lib.monitor.deployments import DeploymentNews, NewsKind
+from lib.monitor.state import AlertEvent, EventKind, Severity
+from lib.sources.redact import redact
+
+LONGEST_TITLE = 110
+LONGEST_LINE = 400
+
+
+class Tone(StrEnum):
+    """How a message sounds; the names of Apprise's notification types."""
+
+    INFO = "info"
+    SUCCESS = "success"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message. Of two about the same `subject` only the newer one matters while neither was sent."""
+
+    subject: str
+    tone: Tone
+    title: str
+    body: str
+
+
+_LABELS = {EventKind.WORSE: "WORSE", EventKind.REMINDER: "STILL", EventKind.RESOLVED: "RESOLVED"}
+_FIRED_LABELS = {Severity.CRITICAL: "BROKEN", Severity.WARNING: "WARNING"}
+
+
+def of_alert(rule_id: str, event: AlertEvent, zone: ZoneInfo, dashboard_url: str | None) -> Message:
+    """Say that an alert fired, got worse, goes on or is over."""
+    story, resolved = event.story, event.kind is EventKind.RESOLVED
+    label = _LABELS.get(event.kind) or _FIRED_LABELS[story.severity]
+    title = _title(f"{label}: {_first_sentence(story.title)}")
+    if resolved:
+        lines = [
+            f"It lasted {span(event.lasted or timedelta(0))}, since {_clock(event.since, event.at, zone)}.",
+            f"Now: {event.now_is}" if event.now_is else "",
+            f"It was: {story.cause}" if story.cause else "",
+        ]
+        tone = Tone.SUCCESS
+    else:
+        lines = [
+            story.words,
+            f"Since {_clock(event.since, event.at, zone)}{_for(event.at - event.since)}.",
+            f"Cause: {story.cause}" if story.cause else "",
+            f"Next step: {story.next_step}" if story.next_step else "",
+        ]
+        tone = Tone.FAILURE if story.severity is Severity.CRITICAL else Tone.WARNING
+    return Message(rule_id, tone, title, _body(lines, "status" if resolved else story.page, dashboard_url))
+
+
+_NEWS_WORDS = {
+    NewsKind.LIVE: ("is live", Tone.INFO),
+    NewsKind.PROMOTED: ("was promoted and is live", Tone.INFO),
+    NewsKind.ROLLED_BACK: ("is live again: production was rolled back", Tone.WARNING),
+    NewsKind.FAILED: ("failed to build and is not live", Tone.WARNING),
+    NewsKind.SKIPPED: ("was skipped and is not live", Tone.WARNING),
+    NewsKind.BLOCKED: ("is blocked and not live", Tone.WARNING),
+}
+_NEWS_STEPS = {
+    NewsKind.FAILED: "Next step: read the first error of its build log.",
+    NewsKind.SKIPPED: "Next step: if it should be live, correct the ignored build step and deploy it by hand.",
+    NewsKind.BLOCKED: "Next step: let its author deploy, or redeploy it as somebody who may.",
+    NewsKind.ROLLED_BACK: "New builds wait until one of them is promoted.",
+}
+
+
+def of_deployment(news: DeploymentNews, dashboard_url: str | None) -> Message:
+    """Say what became of a production deployment."""
+    deployment = news.deployment
+    words, tone = _NEWS_WORDS[news.kind]
+    lines = [
+        f"{_name(deployment)}{f' by {plain(deployment.commit_author)}' if deployment.commit_author else ''}",
+        f"On {', '.join(news.hostnames)}." if news.hostnames else "",
+        f"Vercel says: {plain(deployment.error_message)}" if deployment.error_message else "",
+        _NEWS_STEPS.get(news.kind, ""),
+    ]
+    title = _title(f"Deployment: {_name(deployment)} {words}")
+    return Message(f"deployment:{deployment.id}:{news.kind}", tone, title, _body(lines, "deployments", dashboard_url))
+
+
+def _name(deployment: Deployment) -> str:
+    commit = deployment.sha[:7] if deployment.sha else "an upload"
+    subject = plain((deployment.commit_message or "").partition("\n")[0], 50)
+    return f"{commit} “{subject}”" if subject else commit
+
+
+def plain(text: str, longest: int = LONGEST_LINE) -> str:
+    """Return what strangers wrote as one short line in which nobody is addressed and nothing is a link or markup."""
+    return _shortened(re.sub(r"[<>@`|*_\[\]]", " ", redact(text)), longest)
+
+
+def span(length: timedelta) -> str:
+    """Return a duration in words, as in "12 minutes"."""
+    seconds = max(0.0, length.total_seconds())
+    for unit, size, most in (("second", 1, 90), ("minute", 60, 90 * 60), ("hour", 3600, 36 * 3600)):
+        if seconds < most:
+            return _counted(round(seconds / size), unit)
+    return _counted(round(seconds / 86400), "day")
+
+
+def _for(length: timedelta) -> str:
+    return f" ({span(length)})" if length >= timedelta(minutes=1) else ""
+
+
+def _counted(count: int, unit: str) -> str:
+    return f"{count} {unit if count == 1 else unit + 's'}"
+
+
+def _clock(at: datetime, now: datetime, zone: ZoneInfo) -> str:
+    there, today = at.astimezone(zone), now.astimezone(zone)
+    return f"{there:%H:%M}" if there.date() == today.date() else f"{there:%a} {there.day} {there:%b %H:%M}"
+
+
+def _first_sentence(words: str) -> str:
+    return re.split(r"(?<=[^.])\.(?:\s|$)", words, maxsplit=1)[0]
+
+
+def _title(words: str) -> str:
+    return _shortened(redact(words), LONGEST_TITLE)
+
+
+def _shortened(words: str, longest: int) -> str:
+    return textwrap.shorten(words, longest, placeholder="…")
+
+
+def _body(lines: list[str], page: str, dashboard_url: str | None) -> str:
+    # Redacted here as a last line of defence; our own link goes after it, because it is to be followed.
+    told = [_shortened(redact(line), LONGEST_LINE) for line in lines if line]
+    return "\n".join([*told, *([f"{dashboard_url}/{page}"] if dashboard_url else [])])

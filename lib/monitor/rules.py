@@ -1,0 +1,331 @@
+"""What is watched: every rule in one place. A rule reads one look and says good, bad or cannot tell.
+
+There is one alert for the flow as a whole, which names its broken hop and likeliest cause, rather than one per check.
+The other rules are about what stands outside of it: accounts, our own sight and connection, and the way of new code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from lib.diagnosis.diagnose import Diagnosis
+from lib.diagnosis.serving import Position
+from lib.journal.request import Request, RequestState
+from lib.model.reading import Failure, FailureKind, Freshness, Reading, SourceName
+from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop, Hypothesis, Verdict
+from lib.monitor.state import Finding, RuleReading, Severity, Story
+
+OK, WARN, FAIL, CANNOT_TELL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.CANNOT_TELL
+# Without these the desk does not know whether texts flow.
+_SIGHT_NEEDS = (SourceName.BOOKING_DATA, SourceName.TWILIO, SourceName.BOOKING_APP)
+
+NAMES: Mapping[SourceName, str] = {
+    SourceName.BOOKING_DATA: "the booking database",
+    SourceName.CATALOG: "the database's catalog",
+    SourceName.VERCEL: "Vercel",
+    SourceName.GITHUB: "GitHub",
+    SourceName.TWILIO: "Twilio",
+    SourceName.BOOKING_APP: "the booking app",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """One look: what the desk says, whether nothing at all can be reached from here, and how patient we are."""
+
+    diagnosis: Diagnosis
+    offline: bool = False
+    main_may_be_ahead_for: timedelta = timedelta(minutes=30)
+    probe: Request | None = None  # the last synthetic booking, where there is to be one
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One thing that is watched.
+
+    `quick` rules are confirmed by further looks within the same round; the others count one look per round.
+    `depends_on` are rules whose trouble explains this one's, where it shows at the same hop.
+    """
+
+    id: str
+    title: str
+    read: Callable[[Look], RuleReading]
+    quick: bool = False
+    depends_on: tuple[str, ...] = ()
+    fire_after: int = 3
+    resolve_after: int = 2
+    remind_every: timedelta = timedelta(hours=2)
+    most_reminders: int = 12
+
+
+def read_all(look: Look) -> dict[str, RuleReading]:
+    """Return what every rule found at this look, those explained by another rule marked so."""
+    readings: dict[str, RuleReading] = {}
+    for rule in RULES:  # in an order in which every rule comes after those it depends on
+        reading = rule.read(look)
+        if reading.finding is Finding.BAD and any(_explains(readings[name], reading) for name in rule.depends_on):
+            reading = replace(reading, finding=Finding.EXPLAINED)
+        readings[rule.id] = reading
+    return readings
+
+
+def _explains(other: RuleReading, reading: RuleReading) -> bool:
+    troubled = other.finding in (Finding.BAD, Finding.EXPLAINED)
+    return troubled and reading.hop in other.explains
+
+
+def good(words: str = "") -> RuleReading:
+    return RuleReading(Finding.GOOD, Story("", words))
+
+
+def cannot_tell() -> RuleReading:
+    return RuleReading(Finding.CANNOT_TELL)
+
+
+# We ourselves --------------------------------------------------------------------------------------------
+
+
+def _offline(look: Look) -> RuleReading:
+    if not look.offline:
+        return good("The outside world can be reached again.")
+    story = Story(
+        "We are offline",
+        "None of the systems can be reached from here. That says nothing about them: our own connection is down.",
+        cause="No connection from the machine that watches.",
+        next_step="Check the network of the machine that Switchboard runs on. Nothing is being watched meanwhile.",
+        page="systems",
+        severity=Severity.CRITICAL,
+    )
+    return RuleReading(Finding.BAD, story, hop=Hop.SIGHT, explains=frozenset(Hop))
+
+
+def _blind(look: Look) -> RuleReading:
+    headline = look.diagnosis.headline
+    if headline.state is not HeadlineState.CANNOT_TELL:
+        return good("Whether texts flow can be told again.")
+    story = Story(
+        "The watch is blind",
+        headline.sentence,
+        cause=_cause(look.diagnosis) or "A reading that the answer rests on is missing.",
+        next_step="Open Systems: it says for each source what is missing and how to mend it.",
+        page="systems",
+        severity=Severity.CRITICAL,
+    )
+    return RuleReading(Finding.BAD, story, hop=Hop.SIGHT)
+
+
+# Accounts ------------------------------------------------------------------------------------------------
+
+# What one look is enough to believe: the other side says it itself, and it stops everything at that hop.
+_ACCOUNT_CHECKS = ("account_active", "account_errors", "api_key_active", "key_sees_all")
+
+
+def _account(look: Look) -> RuleReading:
+    """An account, a key or a sender is refused: by Twilio, by the booking app, or to this desk itself."""
+    diagnosis = look.diagnosis
+    checks = [diagnosis.check(name) for name in _ACCOUNT_CHECKS]
+    failed = [check for check in checks if check.status is FAIL]
+    refused = _refused_readings(diagnosis)
+    if failed:
+        story = _story_of_check(diagnosis, failed[0])
+    elif refused:
+        story = _story_of_refusal(refused[0][1])
+    elif any(_unread(diagnosis, check) or (check.id == "account_errors" and check.status is WARN) for check in checks):
+        return cannot_tell()  # a warning is what is left of a refusal until enough texts went out since
+    else:
+        return good("Accounts and keys are in order again.")
+    blinds = any(source in _SIGHT_NEEDS for source, _ in refused)
+    hops = frozenset(check.hop for check in failed) | (frozenset({Hop.SIGHT}) if blinds else frozenset())
+    return RuleReading(Finding.BAD, story, at_once=True, hop=failed[0].hop if failed else Hop.SIGHT, explains=hops)
+
+
+def _refused_readings(diagnosis: Diagnosis) -> list[tuple[SourceName, Failure]]:
+    """Return what did not accept our key."""
+    return [
+        (reading.source, reading.failure)
+        for reading in diagnosis.facts.snapshot.readings
+        if reading.failure and reading.failure.kind is FailureKind.UNAUTHORIZED
+    ]
+
+
+def _unread(diagnosis: Diagnosis, check: Check) -> bool:
+    """Whether a check cannot tell just now. What our key may never read would keep an alert from ever ending."""
+    if check.status is not CANNOT_TELL or check.source is None:
+        return False
+    readings = diagnosis.facts.snapshot.of(check.source)
+    return any(_unanswered(one) or one.freshness(diagnosis.facts.now) is Freshness.STALE for one in readings)
+
+
+def _story_of_check(diagnosis: Diagnosis, check: Check) -> Story:
+    top = _top_cause(diagnosis)
+    return Story(
+        check.summary,
+        " ".join((diagnosis.headline.sentence, *check.evidence[:1])),
+        cause=_cause(diagnosis),
+        next_step=top.remedy.words if top else check.would_change,
+        page="action-plan",
+        severity=Severity.CRITICAL,
+        since=diagnosis.headline.since,
+    )
+
+
+def _story_of_refusal(failure: Failure) -> Story:
+    return Story(
+        failure.sentence,
+        "The desk cannot look there until its key is accepted again.",
+        cause="A key of ours was revoked, changed or mistyped.",
+        next_step=failure.hint,
+        page="systems",
+        severity=Severity.CRITICAL,
+    )
+
+
+# Other systems -------------------------------------------------------------------------------------------
+
+_NO_ANSWER = (FailureKind.TIMEOUT, FailureKind.UNAVAILABLE, FailureKind.RATE_LIMITED, FailureKind.BAD_DATA)
+# What runs at Vercel goes down with it.
+_AT_VERCEL = frozenset({Hop.DEMAND, Hop.CODE, Hop.LINK})
+
+
+def _unreachable(look: Look) -> RuleReading:
+    snapshot = look.diagnosis.facts.snapshot
+    silent = [source for source in SourceName if all(map(_unanswered, _asked(snapshot.of(source))))]
+    if not silent:
+        return good("All systems answer again.")
+    explains = _AT_VERCEL if SourceName.VERCEL in silent else frozenset()
+    if any(source in _SIGHT_NEEDS for source in silent):
+        explains |= {Hop.SIGHT}
+    names = " and ".join(NAMES[source] for source in silent)
+    sentences = dict.fromkeys(reading.failure.sentence for reading in snapshot.of(silent[0]) if reading.failure)
+    story = Story(
+        f"{names[0].upper()}{names[1:]} {'does' if len(silent) == 1 else 'do'} not answer",
+        next(iter(sentences)),
+        cause="The other side is down, or something on the way to it.",
+        next_step="Look at its status page. Until it answers, what the desk says of it is old or unknown.",
+        page="systems",
+        severity=Severity.CRITICAL if SourceName.BOOKING_APP in silent else Severity.WARNING,
+    )
+    return RuleReading(Finding.BAD, story, hop=Hop.SIGHT, explains=explains)
+
+
+def _asked(readings: tuple[Reading[object], ...]) -> tuple[Reading[object], ...]:
+    """Return the readings that tell whether a source answers: the link is opened rarely, and says little about now."""
+    return tuple(reading for reading in readings if reading.name != "link_opening")
+
+
+def _unanswered(reading: Reading[object]) -> bool:
+    return reading.failure is not None and reading.failure.kind in _NO_ANSWER
+
+
+# The flow ------------------------------------------------------------------------------------------------
+
+# A headline that rests on one of these says that texts flow and new code does not: `main_ahead` is patient with that.
+_NEW_CODE_ONLY = ("git_integration", "builds_pass", "nothing_waits", "serving_commit")
+
+
+def _flow(look: Look) -> RuleReading:
+    headline = look.diagnosis.headline
+    if headline.state is HeadlineState.CANNOT_TELL:
+        return cannot_tell()
+    new_code_only = headline.state is HeadlineState.DEGRADED and headline.because[0] in _NEW_CODE_ONLY
+    if headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC) or new_code_only:
+        return good(headline.sentence)
+    broken = headline.state is HeadlineState.BROKEN
+    top = _top_cause(look.diagnosis)
+    story = Story(
+        headline.sentence,
+        headline.sentence,
+        cause=_cause(look.diagnosis),
+        next_step=top.remedy.words if top else "Open the action plan: it goes through what is known step by step.",
+        page="action-plan",
+        severity=Severity.CRITICAL if broken else Severity.WARNING,
+        since=headline.since,
+    )
+    # New code that waits is one of the causes, or can wait until customers are served again.
+    return RuleReading(Finding.BAD, story, hop=headline.hop, explains=frozenset({Hop.CODE}))
+
+
+def _top_cause(diagnosis: Diagnosis) -> Hypothesis | None:
+    first = diagnosis.hypotheses[0]
+    return first if first.verdict in (Verdict.CONFIRMED, Verdict.LIKELY) else None
+
+
+def _cause(diagnosis: Diagnosis) -> str:
+    top = _top_cause(diagnosis)
+    return f"{top.title} ({top.verdict.value}). {top.for_owner}" if top else "Not known yet."
+
+
+# The synthetic booking ------------------------------------------------------------------------------------
+
+
+def _probe(look: Look) -> RuleReading:
+    probe = look.probe
+    if probe is None or probe.state is RequestState.SUCCEEDED:
+        return good("A synthetic booking went through every hop.")
+    if probe.state not in (RequestState.FAILED, RequestState.REFUSED):
+        return cannot_tell()  # it is under way, or nobody knows
+    refused = probe.state is RequestState.REFUSED
+    story = Story(
+        "The synthetic booking was refused" if refused else "The synthetic booking did not go through",
+        probe.words,
+        cause="Its own preconditions do not hold." if refused else _cause(look.diagnosis),
+        next_step="Open the action plan at its fourth step, and look at the hops of that booking.",
+        page="action-plan",
+        severity=Severity.WARNING if refused else Severity.CRITICAL,
+        since=probe.requested_at,
+    )
+    return RuleReading(Finding.BAD, story, at_once=True, hop=Hop.DEMAND)
+
+
+# The way of new code -------------------------------------------------------------------------------------
+
+
+def _main_ahead(look: Look) -> RuleReading:
+    """Main is ahead of production for too long. A build that is on its way, or a young commit, says neither."""
+    diagnosis = look.diagnosis
+    serving = diagnosis.check("serving_commit")
+    if serving.status is OK:
+        return good("Production serves the newest commit again.")
+    since = _ahead_since(diagnosis)
+    if serving.status is not FAIL or since is None or diagnosis.facts.now - since <= look.main_may_be_ahead_for:
+        return cannot_tell()
+    top = _top_cause(diagnosis)
+    story = Story(
+        "Main is ahead of production",
+        f"{serving.summary} The oldest commit that is not live is from {diagnosis.facts.clock(since)}.",
+        cause=_cause(diagnosis),
+        next_step=top.remedy.words if top else "Open Deployments: it says what each hostname serves and why.",
+        page="deployments",
+        since=since,
+    )
+    return RuleReading(Finding.BAD, story, hop=Hop.CODE)
+
+
+def _ahead_since(diagnosis: Diagnosis) -> datetime | None:
+    """Return when the oldest commit was made that is on the production branch and not live."""
+    facts = diagnosis.facts
+    branch, required = facts.value(facts.snapshot.branch), facts.value(facts.snapshot.required_commit)
+    behind = [serving.behind_by or 0 for serving in facts.servings or () if serving.position is Position.BEHIND]
+    at = branch.position(required.sha) if branch and required else None
+    if branch and at is not None and behind and 0 < max(behind) <= len(branch.commits) - at:
+        return branch.commits[at + max(behind) - 1].committed_at
+    return required.commit.committed_at if required and required.commit else None
+
+
+_DAY = timedelta(days=1)
+# Every rule after those it depends on.
+RULES: tuple[Rule, ...] = (
+    Rule("offline", "Our own connection", _offline, fire_after=2),
+    Rule("account", "Accounts and keys", _account, quick=True, depends_on=("offline",)),
+    Rule("unreachable", "Systems that answer", _unreachable, depends_on=("offline",)),
+    Rule("blind", "Our own sight", _blind, depends_on=("offline", "account", "unreachable"), fire_after=5),
+    Rule("flow", "The flow of texts", _flow, quick=True, depends_on=("offline", "account", "unreachable")),
+    Rule("probe", "The synthetic booking", _probe, depends_on=("offline", "unreachable"), resolve_after=1),
+    Rule(
+        "main_ahead", "New code reaches production", _main_ahead,
+        depends_on=("offline", "unreachable", "flow"), remind_every=_DAY, most_reminders=3,
+    ),
+)  # fmt: skip
+BY_ID: Mapping[str, Rule] = {rule.id: rule for rule in RULES}

@@ -1,0 +1,104 @@
+"""What a monitor looks at: the desk's own readings within the dashboard, or readings of its own without one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from lib import settings as settings_
+from lib.actions.executor import Executor
+from lib.actions.registry import executor_on
+from lib.journal.store import Journal
+from lib.model.reading import SourceError
+from lib.model.window import WindowSize
+from lib.settings import Settings
+from lib.snapshot import Snapshot, SnapshotKeeper
+from lib.sources.connected import Sources
+from lib.sources.http import Http
+from lib.sources.sandbox_control import SandboxControl, SandboxState
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class View:
+    """What is watched at this moment. `look` takes the greatest age of a reading that will do.
+
+    `world` says which: when it changes, deployments are learned anew. `still` is whether it is that one still: what was
+    read while it changed is of neither. `week` and `executor` are for its errands.
+    """
+
+    settings: Settings
+    journal: Journal
+    look: Callable[[timedelta], Snapshot]
+    world: str
+    still: Callable[[], bool] = lambda: True
+    week: Callable[[], Snapshot] | None = None
+    executor: Callable[[], Executor] | None = None
+
+
+def world_of(settings: Settings, scenario: str | None) -> str:
+    """Return which project this is; each scenario of a sandbox is a world of its own."""
+    return "/".join(filter(None, (settings.vercel_project_id, scenario)))
+
+
+class OwnView:
+    """The view of a monitor without a dashboard. On a sandbox it follows the scenario, as the dashboard does."""
+
+    def __init__(
+        self, settings: Settings, environ: Mapping[str, str], journal: Journal, clock: Callable[[], datetime]
+    ) -> None:
+        self._settings = settings
+        self._environ = environ
+        self._journal = journal
+        self._clock = clock
+        self._http = Http(clock=clock)
+        self._played: SandboxState | None = None
+        self._keeper = self._keeper_on(settings)
+
+    def __call__(self) -> View:
+        """Return what is to be watched now."""
+        self._follow_the_sandbox()
+        keeper, scenario = self._keeper, self._played.scenario if self._played else None
+        return View(
+            self._settings,
+            self._journal,
+            lambda max_age: keeper.look(WindowSize.DAY, max_age),
+            world_of(self._settings, scenario),
+            lambda: not self._follow_the_sandbox(),
+            lambda: keeper.snapshot(WindowSize.WEEK),
+            self._executor,
+        )
+
+    def close(self) -> None:
+        """Stop asking."""
+        self._keeper.close()
+        self._http.close()
+
+    def _executor(self) -> Executor:
+        keeper = self._keeper
+        return executor_on(
+            self._journal, self._settings, keeper.sources, lambda: keeper.snapshot(WindowSize.DAY), self._clock
+        )
+
+    def _follow_the_sandbox(self) -> bool:
+        """Take over what the sandbox plays: other keys, and no reading of before. Return whether that is another."""
+        if self._settings.sandbox_url is None:
+            return False
+        try:
+            state = SandboxControl(self._settings.sandbox_url, self._http).state()
+        except SourceError as error:
+            log.warning("%s", error)
+            return False
+        before, self._played = self._played, state
+        if before is None or (before.scenario, before.settings) == (state.scenario, state.settings):
+            return False
+        self._keeper.close()
+        self._settings = settings_.load({**self._environ, **state.settings})
+        self._keeper = self._keeper_on(self._settings)
+        return True
+
+    def _keeper_on(self, settings: Settings) -> SnapshotKeeper:
+        return SnapshotKeeper(Sources(settings, self._http, self._clock), self._clock)

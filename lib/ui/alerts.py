@@ -1,0 +1,145 @@
+"""The watch on the glass: who watches, what fires, what is kept quiet and why; and the way to decide about it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import streamlit as st
+from markupsafe import Markup
+
+from lib.journal.errors import JournalError
+from lib.monitor import quiet
+from lib.monitor.quiet import Subject
+from lib.monitor.status import Firing, MonitorStatus
+from lib.snapshot import utc_now
+from lib.ui import actions, pieces, times
+from lib.ui.look import draw
+from lib.ui.redact import outside, plain
+from lib.ui.shell import View, opened_desk
+from lib.ui.words import Sign, Tone
+
+# A watch whose last round is older than this has stopped, whatever it was set to.
+SILENT_AFTER = timedelta(minutes=10)
+_MUTE_MINUTES = (30, 60, 120, 480)
+
+_CRITICAL = Sign("alert", "✕", Tone.BAD)
+_WARNING = Sign("alert", "!", Tone.WARN)
+_QUIET = Sign("quiet", "–", Tone.QUIET)
+_WATCHED = Sign("watched", "✓", Tone.GOOD)
+_UNWATCHED = Sign("not watched", "?", Tone.UNKNOWN)
+
+
+def watched() -> MonitorStatus | None:
+    """Return how the watch stands; None where the journal cannot be read, which is said above the page."""
+    hands = opened_desk().hands()
+    try:
+        return hands.watched() if hands else None
+    except JournalError:
+        return None
+
+
+def firing(view: View) -> None:
+    """Draw the alerts that fire, with what may be decided about each. Nothing if none does."""
+    status = watched()
+    for alert in status.firing if status else ():
+        with st.container(gap="xsmall"):
+            draw(_alert(view, alert))
+            _decide(alert)
+
+
+def panel(view: View) -> None:
+    """Draw how the watch stands as a whole."""
+    st.subheader("The watch", anchor=False)
+    status = watched()
+    if status is None:
+        draw(pieces.nothing("The journal cannot be read, so it is unknown whether anybody watches."))
+        return
+    draw(_summary(view, status))
+    firing(view)
+    for silence in status.silences:
+        words = f"Quiet about {silence.subject} until {times.local(silence.until, view.zone, view.now)}"
+        begins = "" if silence.holds(view.now) else f" from {times.local(silence.begins, view.zone, view.now)}"
+        with st.container(horizontal=True, vertical_alignment="center"):
+            draw(Markup("<p>{}{}: {} ({})</p>").format(
+                words, begins, outside(silence.reason), pieces.person(silence.by)))  # fmt: skip
+            if actions.may_act():
+                st.button("Tell again", key=f"unmute_{silence.subject}", on_click=_unmute, args=(silence.subject,))
+    if actions.may_act() and not any(silence.subject == Subject.ALL for silence in status.silences):
+        _mute_form(Subject.ALL, "Mute everything")
+    if status.unsent:
+        st.warning(
+            "\n\n".join(plain(f"{one.service}: {one.title}. {one.error}") for one in status.unsent),
+            title="Messages that could not be sent",
+            icon=":material/outgoing_mail:",
+        )
+
+
+def _summary(view: View, status: MonitorStatus) -> Markup:
+    last, targets = status.last_round_at, view.settings.notify_urls
+    told = f"{len(targets)} will be told" if targets else "nobody is told: NOTIFY_URLS is not set"
+    if last is None:
+        return pieces.card("Nobody has watched yet", Markup("<p>{}.</p>").format(told), sign=_UNWATCHED)
+    late = utc_now() - last > SILENT_AFTER
+    title = "The watch has stopped" if late else "Somebody watches"
+    body = Markup("<p>Last round {}; {}.</p>").format(times.when(last, view.zone, view.now), told)
+    return pieces.card(title, body, sign=_UNWATCHED if late else _WATCHED)
+
+
+def _alert(view: View, alert: Firing) -> Markup:
+    sign = _QUIET if alert.silence or alert.acknowledged else _CRITICAL if alert.critical else _WARNING
+    lines = [f"Since {times.when(alert.since, view.zone, view.now)}.", alert.story.cause, alert.story.next_step]
+    if alert.acknowledged:
+        lines.append(f"{alert.acknowledged.by.partition('@')[0]} is on it: {alert.acknowledged.reason}")
+    if alert.silence:
+        until = times.local(alert.silence.until, view.zone, view.now)
+        lines.append(f"Muted until {until}: {alert.silence.reason}")
+    body = pieces.join(Markup("<p>{}</p>").format(outside(line)) for line in lines if line)
+    return pieces.card(alert.story.title, body, sign=sign)
+
+
+def _decide(alert: Firing) -> None:
+    if not actions.may_act():
+        return
+    with st.container(horizontal=True):
+        if alert.acknowledged is None:
+            with st.popover("I am on it", icon=":material/front_hand:", type="tertiary"):
+                st.text("No reminders until it is over or gets worse.")
+                _reason(f"ack_{alert.rule}")
+                st.button("Say so", key=f"do_ack_{alert.rule}", on_click=_acknowledge, args=(alert.rule,))
+        if alert.silence is None:
+            _mute_form(alert.rule, "Mute")
+
+
+def _mute_form(subject: str, label: str) -> None:
+    with st.popover(label, icon=":material/notifications_off:", type="tertiary"):
+        st.text("It is measured on, and told afterwards if it lasts.")
+        st.pills("For how long", _MUTE_MINUTES, default=_MUTE_MINUTES[0], format_func=_minutes, required=True,
+                 key=f"mute_for_{subject}")  # fmt: skip
+        _reason(f"mute_{subject}")
+        st.button("Mute", key=f"do_mute_{subject}", on_click=_mute, args=(subject,))
+
+
+def _minutes(count: int) -> str:
+    return times.span(timedelta(minutes=count))
+
+
+def _reason(key: str) -> None:
+    st.text_input("Why", key=key, max_chars=300)
+
+
+def _said(key: str) -> str:
+    return str(st.session_state.get(key) or "")
+
+
+def _acknowledge(rule: str) -> None:
+    reason = _said(f"ack_{rule}")
+    actions.do(lambda hands, actor: quiet.acknowledge(hands.journal, actor, rule, reason))
+
+
+def _mute(subject: str) -> None:
+    length, reason = timedelta(minutes=int(st.session_state[f"mute_for_{subject}"])), _said(f"mute_{subject}")
+    actions.do(lambda hands, actor: quiet.mute(hands.journal, actor, subject, length, reason, hands.clock()))
+
+
+def _unmute(subject: str) -> None:
+    actions.do(lambda hands, actor: quiet.unmute(hands.journal, actor, subject))

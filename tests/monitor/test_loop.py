@@ -1,0 +1,344 @@
+"""Rounds on a real journal: what is told, once, across restarts, rivals and targets that fail."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+
+from lib.actions.action import RefusedError
+from lib.journal.entry import Alert, Kind
+from lib.journal.errors import JournalError
+from lib.journal.store import Journal
+from lib.model.deployments import Deployment, DeploymentState
+from lib.model.people import Actor, Role, Via
+from lib.monitor import quiet, sending
+from lib.monitor.loop import holder_name, is_dead
+from lib.monitor.memory import Outbox
+from lib.monitor.status import read_status
+from lib.snapshot import Snapshot
+from tests.diagnosis import builders as b
+from tests.journal.conftest import Clock
+from tests.journal.workers import open_journal, settings_of
+from tests.monitor.conftest import Ear, StartMonitor, World
+
+
+def test_a_break_is_told_in_the_round_that_sees_it_and_its_end_too(
+    monitor: StartMonitor, world: World, ear: Ear, journal: Journal, clock: Clock
+):
+    watch = monitor(DASHBOARD_URL="https://desk.example")
+    watch.round()
+    assert (world.looks, ear.heard, ear.beats) == (1, [], 1)
+    world.breaks()
+    watch.round()
+    watch.round()
+    assert ear.types == ["failure"]
+    told = ear.heard[0]
+    assert told["title"].startswith("BROKEN: Bookings cannot start")
+    for words in ("Cause: The booking API fails (confirmed)", "Next step:", "https://desk.example/action-plan"):
+        assert words in told["message"]
+    status = read_status(journal, clock.now)
+    assert [(alert.rule, alert.critical) for alert in status.firing] == [("flow", True)]
+    assert (status.rounds, status.undelivered, status.last_round_at) == (3, 0, clock.now)
+    assert status.headline and status.headline.state == "broken"
+    world.is_well()
+    clock.advance(seconds=90)
+    watch.round()
+    assert ear.titles[1:] == [ear.titles[0].replace("BROKEN", "RESOLVED")]
+    assert "It lasted 2 minutes" in ear.heard[1]["message"] and "Texts are flowing" in ear.heard[1]["message"]
+    assert read_status(journal, clock.now).firing == ()
+    alerts = [entry.payload for entry in journal.entries(kinds=[Kind.ALERT])]
+    assert [(alert.subject, alert.event) for alert in alerts if isinstance(alert, Alert)] == [
+        ("flow", "fired"), ("flow", "resolved")
+    ]  # fmt: skip
+    assert journal.verify().ok
+
+
+def test_a_hiccup_within_a_round_is_not_told(monitor: StartMonitor, world: World, ear: Ear):
+    world.breaks()
+    real = world.look
+
+    def look(age: timedelta) -> Snapshot:
+        seen = real(age)
+        world.is_well()
+        return seen
+
+    world.look = look  # type: ignore[method-assign]
+    watch = monitor()
+    watch.round()
+    watch.round()
+    assert ear.heard == []
+
+
+def test_a_new_process_goes_on_where_the_old_one_died(
+    monitor: StartMonitor, world: World, ear: Ear, environ: dict[str, str]
+):
+    world.breaks()
+    monitor(name=holder_name()).round()
+    with contextlib.closing(open_journal(environ)) as reopened:
+        # The lease of the first one was never given back; its process is known to be gone.
+        after = monitor(name=holder_name(), on=reopened)
+        after.round()
+        assert len(ear.heard) == 1
+        world.is_well()
+        after.round()
+    assert ear.types == ["failure", "success"]
+
+
+def test_what_was_written_and_not_sent_before_the_end_is_sent_after_it(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock
+):
+    world.breaks()
+    ear.status = 503
+    monitor(name=holder_name()).round()
+    ear.status = 200
+    clock.advance(seconds=31)
+    monitor(name=holder_name()).round()
+    assert ear.types == ["failure"]
+
+
+def test_of_two_monitors_the_one_with_the_lease_watches_until_it_leaves_or_is_silent(
+    monitor: StartMonitor, world: World, clock: Clock, ear: Ear
+):
+    one, other = monitor(name="east 1 a"), monitor(name="west 1 b")
+    one.round()
+    looks = world.looks
+    finished = other.round()
+    assert finished and (finished.holder, finished.diagnosis, world.looks) == ("east 1 a", None, looks)
+    one.leave()
+    assert (other.round() or finished).holder is None
+    assert (one.round() or finished).holder == "west 1 b"
+    clock.advance(minutes=4)
+    assert (one.round() or finished).holder is None
+
+
+def test_a_monitor_that_lost_its_lease_while_it_looked_writes_nothing(
+    monitor: StartMonitor, world: World, clock: Clock, ear: Ear, journal: Journal
+):
+    slow, other = monitor(name="east 1 a"), monitor(name="west 1 b")
+    world.breaks()
+    real = world.look
+
+    def look(age: timedelta):
+        world.look = real  # type: ignore[method-assign]
+        seen = real(age)
+        clock.advance(minutes=4)
+        other.round()
+        return seen
+
+    slow_view = slow.view()
+    assert slow_view
+    slow.view = lambda: dataclasses.replace(slow_view, look=look)
+    assert slow.round() is None
+    assert len(ear.heard) == 1 and read_status(journal, clock.now).rounds == 1
+
+
+def test_only_a_process_of_this_machine_is_known_to_be_dead():
+    place, own, _ = holder_name().split(" ")
+    parent = os.getppid()
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    assert is_dead(f"{place} {ended.pid} earlier")
+    assert is_dead(f"{place} {own} earlier")  # our own number, and another name
+    assert not is_dead(f"{place} {parent} at-work")
+    assert not is_dead(f"another-machine {ended.pid} earlier")
+
+
+# Targets that fail ---------------------------------------------------------------------------------------
+
+
+def test_a_target_that_fails_is_tried_ever_more_slowly_then_given_up_and_shown(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal
+):
+    watch = monitor()
+    ear.status = 500
+    world.breaks()
+    watch.round()
+    watch.round()
+    assert ear.asked == 1
+    for attempt in range(2, sending.MOST_ATTEMPTS + 1):
+        clock.advance(seconds=sending.wait_after(attempt - 1).total_seconds() - 1)
+        watch.round()
+        assert ear.asked == attempt - 1
+        clock.advance(seconds=2)
+        watch.round()
+        assert ear.asked == attempt
+    status = read_status(journal, clock.now)
+    (message,) = status.unsent
+    assert status.undelivered == 1 and message.given_up and message.service == "JSON"
+    assert "500" in message.error and ear.url not in message.error
+    clock.advance(minutes=10)
+    watch.round()
+    assert ear.asked == sending.MOST_ATTEMPTS
+
+
+def test_an_end_replaces_the_beginning_that_nobody_took(monitor: StartMonitor, world: World, ear: Ear, clock: Clock):
+    watch = monitor()
+    ear.status = 500
+    world.breaks()
+    watch.round()
+    world.is_well()
+    watch.round()
+    ear.status = 200
+    clock.advance(hours=1)
+    watch.round()
+    assert ear.types == ["success"]
+
+
+def test_a_target_that_fails_holds_up_no_other(monitor: StartMonitor, world: World, ear: Ear):
+    world.breaks()
+    monitor(NOTIFY_URLS=f"json://127.0.0.1:9/ json://{ear.url}/").round()
+    assert ear.types == ["failure"]
+
+
+def test_an_address_that_was_taken_out_of_the_settings_gets_nothing_more(
+    monitor: StartMonitor, world: World, ear: Ear, journal: Journal, clock: Clock
+):
+    ear.status = 500
+    world.breaks()
+    monitor(name=holder_name()).round()
+    clock.advance(seconds=31)
+    monitor(name=holder_name(), NOTIFY_URLS="").round()
+    (message,) = read_status(journal, clock.now).unsent
+    assert message.given_up and "no longer" in message.error
+
+
+def test_a_message_is_claimed_by_one_sender_and_by_another_when_that_one_died(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal
+):
+    ear.status = 500
+    world.breaks()
+    monitor().round()
+    clock.advance(minutes=1)
+    outbox = Outbox(journal)
+    (message,) = outbox.due(clock.now)
+    until = clock.now + sending.CLAIM
+    assert outbox.claim(message, "one", clock.now, until)
+    assert outbox.claim(message, "other", clock.now, until) is None
+    assert outbox.due(clock.now) == ()
+    clock.now = until + timedelta(seconds=1)
+    again = outbox.claim(message, "other", clock.now, clock.now + sending.CLAIM)
+    assert again is not None
+    outbox.sent(again, clock.now)
+    assert read_status(journal, clock.now).undelivered == 0
+
+
+def test_an_address_that_apprise_does_not_know_is_named_by_its_place():
+    urls = ("json://127.0.0.1:9/", "nonsense://secret-token")
+    targets = sending.targets_of(settings_of({"NOTIFY_URLS": " ".join(urls)}).notify_urls)
+    assert len(targets.targets) == 1
+    (problem,) = targets.problems
+    assert "number 2" in problem and "secret-token" not in problem
+
+
+def test_the_rounds_go_on_while_the_heartbeat_is_not_taken(monitor: StartMonitor, world: World, ear: Ear):
+    watch = monitor(HEARTBEAT_URL="http://127.0.0.1:9/beat")
+    world.breaks()
+    assert watch.round() is not None
+    assert (ear.types, ear.beats) == (["failure"], 0)
+
+
+# What people decide --------------------------------------------------------------------------------------
+
+
+def test_what_breaks_while_muted_is_told_when_the_mute_ends(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, ann: Actor
+):
+    watch = monitor()
+    quiet.mute(journal, ann, "flow", timedelta(minutes=20), "We are changing the menu.", clock.now)
+    world.breaks()
+    watch.round()
+    (alert,) = read_status(journal, clock.now).firing
+    assert (ear.heard, alert.told_at, alert.silence and alert.silence.by) == ([], None, ann.name)
+    clock.advance(minutes=21)
+    watch.round()
+    assert ear.types == ["failure"]
+
+
+def test_maintenance_is_quiet_about_all_from_its_beginning_on_and_measures(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, ann: Actor
+):
+    watch = monitor()
+    begins = clock.now + timedelta(minutes=1)
+    quiet.maintenance(journal, ann, begins, begins + timedelta(hours=1), "New database.", clock.now)
+    watch.round()
+    clock.now = begins
+    world.breaks()
+    world.changed["deployments"] = (failed_build(clock), b.HEAD_BUILD)
+    watch.round()
+    assert ear.heard == []
+    assert [alert.rule for alert in read_status(journal, clock.now).firing] == ["flow"]
+    quiet.unmute(journal, ann, quiet.Subject.MAINTENANCE)
+    watch.round()
+    assert ear.types == ["failure"]
+
+
+def test_an_acknowledgement_holds_until_the_trouble_is_over(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, ann: Actor
+):
+    watch = monitor()
+    world.breaks()
+    watch.round()
+    quiet.acknowledge(journal, ann, "flow", "I am on it.")
+    (alert,) = read_status(journal, clock.now).firing
+    assert alert.acknowledged and alert.acknowledged.by == ann.name
+    clock.advance(hours=3)
+    watch.round()
+    assert len(ear.heard) == 1
+    world.is_well()
+    watch.round()
+    clock.advance(minutes=1)
+    world.breaks()
+    watch.round()
+    (alert,) = read_status(journal, clock.now).firing
+    assert alert.acknowledged is None
+    clock.advance(hours=3)
+    watch.round()
+    assert ear.types == ["failure", "success", "failure", "failure"]
+    assert ear.titles[-1].startswith("STILL:")
+
+
+def test_deciding_needs_an_operator_a_reason_and_a_sensible_time(local: Journal, ann: Actor, clock: Clock):
+    viewer = Actor("vic@lantern.example", Role.VIEWER, Via.PAGE)
+    hour, now = timedelta(hours=1), clock.now
+    for refused in (
+        lambda: quiet.mute(local, viewer, "flow", hour, "because", now),
+        lambda: quiet.unmute(local, viewer, "flow"),
+        lambda: quiet.acknowledge(local, viewer, "flow", "because"),
+        lambda: quiet.maintenance(local, viewer, now, now + hour, "because", now),
+        lambda: quiet.mute(local, ann, "flow", timedelta(days=30), "because", now),
+        lambda: quiet.mute(local, ann, "nothing", hour, "because", now),
+        lambda: quiet.maintenance(local, ann, now - hour, now - hour / 2, "because", now),
+    ):
+        with pytest.raises(RefusedError):
+            refused()
+    for unreasoned in (
+        lambda: quiet.mute(local, ann, "flow", hour, " ", now),
+        lambda: quiet.acknowledge(local, ann, "flow", ""),
+    ):
+        with pytest.raises(JournalError):
+            unreasoned()
+    assert local.entries() == ()
+
+
+def failed_build(clock: Clock) -> Deployment:
+    return b.deployment("dpl_new", "d" * 40, clock.now, state=DeploymentState.ERROR, ready_at=None)
+
+
+# Deployments ---------------------------------------------------------------------------------------------
+
+
+def test_a_failed_deployment_is_told_once_and_history_never_across_a_restart(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock
+):
+    monitor(name=holder_name()).round()
+    world.changed = {"deployments": (failed_build(clock), b.HEAD_BUILD)}
+    monitor(name=holder_name()).round()
+    monitor(name=holder_name()).round()
+    (message,) = ear.heard
+    assert message["title"].startswith("Deployment: ddddddd failed")

@@ -1,0 +1,188 @@
+"""Every rule can fire, and one trouble is told by one rule."""
+
+from __future__ import annotations
+
+import dataclasses
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from lib.diagnosis.diagnose import diagnose
+from lib.journal.entry import About, Asked
+from lib.journal.request import Request, RequestState
+from lib.model.database import KeyKind, Visibility
+from lib.model.deployments import RequiredCommit, RequiredFrom
+from lib.model.provider import AppHealth, Balance, TwilioAccount
+from lib.model.reading import Failure, FailureKind, SourceName
+from lib.model.verdict import HeadlineState
+from lib.monitor.connectivity import offline, reaches_any
+from lib.monitor.errands import PROBE, PROBE_ACTION
+from lib.monitor.rules import BY_ID, RULES, Look, read_all
+from lib.monitor.state import AlertState, EventKind, Finding, Severity, next_state
+from lib.settings import load
+from lib.snapshot import QUESTIONS, Snapshot
+from tests.diagnosis import builders as b
+
+UNREACHABLE = Failure(FailureKind.UNAVAILABLE, "Twilio cannot be reached: no connection.")
+REFUSED = Failure(FailureKind.UNAUTHORIZED, "Vercel does not accept our key (401).", "Make a new token.")
+
+
+def names_of(*sources: SourceName) -> list[str]:
+    return [question.name for question in QUESTIONS if question.source in sources]
+
+
+def failing(failure: Failure, *sources: SourceName, **changed: object) -> Snapshot:
+    return b.snapshot(**(dict.fromkeys(names_of(*sources), failure) | changed))
+
+
+def all_unreachable() -> Snapshot:
+    return failing(UNREACHABLE, *SourceName)
+
+
+def behind(minutes: float = 90) -> Snapshot:
+    """The newest commit is `minutes` old and not live."""
+    new = b.commit("d" * 40, b.ago(minutes=minutes))
+    branch = dataclasses.replace(b.snapshot().branch.value, commits=(new, *b.COMMITS))
+    required = RequiredCommit(new.sha, RequiredFrom.BRANCH_HEAD, new, on_branch=True)
+    return b.snapshot(branch=branch, required_commit=required)
+
+
+def app_down() -> AppHealth:
+    return AppHealth("booking.example", 503, None, None, None)
+
+
+def probe(state: RequestState) -> Request:
+    asked = Asked(2, "an event", "0" * 64, b.NOW + timedelta(minutes=15))
+    return Request(uuid4(), About(action=PROBE_ACTION), asked, PROBE, b.NOW, state, "Text: not seen.")
+
+
+# For each rule a look at which it is bad. A rule without one fails the test below.
+FIRES: dict[str, Look] = {}
+
+
+def look(snapshot: Snapshot, *, offline: bool = False) -> Look:
+    return Look(diagnose(snapshot, b.NOW), offline)
+
+
+FIRES["offline"] = look(all_unreachable(), offline=True)
+FIRES["account"] = look(b.snapshot(account=TwilioAccount("AC", "suspended", "Full")))
+FIRES["unreachable"] = look(failing(UNREACHABLE, SourceName.TWILIO))
+FIRES["blind"] = look(b.snapshot(texts=Failure(FailureKind.BAD_DATA, "The message log cannot be read.")))
+FIRES["flow"] = look(b.snapshot(app_health=app_down()))
+FIRES["probe"] = dataclasses.replace(look(b.snapshot()), probe=probe(RequestState.FAILED))
+FIRES["main_ahead"] = look(behind())
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_each_rule_can_fire_and_says_what_to_do(rule):
+    state, told, looks = AlertState(), (), 0
+    while not told:
+        looks += 1
+        assert looks <= rule.fire_after
+        state, told = next_state(state, read_all(FIRES[rule.id])[rule.id], rule, b.NOW + looks * timedelta(minutes=1))
+    (event,) = told
+    assert event.kind is EventKind.FIRED
+    story = event.story
+    assert story.title and story.words and story.cause and story.next_step
+    assert story.page in ("systems", "action-plan", "deployments")
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_one_trouble_is_told_by_one_rule(rule):
+    readings = read_all(FIRES[rule.id])
+    assert [name for name, reading in readings.items() if reading.finding is Finding.BAD] == [rule.id]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_all_rules_are_content_with_a_healthy_world(rule):
+    assert read_all(look(b.snapshot()))[rule.id].finding is Finding.GOOD
+
+
+def test_a_rule_comes_after_those_it_depends_on():
+    before: set[str] = set()
+    for rule in RULES:
+        assert before.issuperset(rule.depends_on)
+        before.add(rule.id)
+    assert before == set(BY_ID) == set(FIRES)
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        b.snapshot(account=TwilioAccount("AC", "suspended", "Full")),
+        b.snapshot(balance=Balance(Decimal("-0.10"), "USD")),
+        b.snapshot(visibility=Visibility(KeyKind.PUBLISHABLE, False, "ref", None, {})),
+        failing(REFUSED, SourceName.VERCEL),
+        failing(REFUSED, SourceName.BOOKING_DATA),
+    ],
+    ids=["suspended", "no money", "blind key", "Vercel's key", "the database's key"],
+)
+def test_what_an_account_says_of_itself_needs_no_second_look(snapshot):
+    reading = read_all(look(snapshot))["account"]
+    assert (reading.finding, reading.at_once, reading.story.severity) == (Finding.BAD, True, Severity.CRITICAL)
+
+
+def test_vercel_down_does_not_page_for_bookings():
+    readings = read_all(look(failing(UNREACHABLE, SourceName.VERCEL, app_health=app_down())))
+    assert readings["unreachable"].finding is Finding.BAD
+    assert readings["flow"].finding is Finding.EXPLAINED
+
+
+def test_vercel_down_does_page_for_what_vercel_does_not_explain():
+    texts = b.table(
+        b.frames.TEXTS,
+        (b.text(n, at, status="failed", error_code="30007") for n, at in reversed(list(enumerate(b.MOMENTS, 1)))),
+    )
+    readings = read_all(look(failing(UNREACHABLE, SourceName.VERCEL, texts=texts)))
+    assert readings["flow"].finding is Finding.BAD
+
+
+def test_a_young_commit_is_on_its_way_and_no_alert_neither_a_recovery():
+    readings = read_all(look(behind(minutes=5)))
+    assert readings["main_ahead"].finding is Finding.CANNOT_TELL
+    assert readings["flow"].finding is Finding.GOOD
+
+
+def test_an_unreadable_flow_is_not_a_flow_that_recovered():
+    blind = FIRES["blind"]
+    assert blind.diagnosis.headline.state is HeadlineState.CANNOT_TELL
+    assert read_all(blind)["flow"].finding is Finding.CANNOT_TELL
+
+
+# Our own connection --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+@pytest.fixture
+def free() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    return int(port)
+
+
+def settings_at(twilio: int, app: int):
+    environ = {
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "x", "TWILIO_API_URL": f"http://127.0.0.1:{twilio}",
+        "BOOKING_APP_URL": f"http://127.0.0.1:{app}",
+    }  # fmt: skip
+    return load(environ)
+
+
+def test_we_are_offline_only_if_nothing_answers_and_nothing_takes_a_connection(taken: int, free: int):
+    assert offline(all_unreachable(), settings_at(free, free))
+    assert not offline(all_unreachable(), settings_at(free, taken))
+    assert not offline(failing(UNREACHABLE, SourceName.TWILIO, SourceName.VERCEL), settings_at(free, free))
+    assert not offline(failing(REFUSED, *SourceName), settings_at(free, free))
+
+
+def test_a_name_that_does_not_exist_cannot_be_reached():
+    assert not reaches_any([("nowhere.invalid", 443)])

@@ -7,38 +7,41 @@ guard()
 import pandas as pd  # noqa: E402
 import streamlit as st  # noqa: E402
 
-from lib.ui import bookings, offers, pieces, tables  # noqa: E402
+from lib.ui import affected, bookings, counting, pieces, tables  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
 from lib.ui.shell import View, panel, show  # noqa: E402
+
+# Nobody looks through a longer list; the address takes any booking of the window.
+MAX_CHOICES = 500
 
 
 def body(view: View) -> None:
     journeys = view.facts.journeys
     named = None if journeys is None else bookings.with_event_names(journeys, view.facts.rows(view.snapshot.events))
-    affected(view)
+    counting.reach(view)
+    people(view)
     if not panel(view, "By event", view.snapshot.pending_bookings) or named is None:
         return
     if named.empty:
-        draw(pieces.nothing(f"No booking was initiated in {view.window}."))
+        draw(pieces.nothing(f"No booking was initiated in {view.rows}."))
         return
-    table(view, bookings.per_event(named), tables.EVENTS, "events", "How far the bookings of each event came.")
+    if view.snapshot.cut:
+        counting.events(view)
+    else:
+        table(view, bookings.per_event(named), tables.EVENTS, "events", "How far the bookings of each event came.")
     st.subheader("Each booking", anchor=False)
     table(view, named, tables.PENDING, "pending", "Bookings with what happened to the text of each.")
     one_booking(view, named)
 
 
-def affected(view: View) -> None:
-    snapshot = view.snapshot
-    note = "People who asked to book and never got a link that works: call them, newest first."
-    if not panel(view, "Who was affected", snapshot.pending_bookings, snapshot.texts, note=note):
-        return
-    people = view.facts.affected
-    if people is None or people.empty:
-        draw(pieces.nothing(f"Nobody, as far as is known, in {view.window}."))
-        return
-    named = bookings.with_event_names(people, view.facts.rows(snapshot.events))
-    table(view, named, tables.AFFECTED, "affected", "People who never got a link that works.")
-    offers.resending(view, named)
+def people(view: View) -> None:
+    st.subheader("Who was affected", anchor=False)
+    st.caption(
+        f"People who asked to book in {view.window} and got no link that works. Whom to help first stands first."
+    )
+    found = affected.look(view)
+    if found is not None:
+        affected.work_list(view, found, stories=True)
 
 
 def one_booking(view: View, named: pd.DataFrame) -> None:
@@ -46,7 +49,7 @@ def one_booking(view: View, named: pd.DataFrame) -> None:
     if "chosen" not in st.session_state:
         st.session_state["chosen"] = st.query_params.get("booking")
     linked = st.session_state["chosen"]
-    ids = list(named["id"])
+    ids = list(named["id"].head(MAX_CHOICES))
     chosen = st.selectbox(
         "Look at one booking",
         [None, *ids, *([linked] if linked and linked not in ids else [])],

@@ -10,15 +10,23 @@ import streamlit as st  # noqa: E402
 
 from lib.journal.entry import Seen  # noqa: E402
 from lib.journal.errors import JournalError  # noqa: E402
-from lib.journal.export import Form, Story, export, story_of  # noqa: E402
+from lib.journal.export import Story, story_of  # noqa: E402
 from lib.journal.incident import Incident  # noqa: E402
-from lib.ui import actions, incidents, pieces  # noqa: E402
+from lib.model.window import WindowSize  # noqa: E402
+from lib.reports.documents import Form, export  # noqa: E402
+from lib.ui import actions, affected, incidents, pieces  # noqa: E402
 from lib.ui.hands import Hands  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
 from lib.ui.redact import plain  # noqa: E402
 from lib.ui.shell import View, opened_desk, show  # noqa: E402
 
-MIME = {Form.MARKDOWN: "text/markdown", Form.CSV: "text/csv", Form.JSON: "application/json"}
+# The page to print first: it is the one for people who were not there.
+FILES = {
+    Form.HTML: ("Document to print", "text/html", ":material/print:"),
+    Form.MARKDOWN: ("Markdown", "text/markdown", ":material/download:"),
+    Form.CSV: ("CSV", "text/csv", ":material/download:"),
+    Form.JSON: ("JSON", "application/json", ":material/download:"),
+}
 
 
 def body(view: View) -> None:
@@ -46,6 +54,7 @@ def log(view: View, hands: Hands) -> None:
     downloads(view, story)
     st.subheader("Steps", anchor=False)
     draw(incidents.steps(view, story.incident))
+    people(view, story)
     compared(view, story)
     st.subheader("What happened", anchor=False)
     draw(incidents.story(view, story.entries))
@@ -76,12 +85,34 @@ def link_to_chosen() -> None:
 
 def downloads(view: View, story: Story) -> None:
     with st.container(horizontal=True):
-        for form, mime in MIME.items():
+        for form, (label, mime, icon) in FILES.items():
             st.download_button(
-                form.value.upper(), lambda form=form: export(story, form, view.zone), mime=mime, on_click="ignore",
-                file_name=f"incident-{str(story.incident.id)[:8]}.{form.value}", key=f"export_{form}",
-                icon=":material/download:",
+                label, lambda form=form: export(story, form, view.zone, view.now), mime=mime, on_click="ignore",
+                file_name=f"incident-{str(story.incident.id)[:8]}.{form.value}", key=f"export_{form}", icon=icon,
             )  # fmt: skip
+
+
+def people(view: View, story: Story) -> None:
+    st.subheader("Who was affected", anchor=False)
+    stretch = incidents.stretch(view, story.incident, story.entries)
+    st.caption(plain(incidents.over(view, stretch)))
+    kept = incidents.last_count(story.entries)
+    if kept is not None:
+        draw(kept)
+    box = st.expander(
+        "Who they are, and what to do for each", key="people_list", icon=":material/support_agent:",
+        expanded=story.incident.open, on_change="rerun", bind="query-params",
+    )  # fmt: skip
+    with box:
+        if not box.open:
+            return
+        if stretch.since < view.now - WindowSize.MONTH.length:
+            draw(pieces.nothing("It began more than 30 days ago, and single bookings are not read that far back."))
+            return
+        seen = affected.covering(view, stretch.since)
+        found = affected.look(seen, stretch)
+        if found is not None:
+            affected.work_list(seen, found, stories=False, incident_id=story.incident.id)
 
 
 def compared(view: View, story: Story) -> None:

@@ -7,15 +7,17 @@ guard()
 import streamlit as st  # noqa: E402
 
 from lib.model.verdict import CheckStatus  # noqa: E402
-from lib.ui import charts, checks, hypotheses, pieces, words  # noqa: E402
+from lib.ui import affected, alerts, charts, checks, counting, hypotheses, incidents, pieces, words  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
 from lib.ui.shell import View, panel, show  # noqa: E402
 
 
 def body(view: View) -> None:
     diagnosis = view.diagnosis
+    counting.reach(view)
     st.subheader("The flow, hop by hop", anchor=False)
     draw(pieces.hops(diagnosis.hops, diagnosis.headline.hop))
+    alerts.firing(view)
     if diagnosis.tiles:
         st.subheader("What success looks like", anchor=False)
         draw(pieces.tiles(diagnosis.tiles))
@@ -25,6 +27,7 @@ def body(view: View) -> None:
     with right:
         funnel(view)
     hypotheses.listed(view)
+    affected.line(view)
     st.page_link("pages/plan_page.py", label="Work through the action plan", icon=":material/checklist:")
     troubled = checks.of_status(diagnosis.checks, CheckStatus.FAIL, CheckStatus.WARN)
     if troubled:
@@ -37,28 +40,32 @@ def timeline(view: View) -> None:
     lines = view.facts.timeline
     snapshot = view.snapshot
     known = [series for series, counts in lines.items() if counts is not None]
-    if not panel(view, "What happened when", *(() if known else (snapshot.pending_bookings, snapshot.texts))):
+    needs = (snapshot.counts,) if snapshot.cut else (snapshot.pending_bookings, snapshot.texts)
+    if not panel(view, "What happened when", *(() if known else needs)):
         return
     st.plotly_chart(
-        charts.timeline(lines, view.facts.marks, view.zone, snapshot.window.end),
+        charts.timeline(lines, incidents.marks(view), view.zone, snapshot.window.end),
         key="timeline",
         config=dict(charts.CONFIG),
-        alt=f"Bookings and texts over {view.window}, with deployments as vertical marks.",
+        alt=f"Bookings and texts over {view.window}, with deployments, migrations and incidents as vertical marks.",
     )
-    if len(known) < len(lines):
+    if len(known) < len(lines) and not snapshot.cut:
         draw(view.cannot_tell(snapshot.pending_bookings, snapshot.texts) or pieces.nothing(""))
-    st.caption(f"Over {view.window}, in the time of {view.settings.time_zone}.")
+    counted = ", counted in the database: texts as it knows them" if snapshot.cut else ""
+    st.caption(f"Over {view.window}, in the time of {view.settings.time_zone}{counted}.")
 
 
 def funnel(view: View) -> None:
-    if not panel(view, "How far bookings came", view.snapshot.pending_bookings):
+    needs = (view.snapshot.pending_bookings, *((view.snapshot.counts,) if view.snapshot.cut else ()))
+    if not panel(view, "How far bookings came", *needs):
         return
     stages = view.facts.stages or {}
     if not any(stages.values()):
         draw(pieces.nothing(f"No booking was initiated in {view.window}."))
         return
     reached = ", ".join(f"{label} {stages.get(stage, 'unknown')}" for stage, label in words.STAGE.items())
-    st.plotly_chart(charts.funnel(stages), key="funnel", config=dict(charts.CONFIG), alt=f"Bookings: {reached}.")
+    figure = charts.funnel(stages, view.facts.least_stages)
+    st.plotly_chart(figure, key="funnel", config=dict(charts.CONFIG), alt=f"Bookings: {reached}.")
     if any(count is None for count in stages.values()):
         draw(view.cannot_tell(view.snapshot.texts, view.snapshot.short_links) or pieces.nothing(""))
 

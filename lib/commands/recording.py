@@ -1,4 +1,4 @@
-"""`incident` and `export`: keeping the record of an incident, and taking it along."""
+"""`incident` and `export`: keeping the record of an incident and of whom it affected, and taking it along."""
 
 from __future__ import annotations
 
@@ -15,15 +15,25 @@ from rich.console import Console
 from rich.markup import escape
 
 from lib.actions.action import RefusedError
+from lib.affected import STATE_WORDS, WHY_WORDS, Affected, affected, follow_up, record_of, stretch_of
 from lib.commands.acting import actor
-from lib.journal.entry import StepState
+from lib.diagnosis.diagnose import Diagnosis, diagnose
+from lib.diagnosis.facts import CannotTellError, Terms
+from lib.journal.entry import FollowUp, Kind, Seen, StepState
 from lib.journal.errors import JournalError
-from lib.journal.export import Form, export, story_of
+from lib.journal.export import story_of
 from lib.journal.store import Journal
 from lib.model.people import Actor, Role
+from lib.model.phone import masked
+from lib.model.window import WindowSize
 from lib.plan import STEPS
-from lib.settings import load
-from lib.snapshot import utc_now
+from lib.reports import weekly as week
+from lib.reports.documents import Form, export
+from lib.reports.seen import keep
+from lib.settings import Settings, load
+from lib.snapshot import take, utc_now
+from lib.sources.connected import connect
+from lib.sources.redact import redact
 
 out = Console(highlight=False)
 progress = Console(stderr=True, highlight=False)
@@ -32,6 +42,7 @@ app = typer.Typer(help="Open, note, step, close and verify incidents.", no_args_
 
 REFUSED = 2
 BROKEN_CHAIN = 1
+CANNOT_TELL = 3
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Incident = Annotated[UUID, typer.Option("--incident", help="Its id.")]
 
@@ -56,9 +67,20 @@ def _journal(*, writes: bool = True) -> Iterator[tuple[Journal, Actor]]:
 
 @app.command("open")
 def open_(title: Annotated[str, typer.Argument(help="What happens, in a few words.")], as_json: AsJson = False) -> None:
-    """Open an incident; its id is printed."""
+    """Open an incident, and keep what the diagnosis says now; its id is printed."""
     with _journal() as (journal, who):
-        _show({"incident_id": str(journal.open_incident(title, who).id)}, as_json)
+        incident = journal.open_incident(title, who)
+        _keep(journal, incident.id, who)
+        _show({"incident_id": str(incident.id)}, as_json)
+
+
+@app.command()
+def see(incident: Incident, as_json: AsJson = False) -> None:
+    """Keep what the diagnosis says now, to compare with later."""
+    with _journal() as (journal, who):
+        if not journal.incident(incident).open:
+            raise JournalError("This incident is closed.")
+        _show({"incident_id": str(incident), "state": _keep(journal, incident, who).state.value}, as_json)
 
 
 @app.command()
@@ -90,10 +112,52 @@ def step(
 def close(
     incident: Incident, words: Annotated[str, typer.Option(help="How it ended.")] = "", as_json: AsJson = False
 ) -> None:
-    """Close an incident."""
+    """Close an incident, and keep what the diagnosis says at its end."""
     with _journal() as (journal, who):
+        if journal.incident(incident).open:
+            _keep(journal, incident, who)
         journal.close_incident(incident, who, words)
         _show({"incident_id": str(incident), "state": "closed"}, as_json)
+
+
+@app.command("affected")
+def affected_(
+    incident: Annotated[UUID | None, typer.Option(help="Over its stretch of time; else over the window.")] = None,
+    window: Annotated[WindowSize, typer.Option("--window", help="How far back to look.")] = WindowSize.DAY,
+    as_json: AsJson = False,
+) -> None:
+    """List the people who asked to book and got no working link: whom to help first stands first. Numbers are masked.
+
+    Exit code: 0, or 3 where it cannot be told.
+    """
+    with _journal(writes=False) as (journal, _):
+        stretch = None
+        if incident is not None:
+            entries = journal.entries(incident_id=incident, kinds=[Kind.DIAGNOSIS])
+            diagnoses = [entry.payload for entry in entries if isinstance(entry.payload, Seen)]
+            stretch = stretch_of(journal.incident(incident), diagnoses, utc_now())
+            window = WindowSize.reaching(stretch.since, utc_now())
+        facts = _diagnosis(load(), window).facts
+        since = stretch.since if stretch else facts.snapshot.window.start
+        try:
+            found = affected(facts, record_of(journal, since), stretch)
+        except CannotTellError as error:
+            progress.print(f"cannot tell: {escape(str(error))}")
+            raise typer.Exit(CANNOT_TELL) from None
+    _show_affected(found, as_json)
+
+
+@app.command("follow-up")
+def follow_up_(
+    booking: Annotated[str, typer.Argument(help="The id of their pending booking, as `affected` lists it.")],
+    state: Annotated[FollowUp, typer.Argument(help="What became of them; nothing takes back what was said before.")],
+    incident: Annotated[UUID | None, typer.Option(help="The incident that it belongs to.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write down that somebody without a working link was called, or gave up."""
+    with _journal() as (journal, who):
+        entry = follow_up(journal, booking, state, who, incident)
+        _show({"booking": booking, "state": state.value, "entry_id": str(entry.id)}, as_json)
 
 
 @app.command()
@@ -124,17 +188,84 @@ def list_(as_json: AsJson = False) -> None:
 
 
 def export_(
-    incident: Incident,
-    form: Annotated[Form, typer.Option("--format", help="Markdown, CSV or JSON.")] = Form.MARKDOWN,
+    incident: Annotated[UUID | None, typer.Option("--incident", help="The incident to write out.")] = None,
+    weekly: Annotated[bool, typer.Option("--weekly", help="The owner's summary of the last 7 days instead.")] = False,
+    form: Annotated[Form, typer.Option("--format", help="Markdown, a page to print, CSV or JSON.")] = Form.MARKDOWN,
     to: Annotated[Path | None, typer.Option(help="A file; else it is printed.")] = None,
 ) -> None:
-    """Write out an incident: its timeline, requests with receipts, and notes."""
-    with _journal(writes=False) as (journal, _):
-        text = export(story_of(journal, incident), form, load().zone)
+    """Write out an incident (what was seen, done and noted, causes, times, who was affected), or the owner's week."""
+    if weekly is (incident is not None):
+        raise typer.BadParameter("Say either --incident ID or --weekly.")
+    text = _week(form) if incident is None else _incident(incident, form)
     if to is None:
         sys.stdout.write(text)
     else:
         to.write_text(text, encoding="utf-8")
+
+
+def _incident(incident: UUID, form: Form) -> str:
+    with _journal(writes=False) as (journal, _):
+        return export(story_of(journal, incident), form, load().zone, utc_now())
+
+
+def _week(form: Form) -> str:
+    writers = {Form.MARKDOWN: week.as_text, Form.HTML: week.as_page, Form.JSON: week.as_json}
+    if form not in writers:
+        raise typer.BadParameter(f"The week comes as {', '.join(writers)}.")
+    with _journal(writes=False) as (journal, _):
+        return writers[form](week.weekly(_diagnosis(load(), WindowSize.WEEK), journal))
+
+
+def _diagnosis(settings: Settings, window: WindowSize) -> Diagnosis:
+    with progress.status("Asking every source …"):
+        snapshot = take(connect(settings, utc_now), window)
+        return diagnose(snapshot, utc_now(), Terms.of(settings))
+
+
+def _keep(journal: Journal, incident_id: UUID, who: Actor) -> Seen:
+    """Write what the diagnosis says now into an incident, as the screen does."""
+    entry = keep(journal, _diagnosis(load(), WindowSize.DAY), who, incident_id)
+    assert isinstance(entry.payload, Seen)  # noqa: S101 - one kind, one payload
+    return entry.payload
+
+
+def _show_affected(found: Affected, as_json: bool) -> None:
+    rows = [
+        {
+            "booking": person.booking_id,
+            "event": redact(person.event_name) if person.event_name else None,
+            "event_at": person.event_at,
+            "asked_at": person.asked_at.isoformat(),
+            "times_asked": len(person.booking_ids),
+            "seats": person.seats,
+            "number": masked(person.mobile_number),
+            "why": person.why.value,
+            "error_code": person.error_code,
+            "state": person.state.value,
+            "state_at": person.state_at.isoformat() if person.state_at else None,
+        }
+        for person in found.people
+    ]
+    if as_json:
+        _print_json(
+            {
+                "since": found.stretch.since.isoformat(),
+                "until": found.stretch.until.isoformat(),
+                "people": found.count,
+                "at_least": found.at_least,
+                "seats": {"estimate": found.seats.estimate, "how": found.seats.how},
+                "unknown": list(found.unknown),
+                "rows": rows,
+            }
+        )
+        return
+    out.print(escape(found.words), soft_wrap=True)
+    for sentence in (found.seats.how, *found.unknown):
+        out.print(escape(f"  {sentence}"), soft_wrap=True)
+    for person in found.people:
+        event = f"{redact(person.event_name or 'event unknown')} {person.event_at or ''}".strip()
+        words = f"{STATE_WORDS[person.state]:<17} {event}  {masked(person.mobile_number)}  {WHY_WORDS[person.why]}"
+        out.print(escape(f"{words}  {person.booking_id}"), soft_wrap=True)
 
 
 def _show(document: dict[str, Any], as_json: bool) -> None:

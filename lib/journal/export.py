@@ -1,6 +1,7 @@
-"""An incident as a file: Markdown for people, CSV for a spreadsheet, JSON for machines.
+"""The story of an incident as a file: Markdown for people, CSV for a spreadsheet, JSON for machines.
 
-What strangers wrote shows as text in each: no Markdown, HTML or formula of theirs comes to life.
+`lib.reports` makes a document of it. What strangers wrote shows as text in each: no Markdown, HTML or formula of
+theirs comes to life.
 """
 
 from __future__ import annotations
@@ -9,17 +10,16 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from itertools import groupby
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from lib.journal.chain import Position
-from lib.journal.entry import Entry
+from lib.journal.entry import Entry, Kind, Seen
 from lib.journal.incident import Incident
 from lib.journal.store import Journal
 from lib.journal.telling import tell
@@ -28,21 +28,17 @@ from lib.model.people import Actor
 _PAGE = 1000
 
 
-class Form(StrEnum):
-    """The forms of an export; the value is also the ending of its file."""
-
-    MARKDOWN = "md"
-    CSV = "csv"
-    JSON = "json"
-
-
 @dataclass(frozen=True, slots=True)
 class Story:
-    """An incident with all its entries, and where the chain ended when they were read."""
+    """An incident with all its entries, and where the chain ended when they were read.
+
+    `alerts` are what the monitor told of from when it broke until it was closed; they belong to no incident.
+    """
 
     incident: Incident
     entries: tuple[Entry, ...]
     position: Position
+    alerts: tuple[Entry, ...] = ()
 
 
 def story_of(journal: Journal, incident_id: UUID) -> Story:
@@ -51,29 +47,31 @@ def story_of(journal: Journal, incident_id: UUID) -> Story:
     entries: list[Entry] = []
     while page := journal.entries(incident_id=incident_id, since_seq=entries[-1].seq if entries else 0, limit=_PAGE):
         entries += page
-    return Story(incident, tuple(entries), journal.position())
-
-
-def export(story: Story, form: Form, zone: ZoneInfo) -> str:
-    """Return `story` in one of the forms, with instants in the business's zone and in UTC."""
-    return _WRITERS[form](story, zone)
+    broke = (entry.payload.broke_at for entry in entries if isinstance(entry.payload, Seen))
+    since = min((*filter(None, broke), incident.opened_at))
+    told = journal.entries(kinds=[Kind.ALERT], since=since, limit=_PAGE)
+    alerts = tuple(entry for entry in told if incident.closed_at is None or entry.at <= incident.closed_at)
+    return Story(incident, tuple(entries), journal.position(), alerts)
 
 
 # Markdown.
 
 
-def as_markdown(story: Story, zone: ZoneInfo) -> str:
-    """Return the incident as CommonMark: its steps as a table, then everything that happened, by day."""
+def as_markdown(story: Story, zone: ZoneInfo, findings: Sequence[str] = ()) -> str:
+    """Return the incident as CommonMark: its steps as a table, then everything that happened, by day.
+
+    `findings` are lines of CommonMark that stand before both.
+    """
     incident = story.incident
     lines = [f"# Incident: {in_markdown(incident.title)}", ""]
-    lines.append(f"Opened {_both(incident.opened_at, zone)} by {_person(incident.opened_by)}.  ")
+    lines.append(f"Opened {both_times(incident.opened_at, zone)} by {_person(incident.opened_by)}.  ")
     if incident.closed_at and incident.closed_by:
         words = f" {in_markdown(incident.closing_words)}" if incident.closing_words else ""
-        lines.append(f"Closed {_both(incident.closed_at, zone)} by {_person(incident.closed_by)}.{words}  ")
+        lines.append(f"Closed {both_times(incident.closed_at, zone)} by {_person(incident.closed_by)}.{words}  ")
     else:
         lines.append("Still open.  ")
     lines += [f"Times are those of {zone.key}, with UTC beside.", ""]
-    lines += _steps(incident, zone)
+    lines += [*findings, *_steps(incident, zone)]
     lines += ["## What happened", ""]
     for day, entries in groupby(story.entries, key=lambda entry: entry.at.astimezone(zone).date()):
         lines += [f"### {day:%A} {day.day} {day:%B %Y}", ""]
@@ -90,7 +88,7 @@ def _steps(incident: Incident, zone: ZoneInfo) -> list[str]:
     lines = ["## Steps", "", "| step | state | who | when | reason |", "|---|---|---|---|---|"]
     for step in incident.steps:
         who, reason = in_markdown(step.actor.name), in_markdown(step.reason)
-        lines.append(f"| {in_markdown(step.id)} | {step.state} | {who} | {_both(step.at, zone)} | {reason} |")
+        lines.append(f"| {in_markdown(step.id)} | {step.state} | {who} | {both_times(step.at, zone)} | {reason} |")
     return [*lines, ""]
 
 
@@ -124,7 +122,8 @@ def _person(actor: Actor) -> str:
     return in_markdown(f"{actor.name} ({actor.role}, {actor.via.replace('_', ' ')})")
 
 
-def _both(at: datetime, zone: ZoneInfo) -> str:
+def both_times(at: datetime, zone: ZoneInfo) -> str:
+    """Return `at` in the business's zone with UTC beside it."""
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} ({at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC)"
 
 
@@ -172,8 +171,11 @@ def in_csv(cell: str) -> str:
 # JSON.
 
 
-def as_json(story: Story, zone: ZoneInfo) -> str:
-    """Return the incident as one JSON document with stable keys; instants in ISO 8601 UTC."""
+def as_json(story: Story, zone: ZoneInfo, findings: Mapping[str, Any] | None = None) -> str:
+    """Return the incident as one JSON document with stable keys; instants in ISO 8601 UTC.
+
+    `findings` are more keys beside them.
+    """
     incident = story.incident
     document = {
         "incident": {
@@ -198,6 +200,7 @@ def as_json(story: Story, zone: ZoneInfo) -> str:
         ],
         "entries": [_entry_json(entry, zone) for entry in story.entries],
         "chain": {"seq": story.position.seq, "hash": story.position.hash},
+        **(findings or {}),
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
@@ -224,10 +227,3 @@ def _entry_json(entry: Entry, zone: ZoneInfo) -> dict[str, Any]:
 
 def _plain(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-_WRITERS: Mapping[Form, Callable[[Story, ZoneInfo], str]] = {
-    Form.MARKDOWN: as_markdown,
-    Form.CSV: as_csv,
-    Form.JSON: as_json,
-}

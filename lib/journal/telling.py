@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lib.journal.entry import (
+    Acknowledgement,
+    Alert,
     Approved,
     Asked,
     Cancelled,
@@ -17,6 +19,8 @@ from lib.journal.entry import (
     Entry,
     Expired,
     Fact,
+    FollowedUp,
+    FollowUp,
     Freeze,
     IncidentClosed,
     IncidentOpened,
@@ -53,6 +57,11 @@ _HEADLINE_WORDS = {
     HeadlineState.BROKEN: "BROKEN",
     HeadlineState.NO_TRAFFIC: "NO TRAFFIC",
     HeadlineState.CANNOT_TELL: "CANNOT TELL",
+}
+_FOLLOW_UP_WORDS = {
+    FollowUp.CALLED: "was called",
+    FollowUp.GAVE_UP: "was given up",
+    FollowUp.NOTHING: "is to be helped again: what was said before is taken back",
 }
 _VERIFIED_WORDS = {True: "yes", False: "no: the sources do not agree", None: "not looked"}
 
@@ -108,10 +117,17 @@ def tell(entry: Entry) -> Told:
             return Told("desk frozen: no action starts", _some(reason))
         case Unfreeze(reason):
             return Told("desk unfrozen", _some(reason))
-        case Mute(subject, until, reason):
-            return Told(f"alerts about {subject} muted until {_utc(until)}", _some(reason))
+        case Mute(subject, until, reason, begins):
+            begin = f" from {_utc(begins)}" if begins else ""
+            return Told(f"alerts about {subject} muted{begin} until {_utc(until)}", _some(reason))
         case Unmute(subject, reason):
             return Told(f"alerts about {subject} no longer muted", _some(reason))
+        case Acknowledgement(subject, reason):
+            return Told(f"alert about {subject} acknowledged", _some(reason))
+        case Alert(subject, event, words, since):
+            return Told(f"alert about {subject} {event}: {words}", (f"since {_utc(since)}",))
+        case FollowedUp(booking, state):
+            return Told(f"the person of pending booking {booking} {_FOLLOW_UP_WORDS[state]}")
 
 
 def _asked(action: str, asked: Asked) -> Told:
@@ -142,6 +158,8 @@ def _seen(seen: Seen) -> Told:
         for hypothesis in seen.hypotheses
         if hypothesis.verdict in (Verdict.CONFIRMED, Verdict.LIKELY)
     ]
+    if seen.people is not None:
+        details.append(f"affected: {seen.people.words}")
     return Told(f"diagnosis: {_HEADLINE_WORDS[seen.state]}. {seen.sentence}", tuple(details))
 
 

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC
 from itertools import groupby
-from typing import Any
 from uuid import UUID
 
 import streamlit as st
 from markupsafe import Markup
 
-from lib.diagnosis import report
+from lib.affected import Stretch, stretch_of
 from lib.diagnosis.diagnose import Diagnosis
+from lib.diagnosis.timeline import Mark
 from lib.journal.chain import ChainReport
-from lib.journal.entry import Entry, Kind, Seen, SeenCheck, SeenHypothesis, StepState
+from lib.journal.entry import Entry, Kind, Seen, StepState
+from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
 from lib.journal.telling import tell
 from lib.model.people import Actor
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 from lib.plan import STEPS
+from lib.reports.marks import with_journal
+from lib.reports.seen import changes, keep
+from lib.reports.seen import seen_of as seen_of
 from lib.ui import actions, pieces, times, words
 from lib.ui.hands import Hands
 from lib.ui.redact import outside
-from lib.ui.shell import View, view
+from lib.ui.shell import View, opened_desk, view
 from lib.ui.words import Sign, Tone
 
 STEP_TITLES: Mapping[str, str] = {step.id: f"{step.number} {step.title}" for step in STEPS}
@@ -33,24 +37,13 @@ _ICON: Mapping[Kind, str] = {
     Kind.INCIDENT_OPENED: "●", Kind.INCIDENT_CLOSED: "■", Kind.NOTE: "✎", Kind.DIAGNOSIS: "◎", Kind.STEP: "☑",
     Kind.REQUEST: "→", Kind.STARTED: "▸", Kind.PROGRESS: "…", Kind.RECEIPT: "⇥", Kind.RESOLUTION: "⇥",
     Kind.REFUSED: "✕", Kind.CANCELLED: "–", Kind.APPROVAL: "✓", Kind.FREEZE: "❄", Kind.UNFREEZE: "❄",
+    Kind.FOLLOW_UP: "✆",
 }  # fmt: skip
-
-
-def seen_of(diagnosis: Diagnosis) -> Seen:
-    """Return what the journal keeps of a diagnosis."""
-    head = diagnosis.headline
-    return Seen(
-        state=head.state,
-        sentence=head.sentence,
-        since=head.since,
-        checks=tuple(SeenCheck(check.id, check.status) for check in diagnosis.checks),
-        hypotheses=tuple(SeenHypothesis(one.id, one.verdict) for one in diagnosis.hypotheses),
-    )
 
 
 def differences(before: Seen, after: Seen) -> Markup:
     """What is another in `after`: the headline first, then the checks and the causes."""
-    changed = report.changes(_document(before), _document(after))
+    changed = changes(before, after)
     heads = pieces.cards((_headline("Before", before), _headline("After", after)))
     if not changed:
         return pieces.join((heads, pieces.nothing("Every check and every cause is as it was.")))
@@ -60,15 +53,6 @@ def differences(before: Seen, after: Seen) -> Markup:
         if row["kind"] != "headline"
     )
     return pieces.join((heads, pieces.table(("Check or cause", "Before", "After"), rows)))
-
-
-def _document(seen: Seen) -> dict[str, Any]:
-    """Return `seen` in the form of a diagnosis as JSON, as far as the journal keeps it."""
-    return {
-        "headline": {"state": seen.state.value},
-        "checks": [{"id": check.id, "status": check.status.value} for check in seen.checks],
-        "hypotheses": [{"id": one.id, "verdict": one.verdict.value} for one in seen.hypotheses],
-    }
 
 
 def _headline(when: str, seen: Seen) -> Markup:
@@ -179,6 +163,24 @@ def diagnoses(entries: Iterable[Entry]) -> dict[int, Entry]:
     return {entry.seq: entry for entry in entries if isinstance(entry.payload, Seen)}
 
 
+def stretch(seen: View, incident: Incident, entries: Iterable[Entry]) -> Stretch:
+    """Return over which time the incident affected people."""
+    looks = [entry.payload for entry in entries if isinstance(entry.payload, Seen)]
+    return stretch_of(incident, looks, seen.now)
+
+
+def over(seen: View, stretch: Stretch) -> str:
+    """Say over which time people count."""
+    since, until = (times.local(at, seen.zone, seen.now) for at in (stretch.since, stretch.until))
+    return f"People who asked to book from {since} to {until} and got no link that works."
+
+
+def last_count(entries: Iterable[Entry]) -> Markup | None:
+    """Return what the last diagnosis of the incident kept of whom it affected; None if none did."""
+    kept = [entry.payload.people for entry in entries if isinstance(entry.payload, Seen) and entry.payload.people]
+    return pieces.nothing(f"As the last diagnosis kept it: {kept[-1].words}") if kept else None
+
+
 def diagnosis_called(entry: Entry, view: View) -> str:
     """Return how a recorded diagnosis is called in a list."""
     state = entry.payload.state if isinstance(entry.payload, Seen) else HeadlineState.CANNOT_TELL
@@ -194,7 +196,7 @@ def open_new() -> None:
 
     def work(hands: Hands, actor: Actor) -> None:
         incident = hands.journal.open_incident(title, actor)
-        hands.journal.append(seen_of(view().diagnosis), actor, incident.id)
+        keep(hands.journal, view().diagnosis, actor, incident.id)
         st.session_state.pop("incident_title", None)
 
     actions.do(work)
@@ -207,7 +209,7 @@ def close() -> None:
     def work(hands: Hands, actor: Actor) -> None:
         incident = hands.doings().incident
         if incident is not None:
-            hands.journal.append(seen_of(view().diagnosis), actor, incident.id)
+            keep(hands.journal, view().diagnosis, actor, incident.id)
             hands.journal.close_incident(incident.id, actor, how)
 
     actions.do(work)
@@ -225,9 +227,21 @@ def move_step(step_id: str, state: StepState) -> None:
     actions.do(work)
 
 
+def done_elsewhere(step_id: str, words_: str) -> None:
+    """Record somebody's word that a task was done in another system, and look whether the evidence says so, too."""
+
+    def work(hands: Hands, actor: Actor) -> None:
+        incident = hands.doings().incident
+        if incident is not None:
+            hands.journal.step(incident.id, step_id, StepState.DONE, actor, words_)
+            opened_desk().look_again()
+
+    actions.do(work)
+
+
 def record_seen(incident_id: UUID) -> None:
     """Keep what the diagnosis says now."""
-    actions.do(lambda hands, actor: hands.journal.append(seen_of(view().diagnosis), actor, incident_id))
+    actions.do(lambda hands, actor: keep(hands.journal, view().diagnosis, actor, incident_id))
 
 
 def add_note() -> None:
@@ -240,6 +254,19 @@ def add_note() -> None:
         st.session_state["note_text"] = ""
 
     actions.do(work)
+
+
+def marks(seen: View) -> tuple[Mark, ...]:
+    """Return what changed the system in the window, as the sources say it and as this desk's journal does."""
+    hands = opened_desk().hands()
+    found, window = seen.facts.marks, seen.snapshot.window
+    if hands is None:
+        return found
+    try:
+        journal = hands.journal
+        return with_journal(found, journal.incidents(), journal.requests(since=window.start), window)
+    except JournalError:
+        return found  # the strip above the page says so
 
 
 def first_seen(hands: Hands, incident: Incident) -> Seen | None:

@@ -17,8 +17,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from lib.journal.entry import (
+    Acknowledgement,
+    Alert,
     Argument,
     Fact,
+    FollowedUp,
+    FollowUp,
     Kind,
     Mute,
     Outcome,
@@ -91,6 +95,9 @@ def story(local: Journal, ann: Actor, bob: Actor, clock: Clock) -> Callable[[str
         local.note(words, bob, incident_id=incident.id, happened_at=clock.now)
         local.append(Mute("sms", clock.now, words), ann, incident.id)
         local.append(Unmute("sms", words), ann, incident.id)
+        local.append(Acknowledgement("sms", words), ann, incident.id)
+        local.append(Alert("sms", "fired", words, clock.now), DESK, incident.id)
+        local.append(FollowedUp(incident.id, FollowUp.CALLED), ann, incident.id)
         local.close_incident(incident.id, ann, words)
         return story_of(local, incident.id)
 

@@ -13,8 +13,9 @@ from streamlit.testing.v1 import AppTest
 
 from lib.diagnosis.diagnose import diagnose
 from lib.journal.entry import Kind, StepState
-from lib.journal.export import Form, export, story_of
+from lib.journal.export import story_of
 from lib.model.people import Actor, Role, Via
+from lib.reports.documents import Form, export
 from lib.settings import Settings
 from lib.ui import incidents
 from lib.ui.hands import Hands
@@ -95,11 +96,11 @@ def test_the_chain_is_proved_and_a_changed_byte_is_found(
 
 def test_the_exports_are_offered_and_hold_the_same_story(open_page: Open, hands: Hands, incident: UUID) -> None:
     test = log(open_page, hands)
-    assert [button.label for button in test.get("download_button")] == ["MD", "CSV", "JSON"]
+    assert [button.label for button in test.get("download_button")] == ["Document to print", "Markdown", "CSV", "JSON"]
     story, zone = story_of(hands.journal, incident), Settings().zone
-    assert "# Incident: Texts do not arrive" in export(story, Form.MARKDOWN, zone)
-    rows = list(csv.DictReader(io.StringIO(export(story, Form.CSV, zone))))
-    document = json.loads(export(story, Form.JSON, zone))
+    assert "# Incident: Texts do not arrive" in export(story, Form.MARKDOWN, zone, synthetic.NOW)
+    rows = list(csv.DictReader(io.StringIO(export(story, Form.CSV, zone, synthetic.NOW))))
+    document = json.loads(export(story, Form.JSON, zone, synthetic.NOW))
     assert len(rows) == len(document["entries"]) == len(story.entries)
 
 

@@ -1,0 +1,373 @@
+"""An incident as a document: Markdown, a page to print, JSON, and its entries as CSV.
+
+What strangers wrote shows as text in each; nothing in them identifies a customer, for the journal holds no such thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from markupsafe import Markup
+
+from lib.affected import STATE_WORDS, State
+from lib.journal.entry import SeenBuckets, SeenCheck, SeenPeople
+from lib.journal.export import Story, as_csv, as_json, as_markdown, both_times, in_markdown
+from lib.journal.request import Request
+from lib.journal.telling import tell
+from lib.model.verdict import Verdict
+from lib.reports import page
+from lib.reports.incident import HEADLINES, Cause, Look, Report, report_of
+from lib.reports.seen import changes
+
+
+class Form(StrEnum):
+    """The forms of an export; the value is also the ending of its file."""
+
+    MARKDOWN = "md"
+    HTML = "html"
+    CSV = "csv"
+    JSON = "json"
+
+
+_VERIFIED = {True: "yes", False: "no: the sources did not agree", None: "not looked, or not yet to be seen"}
+_NO_PEOPLE = "The journal keeps no count of the people affected by this incident."
+_NO_ACTIONS = "No action was asked for in this incident."
+_NO_COUNTS = "The journal keeps no counts with the diagnoses of this incident, so there is no chart."
+
+
+def export(story: Story, form: Form, zone: ZoneInfo, now: datetime) -> str:
+    """Return an incident in one of the forms, with instants in the business's zone and in UTC."""
+    if form is Form.CSV:
+        return as_csv(story, zone)
+    report = report_of(story, now)
+    if form is Form.JSON:
+        return as_json(story, zone, {"report": _json(report)})
+    if form is Form.MARKDOWN:
+        return as_markdown(story, zone, tuple(_markdown(report, zone)))
+    return _html(report, zone)
+
+
+# Charts.
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    name: str
+    words: str
+    uri: str
+
+
+def _pictures(report: Report, zone: ZoneInfo, *, vector: bool) -> tuple[_Picture, ...]:
+    """Return before and after in one scale, as far as the journal keeps the counts."""
+    from lib.reports.pictures import Image, chart, data_uri, top  # only who has a chart drawn waits for Matplotlib
+
+    image = Image.SVG if vector else Image.PNG
+    kept: list[tuple[str, Look, SeenBuckets]] = [
+        (name, look, look.seen.buckets)
+        for name, look in (("before", report.before), ("after", report.after))
+        if look is not None and look.seen.buckets is not None
+    ]
+    highest = max((top(buckets) for _, _, buckets in kept), default=0)
+    return tuple(
+        _Picture(
+            name,
+            f"{name.capitalize()}: bookings and texts up to {both_times(look.at, zone)}",
+            data_uri(image, chart(buckets, zone, image, highest=highest)),
+        )
+        for name, look, buckets in kept
+    )
+
+
+# What all forms say alike.
+
+
+def _evidence(check: SeenCheck) -> str:
+    status = check.status.value.replace("_", " ")
+    return f"{check.id} ({status}): {check.summary}" if check.summary else f"{check.id} ({status})"
+
+
+def _others(report: Report, verdict: Verdict) -> str:
+    return ", ".join(cause.hypothesis.id for cause in report.of_verdict(verdict))
+
+
+def _states(people: SeenPeople) -> Iterator[tuple[str, str]]:
+    known = {state.value: words for state, words in STATE_WORDS.items()}
+    for one in people.states:
+        yield known.get(one.id, one.id), f"{one.count:,}"
+
+
+def _receipt(request: Request, zone: ZoneInfo) -> Iterator[str]:
+    yield f"Asked for at {both_times(request.requested_at, zone)} by {_people(request)}."
+    if request.asked.reason:
+        yield f"Reason: {request.asked.reason}"
+    if request.words:
+        yield f"Receipt: {request.words}"
+    if request.receipt is None:
+        yield "There is no receipt."
+        return
+    yield f"Verified: {_VERIFIED[request.receipt.verified]}."
+    for name, facts in (("Before", request.receipt.before), ("After", request.receipt.after)):
+        if facts:
+            yield f"{name}: {'; '.join(f'{fact.name} = {fact.value}' for fact in facts)}."
+
+
+def _action(request: Request) -> str:
+    given = ", ".join(f"{argument.name}={argument.value}" for argument in request.asked.arguments)
+    done = f"{request.action} of {request.asked.target}" + (f" ({given})" if given else "")
+    return f"{done}: {request.state.value.replace('_', ' ')}"
+
+
+def _people(request: Request) -> str:
+    approved = f", approved by {request.approved_by.name}" if request.approved_by else ""
+    return f"{request.requested_by.name}{approved}"
+
+
+def _change_rows(report: Report) -> list[tuple[str, str, str]]:
+    if report.before is None or report.after is None:
+        return []
+    return [
+        (f"{row['kind']}: {row['id']}", _word(row["before"]), _word(row["after"]))
+        for row in changes(report.before.seen, report.after.seen)
+    ]
+
+
+def _word(state: str | None) -> str:
+    return state.replace("_", " ") if state else "not asked"
+
+
+def _looked(look: Look, zone: ZoneInfo) -> str:
+    return f"{both_times(look.at, zone)}: {HEADLINES[look.seen.state]}. {look.seen.sentence}"
+
+
+# Markdown.
+
+
+def _markdown(report: Report, zone: ZoneInfo) -> Iterator[str]:
+    yield from ("## In short", "", *(f"- {in_markdown(line)}" for line in report.summary), "")
+    yield from ("## How long it took", "", "| what | how long | from what to what |", "|---|---|---|")
+    for measure in report.measures:
+        yield f"| {measure.title} | {measure.words} | {measure.means} |"
+    yield from ("", "## Causes", "", *_markdown_causes(report, zone))
+    yield from ("## What was done", "")
+    for request in report.actions:
+        yield from (f"### {in_markdown(_action(request))}", "")
+        yield from (*(f"- {in_markdown(line)}" for line in _receipt(request, zone)), "")
+    if not report.actions:
+        yield from (_NO_ACTIONS, "")
+    yield from ("## Who was affected", "")
+    people = report.people
+    yield from (in_markdown(people.words if people else _NO_PEOPLE), "")
+    if people is not None and people.states:
+        yield from _markdown_table(("what became of them", "people, once per event"), _states(people))
+    yield from ("## Before and after", "", *_markdown_changes(report, zone))
+
+
+def _markdown_causes(report: Report, zone: ZoneInfo) -> Iterator[str]:
+    if report.judged is None:
+        yield from ("No diagnosis was recorded.", "")
+        return
+    yield from (f"As the diagnosis saw it at {in_markdown(_looked(report.judged, zone))}", "")
+    for cause in report.weighed:
+        yield from (f"### {in_markdown(cause.title)}: {cause.hypothesis.verdict.value}", "")
+        for words, checks in (("For it", cause.supports), ("Against it", cause.refutes)):
+            yield f"- {words}:" + ("" if checks else " nothing")
+            yield from (f"  - {in_markdown(_evidence(check))}" for check in checks)
+        yield ""
+    if not report.weighed:
+        yield from ("No cause was even possible by the evidence.", "")
+    for title, verdict in (("Ruled out", Verdict.RULED_OUT), ("Cannot be told", Verdict.CANNOT_TELL)):
+        if names := _others(report, verdict):
+            yield from (f"{title}: {in_markdown(names)}.", "")
+
+
+def _markdown_changes(report: Report, zone: ZoneInfo) -> Iterator[str]:
+    looks = [look for look in (report.before, report.after) if look is not None]
+    for name, look in zip(("Before", "After"), looks, strict=False):
+        yield f"- {name}, {in_markdown(_looked(look, zone))}"
+    if len(looks) < 2:
+        yield from ("", "There are no two diagnoses to compare.")
+    yield ""
+    if rows := _change_rows(report):
+        yield from _markdown_table(("what", "before", "after"), rows)
+    pictures = _pictures(report, zone, vector=False)
+    yield from (in_markdown(_NO_COUNTS), "") if not pictures else ()
+    for picture in pictures:
+        yield from (f"![{in_markdown(picture.words)}][{picture.name}]", "")
+    for picture in pictures:
+        yield from (f"[{picture.name}]: {picture.uri}", "")
+
+
+def _markdown_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str]:
+    heads = tuple(heads)
+    yield f"| {' | '.join(heads)} |"
+    yield "|---" * len(heads) + "|"
+    for row in rows:
+        yield f"| {' | '.join(in_markdown(cell) for cell in row)} |"
+    yield ""
+
+
+# The page to print.
+
+
+def _html(report: Report, zone: ZoneInfo) -> str:
+    incident = report.story.incident
+    closed = (
+        f"Closed {both_times(incident.closed_at, zone)} by {incident.closed_by.name}. {incident.closing_words}"
+        if incident.closed_at and incident.closed_by
+        else "Still open."
+    )
+    opened = f"Opened {both_times(incident.opened_at, zone)} by {incident.opened_by.name}. {closed}"
+    parts = [
+        page.heading(1, f"Incident: {incident.title}"),
+        page.paragraph(f"{opened} Times are those of {zone.key}, with UTC beside.", "quiet"),
+        page.heading(2, "In short"),
+        *(page.paragraph(line, "lead" if place == 0 else "") for place, line in enumerate(report.summary)),
+        page.heading(2, "How long it took"),
+        page.table(
+            ("What", "How long", "From what to what"),
+            ((Markup("<b>{}</b>").format(one.title), one.words, one.means) for one in report.measures),
+        ),
+        page.heading(2, "Causes"),
+        *_html_causes(report, zone),
+        page.heading(2, "What was done"),
+        *_html_actions(report, zone),
+        page.heading(2, "Who was affected"),
+        page.paragraph(report.people.words if report.people else _NO_PEOPLE),
+        *_html_states(report),
+        page.heading(2, "Before and after"),
+        *_html_changes(report, zone),
+        page.heading(2, "What happened"),
+        *_html_story(report, zone),
+        page.paragraph(
+            Markup(
+                "The journal's chain ended at entry {} when this was written, with the hash <code>{}</code>."
+            ).format(report.story.position.seq, report.story.position.hash),
+            "quiet",
+        ),
+    ]
+    return page.page(f"Incident: {incident.title}", page.join(parts))
+
+
+def _html_causes(report: Report, zone: ZoneInfo) -> Iterator[Markup]:
+    if report.judged is None:
+        yield page.paragraph("No diagnosis was recorded.")
+        return
+    yield page.paragraph(f"As the diagnosis saw it at {_looked(report.judged, zone)}", "quiet")
+    for cause in report.weighed:
+        yield page.heading(3, f"{cause.title}: {cause.hypothesis.verdict.value}")
+        yield page.bullets(_html_evidence(cause))
+    if not report.weighed:
+        yield page.paragraph("No cause was even possible by the evidence.")
+    for title, verdict in (("Ruled out", Verdict.RULED_OUT), ("Cannot be told", Verdict.CANNOT_TELL)):
+        if names := _others(report, verdict):
+            yield page.paragraph(f"{title}: {names}.", "quiet")
+
+
+def _html_actions(report: Report, zone: ZoneInfo) -> Iterator[Markup]:
+    for request in report.actions:
+        yield page.heading(3, _action(request))
+        yield page.bullets(_receipt(request, zone))
+    if not report.actions:
+        yield page.paragraph(_NO_ACTIONS)
+
+
+def _html_evidence(cause: Cause) -> Iterator[Markup]:
+    for words, checks in (("For it", cause.supports), ("Against it", cause.refutes)):
+        inner = page.bullets(_evidence(check) for check in checks) if checks else Markup("nothing")
+        yield Markup("{}: {}").format(words, inner)
+
+
+def _html_states(report: Report) -> Iterator[Markup]:
+    if report.people is not None and report.people.states:
+        yield page.table(("What became of them", "People, once per event"), _states(report.people))
+
+
+def _html_changes(report: Report, zone: ZoneInfo) -> Iterator[Markup]:
+    looks = [look for look in (report.before, report.after) if look is not None]
+    yield page.bullets(f"{name}, {_looked(look, zone)}" for name, look in zip(("Before", "After"), looks, strict=False))
+    if len(looks) < 2:
+        yield page.paragraph("There are no two diagnoses to compare.")
+    pictures = _pictures(report, zone, vector=True)
+    if not pictures:
+        yield page.paragraph(_NO_COUNTS)
+    yield from (page.picture(picture.uri, picture.words) for picture in pictures)
+    if rows := _change_rows(report):
+        yield page.table(("What", "Before", "After"), rows)
+
+
+def _html_story(report: Report, zone: ZoneInfo) -> Iterator[Markup]:
+    for day, entries in groupby(report.story.entries, key=lambda entry: entry.at.astimezone(zone).date()):
+        yield page.heading(3, f"{day:%A} {day.day} {day:%B %Y}")
+        rows = []
+        for entry in entries:
+            told = tell(entry)
+            details = page.bullets(told.details) if told.details else Markup("")
+            who = Markup("<small>{} ({})</small>").format(entry.actor.name, entry.actor.role.value)
+            rows.append((_clock(entry.at, zone), Markup("{} {}{}").format(told.line, who, details)))
+        yield page.table(("Time", "What"), rows)
+
+
+def _clock(at: datetime, zone: ZoneInfo) -> Markup:
+    return Markup("{} <small>{} UTC</small>").format(
+        f"{at.astimezone(zone):%H:%M:%S}", f"{at.astimezone(ZoneInfo('UTC')):%H:%M:%S}"
+    )
+
+
+# JSON.
+
+
+def _json(report: Report) -> dict[str, Any]:
+    people = report.people
+    counts = {one.id: one.count for one in people.states} if people else {}
+    return {
+        "summary": list(report.summary),
+        "broke_at": report.broke_at.isoformat() if report.broke_at else None,
+        "fixed_at": report.fixed_at.isoformat() if report.fixed_at else None,
+        "measures": [
+            {
+                "id": one.id,
+                "means": one.means,
+                "seconds": None if one.length is None else round(one.length.total_seconds()),
+                "lacks": one.lacks if one.length is None else None,
+            }
+            for one in report.measures
+        ],
+        "causes": [
+            {
+                "id": cause.hypothesis.id,
+                "title": cause.title,
+                "verdict": cause.hypothesis.verdict.value,
+                "supports": [_evidence(check) for check in cause.supports],
+                "refutes": [_evidence(check) for check in cause.refutes],
+            }
+            for cause in report.causes
+        ],
+        "actions": [
+            {
+                "request_id": str(request.id),
+                "action": request.action,
+                "at": request.requested_at.isoformat(),
+                "by": request.requested_by.name,
+                "state": request.state.value,
+                "verified": request.receipt.verified if request.receipt else None,
+                "words": request.words,
+            }
+            for request in report.actions
+        ],
+        "affected": None
+        if people is None
+        else {
+            "people": people.count,
+            "at_least": people.at_least,
+            "seats": people.seats,
+            "states": {state.value: counts.get(state.value, 0) for state in State} if people.count is not None else {},
+            "words": people.words,
+        },
+        "changes": changes(report.before.seen, report.after.seen) if report.before and report.after else [],
+    }

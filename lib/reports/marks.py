@@ -1,0 +1,41 @@
+"""What was done at this desk, as marks for a timeline: incidents, migrations and other actions that took effect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from lib.diagnosis.timeline import Mark, MarkKind
+from lib.journal.incident import Incident
+from lib.journal.request import Request, RequestState
+from lib.model.window import Window
+
+_MIGRATIONS = ("run_migration", "undo_migration", "install_reporting")
+# These look or text one person: they change nothing that a line of the timeline could show.
+_NO_CHANGE = ("recheck_link", "test_booking", "resend_link")
+
+
+def with_journal(
+    marks: Sequence[Mark], incidents: Iterable[Incident], requests: Iterable[Request], window: Window
+) -> tuple[Mark, ...]:
+    """Return `marks` with those of the journal that lie within `window`, oldest first."""
+    found = [*marks]
+    for incident in incidents:
+        found.append(Mark(incident.opened_at, MarkKind.INCIDENT, f"incident opened: {incident.title}"))
+        if incident.closed_at is not None:
+            found.append(Mark(incident.closed_at, MarkKind.INCIDENT, f"incident closed: {incident.title}"))
+    for request in requests:
+        at = _took_effect(request)
+        if at is not None and request.action not in _NO_CHANGE:
+            kind = MarkKind.MIGRATION if request.action in _MIGRATIONS else MarkKind.ACTION
+            given = ", ".join(argument.value for argument in request.asked.arguments)
+            found.append(Mark(at, kind, f"{request.action} {given} {request.state}".replace("  ", " ")))
+    return tuple(sorted((one for one in found if window.start <= one.at < window.end), key=lambda one: one.at))
+
+
+def _took_effect(request: Request) -> datetime | None:
+    """When it may have changed something: also where nobody knows whether it did, or it was done and did not help."""
+    if request.started_at is None:
+        return None
+    nothing_done = request.state is RequestState.FAILED and request.receipt is not None and not request.receipt.after
+    return None if nothing_done else request.ended_at or request.started_at

@@ -1,0 +1,367 @@
+"""The owner's week: what came in, what went out, who was left without a link, what it cost, and what to do next.
+
+Counts before shares, and no share of fewer than twenty. What could not be read is said and never counted as nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from decimal import Decimal
+
+import pandas as pd
+
+from lib.affected import NO_RECORD, State, record_of, seen_people
+from lib.diagnosis import thresholds
+from lib.diagnosis.checking import counted
+from lib.diagnosis.diagnose import Diagnosis
+from lib.diagnosis.error_codes import Fault, explain
+from lib.diagnosis.facts import Facts
+from lib.diagnosis.journeys import Delivery, Stage
+from lib.diagnosis.statistics import percent
+from lib.diagnosis.timeline import Series
+from lib.journal.entry import SeenPeople
+from lib.journal.errors import JournalError
+from lib.journal.export import in_markdown, story_of
+from lib.journal.store import Journal
+from lib.model.verdict import HeadlineState, Verdict
+from lib.reports import page
+from lib.reports.incident import report_of
+from lib.reports.words import lasted
+
+# Of fewer than this a share says more than is known.
+FEWEST_FOR_A_SHARE = 20
+_BAD = (HeadlineState.BROKEN, HeadlineState.DEGRADED)
+_ONE_TEXT = Decimal("0.0001")
+_TOTAL = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What the texts of one currency cost so far: `texts` are those that have a price."""
+
+    currency: str
+    total: Decimal
+    texts: int
+
+    @property
+    def per_text(self) -> Decimal:
+        return (self.total / self.texts).quantize(_ONE_TEXT)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """An incident of the week. `ended` None: it is not over, or nobody saw that it was; `known` says which."""
+
+    title: str
+    began: datetime
+    ended: datetime | None
+    known: str
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The week in numbers; None is unknown. `absent` says in sentences what could not be read, and why.
+
+    `as_recorded`: the texts are those that the database knows of, where they are too many to read Twilio's log.
+    """
+
+    since: datetime
+    until: datetime
+    asked: int | None
+    booked: int | None
+    sent: int | None
+    delivered: int | None
+    failed: int | None
+    as_recorded: bool
+    people: SeenPeople
+    outages: tuple[Outage, ...] | None
+    costs: tuple[Cost, ...] | None
+    unpriced: int | None
+    absent: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The week as a message: a title that fits a notification, and a body in plain words."""
+
+    title: str
+    sections: tuple[Section, ...]
+    figures: Figures
+
+    @property
+    def body(self) -> str:
+        """The body as plain text, which reads as a list in Markdown too."""
+        return "\n\n".join("\n".join((one.title, *(f"- {line}" for line in one.lines))) for one in self.sections)
+
+
+def weekly(diagnosis: Diagnosis, journal: Journal | None) -> Summary:
+    """Return the summary of the window that `diagnosis` covers, which should be a week.
+
+    Without a journal, or with one that cannot be read, it says so and tells the rest.
+    """
+    facts = diagnosis.facts
+    figures = _figures(facts, journal)
+    zone = facts.terms.zone
+    end = facts.snapshot.window.end.astimezone(zone)
+    people = figures.people
+    hurt = "people without a link unknown" if people.count is None else _without_link(people)
+    asked = "bookings unknown" if figures.asked is None else counted(figures.asked, "booking")
+    return Summary(
+        title=f"Week to {end:%a} {end.day} {end:%b}: {asked}, {hurt}",
+        sections=tuple(_sections(diagnosis, figures)),
+        figures=figures,
+    )
+
+
+def _without_link(people: SeenPeople) -> str:
+    who = counted(people.count or 0, "person", "people")
+    return f"{'at least ' if people.at_least else ''}{who} without a working link"
+
+
+# The numbers.
+
+
+def _figures(facts: Facts, journal: Journal | None) -> Figures:
+    window, snapshot = facts.snapshot.window, facts.snapshot
+    absent = [
+        f"{what}: {facts.why_unusable(reading)}"
+        for what, reading in (
+            ("Bookings", snapshot.pending_bookings),
+            ("Texts", snapshot.texts),
+            ("The balance at Twilio", snapshot.balance),
+        )
+        if not reading.usable(facts.now)
+    ]
+    if facts.blind and snapshot.pending_bookings.usable(facts.now):
+        absent.append("Bookings: our key may not see every row, so none can be counted.")
+    for reading in (snapshot.pending_bookings, snapshot.texts):
+        absent += [caveat.sentence for caveat in reading.caveats]
+    record, outages = NO_RECORD, None
+    if journal is None:
+        absent.append("Outages, and what was done for people: this desk has no journal.")
+    else:
+        try:
+            record, outages = record_of(journal, window.start), tuple(_outages(journal, facts))
+        except JournalError as error:
+            absent.append(f"Outages, and what was done for people: {error.sentence}")
+    stages = facts.stages or {}
+    costs, unpriced = _costs(facts.outbound)
+    recorded = Series.RECORDED in facts.timeline
+    lines = _RECORDED if recorded else _SENT
+    if snapshot.cut:
+        absent.append(f"Single bookings, and the cost of texts, from before {facts.clock(snapshot.rows_since)}.")
+    return Figures(
+        since=window.start,
+        until=window.end,
+        asked=_total(facts, Series.INITIATED),
+        booked=stages.get(Stage.BOOKED),
+        sent=_total(facts, lines[0]),
+        delivered=_total(facts, lines[1]),
+        failed=_total(facts, lines[2]),
+        as_recorded=recorded,
+        people=seen_people(facts, record),
+        outages=outages,
+        costs=costs,
+        unpriced=unpriced,
+        absent=tuple(dict.fromkeys(absent)),
+    )
+
+
+_SENT = (Series.ACCEPTED, Series.DELIVERED, Series.FAILED)
+_RECORDED = (Series.RECORDED, Series.MARKED_DELIVERED, Series.MARKED_FAILED)
+
+
+def _total(facts: Facts, series: Series) -> int | None:
+    line = facts.timeline.get(series)
+    return None if line is None else int(line.sum())
+
+
+def _outages(journal: Journal, facts: Facts) -> Iterator[Outage]:
+    """Return the incidents that reach into the window, oldest first."""
+    window = facts.snapshot.window
+    for incident in reversed(journal.incidents()):
+        if incident.closed_at and incident.closed_at < window.start:
+            continue
+        report = report_of(story_of(journal, incident.id), facts.now)
+        began = report.broke_at or incident.opened_at
+        if report.fixed_at is not None:
+            yield Outage(incident.title, began, report.fixed_at, "until texts were seen to flow again")
+        elif incident.closed_at is not None:
+            yield Outage(incident.title, began, incident.closed_at, "until it was closed; nobody noted texts flowing")
+        else:
+            yield Outage(incident.title, began, None, "and it is still open")
+
+
+def _costs(outbound: pd.DataFrame | None) -> tuple[tuple[Cost, ...] | None, int | None]:
+    """Return what texts cost, per currency, and how many have no price yet."""
+    if outbound is None:
+        return None, None
+    priced = outbound.dropna(subset=["price", "price_unit"])
+    costs = []
+    for currency, rows in priced.groupby("price_unit"):
+        # Prices are few and texts are many: multiply instead of adding one by one.
+        total = sum((abs(Decimal(str(price))) * n for price, n in rows["price"].value_counts().items()), Decimal(0))
+        costs.append(Cost(str(currency), total, len(rows)))
+    return tuple(costs), len(outbound) - len(priced)
+
+
+# The words.
+
+
+def _sections(diagnosis: Diagnosis, figures: Figures) -> Iterator[Section]:
+    zone = diagnosis.facts.terms.zone
+
+    def clock(at: datetime) -> str:
+        there = at.astimezone(zone)
+        return f"{there:%a} {there.day} {there:%b %H:%M}"
+
+    yield Section("Now", (_now(diagnosis, clock),))
+    yield Section("Bookings", tuple(_bookings(figures)))
+    yield Section("Texts", tuple(_texts(figures)))
+    yield Section("People without a link", tuple(_people(figures.people)))
+    yield Section("Outages", tuple(_outage_lines(figures, clock)))
+    yield Section("What the texts cost", tuple(_cost_lines(diagnosis.facts, figures)))
+    if figures.absent:
+        yield Section("What this summary could not see", figures.absent)
+    yield Section("To do next week", tuple(_next(diagnosis, figures)))
+
+
+def _now(diagnosis: Diagnosis, clock: Callable[[datetime], str]) -> str:
+    head = diagnosis.headline
+    return f"{head.sentence}{f' Since {clock(head.since)}.' if head.since else ''}"
+
+
+def _bookings(figures: Figures) -> Iterator[str]:
+    if figures.asked is None:
+        yield "How many people asked to book is not known."
+    else:
+        yield f"{counted(figures.asked, 'booking was', 'bookings were')} asked for."
+        if figures.booked is not None:
+            yield f"{counted(figures.booked, 'of them was', 'of them were')} confirmed and booked."
+
+
+def _texts(figures: Figures) -> Iterator[str]:
+    if figures.sent is None or figures.delivered is None or figures.failed is None:
+        yield "How many texts were sent and arrived is not known."
+        return
+    where = " as the database recorded them" if figures.as_recorded else ""
+    yield f"{counted(figures.sent, 'text was', 'texts were')} sent{where}."
+    ended = figures.delivered + figures.failed
+    if not ended:
+        yield "Of none is it known whether it arrived."
+        return
+    share = f" ({percent(figures.delivered / ended)})" if ended >= FEWEST_FOR_A_SHARE else ""
+    yield f"Of {counted(ended, 'text')} whose fate is known, {figures.delivered:,} arrived{share}."
+
+
+def _people(people: SeenPeople) -> Iterator[str]:
+    yield people.words
+
+
+def _outage_lines(figures: Figures, clock: Callable[[datetime], str]) -> Iterator[str]:
+    if figures.outages is None:
+        yield "Whether there were any is not known."
+        return
+    if not figures.outages:
+        yield "No incident was recorded."
+    for one in figures.outages:
+        length = lasted((one.ended or figures.until) - one.began)
+        yield f"{one.title}: {length}, from {clock(one.began)} {one.known}."
+
+
+def _cost_lines(facts: Facts, figures: Figures) -> Iterator[str]:
+    if figures.costs is None:
+        yield "What they cost is not known."
+        return
+    for cost in figures.costs:
+        total = f"{cost.currency} {cost.total.quantize(_TOTAL)}"
+        yield f"{total} for {counted(cost.texts, 'text')}: {cost.currency} {cost.per_text.normalize():f} each."
+    if not figures.costs:
+        yield "No text has a price yet." if figures.unpriced else "Nothing: no text was sent."
+    elif figures.unpriced:
+        yield f"{counted(figures.unpriced, 'text has', 'texts have')} no price yet and are not in the total."
+    balance = facts.value(facts.snapshot.balance)
+    if balance is not None:
+        days = facts.spending.days_left if facts.spending else None
+        enough = f", enough for about {days:.0f} days like these" if days is not None else ""
+        yield f"Left at Twilio: {balance.currency} {balance.amount.quantize(_TOTAL)}{enough}."
+
+
+def _next(diagnosis: Diagnosis, figures: Figures) -> list[str]:
+    """Return what to do, the most pressing first."""
+    facts = diagnosis.facts
+    steps: list[str] = []
+    if diagnosis.headline.state in _BAD:
+        named = [one for one in diagnosis.hypotheses if one.verdict in (Verdict.CONFIRMED, Verdict.LIKELY)]
+        remedy = named[0].remedy.words if named else "Work through the Action plan with your engineer."
+        steps.append(f"Something is wrong now: {remedy}")
+    waiting = {one.id: one.count for one in figures.people.states}.get(State.NOTHING, 0)
+    if waiting:
+        who = counted(waiting, "person", "people")
+        steps.append(f"Call {who} who asked to book and got no link, or send a new one: the list is under Bookings.")
+    if figures.outages and any(one.ended is None for one in figures.outages):
+        steps.append("Finish the incident that is still open: close it, or say what is left to do.")
+    if wrong := _wrong_numbers(facts):
+        numbers = counted(wrong, "number")
+        steps.append(
+            f"{numbers} cannot get texts (not in service, a landline, a slip): ask those customers for another."
+        )
+    days = facts.spending.days_left if facts.spending else None
+    if days is not None and days < thresholds.LOW_BALANCE_DAYS:
+        steps.append(f"Top up Twilio: at this pace the balance lasts about {days:.0f} more days.")
+    if figures.absent:
+        steps.append("Let your engineer see to what could not be read: Systems says how.")
+    return steps or ["Nothing: keep an eye on Status."]
+
+
+def _wrong_numbers(facts: Facts) -> int:
+    if facts.outbound is None:
+        return 0
+    failed = facts.outbound[facts.outbound["delivery"] == Delivery.FAILED].dropna(subset=["error_code", "to_number"])
+    wrong = [code for code in failed["error_code"].unique() if explain(str(code)).fault is Fault.NUMBER]
+    return int(failed.loc[failed["error_code"].isin(wrong), "to_number"].nunique())
+
+
+# The forms.
+
+
+def as_text(summary: Summary) -> str:
+    """Return the summary as Markdown."""
+    lines = [f"# {in_markdown(summary.title)}"]
+    for one in summary.sections:
+        lines += ["", f"## {one.title}", "", *(f"- {in_markdown(line)}" for line in one.lines)]
+    return "\n".join(lines) + "\n"
+
+
+def as_page(summary: Summary) -> str:
+    """Return the summary as a page to print."""
+    parts = [page.heading(1, summary.title)]
+    for one in summary.sections:
+        parts += [page.heading(2, one.title), page.bullets(one.lines)]
+    return page.page(summary.title, page.join(parts))
+
+
+def as_json(summary: Summary) -> str:
+    """Return the summary with its figures; instants in ISO 8601 UTC, money as text so that no digit is lost."""
+    figures = summary.figures
+    document = {
+        "title": summary.title,
+        "body": summary.body,
+        "sections": [{"title": one.title, "lines": list(one.lines)} for one in summary.sections],
+        "figures": asdict(figures)
+        | {"costs": None if figures.costs is None else [{**asdict(c), "per_text": c.per_text} for c in figures.costs]},
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n"
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,187 @@
+"""Who was affected, on the glass: how many, and the work list with what can be done for each beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+import streamlit as st
+from markupsafe import Markup
+
+from lib import affected as affected_
+from lib.affected import RESEND, STATE_WORDS, WHY_WORDS, Affected, Person, State, Stretch
+from lib.diagnosis.checking import counted
+from lib.diagnosis.error_codes import explain
+from lib.diagnosis.facts import CannotTellError
+from lib.journal.entry import FollowUp
+from lib.journal.errors import JournalError
+from lib.model.people import Actor
+from lib.model.window import WindowSize
+from lib.ui import actions, pieces, times
+from lib.ui.hands import Hands
+from lib.ui.look import draw
+from lib.ui.redact import outside, phone, plain
+from lib.ui.shell import View, opened_desk
+from lib.ui.words import Sign, Tone
+
+NO_EVENT = "event unknown"
+ON_A_PAGE = 10
+SIGNS: Final[Mapping[State, Sign]] = {
+    State.NOTHING: Sign(STATE_WORDS[State.NOTHING], "○", Tone.WARN),
+    # A link on its way is no booking, so neither is green.
+    State.RE_SENT: Sign(STATE_WORDS[State.RE_SENT], "→", Tone.QUIET),
+    State.CALLED: Sign(STATE_WORDS[State.CALLED], "✆", Tone.QUIET),
+    State.GAVE_UP: Sign(STATE_WORDS[State.GAVE_UP], "–", Tone.QUIET),
+    State.BOOKED: Sign(STATE_WORDS[State.BOOKED], "✓", Tone.GOOD),
+}
+
+
+def look(view: View, stretch: Stretch | None = None) -> Affected | None:
+    """Return who was affected over `stretch` or the window; None after saying why that cannot be told."""
+    unread = view.cannot_tell(view.snapshot.pending_bookings, view.snapshot.texts)
+    if unread is not None:
+        draw(unread)
+        return None
+    since = min(stretch.since, view.snapshot.window.start) if stretch else view.snapshot.window.start
+    try:
+        return affected_.affected(view.facts, _record(since), stretch)
+    except CannotTellError as error:
+        draw(pieces.nothing(f"Cannot tell: {outside(str(error))}"))
+        return None
+
+
+def _record(since: datetime) -> affected_.Record:
+    hands = opened_desk().hands()
+    try:
+        return affected_.record_of(hands.journal, since) if hands else affected_.NO_RECORD
+    except JournalError:
+        return affected_.NO_RECORD  # the strip above the page says so
+
+
+def covering(view: View, since: datetime) -> View:
+    """Return the view of a window that reaches back to `since`, if there is one: the present one where it does."""
+    if since >= view.snapshot.window.start:
+        return view
+    return View(opened_desk().diagnosis(WindowSize.reaching(since, view.now)), view.settings, view.sharing)
+
+
+def line(view: View) -> None:
+    """Draw the count in a line, with the way to the list."""
+    st.subheader("Who was affected", anchor=False)
+    found = look(view)
+    if found is None:
+        return
+    if not found.people:
+        draw(pieces.nothing(found.words))
+        return
+    draw(pieces.card(found.words, Markup("<p>{}</p>").format(found.seats.how), sign=_sign(found)))
+    st.page_link("pages/bookings_page.py", label="Who they are, and what to do for each", icon=":material/event_seat:")
+
+
+def _sign(found: Affected) -> Sign:
+    waiting = len(found.to_do)
+    return Sign(f"{waiting:,} still to help", "!", Tone.WARN) if waiting else Sign("all seen to", "✓", Tone.QUIET)
+
+
+def work_list(view: View, found: Affected, *, stories: bool, incident_id: UUID | None = None) -> None:
+    """Draw the counts and the people, whom to help first at the top. `stories`: the page shows one booking's story."""
+    if not found.people:
+        draw(pieces.nothing(found.words))
+    else:
+        draw(pieces.numbers(_numbers(found)))
+    for sentence in found.unknown:
+        st.caption(plain(sentence))
+    if not found.people:
+        return
+    chosen = str(st.session_state.get("chosen") or st.query_params.get("booking") or "")
+    for person in _page(found, chosen):
+        _row(view, person, chosen=chosen in person.booking_ids, stories=stories, incident_id=incident_id)
+    if opened_desk().hands() is None:
+        st.caption("Without the journal it is not known who was called or gave up.")
+
+
+def _numbers(found: Affected) -> list[tuple[str, str, str]]:
+    seats = found.seats
+    return [
+        (
+            "Without a working link",
+            f"{'≥ ' if found.at_least else ''}{found.count:,}",
+            f"{'person' if found.count == 1 else 'people'} who asked to book",
+        ),
+        ("Still to help", f"{len(found.to_do):,}", "for whom nothing was done yet"),
+        ("Seats at stake", "unknown" if seats.estimate is None else f"about {seats.estimate:,}", seats.how),
+    ]
+
+
+def _page(found: Affected, chosen: str) -> tuple[Person, ...]:
+    """Return the people of the page that is shown; at first the one with the booking that the address names."""
+    pages = -(-len(found.people) // ON_A_PAGE)
+    place = next((at for at, person in enumerate(found.people) if chosen in person.booking_ids), 0)
+    if pages < 2:
+        return found.people
+    if not 1 <= int(st.session_state.get("people_page") or 0) <= pages:
+        st.session_state.pop("people_page", None)
+    first = (st.pagination(pages, default=place // ON_A_PAGE + 1, key="people_page") - 1) * ON_A_PAGE
+    last = min(first + ON_A_PAGE, len(found.people))
+    st.caption(f"{first + 1:,} to {last:,} of {len(found.people):,}")
+    return found.people[first:last]
+
+
+def _row(view: View, person: Person, *, chosen: bool, stories: bool, incident_id: UUID | None) -> None:
+    booking = person.booking_id
+    told, help_ = st.columns([3, 2], vertical_alignment="center", gap="small")
+    with told:
+        draw(_told(view, person, chosen=chosen))
+    with help_, st.container(horizontal=True, gap="small", key=f"help_{booking}"):
+        if person.state is not State.BOOKED and actions.may_act():
+            actions.offer(RESEND, {"booking": booking}, "Send a new link", key=f"resend_{booking}")
+            _marks(person, incident_id)
+        if stories:
+            st.button("Its story", key=f"story_{booking}", type="tertiary", on_click=choose, args=(booking,))
+
+
+def _marks(person: Person, incident_id: UUID | None) -> None:
+    booking = person.booking_id
+    if person.state in (State.CALLED, State.GAVE_UP):
+        offered = [("Undo", FollowUp.NOTHING)]
+    else:
+        offered = [("Called", FollowUp.CALLED), ("Gave up", FollowUp.GAVE_UP)]
+    for label, state in offered:
+        st.button(label, key=f"{state}_{booking}", type="tertiary", on_click=mark, args=(booking, state, incident_id))
+
+
+def mark(booking_id: str, state: FollowUp, incident_id: UUID | None) -> None:
+    """Write down that somebody was called or gave up, in the incident that is meant, else in the open one."""
+
+    def work(hands: Hands, actor: Actor) -> None:
+        opened = hands.doings().incident
+        affected_.follow_up(hands.journal, booking_id, state, actor, incident_id or (opened.id if opened else None))
+
+    actions.do(work)
+
+
+def choose(booking_id: str) -> None:
+    """Look at one booking; the address keeps which."""
+    st.session_state["chosen"] = booking_id
+    st.query_params["booking"] = booking_id
+
+
+def _told(view: View, person: Person, *, chosen: bool) -> Markup:
+    event = " ".join(filter(None, (person.event_name or NO_EVENT, person.event_at)))
+    seats = "seats not said" if person.seats is None else counted(person.seats, "seat")
+    again = f", {len(person.booking_ids)} times" if len(person.booking_ids) > 1 else ""
+    asked = f"asked {times.when(person.asked_at, view.zone, view.now)}{again}"
+    why = WHY_WORDS[person.why]
+    if person.error_code is not None:
+        why = f"{why}: {explain(person.error_code).meaning} ({person.error_code})"
+    number = phone(person.mobile_number, sharing=view.sharing)
+    rows = Markup("<p>{} · {} · {} · {}</p>").format(number, seats, asked, outside(why))
+    if person.state_at is not None:
+        when = times.when(person.state_at, view.zone, view.now)
+        by = pieces.by(when, person.state_by.name) if person.state_by else Markup("{}").format(when)
+        rows += Markup('<p class="sb-detail">{}: {}</p>').format(STATE_WORDS[person.state], by)
+    if chosen:
+        rows += Markup('<p class="sb-detail">Booking {}</p>').format(pieces.code(person.booking_id))
+    return pieces.card(event, rows, sign=SIGNS[person.state])

@@ -1,0 +1,93 @@
+"""The owner's week: counts before shares, money to the digit, and nothing unread counted as nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+
+from lib.affected import follow_up
+from lib.journal.entry import FollowUp
+from lib.journal.store import Journal
+from lib.model import frames
+from lib.model.provider import Balance
+from lib.model.reading import Failure, FailureKind
+from lib.reports.seen import keep
+from lib.reports.weekly import Cost, as_json, as_page, as_text, weekly
+from tests.diagnosis.builders import ago, booking, table, text
+from tests.reports.conftest import ANA, Clock, undelivered, whole
+
+AWAY = Failure(FailureKind.UNAVAILABLE, "It is away.")
+
+
+def test_it_tells_the_week_in_plain_words(journal: Journal, clock: Clock) -> None:
+    incident = journal.open_incident("No texts", ANA)
+    keep(journal, undelivered(), ANA, incident.id)
+    clock.advance(minutes=30)
+    keep(journal, whole(), ANA, incident.id)
+    journal.close_incident(incident.id, ANA)
+    week = weekly(undelivered(), journal)
+    assert week.title == "Week to Wed 18 Nov: 6 bookings, 6 people without a working link"
+    for words in (
+        "6 bookings were asked for.",
+        "6 texts were sent.",
+        "Of 6 texts whose fate is known, 0 arrived.",
+        "6 people got no working link (nothing done yet 6; seats unknown).",
+        "No texts: 6 h 30 min, from Wed 18 Nov 09:00 until texts were seen to flow again.",
+        "USD 0.24 for 6 texts: USD 0.04 each.",
+        "Left at Twilio: USD 40.00",
+        "Call 6 people who asked to book and got no link",
+    ):
+        assert words in week.body, words
+    assert not re.search(r"4474001|token-|code-", week.body + as_json(week))
+
+
+def test_what_could_not_be_read_is_said_and_not_counted(journal: Journal) -> None:
+    for changed, words in (
+        ({"texts": AWAY}, "How many texts were sent and arrived is not known."),
+        ({"pending_bookings": AWAY}, "How many people asked to book is not known."),
+    ):
+        week = weekly(whole(**changed), journal)
+        assert words in week.body and "Who was affected cannot be told." in week.body
+        unseen = next(one.lines for one in week.sections if one.title == "What this summary could not see")
+        assert "It is away." in " ".join(unseen)
+    assert "Whether there were any is not known." in weekly(whole(), None).body
+    assert "No incident was recorded." in weekly(whole(), journal).body
+
+
+def test_no_share_of_fewer_than_twenty(journal: Journal) -> None:
+    def week_of(count: int) -> str:
+        moments = {number: ago(hours=1, minutes=number) for number in range(1, count + 1)}
+        return weekly(
+            whole(
+                pending_bookings=table(frames.PENDING_BOOKINGS, [booking(n, at) for n, at in moments.items()]),
+                texts=table(frames.TEXTS, [text(n, at) for n, at in moments.items()]),
+            ),
+            journal,
+        ).body
+
+    assert "%" not in week_of(19) and "20 arrived (100 %)" in week_of(20)
+
+
+def test_money_is_exact_and_of_two_currencies_never_added(journal: Journal) -> None:
+    prices = [(-0.1, "USD"), (-0.2, "USD"), (-0.0075, "GBP"), (None, None)]
+    texts = [
+        text(n, ago(hours=1, minutes=n), price=price, price_unit=unit) for n, (price, unit) in enumerate(prices, 1)
+    ]
+    week = weekly(whole(texts=table(frames.TEXTS, texts), balance=Balance(Decimal("1"), "USD")), journal)
+    assert week.figures.costs == (Cost("GBP", Decimal("0.0075"), 1), Cost("USD", Decimal("0.3"), 2))
+    assert "1 text has no price yet" in week.body
+    document = json.loads(as_json(week))
+    assert [(cost["total"], cost["per_text"]) for cost in document["figures"]["costs"]] == [
+        ("0.0075", "0.0075"), ("0.3", "0.1500"),
+    ]  # fmt: skip
+
+
+def test_what_became_of_people_is_counted_and_a_stranger_s_words_stay_text(journal: Journal) -> None:
+    incident = journal.open_incident("<script>alert(1)</script> [x](javascript:alert(1))", ANA)
+    week = weekly(undelivered(), journal)
+    assert "still open" in week.body and "Finish the incident" in week.body
+    page, marked = as_page(week), as_text(week)
+    assert "<script>" not in page and "&lt;script&gt;" in page and "\\<script\\>" in marked
+    follow_up(journal, str(incident.id), FollowUp.CALLED, ANA)  # an id that is nobody's changes nothing
+    assert "nothing done yet 6" in weekly(undelivered(), journal).body

@@ -144,6 +144,7 @@ class Action(ABC):
     asks: ClassVar[tuple[str, ...]] = ()
     undo: ClassVar[str]
     cooldown: ClassVar[timedelta] = timedelta(0)
+    per_hour: ClassVar[int | None] = None  # how often it may start within an hour, whoever asks; None: no limit
     timeout: ClassVar[timedelta] = timedelta(minutes=2)
     settles_within: ClassVar[timedelta] = timedelta(minutes=3)
 

@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from lib.actions.action import Action, Args, Desk, Effect, Preview, RefusedError, Tier, Verification
+from lib.actions.action import Action, Args, Desk, Effect, Preview, RefusedError, Tier, Verification, block, ok
 from lib.actions.previews import Previews
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
 from lib.journal.errors import ConflictError, JournalError
@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 RECHECK_WITHIN = timedelta(minutes=1)
 _POLL_SECONDS = 2.0
 _LONGEST_REASON = 500
+_ENOUGH_REQUESTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Executor:
 
     def preview(self, action_id: str, args: Args) -> Preview:
         """Return what the action would do now. Raises `RefusedError`, or `SourceError` if a source is silent."""
-        preview = self._action(action_id).preview(self.desk, args)
+        preview = self._preview(self._action(action_id), args)
         self.previews.keep(preview)
         return preview
 
@@ -88,7 +89,7 @@ class Executor:
         if request.state not in (RequestState.REQUESTED, RequestState.WAITING):
             return request  # the same order again: its first request stands
         try:
-            now = action.preview(self.desk, order.args)
+            now = self._preview(action, order.args)
             self._agree(order, now)
         except (RefusedError, SourceError) as error:
             return self._refuse(request, _words(error), actor)
@@ -108,7 +109,7 @@ class Executor:
         if not turn.granted:
             return self._refuse(turn.request, _why_not(turn), actor)
         try:
-            preview = action.preview(self.desk, args)
+            preview = self._preview(action, args)
             self._still_the_same(request.asked.digest, preview)
         except (RefusedError, SourceError) as error:
             return self._refuse(request, _words(error), actor)
@@ -138,6 +139,20 @@ class Executor:
             return self.journal.resolve(request.id, outcome, f"{effect.words} {seen.words}", actor)
         except ConflictError:
             return self.journal.request(request.id)  # somebody else looked, and said so first
+
+    def _preview(self, action: Action, args: Args) -> Preview:
+        """Return the action's own preview, with what the journal says of its limit."""
+        preview = action.preview(self.desk, args)
+        if action.per_hour is None:
+            return preview
+        requests = self.journal.requests(since=self.desk.clock() - timedelta(hours=1), limit=_ENOUGH_REQUESTS)
+        started = sum(request.action == action.id and request.started_at is not None for request in requests)
+        limit = (
+            block("hourly", f"It was done {started} times within the hour, and that is the limit.")
+            if started >= action.per_hour
+            else ok("hourly", f"It was done {started} times within the hour, of {action.per_hour} that may be.")
+        )
+        return replace(preview, preflight=(*preview.preflight, limit))
 
     @contextmanager
     def _beating(self, request_id: UUID) -> Iterator[None]:

@@ -236,3 +236,15 @@ def test_only_the_executor_runs_actions() -> None:
         if "action.run(" in path.read_text(encoding="utf-8")
     ]
     assert callers == ["lib/actions/executor.py"]
+
+
+def test_what_may_be_done_so_often_an_hour_is_then_refused_and_the_preview_says_so(
+    executor: Executor, lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Lamp, "per_hour", 2)
+    for _ in range(2):
+        assert do(executor, order(executor)) is RequestState.SUCCEEDED
+    preview = executor.preview(lamp.id, {})
+    assert preview.blocked and "2 times within the hour" in preview.preflight[-1].words
+    assert do(executor, order(executor)) is RequestState.REFUSED
+    assert lamp.times == 2

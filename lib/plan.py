@@ -1,6 +1,7 @@
-"""The action plan as data: what each step asks, the evidence that answers it, the actions it offers, when it is done.
+"""The action plan as data: what each step asks, the evidence that answers it, when it is done, and what to do now.
 
-Its state comes from two sides: the diagnosis says what the evidence is now, the journal what people did.
+Its state comes from two sides: the diagnosis says what the evidence is now, the journal what people did. What it
+advises are the tasks of `lib.actions.advice`: a step that would cure nothing that was seen says so.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from lib.actions.advice import Task
 from lib.diagnosis.diagnose import Diagnosis
-from lib.model.verdict import Check, CheckStatus, Verdict
+from lib.model.verdict import Check, CheckStatus
 
 # The plan's own estimate of how long working through it takes.
 ESTIMATE = (timedelta(minutes=15), timedelta(minutes=30))
@@ -18,7 +20,10 @@ ESTIMATE = (timedelta(minutes=15), timedelta(minutes=30))
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. `evidence` are ids of checks, `offers` ids of actions; it is done when all of `done_when` are ok."""
+    """One step. `evidence` are ids of checks; it is done when all of `done_when` are ok.
+
+    `mends`: what is done in it changes the world, by a button of the desk or `by_people` in another system.
+    """
 
     id: str
     number: str
@@ -26,21 +31,30 @@ class Step:
     asks: str
     evidence: tuple[str, ...]
     done_when: tuple[str, ...] = ()
-    offers: tuple[str, ...] = ()
-    cures: tuple[str, ...] = ()  # the hypotheses that its actions can cure
-    note: str = ""
+    mends: bool = False
+    by_people: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class StepEvidence:
-    """A step as the evidence stands: whether it is answered, and whether its actions would cure anything seen."""
+    """A step as the evidence stands: whether it is answered, and what is to be done in it now, if anything is."""
 
     step: Step
     checks: tuple[Check, ...]
     answered: bool
-    advised: bool
+    tasks: tuple[Task, ...]
     advice: str
 
+    @property
+    def advised(self) -> bool:
+        return bool(self.tasks)
+
+
+# What only people in other systems, or a developer, can set right.
+_ELSEWHERE = (
+    "key_sees_all", "api_key_active", "required_env", "builds_pass", "account_active", "account_errors",
+    "texts_arrive", "link_opens", "receipts_arrive", "jobs_move",
+)  # fmt: skip
 
 STEPS: tuple[Step, ...] = (
     Step(
@@ -58,8 +72,7 @@ STEPS: tuple[Step, ...] = (
         "If the required commit is not live: build it, or promote a build that is ready.",
         evidence=("serving_commit", "builds_pass", "nothing_waits", "required_env"),
         done_when=("serving_commit", "nothing_waits"),
-        offers=("promote", "deploy_commit", "redeploy_newest", "redeploy", "roll_back", "cancel_build"),
-        cures=("code_not_deployed", "not_promoted", "build_failing", "provider_unconfigured"),
+        mends=True,
     ),
     Step(
         "git_integration",
@@ -68,8 +81,8 @@ STEPS: tuple[Step, ...] = (
         "Does a push reach Vercel: repository, production branch, the signs of life of Vercel's app?",
         evidence=("git_integration", "reason_05_unheard", "reason_08_git_deploys_off", "actions_pass"),
         done_when=("git_integration",),
-        cures=("git_integration_broken",),
-        note="Connecting a repository is done in Vercel's settings: Project → Settings → Git.",
+        mends=True,
+        by_people=True,
     ),
     Step(
         "force_deployment",
@@ -78,8 +91,7 @@ STEPS: tuple[Step, ...] = (
         "If a push is not heard: an empty commit on the production branch shows whether the way works again.",
         evidence=("git_integration", "reason_05_unheard"),
         done_when=("serving_commit",),
-        offers=("force_deploy",),
-        cures=("git_integration_broken",),
+        mends=True,
     ),
     Step(
         "migration",
@@ -88,8 +100,17 @@ STEPS: tuple[Step, ...] = (
         "Does the database refuse what the code writes, and which migration cures what was seen?",
         evidence=("columns_exist", "schema_contract", "null_customer_errors", "writes_succeed"),
         done_when=("columns_exist", "schema_contract", "null_customer_errors"),
-        offers=("run_migration", "undo_migration"),
-        cures=("missing_column", "not_null_constraint", "sent_not_recorded", "api_failing"),
+        mends=True,
+    ),
+    Step(
+        "other_systems",
+        "3B",
+        "Mend what the desk has no button for",
+        "Does a key, a setting, Twilio, the code itself, the link or a job stand in the way? People mend these there.",
+        evidence=_ELSEWHERE,
+        done_when=_ELSEWHERE,
+        mends=True,
+        by_people=True,
     ),
     Step(
         "verify_fix",
@@ -98,7 +119,6 @@ STEPS: tuple[Step, ...] = (
         "Does a test booking pass every hop: answer, record, text, delivery, link?",
         evidence=("api_answers", "texts_follow", "texts_recorded", "metadata_stored", "texts_arrive", "link_opens"),
         done_when=("texts_follow", "texts_recorded", "link_opens"),
-        offers=("test_booking", "recheck_link"),
     ),
     Step(
         "monitor",
@@ -111,33 +131,28 @@ STEPS: tuple[Step, ...] = (
 )
 
 
-def evidence(diagnosis: Diagnosis) -> tuple[StepEvidence, ...]:
-    """Return every step with the evidence as it stands."""
+def evidence(diagnosis: Diagnosis, now: Sequence[Task]) -> tuple[StepEvidence, ...]:
+    """Return every step with the evidence as it stands, and those of the tasks `now` that are done in it."""
     checks = {check.id: check for check in diagnosis.checks}
-    return tuple(_evidence(step, checks, diagnosis) for step in STEPS)
+    return tuple(_evidence(step, checks, tuple(task for task in now if task.step_id == step.id)) for step in STEPS)
 
 
-def _evidence(step: Step, checks: dict[str, Check], diagnosis: Diagnosis) -> StepEvidence:
+def _evidence(step: Step, checks: dict[str, Check], now: tuple[Task, ...]) -> StepEvidence:
     answered = all(checks[name].status in (CheckStatus.OK, CheckStatus.NOT_APPLICABLE) for name in step.done_when)
-    causes = [
-        hypothesis
-        for hypothesis in diagnosis.hypotheses
-        if hypothesis.id in step.cures and hypothesis.verdict in (Verdict.CONFIRMED, Verdict.LIKELY)
-    ]
     return StepEvidence(
         step=step,
         checks=tuple(checks[name] for name in step.evidence),
         answered=answered,
-        advised=bool(causes),
-        advice=_advice(step, [hypothesis.title for hypothesis in causes], answered),
+        tasks=now,
+        advice=_advice(step, now, answered),
     )
 
 
-def _advice(step: Step, causes: Sequence[str], answered: bool) -> str:
-    if causes:
-        return f"Advised: {'; '.join(causes)}."
+def _advice(step: Step, now: Sequence[Task], answered: bool) -> str:
+    if now:
+        return " ".join(task.words for task in now)
     if answered:
         return "Nothing to do: the evidence already says so."
-    if step.cures:
+    if step.mends:
         return "Nothing that this step can cure was seen: doing it would change nothing that is known to be wrong."
     return ""

@@ -4,11 +4,16 @@ from lib.ui.guard import guard
 
 guard()
 
+from collections.abc import Sequence  # noqa: E402
+
 import streamlit as st  # noqa: E402
 
+from lib.actions.advice import Task, tasks  # noqa: E402
+from lib.diagnosis.diagnose import Diagnosis  # noqa: E402
 from lib.journal.entry import StepState  # noqa: E402
 from lib.journal.errors import JournalError  # noqa: E402
-from lib.plan import StepEvidence  # noqa: E402
+from lib.journal.incident import Incident  # noqa: E402
+from lib.plan import StepEvidence, evidence  # noqa: E402
 from lib.ui import actions, checks, deployments, incidents, offers, pieces, plan, support  # noqa: E402
 from lib.ui.hands import Doings, Hands  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
@@ -19,12 +24,18 @@ def body(view: View) -> None:
     hands = opened_desk().hands()
     doings = read(hands)
     incident_line(view, doings)
-    found = plan.evidence(view)
+    incident = doings.incident
+    # What was wrong before the last fix asks for nothing any more: only what is wrong since does.
+    fix = plan.last_fix(doings.requests, incident)
+    judged = plan.judged_since(view, fix.at) if fix else view.diagnosis
+    now = tasks(judged, view.settings)
+    do_next(view, now, fix, incident)
+    found = evidence(view.diagnosis, now)
     st.subheader("Steps", anchor=False)
     # Nothing may stand between two steps, or the line that connects them breaks.
     with st.container(gap="xsmall"):
         for one in found:
-            step(view, one, hands, doings)
+            step(view, one, hands, doings, fix, judged)
         escalation(view, doings)
         after_care(view)
 
@@ -45,7 +56,7 @@ def incident_line(view: View, doings: Doings) -> None:
                 pieces.nothing("The plan shows the evidence. Once an operator opens an incident, it keeps the record.")
             )
             return
-        st.session_state.setdefault("incident_title", incidents.suggested_title(view.diagnosis))
+        suggest_title(incidents.suggested_title(view.diagnosis))
         with st.container(horizontal=True, vertical_alignment="bottom"):
             st.text_input("What happens, in a few words", key="incident_title")
             if st.button("Open an incident", key="incident_open", type="primary", on_click=incidents.open_new):
@@ -63,7 +74,28 @@ def incident_line(view: View, doings: Doings) -> None:
                 st.button("Close it", key="incident_close", on_click=incidents.close)
 
 
-def step(view: View, found: StepEvidence, hands: Hands | None, doings: Doings) -> None:
+def suggest_title(title: str) -> None:
+    """Keep the suggestion up to date, unless somebody has written a title of their own."""
+    if st.session_state.get("incident_title") in (None, "", st.session_state.get("incident_suggested")):
+        st.session_state["incident_title"] = title
+    st.session_state["incident_suggested"] = title
+
+
+def do_next(view: View, now: Sequence[Task], fix: plan.Fix | None, incident: Incident | None) -> None:
+    st.subheader("Do next", anchor=False)
+    if not now:
+        draw(plan.nothing_to_do(view, fix))
+    for task in now:
+        offers.doing(view, task, incident)
+    st.button(
+        "Look again", key="look_again", icon=":material/refresh:", on_click=opened_desk().look_again,
+        help="Asks every system anew, instead of when it is due.",
+    )  # fmt: skip
+
+
+def step(
+    view: View, found: StepEvidence, hands: Hands | None, doings: Doings, fix: plan.Fix | None, judged: Diagnosis
+) -> None:
     incident, step_id = doings.incident, found.step.id
     label = plan.label(found, incident)
     box = st.expander(
@@ -76,7 +108,7 @@ def step(view: View, found: StepEvidence, hands: Hands | None, doings: Doings) -
             return
         checks.listed(view, found.checks, within=f"{step_id}_")
         if step_id == "monitor":
-            monitor(view, hands, doings)
+            monitor(view, hands, incident, fix, judged)
         offered(view, step_id)
         if hands is not None and incident is not None:
             about = (incident.id, step_id)
@@ -110,14 +142,14 @@ def progress(step_id: str) -> None:
             st.button("Skip it", key=f"skip_{step_id}", on_click=incidents.move_step, args=(step_id, StepState.SKIPPED))
 
 
-def monitor(view: View, hands: Hands | None, doings: Doings) -> None:
-    incident = doings.incident
-    fix = plan.last_fix(doings.requests)
-    if fix is None or fix.ended_at is None:
+def monitor(
+    view: View, hands: Hands | None, incident: Incident | None, fix: plan.Fix | None, judged: Diagnosis
+) -> None:
+    if fix is None:
         draw(pieces.nothing("Nothing was changed yet, so there is no evidence from after a fix."))
     else:
         draw(plan.since_words(view, fix))
-        draw(pieces.tiles(plan.tiles_since(view, fix.ended_at)))
+        draw(pieces.tiles(plan.tiles_since(judged, fix.at)))
     before = incidents.first_seen(hands, incident) if hands and incident else None
     if before is not None:
         draw(incidents.differences(before, incidents.seen_of(view.diagnosis)))

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lib.sandbox.faults import SYSTEMS, Fault, parse_fault
+from lib.sandbox.mends import MENDS
 from lib.sandbox.scenarios import SCENARIOS, Scenario
 
 MOST_BOOKINGS_PER_MINUTE = 600.0
@@ -22,12 +23,15 @@ class Sandbox(Protocol):
 
     scenario: Scenario
     pace: float
+    mended: bool
     faults: dict[str, Fault]
 
     @property
     def settings(self) -> dict[str, str]: ...
 
     async def switch(self, name: str) -> None: ...
+
+    async def mend(self) -> None: ...
 
 
 class Control:
@@ -41,6 +45,7 @@ class Control:
             Route("/", self._state),
             Route("/scenario", self._scenario, methods=["POST"]),
             Route("/pace", self._pace, methods=["POST"]),
+            Route("/mend", self._mend, methods=["POST"]),
             Route("/faults", self._faults),
             Route("/faults", self._set_fault, methods=["POST"]),
             Route("/faults", self._clear_faults, methods=["DELETE"]),
@@ -51,6 +56,7 @@ class Control:
         if refused is not None:
             return refused
         sandbox, scenario = self._sandbox, self._sandbox.scenario
+        mend = MENDS.get(scenario.name)
         return JSONResponse(
             {
                 "scenario": scenario.name,
@@ -58,6 +64,7 @@ class Control:
                 "story": scenario.story,
                 "pace": sandbox.pace,
                 "scenarios": [{"name": known.name, "title": known.title} for known in SCENARIOS.values()],
+                "mend": {"where": mend.where, "words": mend.words, "done": sandbox.mended} if mend else None,
                 "settings": sandbox.settings,
             }
         )
@@ -80,6 +87,15 @@ class Control:
         if not isinstance(pace, int | float) or not 0 <= pace <= MOST_BOOKINGS_PER_MINUTE:
             return _error(f"bookings_per_minute must be a number from 0 to {MOST_BOOKINGS_PER_MINUTE:g}.")
         self._sandbox.pace = float(pace)
+        return await self._state(request)
+
+    async def _mend(self, request: Request) -> Response:
+        body = await _json_body(request)
+        if isinstance(body, Response):
+            return body
+        if self._sandbox.scenario.name not in MENDS:
+            return _error("Nobody outside of the desk has anything to mend in this scenario.")
+        await self._sandbox.mend()
         return await self._state(request)
 
     async def _faults(self, request: Request) -> Response:

@@ -442,6 +442,7 @@ def _project_shape(call: Call, project: Row) -> dict[str, Json]:
         "name": project["name"],
         "accountId": world.credentials.vercel_team_id,
         "framework": "nextjs",
+        "buildCommand": "next build --turbopack",
         "nodeVersion": "22.x",
         "createdAt": milliseconds(project["created_at"]),
         "updatedAt": milliseconds(call.now),

@@ -438,6 +438,7 @@ def _project(raw: Mapping[str, Any]) -> Project:
         rolling_release_active=False if "rollingRelease" in raw and raw["rollingRelease"] is None else None,
         production_deployment_id=parse.text(raw, "targets", "production", "id"),
         framework=parse.text(raw, "framework"),
+        build_command=parse.text(raw, "buildCommand"),
     )
 
 

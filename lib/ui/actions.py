@@ -29,8 +29,8 @@ from lib.ui import deployments, pieces, times, words
 from lib.ui.guard import Viewer, who_looks
 from lib.ui.hands import Doings, Hands, only_operators
 from lib.ui.look import draw
-from lib.ui.redact import outside, plain
-from lib.ui.shell import PROBLEM, View, opened_desk, view
+from lib.ui.redact import outside, plain, shared
+from lib.ui.shell import PROBLEM, View, opened_desk, sharing, view
 
 FAST_SECONDS, SLOW_SECONDS = 2.0, 10.0
 # How long what is over still stands above the page.
@@ -201,7 +201,7 @@ def _shown(preview: Preview) -> None:
     st.markdown("**This will be done, and nothing else**")
     for call in preview.calls:
         st.code(
-            redact(call),
+            shared(redact(call), sharing=sharing()),
             language="sql" if "\n" in call else None,
             wrap_lines=True,
             height=300 if call.count("\n") > 14 else "content",
@@ -210,7 +210,7 @@ def _shown(preview: Preview) -> None:
         pieces.facts(
             (
                 ("Target", pieces.code(preview.target.name)),
-                *preview.target.facts,
+                *((name, shared(value, sharing=sharing())) for name, value in preview.target.facts),
                 ("What will differ", pieces.bullets(preview.will_differ)),
                 ("Undo", preview.undo),
             )

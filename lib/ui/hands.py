@@ -115,11 +115,12 @@ class Hands:
         """Return what the journal says now; fifty viewers cost what one does. Raises `JournalError`."""
         with self._lock:
             if self._doings is None or time.monotonic() - self._asked > SHARED_SECONDS:
+                self._doings = None
+                self._asked = time.monotonic()  # before reading: what changes meanwhile is read anew
                 requests = self.journal.requests(limit=LATEST_REQUESTS)
                 incidents = self.journal.incidents(limit=20)
                 incident = next((incident for incident in incidents if incident.open), None)
                 self._doings = Doings(requests, incident, self.journal.frozen())
-                self._asked = time.monotonic()
             return self._doings
 
     def watched(self) -> MonitorStatus:

@@ -90,8 +90,24 @@ def _sandbox(sandbox: SandboxState | None, viewer: Viewer) -> None:
         width=180,
         on_change=_set_pace,
     )
+    if sandbox.mend is not None:
+        st.button(
+            f"Somebody mended it in {sandbox.mend.where}",
+            key="sandbox_mend",
+            icon=":material/person_check:" if sandbox.mend.done else ":material/engineering:",
+            disabled=sandbox.mend.done,
+            on_click=_mend,
+            help=outside(f"For drills, in the stead of a person: {sandbox.mend.words}."),
+        )
     with st.popover("Story", icon=":material/menu_book:", type="tertiary"):
         st.text(outside(sandbox.story))
+
+
+def _mend() -> None:
+    try:
+        desk_.opening().mend()
+    except SourceError as error:
+        st.session_state["sandbox_problem"] = str(error)
 
 
 def _pace_words(pace: float | None) -> str:

@@ -1,27 +1,55 @@
-"""Which buttons belong to what is seen: on deployments, migrations, test bookings and people without a link."""
+"""Which buttons belong to what is seen: on deployments, migrations and test bookings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
+from lib.actions.advice import Task
 from lib.actions.relevance import cured_by, seen_faults
 from lib.actions.relevance import recommended as cures_most_first
+from lib.journal.incident import Incident
 from lib.migrations.catalogue import Migration, catalogue
 from lib.model.deployments import Deployment, DeploymentState
-from lib.ui import bookings, pieces, times, words
+from lib.sources.redact import redact
+from lib.ui import incidents, pieces, plan, times, words
 from lib.ui.actions import may_act, offer
 from lib.ui.look import draw
-from lib.ui.redact import outside
+from lib.ui.redact import outside, plain
 from lib.ui.shell import View
 from lib.ui.words import Sign, Tone
 
+_LABELS = {
+    "deploy_commit": "Deploy it", "promote": "Promote it", "redeploy": "Redeploy", "roll_back": "Roll back",
+    "run_migration": "Run this migration",
+}  # fmt: skip
 _CURES = Sign("cures what was seen", "→", Tone.WARN)
 _CURES_NOTHING = Sign("cures nothing that was seen", "–", Tone.QUIET)
 _UNREAD = Sign("cannot tell", "?", Tone.UNKNOWN)
+
+
+def doing(view: View, task: Task, incident: Incident | None) -> None:
+    """Draw one task: its card, and its button, or where people do it and the way to say that they have."""
+    with st.container(border=False, gap="xsmall", key=f"task_{task.id}"):
+        draw(plan.task_card(view, task, incident))
+        if task.exactly:
+            st.code(redact(task.exactly), language=None, wrap_lines=True)
+        with st.container(horizontal=True):
+            if task.action is not None:
+                offer(
+                    task.action, dict(task.args), _LABELS[task.action], key=f"do_{task.id}", step_id=task.step_id,
+                    primary=not task.meanwhile,
+                )  # fmt: skip
+                return
+            if task.link is not None:
+                st.link_button(plain(f"Open {task.place}"), task.link, icon=":material/open_in_new:")
+            if incident is not None and may_act() and plan.said_done(task, incident) is None:
+                st.button(
+                    "It is done: look again", key=f"done_{task.id}", type="primary", icon=":material/task_alt:",
+                    on_click=incidents.done_elsewhere, args=(task.step_id, task.words),
+                )  # fmt: skip
 
 
 def deploying(view: View, *, key: str, step_id: str | None = None) -> None:
@@ -98,6 +126,9 @@ def migrating(view: View, *, key: str, step_id: str | None = None) -> None:
             "run_migration", {"name": chosen}, "Run it", key=f"{key}_run_migration", step_id=step_id,
             primary=recommended,
         )  # fmt: skip
+        offer(
+            "rehearse_migration", {"name": chosen}, "Try it and roll back", key=f"{key}_rehearse", step_id=step_id
+        )  # fmt: skip
         if catalogue()[chosen].undone_by is not None:
             offer("undo_migration", {"name": chosen}, "Undo it", key=f"{key}_undo_migration", step_id=step_id)
 
@@ -117,17 +148,5 @@ def testing(*, key: str, step_id: str | None = None) -> None:
     """Draw the buttons that try the flow."""
     with st.container(horizontal=True, key=f"{key}_try"):
         offer("test_booking", {}, "Test booking to our own phone", key=f"{key}_test_booking", step_id=step_id)
+        offer("test_validation", {}, "Test the booking call alone", key=f"{key}_test_validation", step_id=step_id)
         offer("recheck_link", {}, "Open the newest link again", key=f"{key}_recheck_link", step_id=step_id)
-
-
-def resending(view: View, affected: pd.DataFrame) -> None:
-    """Draw the choice of one affected person and the button that sends them a new link."""
-    if not may_act() or affected.empty:
-        return
-    ids = [str(booking) for booking in affected["id"]]
-    chosen = st.selectbox(
-        "Send a new link to", ids, key="resend_to",
-        format_func=lambda booking: outside(bookings.title(affected, str(booking), view.zone)),
-    )  # fmt: skip
-    if chosen:
-        offer("resend_link", {"booking": str(chosen)}, "Send this person a new link", key="resend_link")

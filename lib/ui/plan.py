@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pandas as pd
 from markupsafe import Markup
 
 from lib import plan
-from lib.actions.relevance import recommended, seen_faults
-from lib.diagnosis.diagnose import diagnose
+from lib.actions.advice import Task
+from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.journal.entry import Outcome, StepState
-from lib.journal.incident import Incident
+from lib.journal.incident import Incident, Step
 from lib.journal.request import Request
 from lib.model.reading import Reading
-from lib.model.verdict import CheckStatus, Tile
+from lib.model.verdict import CheckStatus, HeadlineState, Tile
 from lib.model.window import Window
 from lib.plan import ESTIMATE, StepEvidence
 from lib.snapshot import Snapshot
@@ -27,7 +27,7 @@ from lib.ui.shell import View
 from lib.ui.words import Sign, Tone
 
 # Trying the flow is no fix of it.
-TRIES: Final = ("test_booking", "resend_link", "recheck_link")
+TRIES: Final = ("test_booking", "test_validation", "resend_link", "recheck_link", "rehearse_migration")
 # The readings whose rows are things that happened, and the column that says when.
 _HAPPENED: Final = dict.fromkeys(
     (
@@ -36,21 +36,33 @@ _HAPPENED: Final = dict.fromkeys(
     ),
     "created_at",
 ) | {"database_errors": "at"}  # fmt: skip
+_DO_NOW = Sign("do this now", "→", Tone.WARN)
+_UNTIL_THEN = Sign("helps until then", "→", Tone.QUIET)
+_WAITS = Sign("waiting for evidence", "○", Tone.QUIET)
 _ADVISED = Sign("advised now", "→", Tone.WARN)
 _ANSWERED = Sign("evidence: nothing to do", "✓", Tone.GOOD)
 _OPEN_QUESTION = Sign("evidence: not yet", "○", Tone.QUIET)
 
 
-def evidence(view: View) -> tuple[StepEvidence, ...]:
-    """Return the steps as the evidence stands; the migration's only advises what cures an error that was seen."""
-    return tuple(_only_cures(view, found) for found in plan.evidence(view.diagnosis))
+def said_done(task: Task, incident: Incident | None) -> Step | None:
+    """Return the word of somebody that a task of people is done, if it was given; the evidence may not be there yet."""
+    step = incident.step(task.step_id) if incident else None
+    return step if step and step.state is StepState.DONE and step.reason == task.words else None
 
 
-def _only_cures(view: View, found: StepEvidence) -> StepEvidence:
-    if found.step.id != "migration" or not found.advised or recommended(seen_faults(view.snapshot, view.now)):
-        return found
-    advice = "What was seen is cured by no migration of the catalogue, or by none any more: see what is new since."
-    return dataclasses.replace(found, advised=False, advice=advice)
+def task_card(view: View, task: Task, incident: Incident | None) -> Markup:
+    """What to do, why, and, where the desk has no button for it, who does it where and with what exactly."""
+    rows: list[tuple[str, str | Markup]] = [("Because", task.why)]
+    if task.who:
+        rows.append(("Who", f"{task.who[0].upper()}{task.who[1:]}"))
+    if task.place:
+        rows.append(("Where", task.place))
+    sign = _UNTIL_THEN if task.meanwhile else _DO_NOW
+    if done := said_done(task, incident):
+        when = times.when(done.at, view.zone, view.now)
+        rows.append(("Said to be done", Markup("{}, {}").format(pieces.person(done.actor.name), when)))
+        sign = _WAITS
+    return pieces.card(task.words, pieces.facts(rows), sign=sign)
 
 
 def state_sign(found: StepEvidence, incident: Incident | None) -> Sign:
@@ -94,8 +106,6 @@ def said(view: View, found: StepEvidence, incident: Incident | None) -> Markup:
     rows: list[tuple[str, str | Markup]] = [("Asks", found.step.asks)]
     if found.advice:
         rows.append(("Advice", Markup("{} {}").format(pieces.chip(evidence_sign(found)), outside(found.advice))))
-    if found.step.note:
-        rows.append(("Note", found.step.note))
     step = incident.step(found.step.id) if incident else None
     if step is not None:
         when = times.when(step.at, view.zone, view.now)
@@ -124,31 +134,63 @@ def clock(view: View, incident: Incident) -> Markup:
 # Since the fix.
 
 
-def last_fix(requests: Iterable[Request]) -> Request | None:
-    """Return the newest request that changed something and has its receipt; trying the flow changes nothing."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fix:
+    """The last thing that changed the world: by the desk, or as somebody said of another system."""
+
+    at: datetime
+    words: str
+
+
+def last_fix(requests: Iterable[Request], incident: Incident | None) -> Fix | None:
+    """Return the newest fix, of the open incident if there is one; trying the flow changes nothing."""
+    since = incident.opened_at if incident else datetime.min.replace(tzinfo=UTC)
     done = [
-        request
+        Fix(request.ended_at, request.asked.summary or request.action)
         for request in requests
         if request.action not in TRIES
         and request.ended_at is not None
+        and request.ended_at >= since
         and request.receipt is not None
         and request.receipt.outcome is Outcome.SUCCEEDED
     ]
-    return max(done, key=lambda request: request.ended_at or request.requested_at, default=None)
+    by_people = {step.id for step in plan.STEPS if step.by_people}
+    done += [
+        Fix(step.at, step.reason)
+        for step in (incident.steps if incident else ())
+        if step.id in by_people and step.state is StepState.DONE and step.reason
+    ]
+    return max(done, key=lambda fix: fix.at, default=None)
 
 
-def since_words(view: View, fix: Request) -> Markup:
+def since_words(view: View, fix: Fix) -> Markup:
     """From when on the tiles count."""
-    when = times.when(fix.ended_at, view.zone, view.now)
-    return Markup("<p>On evidence from after “{}” alone, {}:</p>").format(
-        outside(fix.asked.summary or fix.action), when
+    when = times.when(fix.at, view.zone, view.now)
+    return Markup("<p>On evidence from after “{}” alone, {}:</p>").format(outside(fix.words), when)
+
+
+def nothing_to_do(view: View, fix: Fix | None) -> Markup:
+    """Say why nothing is asked for: all is well, the fix has yet to show, or the desk knows no cure."""
+    if view.diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC):
+        return pieces.nothing("Nothing that the desk sees needs to be mended. Who was hit before is on Bookings.")
+    if fix is not None:
+        when = times.when(fix.at, view.zone, view.now)
+        return Markup(
+            '<p class="sb-nothing">Since “{}”, {}, nothing speaks against it. The next bookings tell.</p>'
+        ).format(outside(fix.words), when)
+    return pieces.nothing(
+        "The desk knows no cure for what it sees: look at the evidence of the steps, and at Escalation."
     )
 
 
-def tiles_since(view: View, at: datetime) -> tuple[Tile, ...]:
-    """Return the success criteria on evidence from after `at` alone: what was before proves nothing of a fix."""
-    cut = since(view.snapshot, at)
-    judged = diagnose(cut, view.now, view.facts.terms)
+def judged_since(view: View, at: datetime) -> Diagnosis:
+    """Return what evidence from after `at` alone says: what was before proves nothing of a fix, nor against it."""
+    return diagnose(since(view.snapshot, at), view.now, view.facts.terms)
+
+
+def tiles_since(judged: Diagnosis, at: datetime) -> tuple[Tile, ...]:
+    """Return the success criteria of `judged`, which rests on evidence from after `at` alone."""
+    cut = judged.facts.snapshot
     asked = cut.pending_bookings.value
     # That nothing failed means something only once somebody asked again, and the log was read after that.
     tried = asked is not None and not asked.empty and cut.database_errors.observed_at > at

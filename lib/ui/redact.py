@@ -21,6 +21,7 @@ from lib.sources.redact import redact
 MASK = "•••"
 MAX_TEXT = 400
 
+_MASKED_TAIL = re.compile(r"(\+•• •••• ••)\d{3}")  # as `masked` leaves it
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:^=&@/])")
 
 
@@ -52,6 +53,11 @@ def _column(values: pd.Series, privacy: Privacy | None, sharing: bool) -> pd.Ser
 def phone(number: object, *, sharing: bool) -> str:
     """Return the mask of one phone number."""
     return masked(number if isinstance(number, str) else None, show_last=0 if sharing else 3)
+
+
+def shared(text: str, *, sharing: bool) -> str:
+    """Return a text of ours that may hold masked numbers: on a shared screen, without the digits that they leave."""
+    return _MASKED_TAIL.sub(r"\1•••", text) if sharing else text
 
 
 def outside(text: str) -> str:

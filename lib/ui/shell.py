@@ -63,6 +63,11 @@ class View:
         """The window in a sentence: "the last 24 hours"."""
         return self.snapshot.window.size.words
 
+    @property
+    def rows(self) -> str:
+        """What lists and verdicts are about, in a sentence: of very many rows only the newest were read."""
+        return "the newest rows" if self.snapshot.cut else self.window
+
     def cannot_tell(self, *readings: Reading[Any]) -> Markup | None:
         """Return the grey card for the first of `readings` that nothing may rest on; None if all are fine.
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from lib.diagnosis.journeys import Delivery
 from lib.journal.request import Request
+from lib.model.deployments import Project
 from lib.sources.redact import redact
 from lib.ui import deployments, pieces
 from lib.ui.redact import outside
@@ -29,6 +30,7 @@ def card(view: View) -> Markup:
     rights = {True: "yes", False: "no", None: "not said"}
     rows: list[tuple[str, str | Markup]] = [
         ("First error of the build", _or_unread(view, "build_log", first)),
+        ("Build command", _or_unread(view, "project", _build_command(project))),
         ("Actions", _or_unread(view, "runs", ", ".join(f"{r.name}: {r.conclusion or r.status}" for r in runs or ()))),
         ("Rules of the branch", _or_unread(view, "rules", ", ".join(rules.rule_types) if rules else "")),
         ("May our token push", _or_unread(view, "repository", rights[repository.can_push] if repository else "")),
@@ -37,6 +39,12 @@ def card(view: View) -> Markup:
     if project is not None:
         parts.append(deployments.git_link(project))
     return pieces.cards(parts)
+
+
+def _build_command(project: Project | None) -> str:
+    if project is None:
+        return ""
+    return project.build_command or f"the usual one of {project.framework or 'the framework'}"
 
 
 def _or_unread(view: View, reading: str, known: str) -> str:

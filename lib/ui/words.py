@@ -144,6 +144,7 @@ SENDING: Final[Mapping[str, str]] = {
     Sending.ACCEPTED: "accepted by Twilio",
     Sending.TOO_SOON: "too soon to tell",
     Sending.MISSING: "no text",
+    Sending.OPTED_OUT: "none: wants no texts",
     Sending.UNKNOWN: "cannot tell",
 }
 DELIVERY: Final[Mapping[str, str]] = {

@@ -1,0 +1,46 @@
+"""Try a migration: it runs as it would, is looked at, and is rolled back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from lib.actions.action import Args, Desk, Effect, Progress, Target, Tier, Verification
+from lib.actions.migration import RunMigration, runner_on
+from lib.migrations.runner import MigrationOutcome
+from lib.migrations.script import scripts
+from lib.model.reading import FailureKind, SourceError
+
+
+class RehearseMigration(RunMigration):
+    """Run one migration of the catalogue and roll it back. It takes the same locks as the real thing."""
+
+    id: ClassVar[str] = "rehearse_migration"
+    title: ClassVar[str] = "Try a migration, and roll it back"
+    tier: ClassVar[Tier] = Tier.CONFIRM
+    undo: ClassVar[str] = "Nothing stays that could be undone."
+    settles_within: ClassVar[timedelta] = timedelta(0)
+
+    def way_back(self, args: Args) -> str:
+        return self.undo
+
+    def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
+        return tuple(step.sql for step in scripts(self.migration(args), rehearse=True))
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        return ("Nothing: it is rolled back. Writes to the table may have to wait for milliseconds.",)
+
+    def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        result = runner_on(desk).run(self.migration(args), dry_run=True, on_progress=progress)
+        if result.outcome is not MigrationOutcome.REHEARSED:
+            raise SourceError(FailureKind.UNAVAILABLE, result.words)
+        return Effect(result.words, "not in place", "not in place: it was rolled back", self.migration(args).name)
+
+    def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
+        name = self.migration(args).name
+        return Effect("Whatever became of it, it was rolled back.", "not in place", "not in place", name)
+
+    def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
+        if runner_on(desk).look(self.migration(args)).in_place:
+            return Verification(None, "It is in place: somebody else ran it meanwhile.")
+        return Verification(True, "The catalog is as it was.")

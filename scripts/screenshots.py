@@ -21,7 +21,9 @@ FLAGS = (
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
 SCENARIO = "missing-column"
-PAGES = ("status", "bookings", "texts", "deployments", "systems", "action-plan", "incident-log")
+PAGES = (
+    "status", "bookings", "texts", "deployments", "systems", "action-plan", "incident-log", "handbook",
+)  # fmt: skip
 README_PAGES = ("status", "deployments")
 WIDTHS = {1440: 900, 390: 844}
 TALLEST = 4000

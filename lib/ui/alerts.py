@@ -39,11 +39,14 @@ def watched() -> MonitorStatus | None:
 
 
 def firing(view: View) -> None:
-    """Draw the alerts that fire, with what may be decided about each. Nothing if none does."""
+    """Draw a line for each alert that fires, with what may be decided about it. Nothing if none does.
+
+    For the page that says anyway what is the matter: here it is who was told, and who is on it.
+    """
     status = watched()
     for alert in status.firing if status else ():
-        with st.container(gap="xsmall"):
-            draw(_alert(view, alert))
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            draw(_line(view, alert))
             _decide(alert)
 
 
@@ -55,7 +58,10 @@ def panel(view: View) -> None:
         draw(pieces.nothing("The journal cannot be read, so it is unknown whether anybody watches."))
         return
     draw(_summary(view, status))
-    firing(view)
+    for alert in status.firing:
+        with st.container(gap="xsmall"):
+            draw(_alert(view, alert))
+            _decide(alert)
     for silence in status.silences:
         words = f"Quiet about {silence.subject} until {times.local(silence.until, view.zone, view.now)}"
         begins = "" if silence.holds(view.now) else f" from {times.local(silence.begins, view.zone, view.now)}"
@@ -85,16 +91,32 @@ def _summary(view: View, status: MonitorStatus) -> Markup:
     return pieces.card(title, body, sign=_UNWATCHED if late else _WATCHED)
 
 
-def _alert(view: View, alert: Firing) -> Markup:
-    sign = _QUIET if alert.silence or alert.acknowledged else _CRITICAL if alert.critical else _WARNING
-    lines = [f"Since {times.when(alert.since, view.zone, view.now)}.", alert.story.cause, alert.story.next_step]
+def _line(view: View, alert: Firing) -> Markup:
+    told = f"told {times.when(alert.told_at, view.zone, view.now)}" if alert.told_at else "nobody was told yet"
+    words = ". ".join([told if view.settings.notify_urls else "NOTIFY_URLS is not set", *_decided(view, alert)])
+    return Markup("<p>{} <b>{}</b>: {}.</p>").format(pieces.chip(_sign(alert)), outside(alert.title), outside(words))
+
+
+def _sign(alert: Firing) -> Sign:
+    if alert.silence or alert.acknowledged:
+        return _QUIET
+    return _CRITICAL if alert.critical else _WARNING
+
+
+def _decided(view: View, alert: Firing) -> list[str]:
+    """What people decided about the alert, in words."""
+    said = []
     if alert.acknowledged:
-        lines.append(f"{alert.acknowledged.by.partition('@')[0]} is on it: {alert.acknowledged.reason}")
+        said.append(f"{alert.acknowledged.by.partition('@')[0]} is on it: {alert.acknowledged.reason}")
     if alert.silence:
-        until = times.local(alert.silence.until, view.zone, view.now)
-        lines.append(f"Muted until {until}: {alert.silence.reason}")
-    body = pieces.join(Markup("<p>{}</p>").format(outside(line)) for line in lines if line)
-    return pieces.card(alert.story.title, body, sign=sign)
+        said.append(f"Muted until {times.local(alert.silence.until, view.zone, view.now)}: {alert.silence.reason}")
+    return said
+
+
+def _alert(view: View, alert: Firing) -> Markup:
+    lines = [f"Since {times.when(alert.since, view.zone, view.now)}.", alert.story.cause, alert.story.next_step]
+    body = pieces.join(Markup("<p>{}</p>").format(outside(line)) for line in (*lines, *_decided(view, alert)) if line)
+    return pieces.card(alert.story.title, body, sign=_sign(alert))
 
 
 def _decide(alert: Firing) -> None:

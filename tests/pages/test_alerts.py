@@ -30,8 +30,11 @@ def firing(hands: Hands, monkeypatch: pytest.MonkeyPatch) -> Hands:
     return hands
 
 
-def test_an_alert_stands_on_status_with_its_cause_and_as_text(open_page: Open, firing: Hands) -> None:
-    out = sent(open_page("status", synthetic.planted(), hands=firing)).decode(errors="replace")
+def test_an_alert_stands_on_status_in_a_line_and_on_systems_with_its_cause_as_text(
+    open_page: Open, firing: Hands
+) -> None:
+    assert b"<b>Texts flow</b>" in sent(open_page("status", synthetic.planted(), hands=firing))
+    out = sent(open_page("systems", synthetic.planted(), hands=firing)).decode(errors="replace")
     assert "A column is missing." in out and "Texts are not recorded" in out
     assert "<img src=x" not in out
 

@@ -152,7 +152,9 @@ def verify(connection: Connection, noted: str | None = None) -> ChainReport:
         return broken(count, f"its head does not name entry {count:,}, its last.")
     if not found:
         return broken(1, "the hash noted earlier is no longer part of it: it was written anew.")
-    return ChainReport(True, count, None, f"The chain of {count:,} entries is whole.", end)
+    return ChainReport(
+        True, count, None, f"The chain of {count:,} {'entry' if count == 1 else 'entries'} is whole.", end
+    )
 
 
 def _unchanged(row: Row[Any]) -> bool:

@@ -63,7 +63,7 @@ def log(view: View, hands: Hands) -> None:
         st.subheader("Requests and their receipts", anchor=False)
         draw(actions.history(asked, hands, view))
     if actions.may_act():
-        note()
+        note(view, story)
 
 
 def choose(view: View, known: dict[str, Incident]) -> str:
@@ -140,9 +140,18 @@ def compared(view: View, story: Story) -> None:
         )
 
 
-def note() -> None:
+def note(view: View, story: Story) -> None:
     st.subheader("Add a note", anchor=False)
     st.text_area("What was seen or done. It is never edited: a later note can correct it.", key="note_text")
+    earlier = {str(entry.id): incidents.note_called(entry, view) for entry in incidents.notes(story.entries)}
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.datetime_input(
+            f"When it was, if not now ({view.settings.time_zone})", value=None, key="note_at", max_value="now", step=60
+        )
+        st.selectbox(
+            "Corrects, if it does", list(earlier), index=None, key="note_corrects",
+            format_func=lambda id_: earlier.get(str(id_), str(id_)),
+        )  # fmt: skip
     st.button("Add the note", key="note_add", on_click=incidents.add_note)
 
 

@@ -145,7 +145,10 @@ def tasks(diagnosis: Diagnosis, settings: Settings) -> tuple[Task, ...]:
         *_receipts(case),
         *_jobs(case),
     )
-    return tuple(sorted(found or _others(case), key=lambda task: task.meanwhile))
+    once: dict[str, Task] = {}
+    for task in found or _others(case):
+        once.setdefault(task.id, task)  # two causes may ask for the same
+    return tuple(sorted(once.values(), key=lambda task: task.meanwhile))
 
 
 def _created(deployment: Deployment) -> datetime:

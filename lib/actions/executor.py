@@ -49,6 +49,12 @@ class Order:
     step_id: str | None = None
 
 
+def only_operators(actor: Actor) -> None:
+    """Raise `RefusedError` for everybody else."""
+    if actor.role is not Role.OPERATOR:
+        raise RefusedError("Viewers may look and not act: ask an operator.")
+
+
 @dataclass
 class Executor:
     """Submits and carries out requests. Safe to share between threads; other processes share the journal."""
@@ -67,8 +73,7 @@ class Executor:
 
     def submit(self, order: Order, actor: Actor) -> Request:
         """Record the request, or its refusal. Raises `RefusedError` for somebody who may not act at all."""
-        if actor.role is not Role.OPERATOR:
-            raise RefusedError("Viewers may look and not act: ask an operator.")
+        only_operators(actor)
         action = self._action(order.action)
         request = self.journal.submit_request(
             NewRequest(
@@ -96,7 +101,11 @@ class Executor:
         return request
 
     def carry_out(self, request_id: UUID, actor: Actor) -> Request:
-        """Do what was requested, once, and return the request with its receipt or the reason why not."""
+        """Do what was requested, once, and return the request with its receipt or the reason why not.
+
+        Raises `RefusedError` for somebody who may not act at all.
+        """
+        only_operators(actor)
         request = self.journal.request(request_id)
         action = self._action(request.action)
         args = {argument.name: argument.value for argument in request.asked.arguments}
@@ -120,7 +129,11 @@ class Executor:
             return self._run(action, turn.request, preview, args, actor)
 
     def look_again(self, request_id: UUID, actor: Actor) -> Request:
-        """Resolve an unknown outcome by looking outside, if what is to be seen there decides it."""
+        """Resolve an unknown outcome by looking outside, if what is to be seen there decides it.
+
+        Raises `RefusedError` for somebody who may not act at all.
+        """
+        only_operators(actor)
         request = self.journal.request(request_id)
         if request.state is not RequestState.UNKNOWN:
             return request

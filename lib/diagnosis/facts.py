@@ -217,13 +217,6 @@ class Facts:
         return journeys_.AT_LEAST if self.snapshot.cut else frozenset()
 
     @cached_property
-    def affected(self) -> pd.DataFrame | None:
-        """The people who asked and never got a working link; None unless texts and bookings were read in full."""
-        if self.journeys is None or not self.complete(self.snapshot.texts):
-            return None
-        return journeys_.affected(self.journeys)
-
-    @cached_property
     def outbound(self) -> pd.DataFrame | None:
         """Twilio's outbound texts with delivery and recording; None without Twilio's log."""
         texts = self.value(self.snapshot.texts)

@@ -319,13 +319,3 @@ def counted_stages(counts: Counts) -> dict[Stage, int | None]:
         Stage.CONFIRMED: counts.total("confirmed"),
         Stage.BOOKED: counts.total("booked"),
     }
-
-
-def affected(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the bookings of people who asked and, as far as is known, never got a link that works for them.
-
-    Those are: no text was accepted, or it failed, and they did not confirm. Unknown is not counted.
-    """
-    no_text = frame["sending"] == Sending.MISSING
-    failed = frame["delivery"] == Delivery.FAILED
-    return frame[(no_text | failed) & frame["confirmed_at"].isna()]

@@ -152,10 +152,10 @@ class Running:
         """Reset the world and let `scenario` set it up. Nobody else may be at work in it."""
         self.machine.reset()
         scenario.apply(self.world)
-        self.scenario = scenario
         self.mended = False
         self.pace = scenario.pace if self._fixed_pace is None else self._fixed_pace
         self.machine.reload_schema_cache()
+        self.scenario = scenario  # last: whoever sees it finds the rest in place
 
 
 def settings(world: World, overrides: Mapping[str, str]) -> dict[str, str]:

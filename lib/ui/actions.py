@@ -15,7 +15,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from lib.actions.action import Args, Preview, RefusedError, Tier
-from lib.actions.executor import Order
+from lib.actions.executor import Order, only_operators
 from lib.journal.entry import StepState
 from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
@@ -27,7 +27,7 @@ from lib.model.reading import SourceError
 from lib.sources.redact import redact
 from lib.ui import deployments, pieces, times, words
 from lib.ui.guard import Viewer, who_looks
-from lib.ui.hands import Doings, Hands, only_operators
+from lib.ui.hands import Doings, Hands
 from lib.ui.look import draw
 from lib.ui.redact import outside, plain, shared
 from lib.ui.shell import PROBLEM, View, opened_desk, sharing, view
@@ -265,7 +265,9 @@ def _confirm() -> None:
             hands.journal.step(incident.id, ask.step_id, StepState.DOING, actor)
 
     do(work)
-    if problem := st.session_state.pop(PROBLEM, None):
+    if operator() is None:
+        _forget()  # the dialog is drawn for operators alone: why nothing was done stands above the page
+    elif problem := st.session_state.pop(PROBLEM, None):
         ask.problem = problem
 
 

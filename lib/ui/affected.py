@@ -38,6 +38,14 @@ SIGNS: Final[Mapping[State, Sign]] = {
 }
 
 
+def known(view: View) -> Affected | None:
+    """Return who was affected over the window; None where that cannot be told."""
+    try:
+        return affected_.affected(view.facts, _record(view.snapshot.window.start))
+    except CannotTellError:
+        return None
+
+
 def look(view: View, stretch: Stretch | None = None) -> Affected | None:
     """Return who was affected over `stretch` or the window; None after saying why that cannot be told."""
     unread = view.cannot_tell(view.snapshot.pending_bookings, view.snapshot.texts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from itertools import groupby
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from lib.affected import Stretch, stretch_of
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.timeline import Mark
 from lib.journal.chain import ChainReport
-from lib.journal.entry import Entry, Kind, Seen, StepState
+from lib.journal.entry import Entry, Kind, Note, Seen, StepState
 from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
 from lib.journal.telling import tell
@@ -244,14 +244,32 @@ def record_seen(incident_id: UUID) -> None:
     actions.do(lambda hands, actor: keep(hands.journal, view().diagnosis, actor, incident_id))
 
 
+def notes(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return the notes, newest first."""
+    return tuple(reversed([entry for entry in entries if isinstance(entry.payload, Note)]))
+
+
+def note_called(entry: Entry, seen: View) -> str:
+    """Return how a note is called in a list."""
+    text = entry.payload.text if isinstance(entry.payload, Note) else ""
+    return f"{times.local(entry.at, seen.zone, seen.now)} · {outside(text)[:60]}"
+
+
 def add_note() -> None:
-    """Add the note that was written."""
+    """Add the note that was written, with when it was and what it corrects, where that was said."""
     text = str(st.session_state.get("note_text") or "")
     incident_id = UUID(str(st.session_state["incident"]))
+    at, corrects = st.session_state.get("note_at"), st.session_state.get("note_corrects")
 
     def work(hands: Hands, actor: Actor) -> None:
-        hands.journal.note(text, actor, incident_id=incident_id)
-        st.session_state["note_text"] = ""
+        hands.journal.note(
+            text,
+            actor,
+            incident_id=incident_id,
+            happened_at=at.replace(tzinfo=opened_desk().settings.zone) if isinstance(at, datetime) else None,
+            corrects=UUID(str(corrects)) if corrects else None,
+        )
+        st.session_state.update(note_text="", note_at=None, note_corrects=None)
 
     actions.do(work)
 

@@ -21,7 +21,7 @@ from lib.model.verdict import CheckStatus, HeadlineState, Tile
 from lib.model.window import Window
 from lib.plan import ESTIMATE, StepEvidence
 from lib.snapshot import Snapshot
-from lib.ui import pieces, times, words
+from lib.ui import affected, pieces, times, words
 from lib.ui.redact import outside, plain
 from lib.ui.shell import View
 from lib.ui.words import Sign, Tone
@@ -286,10 +286,10 @@ def _care_by_setting(view: View) -> Iterable[tuple[str, Sign, str]]:
         "A second person looks at what is dangerous", _yes(settings.require_second_person),
         "REQUIRE_SECOND_PERSON is on" if settings.require_second_person else "REQUIRE_SECOND_PERSON is off",
     )  # fmt: skip
-    affected = view.facts.affected
+    found = affected.known(view)
     yield (
-        "Everybody who got no working link was told", _yes(None if affected is None else affected.empty),
-        "who was affected cannot be told" if affected is None else f"{len(affected):,} people in {view.window}",
+        "Everybody who got no working link was told", _yes(None if found is None else not found.to_do),
+        "who was affected cannot be told" if found is None else f"{len(found.to_do):,} still to help in {view.window}",
     )  # fmt: skip
 
 

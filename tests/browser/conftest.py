@@ -44,12 +44,21 @@ def free_port() -> int:
 @contextmanager
 def running(command: list[str | Path], port: int, settings: dict[str, str] | None = None) -> Iterator[str]:
     """Run a server until the context ends; yield its address once it answers."""
+    with started(command, port, settings) as (address, _):
+        yield address
+
+
+@contextmanager
+def started(
+    command: list[str | Path], port: int, settings: dict[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """As `running`, with the process as well, for tests that end it themselves."""
     environ = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/tmp"), **(settings or {})}
     process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     address = f"http://127.0.0.1:{port}"
     try:
         wait_for(process, address)
-        yield address
+        yield address, process
     finally:
         process.terminate()
         try:

@@ -330,6 +330,36 @@ def test_what_the_logs_do_not_cover_is_said_beside_that_nothing_was_found() -> N
     assert (check.status, check.evidence) == (OK, (caveat.sentence,))
 
 
+@pytest.mark.parametrize(("seconds_before", "status"), [(30, OK), (300, FAIL)])
+def test_a_write_refused_right_after_the_fix_went_live_was_still_the_old_codes(
+    seconds_before: int, status: CheckStatus
+) -> None:
+    live_since = ago(hours=1) - timedelta(seconds=seconds_before)  # the refusal is an hour old
+    hosts = tuple(
+        dataclasses.replace(
+            host,
+            alias_moved_at=live_since,
+            deployment=host.deployment and dataclasses.replace(host.deployment, ready_at=live_since),
+        )
+        for host in snapshot().hostnames.value or ()
+    )
+    assert answer("null_customer_errors", hostnames=hosts, deployments=(), **errors(NULL)).status is status
+
+
+def test_a_receipt_that_was_taken_counts_at_once_and_one_that_is_missing_after_a_while() -> None:
+    """Three texts of a minute ago: with receipts the hooks work again, without them it is too soon to say."""
+    old, young = [text(n, at) for n, at in NUMBERED], [text(n, ago(minutes=1)) for n in (90, 91, 92)]
+    hooks = [
+        {"id": str(n), "webhook_type": "twilio", "status": "success", "message_sid": one["sid"], "processed_at": NOW}
+        for n, one in enumerate(young)
+    ]
+    assert (
+        answer("receipts_arrive", **texts(*old, *young), webhook_log=table(frames.WEBHOOK_LOG, hooks)).status
+        is not FAIL
+    )
+    assert answer("receipts_arrive", **texts(*young), webhook_log=table(frames.WEBHOOK_LOG)).status is NOT_APPLICABLE
+
+
 def test_every_question_has_an_id_of_its_own() -> None:
     ids = [question.id for question in ALL]
     assert len(ids) == len(set(ids))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lib.affected import affected
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Recording, Sending, Stage
@@ -117,7 +118,7 @@ def test_nobody_who_wants_no_texts_is_missed_one(said: dict[str, Any]) -> None:
     diagnosis = diagnose(opted_out, NOW)
     assert diagnosis.check("texts_follow").status is CheckStatus.OK
     assert list(diagnosis.facts.journeys["sending"]).count(Sending.OPTED_OUT) == 1
-    assert diagnosis.facts.affected.empty
+    assert affected(diagnosis.facts).people == ()
 
 
 def test_the_tile_speaks_of_the_codes_start_only_where_rows_reach_back_to_it() -> None:

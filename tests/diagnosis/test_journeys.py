@@ -14,7 +14,6 @@ from lib.diagnosis.journeys import (
     Recording,
     Sending,
     Stage,
-    affected,
     journeys,
     stage_counts,
 )
@@ -241,21 +240,6 @@ def test_a_stage_that_cannot_be_told_has_no_number() -> None:
     counts = stage_counts(told([booking(1, AT)]))
     assert counts[Stage.ACCEPTED] is None and counts[Stage.OPENED] is None
     assert counts[Stage.INITIATED] == 1
-
-
-def test_affected_are_those_without_a_working_text_who_did_not_confirm() -> None:
-    frame = told(
-        [
-            booking(1, AT),
-            booking(2, AT),
-            booking(3, AT, **UNSTORED),
-            booking(4, AT, confirmed_at=AT, **UNSTORED),
-            booking(5, ago(minutes=1), **UNSTORED),
-        ],
-        [text(1, AT), text(2, AT, status="undelivered")],
-        [],
-    )
-    assert set(affected(frame)["id"]) == {"booking-2", "booking-3"}
 
 
 def test_nothing_at_all_makes_empty_journeys() -> None:

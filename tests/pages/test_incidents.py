@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sqlite3
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -69,6 +70,20 @@ def test_a_note_is_added_and_the_field_is_empty_again(open_page: Open, hands: Ha
     assert notes[-1].payload.text == "Rang the landlord"
     assert test.text_area(key="note_text").value == ""
     assert b"Rang the landlord" in sent(test)
+
+
+def test_a_note_may_tell_of_an_earlier_time_and_correct_an_earlier_note(
+    open_page: Open, hands: Hands, incident: UUID
+) -> None:
+    earlier = hands.journal.entries(incident_id=incident, kinds=[Kind.NOTE])[-1]
+    test = log(open_page, hands)
+    test.text_area(key="note_text").set_value("It was the day before")
+    test.datetime_input(key="note_at").set_value(datetime(2026, 6, 1, 9, 30))  # noqa: DTZ001 - as the field gives it
+    test.selectbox(key="note_corrects").select(str(earlier.id)).run()
+    test.button(key="note_add").click().run()
+    note = hands.journal.entries(incident_id=incident, kinds=[Kind.NOTE])[-1].payload
+    assert (note.happened_at, note.corrects) == (datetime(2026, 6, 1, 8, 30, tzinfo=UTC), earlier.id), "London's summer"
+    assert test.datetime_input(key="note_at").value is None
 
 
 def test_an_incident_can_be_linked_to(open_page: Open, hands: Hands, incident: UUID) -> None:

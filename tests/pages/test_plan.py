@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,7 +12,7 @@ from lib.diagnosis.diagnose import diagnose
 from lib.journal.entry import Seen, StepState
 from lib.model import frames
 from lib.model.people import Actor, Role, Via
-from lib.model.verdict import CheckStatus
+from lib.model.verdict import CheckStatus, Tile
 from lib.plan import STEPS
 from lib.settings import Settings
 from lib.ui import incidents, plan, support
@@ -27,6 +27,10 @@ ALL_OPEN = {f"step_{step.id}": True for step in STEPS} | {"step_escalation": Tru
 
 def view() -> View:
     return View(diagnose(synthetic.planted(), synthetic.NOW), Settings(), sharing=False)
+
+
+def since(seen: View, at: datetime) -> tuple[Tile, ...]:
+    return plan.tiles_since(plan.judged_since(seen, at), at)
 
 
 def opened(open_page: Open, hands: Hands, **more: object) -> AppTest:
@@ -78,6 +82,26 @@ def test_a_step_is_moved_with_who_and_when_and_skipped_only_with_a_reason(open_p
     }
 
 
+def test_what_only_tries_is_offered_beside_what_changes_and_the_build_command_is_told(
+    open_page: Open, hands: Hands
+) -> None:
+    test = opened(open_page, hands)
+    offered = {button.key: button.label for button in test.button}
+    assert offered["plan_rehearse"] == "Try it and roll back"
+    assert offered["plan_test_validation"] == "Test the booking call alone"
+    assert b"Build command" in sent(test)
+
+
+def test_who_did_something_elsewhere_says_so_and_only_what_is_seen_since_counts(open_page: Open, hands: Hands) -> None:
+    test = opened(open_page, hands)
+    asked = [button.key for button in test.button if str(button.key).startswith("done_")]
+    test.button(key=asked[0]).click().run()
+    incident = hands.journal.incidents()[0]
+    fix = plan.last_fix(hands.journal.requests(), incident)
+    assert fix is not None and (fix.at, fix.words) == (incident.steps[0].at, incident.steps[0].reason)
+    assert b"waiting for evidence" in sent(test) or b"nothing speaks against it" in sent(test)
+
+
 def test_closing_keeps_a_last_diagnosis(open_page: Open, hands: Hands) -> None:
     test = opened(open_page, hands)
     test.text_input(key="incident_words").set_value("the column is back").run()
@@ -94,8 +118,7 @@ def test_a_migration_that_cures_nothing_says_so(open_page: Open, hands: Hands) -
 
 
 def test_tiles_rest_on_evidence_newer_than_the_fix_alone() -> None:
-    before = plan.tiles_since(view(), synthetic.NOW - timedelta(hours=10))
-    after = plan.tiles_since(view(), synthetic.NOW)
+    before, after = since(view(), synthetic.NOW - timedelta(hours=10)), since(view(), synthetic.NOW)
     assert {tile.id: tile.value for tile in before}["delivered"] == "2 of 3"
     assert [tile.id for tile in after if tile.status is CheckStatus.OK] == []
 
@@ -108,7 +131,7 @@ def test_that_nothing_was_refused_proves_nothing_before_somebody_asked_again() -
     seen = View(diagnose(snapshot, synthetic.NOW), Settings(), sharing=False)
 
     def refused(minutes: int) -> CheckStatus:
-        tiles = plan.tiles_since(seen, synthetic.NOW - timedelta(minutes=minutes))
+        tiles = since(seen, synthetic.NOW - timedelta(minutes=minutes))
         return next(tile.status for tile in tiles if tile.id == "null_errors")
 
     assert refused(minutes=60) is CheckStatus.OK  # somebody asked 40 minutes ago
@@ -127,5 +150,5 @@ def test_a_viewer_sees_the_evidence_and_no_button(open_page: Open, hands: Hands,
     monkeypatch.setattr("lib.ui.guard.settings_.load", lambda: settings)
     user = {"is_logged_in": True, "email": "owner@example.com"}
     test = opened(open_page, hands, settings=settings, user=user)
-    assert [button.key for button in test.button] == [] and test.text_input == []
+    assert [button.key for button in test.button] == ["look_again"] and test.text_input == []
     assert b"cures nothing that was seen" in sent(test) and b"ana@example.com" in sent(test)

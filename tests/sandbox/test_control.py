@@ -60,6 +60,18 @@ def test_nonsense_is_refused_with_a_sentence(door: str) -> None:
         assert answer.json()["error"].endswith(".")
 
 
+def test_somebody_mends_what_the_desk_cannot_and_only_where_there_is_something(
+    door: str, play: Callable[[str], dict[str, str]]
+) -> None:
+    play("jobs-stuck")
+    assert httpx.get(f"{door}/").json()["mend"]["done"] is False
+    assert httpx.post(f"{door}/mend", json={}).json()["mend"]["done"] is True
+    play("missing-column")
+    assert httpx.get(f"{door}/").json()["mend"] is None
+    refused = httpx.post(f"{door}/mend", json={})
+    assert refused.status_code == 400 and refused.json()["error"].endswith(".")
+
+
 def test_pages_in_a_browser_have_no_say(door: str) -> None:
     stranger = {"Origin": "https://stranger.example"}
     assert httpx.get(f"{door}/", headers=stranger).status_code == 403

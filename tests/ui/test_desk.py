@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
 from lib import launch
 from lib import settings as settings_
 from lib.model.reading import FailureKind, SourceError
+from lib.model.verdict import HeadlineState
 from lib.model.window import WindowSize
 from lib.settings import Settings
 from lib.snapshot import Snapshot
@@ -46,6 +48,36 @@ def test_what_has_no_newer_reading_is_not_judged_again_at_once(monkeypatch: pyte
     assert desk.diagnosis(WindowSize.DAY) is first
     monkeypatch.setattr(desk_, "JUDGED_AGAIN_SECONDS", -1.0)
     assert desk.diagnosis(WindowSize.DAY) is not first
+
+
+def test_who_asks_to_look_again_gets_new_answers_and_fifty_who_ask_cost_what_one_does() -> None:
+    asked: list[str] = []
+
+    def of(kind: str) -> Callable[[WindowSize], Snapshot]:
+        return lambda size: asked.append(kind) or synthetic.planted()  # type: ignore[func-returns-value]
+
+    desk = Desk(Settings(), of("due"), lambda: synthetic.NOW, fresh=of("fresh"))
+    desk.diagnosis(WindowSize.DAY)
+    for _ in range(50):
+        desk.look_again()
+        desk.diagnosis(WindowSize.DAY)
+    assert asked == ["due", "fresh"]
+
+
+@pytest.mark.sandbox
+def test_somebody_can_mend_the_sandbox_and_the_desk_sees_with_the_key_it_was_given(play) -> None:
+    opening = Opening(settings_.load(play("rls-blind")), {})
+    try:
+        state = opening.sandbox()
+        assert state is not None and state.mend is not None and not state.mend.done
+        assert opening.desk is not None
+        assert opening.desk.diagnosis(WindowSize.DAY).headline.state is HeadlineState.CANNOT_TELL
+        opening.mend()
+        assert opening.desk.diagnosis(WindowSize.DAY).headline.state is HeadlineState.FLOWING
+        state = opening.sandbox()
+        assert state is not None and state.mend is not None and state.mend.done
+    finally:
+        opening.close()
 
 
 @pytest.mark.sandbox

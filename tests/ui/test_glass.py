@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lib.model import frames
 from lib.model.frames import Privacy, privacy_of
 from lib.ui import pieces, tables
-from lib.ui.redact import MASK, for_glass, in_chart, outside, phone, plain
+from lib.ui.redact import MASK, for_glass, in_chart, outside, phone, plain, shared
 from lib.ui.words import Sign, Tone
 
 NUMBER = "+447700900123"
@@ -96,3 +96,9 @@ def test_a_charts_words_are_escaped() -> None:
 @pytest.mark.parametrize("value", [None, float("nan"), pd.NA, "LANTERN", ""])
 def test_what_is_no_number_is_masked_as_well(value: object) -> None:
     assert "LANTERN" not in phone(value, sharing=False)
+
+
+def test_a_text_of_ours_shows_no_digit_of_a_masked_number_on_a_shared_screen() -> None:
+    call = f"POST /api/bookings/initiate  event_id: 7, mobile_number: {phone(NUMBER, sharing=False)}"
+    assert shared(call, sharing=False) == call and call.endswith("123")
+    assert shared(call, sharing=True).endswith(phone(NUMBER, sharing=True))

@@ -1,0 +1,127 @@
+"""A viewer cannot act: not on a page, by a link, with session state, in a dialog that is stale, or past the pages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from typer.testing import CliRunner
+
+from lib.__main__ import app as command_line
+from lib.actions.action import RefusedError
+from lib.actions.executor import Order
+from lib.actions.registry import ACTIONS
+from lib.commands.acting import Exit
+from lib.journal.request import NewRequest, RequestState
+from lib.model.people import Actor, Role, Via
+from lib.settings import Settings
+from lib.ui import guard
+from lib.ui.actions import Ask
+from lib.ui.hands import Hands
+from tests.pages import synthetic
+from tests.pages.conftest import PAGES, Open
+from tests.pages.lamp import Lamp
+
+ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
+EVE = Actor("eve@example.com", Role.VIEWER, Via.PAGE)
+NOBODY_YET = Settings.model_validate({"operators": "", "viewers": "ana@example.com,eve@example.com"})
+BOTH = Settings.model_validate({"operators": "ana@example.com", "viewers": "eve@example.com"})
+# Buttons that change nothing outside of the session and the desk's own look.
+HARMLESS = {"look_again", "log_out"}
+LOOKS = "story_"
+
+Roles = Callable[[Settings], None]
+
+
+@pytest.fixture
+def roles(monkeypatch: pytest.MonkeyPatch) -> Roles:
+    """A function that says who is what from now on, as an administrator does in the settings."""
+
+    def set_roles(settings: Settings) -> None:
+        monkeypatch.setattr(guard.settings_, "load", lambda: settings)
+
+    set_roles(BOTH)
+    return set_roles
+
+
+def user(actor: Actor) -> dict[str, object]:
+    return {"is_logged_in": True, "email": actor.name}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_offers_a_viewer_anything_that_acts(open_page: Open, hands: Hands, roles: Roles, page: str) -> None:
+    hands.journal.open_incident("Texts do not arrive", ANA)
+    everything_open = {f"step_{step}": True for step in ("redeploy", "migration", "verify_fix", "force_deployment")}
+    test = open_page(page, synthetic.planted(), hands=hands, settings=BOTH, user=user(EVE), state=everything_open)
+    assert not test.exception
+    assert {button.key for button in test.button if not str(button.key).startswith(LOOKS)} <= HARMLESS
+
+
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+def test_a_dialog_in_a_viewers_session_state_is_not_drawn(
+    open_page: Open, hands: Hands, roles: Roles, action: str
+) -> None:
+    ask = Ask(action, dict.fromkeys(ACTIONS[action].asks, "x"))
+    test = open_page("plan", synthetic.planted(), hands=hands, settings=BOTH, user=user(EVE), state={"ask": ask})
+    assert {button.key for button in test.button} <= HARMLESS
+    assert hands.journal.requests() == ()
+
+
+@pytest.mark.parametrize("action", ["run_migration", "redeploy"])
+def test_who_is_an_operator_no_more_cannot_confirm_the_dialog_they_had_open(
+    open_page: Open, hands: Hands, lamp: Lamp, roles: Roles, action: str
+) -> None:
+    """The two actions are the lamp's: one with a phrase, one for a click."""
+    ask = Ask(action, dict.fromkeys(hands.executor.actions[action].asks, "x"))
+    test: AppTest = open_page(
+        "plan", synthetic.planted(), hands=hands, settings=BOTH, user=user(ANA), state={"ask": ask}
+    )
+    if action == "run_migration":
+        test.text_input(key="ask_phrase").set_value("hall lamp")
+        test.text_input(key="ask_reason").set_value("it is dark").run()
+    roles(NOBODY_YET)
+    test.button(key="ask_confirm").click().run()
+    assert any("Viewers may look and not act" in warning.value for warning in test.warning)
+    assert (lamp.switched, hands.journal.requests()) == (0, ())
+
+
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.DESK])
+def test_past_the_pages_the_executor_takes_nothing_from_who_may_not_act(hands: Hands, action: str, role: Role) -> None:
+    order = Order(action, dict.fromkeys(ACTIONS[action].asks, "x"), digest="0" * 64, phrase="x", reason="x")
+    eve = Actor(EVE.name, role, Via.PAGE)
+    waiting = hands.journal.submit_request(
+        NewRequest(action, int(ACTIONS[action].tier), "target", "0" * 64, uuid4(), needs_approval=True), ANA
+    )
+    for ask in (
+        lambda: hands.submit(order, eve),
+        lambda: hands.click(order, eve),
+        lambda: hands.approve(waiting.id, eve),
+        lambda: hands.look_again(waiting.id, eve),
+        lambda: hands.executor.carry_out(waiting.id, eve),
+        lambda: hands.executor.look_again(waiting.id, eve),
+    ):
+        with pytest.raises(RefusedError, match="Viewers may look and not act"):
+            ask()
+    assert [request.state for request in hands.journal.requests()] == [RequestState.WAITING]
+
+
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+def test_the_command_line_acts_for_operators_alone(
+    action: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {
+        "JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}",
+        "OPERATORS": "ana@example.com",
+        "SWITCHBOARD_USER": "eve@example.com",
+    }.items():
+        monkeypatch.setenv(name, value)
+    given = [f"--arg={name}=x" for name in ACTIONS[action].asks]
+    command = ["act", action, *given, "--digest", "0" * 64, "--confirm", "x", "--reason", "x", "--json"]
+    answer = CliRunner().invoke(command_line, command)
+    assert answer.exit_code == Exit.REFUSED
+    assert json.loads(answer.stdout)["outcome"] == "refused" and "Viewers may look" in answer.stdout

@@ -169,7 +169,7 @@ def test_any_snapshot_has_a_diagnosis_and_a_green_one_rests_on_what_is_known(
     seen, now, terms = world
     diagnosis = diagnose(seen, now, terms)
     facts = diagnosis.facts
-    for name in ("timeline", "marks", "stages", "affected", "spending", "usual_demand", "phantoms"):
+    for name in ("timeline", "marks", "stages", "spending", "usual_demand", "phantoms"):
         getattr(facts, name)  # each can be worked out
     for check in diagnosis.checks:
         assert check.summary.strip(), check

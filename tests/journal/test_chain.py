@@ -71,13 +71,16 @@ def test_an_empty_journal_is_whole(journal: Journal) -> None:
 
 
 @pytest.mark.timeout(300)
-def test_of_eight_processes_with_a_thousand_appends_each_nothing_is_lost_and_the_chain_holds(environ: Environ) -> None:
+@pytest.mark.parametrize("each", [100, pytest.param(1000, marks=pytest.mark.long)])
+def test_of_eight_processes_with_many_appends_each_nothing_is_lost_and_the_chain_holds(
+    environ: Environ, each: int
+) -> None:
     with contextlib.closing(open_journal(environ)) as journal:
-        start_together(8, append_many, environ, 1000)
+        start_together(8, append_many, environ, each)
         report = journal.verify()
-        assert (report.ok, report.entries) == (True, 8000), report.words
+        assert (report.ok, report.entries) == (True, 8 * each), report.words
         texts = [entry.payload.text for entry in journal.entries(limit=10_000)]  # type: ignore[union-attr]
-        assert sorted(texts) == sorted(8 * [f"note {number}" for number in range(1000)])
+        assert sorted(texts) == sorted(8 * [f"note {number}" for number in range(each)])
 
 
 def test_a_writer_killed_in_the_middle_leaves_a_whole_chain_that_goes_on(environ: Environ) -> None:

@@ -36,6 +36,7 @@ shell.opened_desk()
 header.draw_header(viewer, large=page.title == "Status")
 look.install(sharing=shell.sharing())
 actions.strip()
+header.head_start()
 page.run()
 # Last, and outside of every fragment, so that the dialog stays whatever the page does.
 actions.dialog()

@@ -39,6 +39,7 @@ MOST = 0.5
 # Fewer bookings than this say nothing about how many seats a party takes.
 FEWEST_PARTIES = 5
 _MOST = 10_000
+NO_EVENT = "event unknown"
 
 
 class Why(StrEnum):
@@ -350,8 +351,10 @@ def _state(
     found += [(at, State.RE_SENT, by) for one in ids if (sent := record.resent.get(one)) for at, by in (sent,)]
     found = [one for one in found if one[0] > newest["created_at"]]
     marks = sorted((record.follow_ups[one] for one in ids if one in record.follow_ups), key=lambda entry: entry.seq)
-    if marks and isinstance(marks[-1].payload, FollowedUp) and marks[-1].payload.state in _STATE_OF:
-        found.append((marks[-1].at, _STATE_OF[marks[-1].payload.state], marks[-1].actor))
+    # Who was called and then asked again in vain is to be helped again.
+    last = marks[-1] if marks and marks[-1].at > newest["created_at"] else None
+    if last and isinstance(last.payload, FollowedUp) and last.payload.state in _STATE_OF:
+        found.append((last.at, _STATE_OF[last.payload.state], last.actor))
     if not found:
         return State.NOTHING, None, None
     at, state, by = max(found, key=lambda one: one[0])

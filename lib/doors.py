@@ -20,6 +20,7 @@ from lib.diagnosis.diagnose import Diagnosis
 from lib.journal.entry import Kind, Outcome
 from lib.model.reading import Freshness, SourceName, source_health
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
+from lib.monitor.memory import KEPT_FOR
 from lib.monitor.rules import RULES
 from lib.monitor.status import MonitorStatus
 
@@ -45,15 +46,13 @@ def may_read(authorization: str | None, token: SecretStr | None, *, local: bool)
 
 def status(diagnosis: Diagnosis, monitor: MonitorStatus | None) -> dict[str, Any]:
     """Return the headline for machines: instants in ISO 8601 UTC, keys stable, no customer in it."""
-    first = diagnosis.hypotheses[0]
-    told = first.verdict in (Verdict.CONFIRMED, Verdict.LIKELY)
-    headline = diagnosis.headline
+    headline, cause = diagnosis.headline, diagnosis.likeliest
     return {
         "state": headline.state.value,
         "sentence": headline.sentence,
         "since": headline.since.isoformat() if headline.since else None,
-        "cause": {"id": first.id, "title": first.title, "verdict": first.verdict.value} if told else None,
-        "next_step": first.remedy.words if told else None,
+        "cause": {"id": cause.id, "title": cause.title, "verdict": cause.verdict.value} if cause else None,
+        "next_step": cause.remedy.words if cause else None,
         "measured_at": diagnosis.facts.now.isoformat(),
         "last_monitor_round_at": monitor.last_round_at.isoformat() if monitor and monitor.last_round_at else None,
     }
@@ -122,7 +121,9 @@ def _of_monitor(monitor: MonitorStatus | None, now: datetime) -> Iterator[Metric
         alerts.add_metric([rule.id], float(rule.id in firing))
     yield alerts
     yield GaugeMetricFamily(
-        "switchboard_notifications_undelivered", "Messages that wait to be sent.", value=monitor.undelivered
+        "switchboard_notifications_undelivered",
+        f"Messages that wait to be sent, and those that were given up within the last {KEPT_FOR.days} days.",
+        value=monitor.undelivered,
     )
 
 

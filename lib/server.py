@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import hashlib
 import re
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -34,7 +35,7 @@ from lib import doors  # noqa: E402
 from lib.journal.errors import JournalError  # noqa: E402
 from lib.journal.store import Journal  # noqa: E402
 from lib.model.window import WindowSize  # noqa: E402
-from lib.monitor.status import MonitorStatus, read_status  # noqa: E402
+from lib.monitor.status import MonitorStatus  # noqa: E402
 from lib.settings import load  # noqa: E402
 from lib.snapshot import utc_now  # noqa: E402
 from lib.ui.desk import Desk, opening  # noqa: E402
@@ -119,26 +120,30 @@ def healthz(_: Request) -> Response:
     return JSONResponse(answer, 503 if health["desk"] == "failed" else 200)
 
 
-def metrics(request: Request) -> Response:
+def for_machines(answer: Callable[[Desk], Response]) -> Callable[[Request], Response]:
+    """Return the route of a door that only machines with the token may read, and that needs the desk."""
+
+    def route(request: Request) -> Response:
+        if refusal := _refused(request):
+            return refusal
+        desk = opening().desk
+        if desk is None:
+            return JSONResponse({"error": "The desk is not open yet."}, 503)
+        return answer(desk)
+
+    return route
+
+
+def metrics(desk: Desk) -> Response:
     """Answer Prometheus. Costs the outside systems nothing: it is one more viewer."""
-    if refusal := _refused(request):
-        return refusal
-    desk = opening().desk
-    if desk is None:
-        return JSONResponse({"error": "The desk is not open yet."}, 503)
     journal, watch = _journal_and_watch(desk)
     outcomes = journal.outcomes() if journal and watch else {}
     text = doors.exposition(desk.diagnosis(WindowSize.DAY), watch, outcomes, utc_now())
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
-def api_status(request: Request) -> Response:
+def api_status(desk: Desk) -> Response:
     """Answer with the headline as JSON."""
-    if refusal := _refused(request):
-        return refusal
-    desk = opening().desk
-    if desk is None:
-        return JSONResponse({"error": "The desk is not open yet."}, 503)
     return JSONResponse(doors.status(desk.diagnosis(WindowSize.DAY), _journal_and_watch(desk)[1]))
 
 
@@ -160,7 +165,7 @@ def _journal_and_watch(desk: Desk | None) -> tuple[Journal | None, MonitorStatus
     if hands is None:
         return None, None
     try:
-        return hands.journal, read_status(hands.journal, utc_now())
+        return hands.journal, hands.watched()
     except JournalError:
         return hands.journal, None
 
@@ -170,17 +175,34 @@ def _journal_and_watch(desk: Desk | None) -> tuple[Journal | None, MonitorStatus
 # should it go, only that greeting comes back (the guard on every page does not depend on it).
 PagesManager.uses_pages_directory = False
 
-ROUTES = [Route("/healthz", healthz), Route("/metrics", metrics), Route("/api/status", api_status)]
+ROUTES = [
+    Route("/healthz", healthz),
+    Route("/metrics", for_machines(metrics)),
+    Route("/api/status", for_machines(api_status)),
+]
+
+
+# Python's own collector waits until the garbage is a quarter of all there is, which with readings in it is much.
+COLLECTED_AGAIN_SECONDS = 30.0
+
+
+async def collect() -> None:
+    """Free now and then what only refers to itself, instead of after every run of a page (.streamlit/config.toml)."""
+    while True:
+        await asyncio.sleep(COLLECTED_AGAIN_SECONDS)
+        await asyncio.to_thread(gc.collect)
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Watch in the background for as long as the server is up, unless MONITOR_EVERY is off."""
+    """Collect garbage while the server is up, and watch in the background, unless MONITOR_EVERY is off."""
     every = load().monitor_every
     watch = BackgroundWatch(every) if every else None
     if watch:
         watch.start()
+    collecting = asyncio.create_task(collect())
     yield
+    collecting.cancel()
     if watch:
         await asyncio.to_thread(watch.stop)
 

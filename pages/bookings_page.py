@@ -16,8 +16,7 @@ MAX_CHOICES = 500
 
 
 def body(view: View) -> None:
-    journeys = view.facts.journeys
-    named = None if journeys is None else bookings.with_event_names(journeys, view.facts.rows(view.snapshot.events))
+    named = view.diagnosis.once("named", lambda: bookings.of_window(view.facts))
     counting.reach(view)
     people(view)
     if not panel(view, "By event", view.snapshot.pending_bookings) or named is None:
@@ -28,7 +27,8 @@ def body(view: View) -> None:
     if view.snapshot.cut:
         counting.events(view)
     else:
-        table(view, bookings.per_event(named), tables.EVENTS, "events", "How far the bookings of each event came.")
+        per_event = view.diagnosis.once("per_event", lambda: bookings.per_event(named))
+        table(view, per_event, tables.EVENTS, "events", "How far the bookings of each event came.")
     st.subheader("Each booking", anchor=False)
     table(view, named, tables.PENDING, "pending", "Bookings with what happened to the text of each.")
     one_booking(view, named)
@@ -49,11 +49,12 @@ def one_booking(view: View, named: pd.DataFrame) -> None:
     if "chosen" not in st.session_state:
         st.session_state["chosen"] = st.query_params.get("booking")
     linked = st.session_state["chosen"]
-    ids = list(named["id"].head(MAX_CHOICES))
+    titles = view.diagnosis.once("titles", lambda: bookings.titles(named.head(MAX_CHOICES), view.zone))
     chosen = st.selectbox(
         "Look at one booking",
-        [None, *ids, *([linked] if linked and linked not in ids else [])],
-        format_func=lambda booking: bookings.title(named, booking, view.zone) if booking else "Choose a booking",
+        [None, *titles, *([linked] if linked and linked not in titles else [])],
+        format_func=lambda id_: titles.get(id_) or bookings.not_here(id_) if id_ else "None",
+        placeholder="Choose a booking",
         key="chosen",
         on_change=link_to_chosen,
     )

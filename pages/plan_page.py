@@ -10,24 +10,25 @@ import streamlit as st  # noqa: E402
 
 from lib.actions.advice import Task, tasks  # noqa: E402
 from lib.diagnosis.diagnose import Diagnosis  # noqa: E402
+from lib.fix import Fix, judged_since, last_fix, tiles_since  # noqa: E402
 from lib.journal.entry import StepState  # noqa: E402
-from lib.journal.errors import JournalError  # noqa: E402
 from lib.journal.incident import Incident  # noqa: E402
 from lib.plan import StepEvidence, evidence  # noqa: E402
 from lib.ui import actions, checks, deployments, incidents, offers, pieces, plan, support  # noqa: E402
 from lib.ui.hands import Doings, Hands  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
-from lib.ui.shell import View, opened_desk, show  # noqa: E402
+from lib.ui.shell import View, doings_now, opened_desk, show  # noqa: E402
 
 
 def body(view: View) -> None:
     hands = opened_desk().hands()
-    doings = read(hands)
-    incident_line(view, doings)
+    read = doings_now()
+    incident_line(view, read)
+    doings = read or Doings()
     incident = doings.incident
     # What was wrong before the last fix asks for nothing any more: only what is wrong since does.
-    fix = plan.last_fix(doings.requests, incident)
-    judged = plan.judged_since(view, fix.at) if fix else view.diagnosis
+    fix = last_fix(doings.requests, incident)
+    judged = judged_since(view.diagnosis, fix.at) if fix else view.diagnosis
     now = tasks(judged, view.settings)
     do_next(view, now, fix, incident)
     found = evidence(view.diagnosis, now)
@@ -40,14 +41,10 @@ def body(view: View) -> None:
         after_care(view)
 
 
-def read(hands: Hands | None) -> Doings:
-    try:
-        return hands.doings() if hands else Doings((), None, None)
-    except JournalError:
-        return Doings((), None, None)  # the line above the page says so
-
-
-def incident_line(view: View, doings: Doings) -> None:
+def incident_line(view: View, doings: Doings | None) -> None:
+    if doings is None:
+        draw(pieces.nothing("Whether an incident is open is not known: the journal cannot be read."))
+        return
     incident = doings.incident
     if incident is None:
         st.subheader("No incident is open", anchor=False)
@@ -81,20 +78,21 @@ def suggest_title(title: str) -> None:
     st.session_state["incident_suggested"] = title
 
 
-def do_next(view: View, now: Sequence[Task], fix: plan.Fix | None, incident: Incident | None) -> None:
+def do_next(view: View, now: Sequence[Task], fix: Fix | None, incident: Incident | None) -> None:
     st.subheader("Do next", anchor=False)
     if not now:
         draw(plan.nothing_to_do(view, fix))
     for task in now:
         offers.doing(view, task, incident)
-    st.button(
-        "Look again", key="look_again", icon=":material/refresh:", on_click=opened_desk().look_again,
-        help="Asks every system anew, instead of when it is due.",
-    )  # fmt: skip
+    if actions.may_act():
+        st.button(
+            "Look again", key="look_again", icon=":material/refresh:", on_click=actions.look_at_everything,
+            help="Asks every system anew, instead of when it is due, and opens the newest link once more.",
+        )  # fmt: skip
 
 
 def step(
-    view: View, found: StepEvidence, hands: Hands | None, doings: Doings, fix: plan.Fix | None, judged: Diagnosis
+    view: View, found: StepEvidence, hands: Hands | None, doings: Doings, fix: Fix | None, judged: Diagnosis
 ) -> None:
     incident, step_id = doings.incident, found.step.id
     label = plan.label(found, incident)
@@ -142,14 +140,12 @@ def progress(step_id: str) -> None:
             st.button("Skip it", key=f"skip_{step_id}", on_click=incidents.move_step, args=(step_id, StepState.SKIPPED))
 
 
-def monitor(
-    view: View, hands: Hands | None, incident: Incident | None, fix: plan.Fix | None, judged: Diagnosis
-) -> None:
+def monitor(view: View, hands: Hands | None, incident: Incident | None, fix: Fix | None, judged: Diagnosis) -> None:
     if fix is None:
         draw(pieces.nothing("Nothing was changed yet, so there is no evidence from after a fix."))
     else:
         draw(plan.since_words(view, fix))
-        draw(pieces.tiles(plan.tiles_since(judged, fix.at)))
+        draw(pieces.tiles(tiles_since(judged, fix.at)))
     before = incidents.first_seen(hands, incident) if hands and incident else None
     if before is not None:
         draw(incidents.differences(before, incidents.seen_of(view.diagnosis)))

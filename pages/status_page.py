@@ -43,8 +43,10 @@ def timeline(view: View) -> None:
     needs = (snapshot.counts,) if snapshot.cut else (snapshot.pending_bookings, snapshot.texts)
     if not panel(view, "What happened when", *(() if known else needs)):
         return
+    marks = incidents.marks(view)
+    until = snapshot.window.end
     st.plotly_chart(
-        charts.timeline(lines, incidents.marks(view), view.zone, snapshot.window.end),
+        view.diagnosis.once(("timeline", marks), lambda: charts.timeline(lines, marks, view.zone, until)),
         key="timeline",
         config=dict(charts.CONFIG),
         alt=f"Bookings and texts over {view.window}, with deployments, migrations and incidents as vertical marks.",
@@ -64,7 +66,7 @@ def funnel(view: View) -> None:
         draw(pieces.nothing(f"No booking was initiated in {view.window}."))
         return
     reached = ", ".join(f"{label} {stages.get(stage, 'unknown')}" for stage, label in words.STAGE.items())
-    figure = charts.funnel(stages, view.facts.least_stages)
+    figure = view.diagnosis.once("funnel", lambda: charts.funnel(stages, view.facts.least_stages))
     st.plotly_chart(figure, key="funnel", config=dict(charts.CONFIG), alt=f"Bookings: {reached}.")
     if any(count is None for count in stages.values()):
         draw(view.cannot_tell(view.snapshot.texts, view.snapshot.short_links) or pieces.nothing(""))

@@ -23,7 +23,7 @@ def body(view: View) -> None:
             arrived(view, outbound)
             counted(view)
             recorded(view, outbound)
-            nuisance(view, outbound)
+            nuisance(view)
     offers.testing(key="texts")
     money(view)
     alerts(view)
@@ -31,7 +31,7 @@ def body(view: View) -> None:
 
 def arrived(view: View, outbound: pd.DataFrame) -> None:
     draw(pieces.numbers(texts.delivery_numbers(outbound)))
-    statuses = facts_of_texts.by_status(outbound)
+    statuses = view.diagnosis.once("by_status", lambda: facts_of_texts.by_status(outbound))
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.plotly_chart(
@@ -69,8 +69,8 @@ def recorded(view: View, outbound: pd.DataFrame) -> None:
         table(view, pd.DataFrame({"sid": phantoms}), tables.PHANTOM, "phantom", "Phantom texts.")
 
 
-def nuisance(view: View, outbound: pd.DataFrame) -> None:
-    many = facts_of_texts.over_sent(outbound)
+def nuisance(view: View) -> None:
+    many = view.facts.over_sent
     st.subheader("Too many to one number", anchor=False)
     if many.empty:
         draw(pieces.nothing(f"Nobody, in {view.rows}."))

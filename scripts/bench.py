@@ -13,8 +13,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -38,22 +37,17 @@ from lib.migrations.script import scripts  # noqa: E402
 from lib.model.window import WindowSize  # noqa: E402
 from lib.sandbox.booking_app import USER_AGENT  # noqa: E402
 from lib.sandbox.faults import SYSTEMS  # noqa: E402
-from lib.sandbox.ports import free_port  # noqa: E402
 from lib.sandbox.serve import Running, start  # noqa: E402
 from lib.settings import load  # noqa: E402
 from lib.snapshot import SnapshotKeeper, take, utc_now  # noqa: E402
 from lib.sources.connected import Sources, connect  # noqa: E402
+from scripts.dashboard import CHROMIUM_FLAGS, READY_SECONDS, dashboard  # noqa: E402
+from scripts.loads import data_api_calls, write_rows  # noqa: E402
 
 ROUNDS = 5
 VIEWERS = 50
-ROWS = Path(__file__).with_name("bench.sql")
 FEW, MANY = (10_000, 2_000), (1_000_000, 200_000)  # texts and bookings in 30 days
-READY_SECONDS = 60
 PAINT_SECONDS, RERUN_SECONDS, START_SECONDS = 1.5, 0.15, 10.0
-CHROMIUM_FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 HEADLINE = ".sb-headline .sb-sentence"
 
 
@@ -107,7 +101,7 @@ def snapshot_against_slowest(sandbox: Running) -> Measurement:
 def calls_of(sandbox: Running, viewers: int) -> int:
     """Count the upstream calls that `viewers` cause in a few seconds, at the gateway of the database."""
     keeper = SnapshotKeeper(sources_of(sandbox))
-    before = gateway_calls(sandbox)
+    before = data_api_calls(sandbox.world.dsn)
 
     def look() -> None:
         for _ in range(8):
@@ -120,13 +114,7 @@ def calls_of(sandbox: Running, viewers: int) -> int:
     for thread in threads:
         thread.join()
     keeper.close()
-    return gateway_calls(sandbox) - before
-
-
-def gateway_calls(sandbox: Running) -> int:
-    with sandbox.world.connection() as connection:
-        row = connection.execute("select count(*) as n from platform.log where source_name = 'edge_logs'").fetchone()
-    return int(row["n"]) if row else 0
+    return data_api_calls(sandbox.world.dsn) - before
 
 
 def viewers(sandbox: Running) -> Measurement:
@@ -182,15 +170,6 @@ def own_time_of_diagnose(sandbox: Running) -> Measurement:
 # A window of a month with very many texts -----------------------------------------------------------------
 
 
-def write_rows(sandbox: Running, texts: int, bookings: int) -> None:
-    """Replace the sandbox's rows by thirty days of so many, and let the planner know."""
-    statements = ROWS.read_text(encoding="utf-8") % {"texts": texts, "bookings": bookings}
-    with psycopg.connect(sandbox.world.dsn) as connection:
-        connection.execute(statements.encode())
-    with psycopg.connect(sandbox.world.dsn, autocommit=True) as connection:
-        connection.execute("vacuum analyze")
-
-
 def install_reporting(sandbox: Running) -> None:
     with psycopg.connect(sandbox.world.dsn, autocommit=True) as connection:
         for step in scripts(catalogue()["reporting"]):
@@ -237,10 +216,10 @@ def resident_mb() -> float:
 def a_month(sandbox: Running) -> list[Measurement]:
     """Thirty days with a million texts against ten thousand, both with the reporting functions installed."""
     delay(sandbox, 0)
-    write_rows(sandbox, *FEW)
+    write_rows(sandbox.world.dsn, *FEW)
     install_reporting(sandbox)
     few = month_of(sandbox)
-    write_rows(sandbox, *MANY)
+    write_rows(sandbox.world.dsn, *MANY)
     many = month_of(sandbox)
     ratio, above = many.seconds / few.seconds, many.most_mb - many.idle_mb
     print(f"30 days: {few.seconds:.2f} s with {FEW[0]:,} texts, {many.seconds:.2f} s with {MANY[0]:,}: {many.headline}")
@@ -251,18 +230,6 @@ def a_month(sandbox: Running) -> list[Measurement]:
 
 
 # In a browser ---------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def dashboard(port: int) -> Iterator[str]:
-    """Run what scripts/run runs, without a browser of its own; yield its address at once."""
-    command = [sys.executable, "-m", "lib.run", "--no-browser", "--port", str(port)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def open_when_up(page: Page, address: str) -> None:
@@ -320,7 +287,8 @@ def in_a_browser() -> list[Measurement]:
         browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         page = browser.new_page()
         started = time.perf_counter()
-        with dashboard(free_port()) as address:
+        with dashboard() as started_:
+            address = started_.address
             open_when_up(page, address)
             start = time.perf_counter() - started
             page.close()

@@ -12,16 +12,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
-import socket
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,12 +25,13 @@ sys.path.insert(0, str(ROOT))
 
 import httpx  # noqa: E402
 import psutil  # noqa: E402
-import psycopg  # noqa: E402
 from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: E402
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
 from websockets.asyncio.client import ClientConnection, connect  # noqa: E402
 
 from lib.launch import start_sandbox  # noqa: E402
+from scripts.dashboard import dashboard  # noqa: E402
+from scripts.loads import data_api_calls  # noqa: E402
 
 PAGES = ("", "/action-plan", "/bookings", "/texts", "/deployments", "/incident-log", "/systems")
 FAULTS: tuple[dict[str, object], ...] = (
@@ -52,6 +48,7 @@ P95_BUDGET_SECONDS = 2.0
 # The first minutes fill caches: growth is measured after them, and this much of it is noise.
 WARM_UP_SECONDS = 60
 MEMORY_BUDGET = 1.15
+POINTS = 30  # of the memory's course that are told
 
 
 @dataclass
@@ -105,42 +102,8 @@ async def run(wire: ClientConnection, ask: BackMsg, page: str, timers: dict[str,
             return time.monotonic() - started
 
 
-@contextmanager
-def dashboard(settings: dict[str, str]) -> Iterator[tuple[str, psutil.Process]]:
-    """Start the server as `scripts/run` does; yields its address and process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        environ = os.environ | settings | {"JOURNAL_URL": f"sqlite:///{folder}/journal.sqlite3"}
-        command = [sys.executable, "-m", "lib.run", "--no-browser", "--port", str(port)]
-        server = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            address = f"127.0.0.1:{port}"
-            wait_for(address)
-            yield address, psutil.Process(server.pid)
-        finally:
-            server.terminate()
-            server.wait(30)
-
-
-def wait_for(address: str) -> None:
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            if httpx.get(f"http://{address}/healthz", timeout=5).json()["desk"] == "ready":
-                return
-        except (httpx.HTTPError, ValueError):
-            pass  # not yet
-        time.sleep(0.2)
-    raise SystemExit("The dashboard did not start.")
-
-
-def upstream_calls(settings: dict[str, str]) -> int:
-    """Count what reached the gateway of the booking data so far."""
-    with psycopg.connect(settings["DATABASE_URL"]) as connection:
-        row = connection.execute("select count(*) from platform.log where source_name = 'edge_logs'").fetchone()
-    return int(row[0]) if row else 0
+def journal_in(folder: str) -> dict[str, str]:
+    return {"JOURNAL_URL": f"sqlite:///{folder}/journal.sqlite3"}
 
 
 async def inject(door: str, until: float, seed: int) -> list[str]:
@@ -165,17 +128,27 @@ async def watch(process: psutil.Process, until: float) -> list[float]:
     return sizes
 
 
+async def calls_per_minute(dsn: str, seconds: float) -> float:
+    """Return how many calls upstream got per minute in the second half: in the first, everything is read once."""
+    await asyncio.sleep(seconds / 2)
+    before, since = data_api_calls(dsn), time.monotonic()
+    await asyncio.sleep(seconds / 2)
+    return (data_api_calls(dsn) - before) * 60 / (time.monotonic() - since)
+
+
 async def measure(viewers: int, seconds: float, settings: dict[str, str], faults: int | None) -> dict[str, object]:
     seen = Seen()
-    with dashboard(settings) as (address, process):
+    with tempfile.TemporaryDirectory() as folder, dashboard(settings=settings | journal_in(folder)) as server:
+        server.wait()
+        address, process = server.address.removeprefix("http://"), psutil.Process(server.process.pid)
         until = time.monotonic() + seconds
-        before = upstream_calls(settings)
         pages = [PAGES[number % len(PAGES)] for number in range(viewers)]
         watching = asyncio.create_task(watch(process, until))
+        counting = asyncio.create_task(calls_per_minute(settings["DATABASE_URL"], seconds))
         injecting = asyncio.create_task(inject(settings["SANDBOX_URL"], until, faults)) if faults is not None else None
         await asyncio.gather(*(look(address, page, seen, until) for page in pages))
-        calls = upstream_calls(settings) - before
         sizes = await watching
+        calls = await counting
         done = await injecting if injecting else []
     warm = sizes[min(WARM_UP_SECONDS // 5, len(sizes) // 2) :]
     quarter = max(1, len(warm) // 4)
@@ -186,10 +159,11 @@ async def measure(viewers: int, seconds: float, settings: dict[str, str], faults
         "first_run_p95_s": percentile(seen.first_runs, 95),
         "rerun_p50_s": percentile(seen.reruns, 50),
         "rerun_p95_s": percentile(seen.reruns, 95),
-        "upstream_calls_per_minute": round(calls * 60 / seconds, 1),
+        "upstream_calls_per_minute": round(calls, 1),
         "memory_mb": {
             "warm": round(statistics.median(warm[:quarter])),
             "end": round(statistics.median(warm[-quarter:])),
+            "series": [round(size) for size in sizes[:: max(1, len(sizes) // POINTS)]],
         },
         "errors": sorted(set(seen.errors)),
         "faults": len(done),
@@ -206,7 +180,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=5.0)
     parser.add_argument("--faults", action="store_true", help="let the other systems misbehave meanwhile")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10_000))
-    parser.add_argument("--alone-minutes", type=float, default=1.0, help="how long to measure one viewer first")
+    parser.add_argument("--alone-minutes", type=float, default=4.0, help="how long to measure one viewer first")
     options = parser.parse_args()
     sandbox = start_sandbox("healthy")
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -209,6 +210,16 @@ def test_called_and_given_up_are_kept_by_booking_taken_back_by_a_later_entry_and
     assert len(journal.entries()) == 4 and journal.verify().ok
     done = [*who, texted(2, ago(hours=2), confirmed_at=ago(hours=1), **MINE)]
     assert state_of(done, [text(2, ago(hours=2))], record=record_of(journal, ago(days=1))) is State.BOOKED
+
+
+def test_who_was_called_and_then_asked_again_in_vain_is_to_be_helped_again(tmp_path: Path) -> None:
+    settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'earlier.sqlite3'}"})
+    with closing(Journal.open(settings, lambda: ago(hours=2))) as journal:
+        follow_up(journal, one(1), FollowUp.CALLED, ANA)
+        record = record_of(journal, ago(days=1))
+    once, again = asked(1, ago(hours=3), **MINE), asked(2, ago(hours=1), **MINE)
+    assert state_of([once], record=record) is State.CALLED
+    assert state_of([once, again], record=record) is State.NOTHING
 
 
 def test_only_a_bookings_id_names_somebody_in_the_journal(journal: Journal) -> None:

@@ -15,8 +15,8 @@ ORDER = (
 )  # fmt: skip
 # Parts beside the row, and with which of its places they go.
 BESIDE = {
-    "launch": "settings", "handbook": "plan", "doors": "monitor", "doctor": "diagnosis",
-    "migrations": "actions", "affected": "diagnosis", "reports": "plan",
+    "launch": "settings", "colours": "model", "handbook": "plan", "doors": "monitor", "doctor": "diagnosis",
+    "migrations": "actions", "affected": "diagnosis", "reports": "plan", "fix": "plan",
 }  # fmt: skip
 # Ways in, which put the parts together; no part knows them.
 ENTRANCES = ("__main__", "commands", "run", "server")

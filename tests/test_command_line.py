@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,15 @@ import httpx
 import psutil
 import pytest
 
+from lib.journal.entry import Outcome, Receipt
+from lib.journal.request import NewRequest
+from lib.journal.store import Journal
+from lib.model.people import Actor, Role, Via
 from lib.model.reading import Freshness, SourceName
 from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
 from lib.sandbox.scenarios import SCENARIOS
+from lib.settings import Settings
+from lib.snapshot import utc_now
 
 ROOT = Path(__file__).resolve().parent.parent
 Play = Callable[[str], dict[str, str]]
@@ -166,6 +172,61 @@ def test_comparing_with_another_version_s_file_is_no_crash(tmp_path: Path):
     odd.write_text('{"headline": 7, "checks": {"a": 1}, "hypotheses": [3, {"id": "gone", "verdict": "likely"}]}')
     answer = run("diagnose", "--json", "--compare", str(odd))
     assert {"kind": "hypotheses", "id": "gone", "before": "likely", "after": None} in as_json(answer)["changes"]
+
+
+# requests ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lost(tmp_path: Path) -> tuple[dict[str, str], str]:
+    """Settings with a journal in which the outcome of one request is unknown, and its id."""
+    url = f"sqlite:///{tmp_path / 'journal.sqlite3'}"
+    journal = Journal.open(Settings.model_validate({"journal_url": url}), utc_now)
+    ana = Actor("ana", Role.OPERATOR, Via.COMMAND_LINE)
+    request = journal.submit_request(NewRequest("redeploy", 2, "lantern", "0" * 64), ana)
+    journal.claim(request.id, "vercel", ana)
+    journal.start(request.id, ana, timedelta(minutes=1))
+    journal.finish(request.id, Receipt(Outcome.UNKNOWN, "Vercel did not answer."), ana)
+    journal.close()
+    return {"JOURNAL_URL": url, "SWITCHBOARD_USER": "ben"}, str(request.id)
+
+
+@pytest.mark.parametrize(("option", "state"), [("--happened", "succeeded"), ("--did-not-happen", "failed")])
+def test_who_looked_themselves_says_what_became_of_a_request(
+    lost: tuple[dict[str, str], str], option: str, state: str
+) -> None:
+    settings, request_id = lost
+    answer = run("requests", request_id, option, "I looked at Vercel.", "--json", settings=settings)
+    (request,) = as_json(answer)
+    assert (answer.returncode, request["state"], request["words"]) == (0, state, "I looked at Vercel.")
+    again = run("requests", request_id, option, "I looked at Vercel.", settings=settings)
+    assert again.returncode == 2
+    assert f"this request is {state}" in " ".join(again.stderr.split())
+
+
+def test_one_request_can_be_shown_alone(lost: tuple[dict[str, str], str]) -> None:
+    settings, request_id = lost
+    assert request_id in run("requests", request_id, settings=settings).stdout
+    assert run("requests", "00000000-0000-0000-0000-000000000001", settings=settings).returncode == 2
+
+
+def test_what_happened_is_not_said_without_words(lost: tuple[dict[str, str], str]) -> None:
+    settings, request_id = lost
+    answer = run("requests", request_id, "--happened", " ", settings=settings)
+    assert answer.returncode == 2 and "what was seen" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--happened", "It is there."),
+        ("00000000-0000-0000-0000-000000000001", "--happened", "yes", "--did-not-happen", "no"),
+    ],
+)
+def test_what_happened_is_said_of_one_request_and_one_way(
+    lost: tuple[dict[str, str], str], arguments: tuple[str, ...]
+) -> None:
+    assert run("requests", *arguments, settings=lost[0]).returncode == 64
 
 
 # doctor --------------------------------------------------------------------------------------------------

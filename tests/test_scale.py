@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -18,24 +17,9 @@ from lib.settings import load
 from lib.snapshot import Snapshot, take, utc_now
 from lib.sources.booking_data import NEWEST_ROWS
 from lib.sources.connected import connect
+from scripts.loads import data_api_calls, write_rows
 
 pytestmark = pytest.mark.sandbox
-
-ROWS = Path(__file__).resolve().parents[1] / "scripts" / "bench.sql"
-
-
-def write_month(sandbox: Running, texts: int, bookings: int) -> None:
-    statements = ROWS.read_text(encoding="utf-8") % {"texts": texts, "bookings": bookings}
-    with psycopg.connect(sandbox.world.dsn) as connection:
-        connection.execute(statements.encode())
-    with psycopg.connect(sandbox.world.dsn, autocommit=True) as connection:
-        connection.execute("analyze")
-
-
-def calls_to_the_data_api(sandbox: Running) -> int:
-    with sandbox.world.connection() as connection:
-        row = connection.execute("select count(*) as n from platform.log where source_name = 'edge_logs'").fetchone()
-    return int(row["n"]) if row else 0
 
 
 def look(settings: dict[str, str], size: WindowSize) -> Snapshot:
@@ -52,10 +36,10 @@ def test_ten_times_the_texts_cost_hardly_a_call_more_and_are_all_counted(
     sandbox.machine.reload_schema_cache()
     calls = []
     for texts, bookings in ((12_000, 4_000), (120_000, 40_000)):
-        write_month(sandbox, texts, bookings)
-        before = calls_to_the_data_api(sandbox)
+        write_rows(sandbox.world.dsn, texts, bookings)
+        before = data_api_calls(sandbox.world.dsn)
         snapshot = look(settings, WindowSize.MONTH)
-        calls.append(calls_to_the_data_api(sandbox) - before)
+        calls.append(data_api_calls(sandbox.world.dsn) - before)
         assert [reading.name for reading in snapshot.readings if reading.failure or reading.truncated] == []
         assert snapshot.cut and len(snapshot.texts.value) <= NEWEST_ROWS and len(snapshot.messages.value) <= NEWEST_ROWS
         assert snapshot.counts.value.texts["texts"].sum() == texts

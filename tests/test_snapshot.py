@@ -15,25 +15,13 @@ from lib.sandbox.serve import Running
 from lib.settings import load
 from lib.snapshot import QUESTIONS, Snapshot, SnapshotKeeper, take
 from lib.sources.connected import Sources, connect
+from tests.clocks import Clock
 from tests.sources import bodies
 from tests.sources.stage import Asked, Scripted, Stage, as_json
 
 DAY = WindowSize.DAY
 PROJECT = "/v9/projects/prj_1"
 Play = Callable[[str], dict[str, str]]
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def pass_(self, **time: float) -> None:
-        self.now += timedelta(**time)
 
 
 class Holding(Stage):
@@ -60,7 +48,7 @@ def stage() -> Iterator[Holding]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(datetime(2026, 11, 22, 12, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -131,13 +119,13 @@ def test_how_long_a_reading_has_failed_is_kept_over_refreshes_of_every_kind(
     keeper: SnapshotKeeper, stage: Holding, clock: Clock
 ):
     assert keeper.fresh(DAY).repository.failure is None
-    clock.pass_(minutes=10)
+    clock.advance(minutes=10)
     stage.everything = as_json({"message": "Bad credentials"}, 401)
     since = clock.now
     for refresh in (keeper.snapshot, keeper.fresh, keeper.snapshot, keeper.fresh):
         snapshot = refresh(DAY)
         assert (snapshot.repository.failing_since, snapshot.project.failing_since) == (since, since)
-        clock.pass_(minutes=10)
+        clock.advance(minutes=10)
     stage.everything = None
     assert keeper.fresh(DAY).repository.failing_since is None
 
@@ -209,7 +197,7 @@ def test_a_recent_reading_is_not_asked_for_again(keeper: SnapshotKeeper, stage: 
     keeper.snapshot(DAY)
     settle(keeper)
     asked = len(stage.asked)
-    clock.pass_(seconds=5)
+    clock.advance(seconds=5)
     keeper.snapshot(DAY)
     settle(keeper)
     assert len(stage.asked) == asked
@@ -224,7 +212,7 @@ def test_a_reading_that_is_merely_due_is_refreshed_behind_the_last_one(
 ):
     before = keeper.snapshot(DAY).project
     project_is_now(stage, "renamed")
-    clock.pass_(seconds=40)  # asked every 30 s, good for 90
+    clock.advance(seconds=40)  # asked every 30 s, good for 90
     shown = keeper.snapshot(DAY).project
     assert (shown.value, shown.observed_at) == (before.value, before.observed_at)
     settle(keeper)
@@ -235,7 +223,7 @@ def test_a_reading_that_is_merely_due_is_refreshed_behind_the_last_one(
 def test_a_reading_past_its_budget_is_waited_for(keeper: SnapshotKeeper, stage: Holding, clock: Clock):
     keeper.snapshot(DAY)
     project_is_now(stage, "renamed")
-    clock.pass_(seconds=91)
+    clock.advance(seconds=91)
     waited = keeper.snapshot(DAY).project
     assert waited.value and waited.value.name == "renamed"
     assert waited.freshness(clock.now) is Freshness.FRESH
@@ -247,7 +235,7 @@ def test_a_source_that_hangs_shows_its_last_value_with_its_age(
     keeper = SnapshotKeeper(vercel_and_github, clock, patience_seconds=0.5)
     before = keeper.fresh(DAY).project
     stage.held.add(PROJECT)
-    clock.pass_(minutes=20)
+    clock.advance(minutes=20)
     shown = keeper.snapshot(DAY).project
     assert (shown.value, shown.observed_at) == (before.value, before.observed_at)
     assert shown.freshness(clock.now) is Freshness.STALE
@@ -279,7 +267,7 @@ def test_a_look_asks_for_what_is_older_than_it_may_be_and_keeps_the_pace_of_what
 ):
     keeper.fresh(WindowSize.DAY)
     stage.asked.clear()
-    clock.pass_(seconds=8)
+    clock.advance(seconds=8)
     keeper.look(WindowSize.DAY, timedelta(seconds=20))
     assert stage.asked == []
     seen = keeper.look(WindowSize.DAY, timedelta(seconds=5))

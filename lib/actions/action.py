@@ -9,10 +9,12 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import ClassVar
+
+from pydantic import SecretStr
 
 from lib.settings import Settings
 from lib.snapshot import Snapshot
@@ -29,6 +31,14 @@ class Tier(IntEnum):
     ONE_CLICK = 1
     CONFIRM = 2
     TYPED_PHRASE = 3
+
+
+class Touches(StrEnum):
+    """What of the running system an action may change. Looking, trying the flow and texting somebody change nothing."""
+
+    CODE = "code"
+    DATABASE = "database"
+    NOTHING = "nothing"
 
 
 class Finding(StrEnum):
@@ -102,7 +112,8 @@ class Preview:
 class Effect:
     """What running did: `before` and `after` in words, `found_by` the trace by which it can be found again.
 
-    `since` is when it began, for actions whose trace is looked for by time.
+    `since` is when it began, for actions whose trace is looked for by time. `token` opens what was made: by it the
+    same process knows it again, and it is never written down.
     """
 
     words: str
@@ -110,6 +121,7 @@ class Effect:
     after: str
     found_by: str | None = None
     since: datetime | None = None
+    token: SecretStr | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,16 +146,19 @@ class Action(ABC):
     """One thing that changes the outside world. Instances hold no state: everything is resolved anew.
 
     `asks` are the names of the arguments it takes. `undo` is another action's id, or says that it cannot be undone.
-    Methods raise `SourceError` when a source does not answer; `run` raises it only where the effect did not happen,
-    and its kind `OutcomeUnknownError` where nobody can say.
+    Methods raise `SourceError` when a source does not answer; `run` raises it only where nothing happened, its kind
+    `OutcomeUnknownError` where nobody can say, and `FailedError` where its own words say what stays.
+    `leaves_nothing` is for what only looks: there is no effect that anybody could doubt, so it never ends as unknown.
     """
 
     id: ClassVar[str]
     title: ClassVar[str]
     tier: ClassVar[Tier]
+    touches: ClassVar[Touches]
     asks: ClassVar[tuple[str, ...]] = ()
     undo: ClassVar[str]
     cooldown: ClassVar[timedelta] = timedelta(0)
+    leaves_nothing: ClassVar[bool] = False
     per_hour: ClassVar[int | None] = None  # how often it may start within an hour, whoever asks; None: no limit
     timeout: ClassVar[timedelta] = timedelta(minutes=2)
     settles_within: ClassVar[timedelta] = timedelta(minutes=3)
@@ -211,6 +226,14 @@ class RefusedError(Exception):
     def __init__(self, words: str, differences: tuple[str, ...] = ()) -> None:
         super().__init__(words)
         self.differences = differences
+
+
+class FailedError(Exception):
+    """It was begun and did not come to its end. `str()` says what stays of it, `after` names that for the receipt."""
+
+    def __init__(self, words: str, after: str = "") -> None:
+        super().__init__(words)
+        self.after = after
 
 
 def ok(check: str, words: str) -> Preflight:

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 import pandas as pd
 import phonenumbers
+from pydantic import SecretStr
 
 from lib.actions.action import (
     Action,
     Args,
     Desk,
     Effect,
+    FailedError,
     Preflight,
     Progress,
     RefusedError,
     Target,
     Tier,
+    Touches,
     Verification,
     block,
     ok,
     warn,
 )
+from lib.diagnosis.journeys import JourneyInputs, journeys
+from lib.diagnosis.thresholds import TEXT_FOLLOWS_WITHIN
 from lib.model.frames import MetadataState
 from lib.model.phone import masked
-from lib.model.provider import FAILED_STATUSES, Landing, TextStatus
+from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES, Landing
 from lib.model.reading import FailureKind, SourceError
 from lib.model.window import Window, WindowSize
 from lib.sources import booking_data as tables
 from lib.sources import follow_up
 from lib.sources.booking_writes import BookingAnswer, BookingWrites
-from lib.sources.http import Deadline
+from lib.sources.http import Deadline, OutcomeUnknownError
 
 _READ_SECONDS = 10.0
 _WRITE_SECONDS = 30.0
@@ -41,8 +46,11 @@ RESEND_PAUSE = timedelta(minutes=30)
 RESENDS_PER_HOUR = 30
 # The first of Ofcom's numbers for drama, 07700 900000 to 900999: possible, and nobody's.
 NOBODYS_NUMBER = "+447700900000"
+_NOBODYS_WORDS = "nobody's, one of those reserved for drama"
 # The clocks of the app and of this machine may differ by this much.
 _CLOCK_SLACK = timedelta(minutes=1)
+_NEWEST_BEFORE = "newest booking of this number"
+_LOOK_FIRST = "Look for a new pending booking of this number before you try again."
 
 
 def _soon() -> Deadline:
@@ -66,26 +74,77 @@ def can_receive(number: str) -> bool:
 class _Seen:
     """What became of one booking, hop by hop. None: not to be seen (yet)."""
 
-    booking_id: str | None
-    stored: bool
-    text_status: str | None
-    text_error: str | None
+    booking_id: str | None = None
+    token: SecretStr | None = field(default=None, repr=False)
+    stored: bool = False
+    text_status: str | None = None
+    text_error: str | None = None
 
 
-def _look(desk: Desk, number: str, since: datetime) -> _Seen:
-    """Look for the newest booking of `number` since then, and for its text."""
-    window = _window(desk)
-    pending = desk.sources.booking_data.read(tables.PENDING_BOOKINGS, window, _soon()).value
-    mine = pending[(pending["mobile_number"] == number) & (pending["created_at"] >= since)]
-    texts = desk.sources.twilio.texts(Window(WindowSize.HOUR, since, window.end), _soon()).value
-    to_me = texts[(texts["to_number"] == number) & (texts["created_at"] >= since)]
-    newest: Any = None if to_me.empty else to_me.iloc[-1]
+def _bookings_of(desk: Desk, number: str) -> pd.DataFrame:
+    """Return the pending bookings of `number` within the last day, oldest first."""
+    pending = desk.sources.booking_data.read(tables.PENDING_BOOKINGS, _window(desk), _soon()).value
+    return pending[pending["mobile_number"] == number].sort_values("created_at", kind="stable", ignore_index=True)
+
+
+def _newest_before(desk: Desk, number: str) -> tuple[str, str]:
+    """Return the fact by which a booking of this request is told apart from those that were there before."""
+    bookings = _bookings_of(desk, number)
+    return _NEWEST_BEFORE, "none" if bookings.empty else str(bookings.iloc[-1]["id"])
+
+
+def _made_since(bookings: pd.DataFrame, target: Target, since: datetime) -> pd.DataFrame:
+    """Return the bookings made since then that were not there when the target was looked at."""
+    made = bookings[bookings["created_at"] >= since]
+    before = bookings.loc[bookings["id"] == dict(target.facts).get(_NEWEST_BEFORE), "created_at"]
+    return made if before.empty else made[made["created_at"] > before.iloc[0]]
+
+
+def _own(bookings: pd.DataFrame, target: Target, effect: Effect, since: datetime) -> pd.DataFrame:
+    """Return the booking that the effect made: by its token, else by its id, else the first that is new."""
+    if effect.token is not None:
+        return bookings[bookings["token"] == effect.token.get_secret_value()]
+    named = bookings[bookings["id"] == effect.found_by]
+    return _made_since(bookings, target, since).head(1) if named.empty else named
+
+
+def _look(desk: Desk, number: str, target: Target, effect: Effect, since: datetime) -> _Seen:
+    """Look for the booking that the effect made, and for its own text: there may be others of the same number."""
+    bookings = _bookings_of(desk, number)
+    own = _own(bookings, target, effect, since)
+    if own.empty:
+        return _Seen()
+    row = own.iloc[0]
+    text = _text_of(desk, bookings, row)
     return _Seen(
-        booking_id=None if mine.empty else str(mine.iloc[-1]["id"]),
-        stored=bool((mine["metadata_state"] == MetadataState.STORED).any()),
-        text_status=None if newest is None else str(newest["status"]),
-        text_error=None if newest is None or pd.isna(newest["error_code"]) else str(newest["error_code"]),
+        booking_id=str(row["id"]),
+        token=None if pd.isna(row["token"]) else SecretStr(str(row["token"])),
+        stored=bool(row["metadata_state"] == MetadataState.STORED),
+        text_status=None if text is None else str(text["status"]),
+        text_error=None if text is None or pd.isna(text["error_code"]) else str(text["error_code"]),
     )
+
+
+def _text_of(desk: Desk, bookings: pd.DataFrame, own: Any) -> Any:
+    """Return the row of the booking's own text, or None: by the stored SID, else as the diagnosis joins them."""
+    window = Window(WindowSize.HOUR, own["created_at"] - TEXT_FOLLOWS_WITHIN, _window(desk).end)
+    texts = desk.sources.twilio.texts(window, _soon()).value
+    sid = own["sms_sid"] if pd.notna(own["sms_sid"]) else _joined_sid(desk, bookings, texts, own)
+    found = texts[texts["sid"] == sid] if pd.notna(sid) else texts.head(0)
+    return None if found.empty else found.iloc[0]
+
+
+def _joined_sid(desk: Desk, bookings: pd.DataFrame, texts: pd.DataFrame, own: Any) -> Any:
+    to_same = texts[texts["to_number"] == own["mobile_number"]]
+    joined = journeys(JourneyInputs(bookings, to_same, _short_links(desk)), desk.clock())
+    return joined.loc[joined["id"] == own["id"], "text_sid"].iloc[0]
+
+
+def _short_links(desk: Desk) -> pd.DataFrame | None:
+    try:
+        return desk.sources.booking_data.read(tables.SHORT_LINKS, _window(desk), _soon()).value
+    except SourceError:
+        return None  # then the text is told by number and time
 
 
 def _hops(seen: _Seen, link: Landing | None) -> str:
@@ -103,8 +162,10 @@ def _hops(seen: _Seen, link: Landing | None) -> str:
 class _Booking(Action):
     """Starts a booking for one number through the app's own API; the app then texts it."""
 
+    touches: ClassVar[Touches] = Touches.NOTHING
     undo: ClassVar[str] = "A text that was sent cannot be taken back; an unconfirmed booking expires in a day."
     settles_within: ClassVar[timedelta] = timedelta(minutes=2)
+    needs_text: ClassVar[bool] = True
 
     def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
         facts = dict(target.facts)
@@ -121,42 +182,55 @@ class _Booking(Action):
         since = desk.clock() - _CLOCK_SLACK
         answer = BookingWrites(desk.sources.booking_app).initiate(event, number, key, Deadline(_WRITE_SECONDS))
         progress(f"Answer {answer.status}: {answer.words}")
-        if not answer.made:
-            raise SourceError(FailureKind.BAD_DATA, f"The app answered {answer.status}. {answer.words}")
+        self._must_be_made(answer)
         return Effect(
-            _answer_words(answer), "no booking of this request", "a pending booking", answer.request_id, since
+            _answer_words(answer),
+            "no booking of this request",
+            "a pending booking",
+            answer.request_id,
+            since,
+            answer.token,
         )
+
+    def _must_be_made(self, answer: BookingAnswer) -> None:
+        """Raise what an answer means by which there is no booking, or none that anybody is texted about."""
+        said = f"The app answered {answer.status}. {answer.words}"
+        if answer.may_have_left_something:
+            raise OutcomeUnknownError(FailureKind.UNAVAILABLE, said, _LOOK_FIRST, status=answer.status)
+        if not answer.made:
+            raise SourceError(FailureKind.BAD_DATA, said)
+        if self.needs_text and answer.sms_sent is False:
+            raise FailedError(_answer_words(answer), after="a pending booking, and no text")
 
     def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
         began = since - _CLOCK_SLACK
-        seen = _look(desk, self.number(desk, args), began)
-        if seen.booking_id is None:
+        made = _made_since(_bookings_of(desk, self.number(desk, args)), target, began)
+        if made.empty:
             return None
         words = "A pending booking of this number was made since."
-        return Effect(words, "none", "a pending booking", seen.booking_id, began)
+        return Effect(words, "none", "a pending booking", str(made.iloc[0]["id"]), began)
 
     def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
-        seen = _look(desk, self.number(desk, args), effect.since or desk.clock() - self.timeout)
+        seen = self._seen(desk, target, args, effect)
         link = self._landing(desk, seen)
         words = _hops(seen, link)
         if seen.text_status in {status.value for status in FAILED_STATUSES}:
             return Verification(False, words)
-        arrived = seen.text_status == TextStatus.DELIVERED and seen.booking_id is not None and link is not None
-        if not arrived:
+        if link is None:
             return Verification(None, words)
         return Verification(link is Landing.CONFIRMATION and seen.stored, words)
 
     def _landing(self, desk: Desk, seen: _Seen) -> Landing | None:
         """Open the new booking's own link once its text is there; it counts as a click."""
-        if seen.booking_id is None or seen.text_status != TextStatus.DELIVERED:
-            return None
-        window = _window(desk)
-        pending = desk.sources.booking_data.read(tables.PENDING_BOOKINGS, window, _soon()).value
-        token = pending.loc[pending["id"] == seen.booking_id, "token"]
-        if token.empty:
+        if seen.booking_id is None or seen.token is None or seen.text_status not in DELIVERED_STATUSES:
             return None
         app = desk.sources.booking_app
-        return app.open_link(app.confirmation_url(str(token.iloc[0])), seen.booking_id, _soon()).value.landing
+        url = app.confirmation_url(seen.token.get_secret_value())
+        return app.open_link(url, seen.booking_id, _soon()).value.landing
+
+    def _seen(self, desk: Desk, target: Target, args: Args, effect: Effect) -> _Seen:
+        since = effect.since or desk.clock() - self.timeout
+        return _look(desk, self.number(desk, args), target, effect, since)
 
     def number(self, desk: Desk, args: Args) -> str:
         """Return the number in E.164 that is texted. Raises `RefusedError`."""
@@ -192,8 +266,9 @@ class TestBooking(_Booking):
 
     def resolve(self, desk: Desk, args: Args) -> Target:
         event_id, name, status = _event(desk, _set(desk.settings.test_event_id, "TEST_EVENT_ID"))
-        number = masked(self.number(desk, args))
-        return Target(name, (("event", event_id), ("event status", status), ("number", number)))
+        number = self.number(desk, args)
+        facts = (("event", event_id), ("event status", status), ("number", masked(number)))
+        return Target(name, (*facts, _newest_before(desk, number)))
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
@@ -228,14 +303,15 @@ class TestValidation(_Booking):
     tier: ClassVar[Tier] = Tier.CONFIRM
     cooldown: ClassVar[timedelta] = timedelta(seconds=30)
     settles_within: ClassVar[timedelta] = timedelta(seconds=30)
+    needs_text: ClassVar[bool] = False
 
     def lock(self, desk: Desk, args: Args) -> str:
         return self.id
 
     def resolve(self, desk: Desk, args: Args) -> Target:
         event_id, name, status = _event(desk, _set(desk.settings.test_event_id, "TEST_EVENT_ID"))
-        number = "nobody's, one of those reserved for drama"
-        return Target(name, (("event", event_id), ("event status", status), ("number", number)))
+        facts = (("event", event_id), ("event status", status), ("number", _NOBODYS_WORDS))
+        return Target(name, (*facts, _newest_before(desk, NOBODYS_NUMBER)))
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
@@ -250,8 +326,8 @@ class TestValidation(_Booking):
         )
 
     def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
-        seen = _look(desk, NOBODYS_NUMBER, effect.since or desk.clock() - self.timeout)
-        if seen.booking_id is None:
+        since = effect.since or desk.clock() - self.timeout
+        if _own(_bookings_of(desk, NOBODYS_NUMBER), target, effect, since).empty:
             return Verification(None, "The pending booking is not to be seen yet.")
         return Verification(True, "The call was taken, and its pending booking is there. Delivery was not tried.")
 
@@ -292,6 +368,7 @@ class ResendLink(_Booking):
             ("event status", status),
             ("number", masked(str(row["mobile_number"]))),
             ("confirmed", "yes" if pd.notna(row["confirmed_at"]) else "no"),
+            _newest_before(desk, str(row["mobile_number"])),
         )
         return Target(name, facts)
 
@@ -341,8 +418,10 @@ class RecheckLink(Action):
     id: ClassVar[str] = "recheck_link"
     title: ClassVar[str] = "Open the newest confirmation link again"
     tier: ClassVar[Tier] = Tier.ONE_CLICK
+    touches: ClassVar[Touches] = Touches.NOTHING
     undo: ClassVar[str] = "It counts as one opening; nothing else changes."
     settles_within: ClassVar[timedelta] = timedelta(0)
+    leaves_nothing: ClassVar[bool] = True
 
     def lock(self, desk: Desk, args: Args) -> str:
         return self.id
@@ -368,13 +447,11 @@ class RecheckLink(Action):
         # Asked anew: the reading of the snapshot may be minutes old.
         opening = follow_up.link_opening(desk.sources.booking_app, readings, _soon()).value
         if opening is None:
-            return Effect("There is no open booking whose link could be tried.", "", "no link")
+            raise FailedError("There is no open booking whose link could be tried.")
         words = f"It led to: {opening.landing.value.replace('_', ' ')} ({opening.status_code})."
         return Effect(words, "", words, opening.landing.value)
 
     def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
-        if effect.found_by is None:
-            return Verification(None, effect.words)
         return Verification(effect.found_by == Landing.CONFIRMATION.value, effect.words)
 
 

@@ -17,6 +17,7 @@ from lib.actions.action import (
     RefusedError,
     Target,
     Tier,
+    Touches,
     Verification,
     block,
     ok,
@@ -69,6 +70,7 @@ def _one(desk: Desk, deployment_id: str) -> Deployment:
 class _DeploymentAction(Action):
     """What they have in common: one lock per project, and the same things to look at first."""
 
+    touches: ClassVar[Touches] = Touches.CODE
     settles_within: ClassVar[timedelta] = _BUILD_SETTLES
     cooldown: ClassVar[timedelta] = timedelta(seconds=15)
 

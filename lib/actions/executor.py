@@ -16,7 +16,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from lib.actions.action import Action, Args, Desk, Effect, Preview, RefusedError, Tier, Verification, block, ok
+from lib.actions.action import (
+    Action,
+    Args,
+    Desk,
+    Effect,
+    FailedError,
+    Preview,
+    RefusedError,
+    Tier,
+    Verification,
+    block,
+    ok,
+)
 from lib.actions.previews import Previews
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
 from lib.journal.errors import ConflictError, JournalError
@@ -33,6 +45,7 @@ RECHECK_WITHIN = timedelta(minutes=1)
 _POLL_SECONDS = 2.0
 _LONGEST_REASON = 500
 _ENOUGH_REQUESTS = 10_000
+_ONLY_LOOKED = "It only looks, so nothing stays of it; nobody saw how it ended. Do it again if it is still needed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +151,12 @@ class Executor:
         if request.state is not RequestState.UNKNOWN:
             return request
         action = self._action(request.action)
+        if action.leaves_nothing:
+            return self._resolve(request, Outcome.FAILED, _ONLY_LOOKED, actor)
         args = {argument.name: argument.value for argument in request.asked.arguments}
         since = request.started_at or request.requested_at
-        target = action.resolve(self.desk, args)
+        # The target as it was before the effect tells what came of it; that of today may hold the effect already.
+        target = self.previews.find(request.asked.digest) or action.resolve(self.desk, args)
         effect = action.find(self.desk, target, args, str(request.id), since)
         if effect is None:
             return request
@@ -148,8 +164,20 @@ class Executor:
         if seen.agreed is None:
             return request
         outcome = Outcome.SUCCEEDED if seen.agreed else Outcome.FAILED
+        return self._resolve(request, outcome, f"{effect.words} {seen.words}", actor)
+
+    def say_what_was_seen(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
+        """Resolve an unknown outcome by what an operator saw: the desk cannot look everywhere.
+
+        Raises `RefusedError` for somebody who may not act at all, and `JournalError` without words, or if the
+        outcome is not unknown.
+        """
+        only_operators(actor)
+        return self.journal.resolve(request_id, outcome, seen, actor)
+
+    def _resolve(self, request: Request, outcome: Outcome, seen: str, actor: Actor) -> Request:
         try:
-            return self.journal.resolve(request.id, outcome, f"{effect.words} {seen.words}", actor)
+            return self.journal.resolve(request.id, outcome, seen, actor)
         except ConflictError:
             return self.journal.request(request.id)  # somebody else looked, and said so first
 
@@ -192,25 +220,26 @@ class Executor:
         target = preview.target
 
         def report(words: str) -> None:
-            self.journal.progress(request.id, actor, words)
+            try:
+                self.journal.progress(request.id, actor, words)
+            except JournalError as error:  # what is half done must go on: the receipt says how it ended
+                log.warning("What request %s is doing could not be written down: %s", request.id, error)
 
         started = self.desk.clock()
         try:
             effect = action.run(self.desk, target, args, str(request.id), report)
         except OutcomeUnknownError as error:
             report(error.failure.sentence)
-            found = self._find(action, preview, args, request, started)
+            found = None if action.leaves_nothing else self._find(action, preview, args, request, started)
             if found is None:
-                receipt = Receipt(Outcome.UNKNOWN, f"{error.failure.sentence} {error.failure.hint}")
-                return self.journal.finish(request.id, receipt, actor)
+                return self.journal.finish(request.id, Receipt(_outcome(action, None), _words(error)), actor)
             effect = found
-        except (RefusedError, SourceError) as error:
-            receipt = Receipt(Outcome.FAILED, f"{_words(error)} Nothing was changed.", before=_facts(preview))
-            return self.journal.finish(request.id, receipt, actor)
+        except (RefusedError, FailedError, SourceError) as error:
+            return self.journal.finish(request.id, _failure(action, preview, error), actor)
         report(effect.words)
         seen = self._verify(action, preview, args, effect, report)
         receipt = Receipt(
-            outcome={True: Outcome.SUCCEEDED, False: Outcome.FAILED, None: Outcome.UNKNOWN}[seen.agreed],
+            outcome=_outcome(action, seen.agreed),
             words=f"{effect.words} {seen.words}",
             before=_facts(preview, effect.before),
             after=(Fact(preview.title, effect.after),),
@@ -260,12 +289,19 @@ class Executor:
 
     def _still_the_same(self, digest: str, now: Preview) -> None:
         if now.digest != digest:
-            seen = self.previews.find(digest)
-            moved = seen.difference(now.target) if seen else ()
-            words = "; ".join(moved) if moved else f"now it would be: {'; '.join(now.calls)}"
-            raise RefusedError(f"The world has moved since the preview: {words}. Look at a new preview.", moved)
+            raise self._another(digest, now)
         if now.blocked:
             raise RefusedError(" ".join(check.words for check in now.preflight if check.status.value == "block"))
+
+    def _another(self, digest: str, now: Preview) -> RefusedError:
+        """Say what has moved since the preview with this digest, as far as that is known here."""
+        seen = self.previews.find(digest)
+        moved = seen.difference(now.target) if seen else ()
+        words = "; ".join(moved) if moved else f"now it would be: {'; '.join(now.calls)}"
+        if seen is None:
+            lead = "No preview with this digest is kept here, so what has moved since it cannot be told"
+            return RefusedError(f"{lead}; {words}. Look at a new preview.")
+        return RefusedError(f"The world has moved since the preview: {words}. Look at a new preview.", moved)
 
     def _refuse(self, request: Request, words: str, actor: Actor) -> Request:
         try:
@@ -295,6 +331,21 @@ def _why_not(turn: Turn) -> str:
         who = turn.held_by.requested_by.name.partition("@")[0]
         return f"{who} is running {turn.held_by.action} on the same target: see request {turn.held_by.id}."
     return turn.words
+
+
+def _outcome(action: Action, agreed: bool | None) -> Outcome:
+    if agreed is None:
+        return Outcome.FAILED if action.leaves_nothing else Outcome.UNKNOWN
+    return Outcome.SUCCEEDED if agreed else Outcome.FAILED
+
+
+def _failure(action: Action, preview: Preview, error: RefusedError | FailedError | SourceError) -> Receipt:
+    """Return the receipt of what did not come to its end, and say that nothing was changed only where that is so."""
+    if isinstance(error, FailedError):
+        after = (Fact(preview.title, error.after),) if error.after else ()
+        return Receipt(Outcome.FAILED, str(error), before=_facts(preview), after=after)
+    words = _words(error) if action.leaves_nothing else f"{_words(error)} Nothing was changed."
+    return Receipt(Outcome.FAILED, words, before=_facts(preview))
 
 
 def _words(error: RefusedError | SourceError) -> str:

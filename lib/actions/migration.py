@@ -10,11 +10,13 @@ from lib.actions.action import (
     Args,
     Desk,
     Effect,
+    FailedError,
     Preflight,
     Progress,
     RefusedError,
     Target,
     Tier,
+    Touches,
     Verification,
     block,
     ok,
@@ -25,7 +27,7 @@ from lib.migrations.catalogue import Migration, catalogue
 from lib.migrations.doors import migration_door
 from lib.migrations.runner import Look, MigrationOutcome, Runner
 from lib.migrations.script import scripts
-from lib.model.reading import FailureKind, SourceError
+from lib.model.reading import FailureKind
 from lib.sources.http import OutcomeUnknownError
 
 _LOCK_ATTEMPTS = 3
@@ -51,6 +53,7 @@ class _Migrate(Action):
     """What running and undoing have in common: both run one migration of the catalogue."""
 
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
+    touches: ClassVar[Touches] = Touches.DATABASE
     asks: ClassVar[tuple[str, ...]] = ("name",)
     settles_within: ClassVar[timedelta] = timedelta(seconds=15)
     timeout: ClassVar[timedelta] = timedelta(minutes=6)
@@ -102,7 +105,8 @@ class _Migrate(Action):
         if result.outcome is MigrationOutcome.UNKNOWN:
             raise OutcomeUnknownError(FailureKind.UNAVAILABLE, result.words, "Look at the catalog again.")
         if result.outcome not in (MigrationOutcome.SUCCEEDED, MigrationOutcome.NOTHING_TO_DO):
-            raise SourceError(FailureKind.UNAVAILABLE, result.words)
+            done = f"{result.steps_done} of {len(self.migration(args).steps)} steps done" if result.steps_done else ""
+            raise FailedError(result.words, after=done)
         return Effect(result.words, "not in place", "in place", self.migration(args).name)
 
     def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:

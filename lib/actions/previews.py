@@ -6,12 +6,15 @@ A convenience and no guard: what binds is the digest. Nothing in a preview ident
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib.actions.action import Preview, Target
+
+log = logging.getLogger(__name__)
 
 MOST = 200
 
@@ -29,12 +32,14 @@ class Previews:
             self._targets[preview.digest] = preview.target
             while len(self._targets) > MOST:
                 self._targets.popitem(last=False)
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            target = preview.target
-            text = json.dumps({"name": target.name, "facts": target.facts})
-            (self.folder / f"{preview.digest}.json").write_text(text, encoding="utf-8")
-            self._forget_old()
+        if self.folder is None:
+            return
+        try:
+            _write(self.folder, preview)
+            _forget_old(self.folder)
+        except OSError as error:  # this process knows it all the same
+            why = error.strerror or type(error).__name__
+            log.warning("A preview could not be kept for other processes in %s: %s", self.folder, why)
 
     def find(self, digest: str) -> Target | None:
         """Return the target of the preview with this digest, or None if it was not seen here."""
@@ -52,7 +57,20 @@ class Previews:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def _forget_old(self) -> None:
-        kept = sorted(self.folder.glob("*.json"), key=lambda path: path.stat().st_mtime) if self.folder else []
-        for path in kept[:-MOST]:
-            path.unlink(missing_ok=True)
+
+def _write(folder: Path, preview: Preview) -> None:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    text = json.dumps({"name": preview.target.name, "facts": preview.target.facts})
+    (folder / f"{preview.digest}.json").write_text(text, encoding="utf-8")
+
+
+def _forget_old(folder: Path) -> None:
+    for path in sorted(folder.glob("*.json"), key=_written_at)[:-MOST]:
+        path.unlink(missing_ok=True)
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0  # another process took it away meanwhile: old enough

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from lib.actions.action import Action, Desk
+from lib.actions.action import Action, Desk, Touches
 from lib.actions.booking import RecheckLink, ResendLink, TestBooking, TestValidation
 from lib.actions.deployments import (
     CancelBuild,
@@ -48,6 +48,12 @@ ACTIONS: Mapping[str, Action] = {
         RecheckLink(),
     )
 }
+
+
+def touched_by(action_id: str) -> Touches | None:
+    """Return what of the running system an action may change; None of one that is not known here."""
+    action = ACTIONS.get(action_id)
+    return action.touches if action else None
 
 
 def open_executor(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import ClassVar
 
-from lib.actions.action import Args, Desk, Effect, Progress, Target, Tier, Verification
+from lib.actions.action import Args, Desk, Effect, FailedError, Progress, Target, Tier, Touches, Verification
 from lib.actions.migration import RunMigration, runner_on
 from lib.migrations.runner import MigrationOutcome
 from lib.migrations.script import scripts
-from lib.model.reading import FailureKind, SourceError
 
 
 class RehearseMigration(RunMigration):
@@ -18,8 +17,10 @@ class RehearseMigration(RunMigration):
     id: ClassVar[str] = "rehearse_migration"
     title: ClassVar[str] = "Try a migration, and roll it back"
     tier: ClassVar[Tier] = Tier.CONFIRM
+    touches: ClassVar[Touches] = Touches.NOTHING
     undo: ClassVar[str] = "Nothing stays that could be undone."
     settles_within: ClassVar[timedelta] = timedelta(0)
+    leaves_nothing: ClassVar[bool] = True
 
     def way_back(self, args: Args) -> str:
         return self.undo
@@ -33,14 +34,10 @@ class RehearseMigration(RunMigration):
     def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
         result = runner_on(desk).run(self.migration(args), dry_run=True, on_progress=progress)
         if result.outcome is not MigrationOutcome.REHEARSED:
-            raise SourceError(FailureKind.UNAVAILABLE, result.words)
+            raise FailedError(result.words)
         return Effect(result.words, "not in place", "not in place: it was rolled back", self.migration(args).name)
-
-    def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
-        name = self.migration(args).name
-        return Effect("Whatever became of it, it was rolled back.", "not in place", "not in place", name)
 
     def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
         if runner_on(desk).look(self.migration(args)).in_place:
-            return Verification(None, "It is in place: somebody else ran it meanwhile.")
+            return Verification(False, "It is in place: somebody else ran it meanwhile.")
         return Verification(True, "The catalog is as it was.")

@@ -18,6 +18,7 @@ from rich.markup import escape
 from lib.actions.action import Preview, RefusedError
 from lib.actions.executor import Executor, Order
 from lib.actions.registry import ACTIONS, open_executor
+from lib.journal.entry import Outcome
 from lib.journal.errors import JournalError
 from lib.journal.request import Request, RequestState
 from lib.model.people import Actor, Role, Via
@@ -99,26 +100,47 @@ def act(
 
 
 def requests(
+    request: Annotated[UUID | None, typer.Argument(help="The id of one request; else the newest are listed.")] = None,
     limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 20,
     look: Annotated[UUID | None, typer.Option(help="Look again at this one, whose outcome is unknown.")] = None,
+    happened: Annotated[
+        str | None, typer.Option(help="You looked yourself, and it took effect: what you saw. Needs its id.")
+    ] = None,
+    did_not_happen: Annotated[
+        str | None, typer.Option(help="You looked yourself, and it did not take effect: what you saw. Needs its id.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
-    """List what was asked for and what became of it."""
+    """List what was asked for and what became of it, or say what you saw of one whose outcome is unknown."""
+    said = _said(request, happened, did_not_happen)
     try:
         executor, who = opened()
         if look is not None:
             executor.look_again(look, who)
-        found = executor.journal.requests(limit=limit)
+        if said is not None:
+            executor.say_what_was_seen(*said, who)
+        found = executor.journal.requests(limit=limit) if request is None else (executor.journal.request(request),)
     except (RefusedError, SourceError, JournalError) as error:
         _refused(str(error), as_json)
         raise typer.Exit(Exit.REFUSED) from None
     if as_json:
-        _print_json([_request_json(request) for request in found])
+        _print_json([_request_json(one) for one in found])
         return
-    for request in found:
-        when = request.requested_at.isoformat(timespec="seconds")
-        words = f"{when}  {request.state.value:<10} {request.action}  {request.id}  {request.words}"
+    for one in found:
+        when = one.requested_at.isoformat(timespec="seconds")
+        words = f"{when}  {one.state.value:<10} {one.action}  {one.id}  {one.words}"
         out.print(escape(words), soft_wrap=True)
+
+
+def _said(request: UUID | None, happened: str | None, did_not_happen: str | None) -> tuple[UUID, Outcome, str] | None:
+    """Return what somebody says of a request, if they do."""
+    if happened is None and did_not_happen is None:
+        return None
+    if request is None or (happened is not None and did_not_happen is not None):
+        raise typer.BadParameter('Say ID --happened "…", or ID --did-not-happen "…".')
+    if happened is not None:
+        return request, Outcome.SUCCEEDED, happened
+    return request, Outcome.FAILED, did_not_happen or ""
 
 
 def _arguments(pairs: list[str]) -> dict[str, str]:

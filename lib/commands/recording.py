@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from lib.actions.action import RefusedError
-from lib.affected import STATE_WORDS, WHY_WORDS, Affected, affected, follow_up, record_of, stretch_of
+from lib.affected import NO_EVENT, STATE_WORDS, WHY_WORDS, Affected, affected, follow_up, record_of, stretch_of
 from lib.commands.acting import actor
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import CannotTellError, Terms
@@ -263,7 +263,7 @@ def _show_affected(found: Affected, as_json: bool) -> None:
     for sentence in (found.seats.how, *found.unknown):
         out.print(escape(f"  {sentence}"), soft_wrap=True)
     for person in found.people:
-        event = f"{redact(person.event_name or 'event unknown')} {person.event_at or ''}".strip()
+        event = f"{redact(person.event_name or NO_EVENT)} {person.event_at or ''}".strip()
         words = f"{STATE_WORDS[person.state]:<17} {event}  {masked(person.mobile_number)}  {WHY_WORDS[person.why]}"
         out.print(escape(f"{words}  {person.booking_id}"), soft_wrap=True)
 

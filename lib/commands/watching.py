@@ -11,8 +11,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -51,6 +52,9 @@ _EXIT_OF = {
 _USUAL_ROUND = timedelta(seconds=60)
 # A synthetic booking watches its text to the end.
 _ERRANDS_END_WITHIN = timedelta(minutes=4)
+
+# How a moment may be written.
+_MOMENTS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, with stable keys.")]
 Reason = Annotated[str, typer.Option(help="Why: others will wonder.")]
@@ -180,7 +184,7 @@ def status(as_json: AsJson = False) -> None:
         note = "; ".join(filter(None, (said, muted)))
         out.print(escape(f"fires: {alert.rule}  {alert.story.title}{f'  ({note})' if note else ''}"), soft_wrap=True)
     for message in found.unsent:
-        how = "given up" if message.given_up else "waits"
+        how = "given up" if message.given_up else "failed, and is tried again"
         out.print(escape(f"{how}: {message.title} to {message.service}: {message.error}"), soft_wrap=True)
 
 
@@ -221,15 +225,21 @@ def maintenance(
         timedelta, typer.Option("--for", parser=_length, metavar="LENGTH", help="For how long: 20m, 2h.")
     ],
     begins: Annotated[
-        datetime | None, typer.Option("--from", help="When, in the business's time zone; now if not given.")
+        datetime | None,
+        typer.Option("--from", formats=_MOMENTS, help="When, in the business's time zone; now if not given."),
     ] = None,
 ) -> None:
     """Plan a time in which nothing is told and everything is measured."""
-    now, zone = utc_now(), load().zone
-    start = begins.replace(tzinfo=zone) if begins else now
+    now = utc_now()
+    start = _instant(begins, load().zone) if begins else now
     with _journal() as (journal, who):
         quiet.maintenance(journal, who, start, start + length, reason, now)
     out.print("The maintenance is planned.")
+
+
+def _instant(clock: datetime, zone: ZoneInfo) -> datetime:
+    """Return when the clock in `zone` says that. In UTC, because a length added to a clock's time skips its changes."""
+    return clock.replace(tzinfo=zone).astimezone(UTC)
 
 
 def status_json(found: MonitorStatus) -> dict[str, Any]:

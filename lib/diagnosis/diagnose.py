@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from lib.diagnosis import checks as checks_
 from lib.diagnosis.facts import Facts, Terms
 from lib.diagnosis.headline import headline
 from lib.diagnosis.hops import hops
 from lib.diagnosis.hypotheses import weigh
+from lib.diagnosis.once import Once
 from lib.diagnosis.tiles import tiles
-from lib.model.verdict import Check, Headline, HopState, Hypothesis, Tile
+from lib.model.verdict import Check, Headline, HopState, Hypothesis, Tile, Verdict
 from lib.snapshot import Snapshot
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -25,9 +30,23 @@ class Diagnosis:
     hypotheses: tuple[Hypothesis, ...]
     hops: tuple[HopState, ...]
     tiles: tuple[Tile, ...]
+    _made: Once = field(default_factory=Once, init=False, repr=False, compare=False)
 
     def check(self, name: str) -> Check:
         return next(check for check in self.checks if check.id == name)
+
+    @property
+    def likeliest(self) -> Hypothesis | None:
+        """The first hypothesis, if the evidence speaks for it."""
+        first = next(iter(self.hypotheses), None)
+        return first if first and first.verdict in (Verdict.CONFIRMED, Verdict.LIKELY) else None
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` makes of this diagnosis, made once for all who look at it.
+
+        `key` names it, with everything but the diagnosis that it depends on.
+        """
+        return self._made.get(key, make)
 
 
 def diagnose(snapshot: Snapshot, now: datetime, terms: Terms | None = None) -> Diagnosis:

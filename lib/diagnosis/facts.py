@@ -233,6 +233,11 @@ class Facts:
         )
 
     @cached_property
+    def over_sent(self) -> pd.DataFrame:
+        """The numbers that got too many texts, and how many. Raises `CannotTellError` without Twilio's log."""
+        return texts_.over_sent(self.need_outbound())
+
+    @cached_property
     def phantoms(self) -> pd.Series | None:
         """The SIDs that the database claims and Twilio denies; None unless all three sides were read."""
         texts, known = self.value(self.snapshot.texts), self.value(self.snapshot.known_texts)

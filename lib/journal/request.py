@@ -107,6 +107,7 @@ class Request:
     progress: tuple[Progress, ...] = ()
     receipt: Receipt | None = None
     resolution: Resolution | None = None
+    resolved_by: Actor | None = None
 
     @property
     def action(self) -> str:
@@ -167,6 +168,7 @@ def request_of(entries: Sequence[Entry], now: datetime, last_beat: datetime | No
         progress=tuple(entry.payload for entry in entries if isinstance(entry.payload, Progress)),
         receipt=receipt.payload if receipt and isinstance(receipt.payload, Receipt) else None,
         resolution=resolution.payload if resolution and isinstance(resolution.payload, Resolution) else None,
+        resolved_by=resolution.actor if resolution else None,
     )
 
 
@@ -210,7 +212,11 @@ def _state_and_deadline(
 
 
 def _words(at: dict[Phase, Entry]) -> str:
-    for phase in (Phase.RECEIPT, Phase.RESOLUTION, Phase.DECISION):
+    receipt = at[Phase.RECEIPT].payload if Phase.RECEIPT in at else None
+    unknown = isinstance(receipt, Receipt) and receipt.outcome is Outcome.UNKNOWN
+    # Of a receipt that could not say how it ended, what was seen afterwards says more.
+    ends = (Phase.RESOLUTION, Phase.RECEIPT) if unknown else (Phase.RECEIPT, Phase.RESOLUTION)
+    for phase in (*ends, Phase.DECISION):
         payload = at[phase].payload if phase in at else None
         if isinstance(payload, Receipt | Refused | Cancelled):
             return payload.words

@@ -50,7 +50,7 @@ from lib.journal.incident import Incident, incident_of
 from lib.journal.request import NewRequest, Request, RequestState, Turn, TurnRefusal, request_of
 from lib.journal.tables import beats
 from lib.journal.tables import entries as table
-from lib.journal.text import same_person
+from lib.journal.text import same_person, tidy
 from lib.model.people import Actor
 from lib.settings import Settings
 
@@ -199,7 +199,7 @@ class Journal:
 
     def resolve(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
         """Record what somebody saw outside of a request whose outcome is unknown. Raises `ConflictError` otherwise."""
-        if outcome is Outcome.UNKNOWN or not seen.strip():
+        if outcome is Outcome.UNKNOWN or not tidy(seen):
             raise JournalError("A resolution says whether it succeeded or failed, and what was seen.")
         with self._writing() as page:
             request = page.request(request_id)

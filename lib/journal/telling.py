@@ -38,7 +38,7 @@ from lib.journal.entry import (
     Unfreeze,
     Unmute,
 )
-from lib.model.verdict import CheckStatus, HeadlineState, Verdict
+from lib.model.verdict import CheckStatus, Verdict
 
 _STEP_WORDS = {
     StepState.DOING: "is being worked on",
@@ -50,13 +50,6 @@ _OUTCOME_WORDS = {
     Outcome.SUCCEEDED: "succeeded",
     Outcome.FAILED: "failed",
     Outcome.UNKNOWN: "has an unknown outcome",
-}
-_HEADLINE_WORDS = {
-    HeadlineState.FLOWING: "FLOWING",
-    HeadlineState.DEGRADED: "DEGRADED",
-    HeadlineState.BROKEN: "BROKEN",
-    HeadlineState.NO_TRAFFIC: "NO TRAFFIC",
-    HeadlineState.CANNOT_TELL: "CANNOT TELL",
 }
 _FOLLOW_UP_WORDS = {
     FollowUp.CALLED: "was called",
@@ -160,7 +153,7 @@ def _seen(seen: Seen) -> Told:
     ]
     if seen.people is not None:
         details.append(f"affected: {seen.people.words}")
-    return Told(f"diagnosis: {_HEADLINE_WORDS[seen.state]}. {seen.sentence}", tuple(details))
+    return Told(f"diagnosis: {seen.state.word}. {seen.sentence}", tuple(details))
 
 
 def _facts(name: str, facts: Sequence[Fact]) -> list[str]:

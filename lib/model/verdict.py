@@ -82,6 +82,11 @@ class HeadlineState(StrEnum):
     NO_TRAFFIC = "no_traffic"
     CANNOT_TELL = "cannot_tell"
 
+    @property
+    def word(self) -> str:
+        """How it is said wherever it is said: "NO TRAFFIC"."""
+        return self.value.replace("_", " ").upper()
+
 
 @dataclass(frozen=True, slots=True)
 class Headline:

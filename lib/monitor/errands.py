@@ -1,7 +1,8 @@
 """What the monitor does besides looking, where the settings ask for it: a synthetic booking, the owner's week.
 
-Both remember nothing of their own: the journal knows the last booking, the outbox the last summary. Only the monitor
-that has the lease runs errands, and the executor and its limits stand before the booking as before everybody's.
+The journal knows the last booking, the monitor's memory one that could not even be asked for, the outbox the last
+summary. Only the monitor that has the lease runs errands, and the executor and its limits stand before the booking as
+before everybody's.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from lib.journal.request import Request
 from lib.journal.store import Journal
 from lib.model.people import Actor, Role, Via
 from lib.model.reading import SourceError
+from lib.monitor.memory import Memory
 from lib.monitor.messages import Message, Tone
+from lib.monitor.rules import Unmade
 from lib.reports.weekly import weekly
 from lib.settings import WEEKDAYS
 
@@ -64,6 +67,14 @@ def last_probe(journal: Journal, since: datetime) -> Request | None:
     return next((one for one in requests if one.action == PROBE_ACTION and one.requested_by.name == PROBE.name), None)
 
 
+def last_attempt(journal: Journal, since: datetime) -> Request | Unmade | None:
+    """Return the newest synthetic booking since then, or that none could be made after it. Raises `JournalError`."""
+    probe, unmade = last_probe(journal, since), Memory(journal).unmade()
+    if unmade is None or unmade.at < since or (probe and probe.requested_at > unmade.at):
+        return probe
+    return unmade
+
+
 def is_due(journal: Journal, every: timedelta, now: datetime) -> bool:
     """Whether a synthetic booking is due, if there is to be one `every` so long. Raises `JournalError`."""
     return last_probe(journal, now - every) is None
@@ -75,19 +86,23 @@ class Prober:
     def __init__(self) -> None:
         self._running: threading.Thread | None = None
 
-    def start(self, executor: Executor) -> None:
-        """Ask for one booking and have it carried out. What speaks against it is logged, or stands in the journal."""
+    def start(self, executor: Executor) -> str | None:
+        """Ask for one booking and have it carried out; return why none could be asked for, else None.
+
+        What speaks against one that was asked for stands in the journal.
+        """
         if self._running and self._running.is_alive():
-            return
+            return None
         try:
             preview = executor.preview(PROBE_ACTION, {})
             order = Order(PROBE_ACTION, {}, preview.digest, reason="Synthetic booking, as SYNTHETIC_EVERY asks for.")
             request = executor.submit(order, PROBE)
         except (RefusedError, SourceError, JournalError) as error:
             log.warning("No synthetic booking was made: %s", error)
-            return
+            return str(error)
         self._running = threading.Thread(target=_carry_out, args=(executor, request.id), name="probe", daemon=True)
         self._running.start()
+        return None
 
     def wait(self, patience: timedelta) -> None:
         """Let a booking that is under way come to its end."""

@@ -29,7 +29,7 @@ from lib.model.reading import SourceError
 from lib.monitor import messages
 from lib.monitor.connectivity import offline
 from lib.monitor.deployments import Sight, compare
-from lib.monitor.errands import Prober, Slot, is_due, last_probe, weekly_message
+from lib.monitor.errands import Prober, Slot, is_due, last_attempt, weekly_message
 from lib.monitor.memory import Lease, Memory, Page, SeenHeadline
 from lib.monitor.quiet import Subject
 from lib.monitor.rules import RULES, Look, read_all
@@ -51,6 +51,7 @@ HEARTBEAT_SECONDS = 5.0
 # A synthetic booking says something about now until so many more should have been made.
 _PROBES_MATTER_FOR = 3
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def holder_name() -> str:
@@ -59,9 +60,13 @@ def holder_name() -> str:
 
 
 def _place() -> str:
-    """Return within what process ids are unique: the machine, and on Linux the container."""
+    """Return within what process ids are unique: the machine since it was booted, and on Linux the container.
+
+    Machines made from one image may share a hostname, and all of Linux the number of the outermost container.
+    """
+    boot = _BOOT_ID.read_text().strip() if _BOOT_ID.is_file() else ""
     inside = _PID_NAMESPACE.readlink().name.strip("pid:[]") if _PID_NAMESPACE.is_symlink() else ""
-    return "/".join(filter(None, (socket.gethostname(), inside)))
+    return "/".join(filter(None, (socket.gethostname(), boot, inside)))
 
 
 def is_dead(holder: str) -> bool:
@@ -202,7 +207,7 @@ class Monitor:
         settings, headline = view.settings, diagnosis.headline
         away = offline(diagnosis.facts.snapshot, settings)
         every = settings.synthetic_every
-        probe = last_probe(view.journal, self.clock() - _PROBES_MATTER_FOR * every) if every else None
+        probe = last_attempt(view.journal, self.clock() - _PROBES_MATTER_FOR * every) if every else None
         readings = read_all(Look(diagnosis, away, timedelta(minutes=settings.main_ahead_minutes), probe))
         recipients = self._targets_of(view).recipients
         with Memory(view.journal).writing(self.name, self.clock) as page:
@@ -222,9 +227,8 @@ class Monitor:
 
     def _run_errands(self, view: View) -> None:
         """Do what the settings ask for besides looking. Raises `JournalError`."""
+        self._probe_if_due(view)
         settings, now = view.settings, self.clock()
-        if settings.synthetic_every and view.executor and is_due(view.journal, settings.synthetic_every, now):
-            self._prober.start(view.executor())
         subject = Slot.read(settings.weekly_summary).subject(now, settings.zone) if settings.weekly_summary else None
         recipients = self._targets_of(view).recipients
         if subject is None or view.week is None or not recipients or Memory(view.journal).posted(subject):
@@ -235,6 +239,18 @@ class Monitor:
             if page is not None:
                 page.post(message, recipients)
         self._sender.deliver(view.journal, self._targets_of(view))
+
+    def _probe_if_due(self, view: View) -> None:
+        """Make the synthetic booking that is due, or remember why it could not be made. Raises `JournalError`."""
+        every = view.settings.synthetic_every
+        if not every or not view.executor or not is_due(view.journal, every, self.clock()):
+            return
+        why = self._prober.start(view.executor())
+        if why is None:
+            return
+        with Memory(view.journal).writing(self.name, self.clock) as page:
+            if page is not None:
+                page.keep_unmade(why)
 
     def finish(self, patience: timedelta) -> None:
         """Let an errand that is under way come to its end."""

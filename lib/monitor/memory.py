@@ -26,6 +26,7 @@ from lib.model.verdict import HeadlineState
 from lib.monitor.deployments import Known
 from lib.monitor.messages import Message
 from lib.monitor.quiet import DECISION_KINDS, Decisions, matters_since
+from lib.monitor.rules import Unmade
 from lib.monitor.state import AlertState
 
 MONITOR = Actor("monitor", Role.DESK, Via.MONITOR)
@@ -33,7 +34,17 @@ MONITOR = Actor("monitor", Role.DESK, Via.MONITOR)
 KEPT_FOR = timedelta(days=7)
 
 _STATE: TypeAdapter[AlertState] = TypeAdapter(AlertState)
-_KNOWN: TypeAdapter[Known] = TypeAdapter(Known)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is kept from look to look: what is known of deployments, and the last booking that could not be made."""
+
+    deployments: Known | None = None
+    unmade: Unmade | None = None
+
+
+_KEPT: TypeAdapter[Kept] = TypeAdapter(Kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +79,11 @@ class Watch:
     rounds: int
     last_round_at: datetime | None
     headline: SeenHeadline | None
-    known: Known | None
+    kept: Kept
+
+    @property
+    def known(self) -> Known | None:
+        return self.kept.deployments
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +110,16 @@ class Page:
             if state != self.states.get(rule):
                 self._connection.execute(delete(alerts).where(alerts.c.rule == rule))
                 self._connection.execute(alerts.insert().values(rule=rule, state=_dumped(_STATE, state)))
-        stored = _dumped(_KNOWN, known) if known else None
-        self._connection.execute(update(monitor).values(known=stored, headline=_dumped(_HEADLINE, headline)))
+        self._remember(replace(self.watch.kept, deployments=known))
+        self._connection.execute(update(monitor).values(headline=_dumped(_HEADLINE, headline)))
+
+    def keep_unmade(self, why: str) -> None:
+        """Remember that a synthetic booking could not be made just now. A booking made later outdates it."""
+        self._remember(replace(self.watch.kept, unmade=Unmade(self.now, why)))
+
+    def _remember(self, kept: Kept) -> None:
+        self.watch = replace(self.watch, kept=kept)
+        self._connection.execute(update(monitor).values(known=_dumped(_KEPT, kept)))
 
     def post(self, message: Message, recipients: Sequence[Recipient]) -> None:
         """Put a message into the outbox. What waits about the same subject is out of date by it."""
@@ -158,6 +181,11 @@ class Memory:
         with self._database.reading() as connection:
             return bool(connection.scalar(query))
 
+    def unmade(self) -> Unmade | None:
+        """Return the last synthetic booking that could not be made."""
+        with self._database.reading() as connection:
+            return read_watch(connection).kept.unmade
+
     @contextmanager
     def writing(self, holder: str, clock: Callable[[], datetime]) -> Iterator[Page | None]:
         """One transaction of `holder`; None if the lease went to somebody else meanwhile."""
@@ -205,7 +233,7 @@ def _watch_of(row: Mapping[Any, Any]) -> Watch:
         rounds=row["rounds"],
         last_round_at=datetime.fromisoformat(row["last_round_at"]) if row["last_round_at"] else None,
         headline=_loaded(_HEADLINE, row["headline"]),
-        known=_loaded(_KNOWN, row["known"]),
+        kept=_loaded(_KEPT, row["known"]) or Kept(),
     )
 
 

@@ -14,7 +14,7 @@ from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.serving import Position
 from lib.journal.request import Request, RequestState
 from lib.model.reading import Failure, FailureKind, Freshness, Reading, SourceName
-from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop, Hypothesis, Verdict
+from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop
 from lib.monitor.state import Finding, RuleReading, Severity, Story
 
 OK, WARN, FAIL, CANNOT_TELL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.CANNOT_TELL
@@ -31,6 +31,14 @@ NAMES: Mapping[SourceName, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Unmade:
+    """A synthetic booking that was due at `at` and could not even be asked for."""
+
+    at: datetime
+    why: str
+
+
 @dataclass(frozen=True)
 class Look:
     """One look: what the desk says, whether nothing at all can be reached from here, and how patient we are."""
@@ -38,7 +46,7 @@ class Look:
     diagnosis: Diagnosis
     offline: bool = False
     main_may_be_ahead_for: timedelta = timedelta(minutes=30)
-    probe: Request | None = None  # the last synthetic booking, where there is to be one
+    probe: Request | Unmade | None = None  # the last synthetic booking, where there is to be one
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +167,7 @@ def _unread(diagnosis: Diagnosis, check: Check) -> bool:
 
 
 def _story_of_check(diagnosis: Diagnosis, check: Check) -> Story:
-    top = _top_cause(diagnosis)
+    top = diagnosis.likeliest
     return Story(
         check.summary,
         " ".join((diagnosis.headline.sentence, *check.evidence[:1])),
@@ -233,7 +241,7 @@ def _flow(look: Look) -> RuleReading:
     if headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC) or new_code_only:
         return good(headline.sentence)
     broken = headline.state is HeadlineState.BROKEN
-    top = _top_cause(look.diagnosis)
+    top = look.diagnosis.likeliest
     story = Story(
         headline.sentence,
         headline.sentence,
@@ -247,36 +255,62 @@ def _flow(look: Look) -> RuleReading:
     return RuleReading(Finding.BAD, story, hop=headline.hop, explains=frozenset({Hop.CODE}))
 
 
-def _top_cause(diagnosis: Diagnosis) -> Hypothesis | None:
-    first = diagnosis.hypotheses[0]
-    return first if first.verdict in (Verdict.CONFIRMED, Verdict.LIKELY) else None
-
-
 def _cause(diagnosis: Diagnosis) -> str:
-    top = _top_cause(diagnosis)
+    top = diagnosis.likeliest
     return f"{top.title} ({top.verdict.value}). {top.for_owner}" if top else "Not known yet."
 
 
 # The synthetic booking ------------------------------------------------------------------------------------
 
+# A text is watched for a few minutes; an outcome that is unknown for longer than this stays unknown.
+_PROBE_SETTLES_WITHIN = timedelta(minutes=10)
+
 
 def _probe(look: Look) -> RuleReading:
+    """Only a booking that was seen to go through is a success. None at all, or one under way, says nothing."""
     probe = look.probe
-    if probe is None or probe.state is RequestState.SUCCEEDED:
+    if probe is None:
+        return cannot_tell()
+    if isinstance(probe, Unmade):
+        # Not at once: it is tried again every round, and a source may be silent for a moment.
+        return RuleReading(Finding.BAD, _story_of_unmade(probe), hop=Hop.DEMAND)
+    if probe.state is RequestState.SUCCEEDED:
         return good("A synthetic booking went through every hop.")
-    if probe.state not in (RequestState.FAILED, RequestState.REFUSED):
-        return cannot_tell()  # it is under way, or nobody knows
-    refused = probe.state is RequestState.REFUSED
-    story = Story(
-        "The synthetic booking was refused" if refused else "The synthetic booking did not go through",
-        probe.words,
-        cause="Its own preconditions do not hold." if refused else _cause(look.diagnosis),
-        next_step="Open the action plan at its fourth step, and look at the hops of that booking.",
+    story = _story_of_probe(look.diagnosis, probe)
+    return RuleReading(Finding.BAD, story, at_once=True, hop=Hop.DEMAND) if story else cannot_tell()
+
+
+def _story_of_unmade(unmade: Unmade) -> Story:
+    return Story(
+        "The synthetic booking could not be made",
+        "Whether a booking goes through is not known until one can be made again.",
+        cause=f"The synthetic booking could not be made: {unmade.why}",
+        next_step="Open the action plan at its fourth step: its preview says what the test booking lacks.",
         page="action-plan",
-        severity=Severity.WARNING if refused else Severity.CRITICAL,
-        since=probe.requested_at,
+        since=unmade.at,
     )
-    return RuleReading(Finding.BAD, story, at_once=True, hop=Hop.DEMAND)
+
+
+def _story_of_probe(diagnosis: Diagnosis, probe: Request) -> Story | None:
+    """Return what is wrong with a booking that was asked for; None while, or if, nothing is known to be."""
+    settled = diagnosis.facts.now - probe.requested_at > _PROBE_SETTLES_WITHIN
+    severity, next_step = Severity.WARNING, "Open the action plan at its fourth step, and look at that booking's hops."
+    match probe.state:
+        case RequestState.FAILED:
+            title, cause = "The synthetic booking did not go through", _cause(diagnosis)
+            severity = Severity.CRITICAL
+        case RequestState.REFUSED:
+            title, cause = "The synthetic booking was refused", "Its own preconditions do not hold."
+        case RequestState.EXPIRED:
+            title, cause = "The synthetic booking was not carried out", "The desk that was to make it ended before."
+        case RequestState.UNKNOWN if settled:
+            title = "Nobody knows what became of the synthetic booking"
+            cause = "Its text was lost or is very late, or the desk that made it ended before it arrived."
+            next_step = "Open the action plan at its fourth step, and look again: no other one is made until then."
+        case _:
+            return None
+    words = probe.words or "It was never seen to go through."
+    return Story(title, words, cause, next_step, "action-plan", severity, since=probe.requested_at)
 
 
 # The way of new code -------------------------------------------------------------------------------------
@@ -291,7 +325,7 @@ def _main_ahead(look: Look) -> RuleReading:
     since = _ahead_since(diagnosis)
     if serving.status is not FAIL or since is None or diagnosis.facts.now - since <= look.main_may_be_ahead_for:
         return cannot_tell()
-    top = _top_cause(diagnosis)
+    top = diagnosis.likeliest
     story = Story(
         "Main is ahead of production",
         f"{serving.summary} The oldest commit that is not live is from {diagnosis.facts.clock(since)}.",

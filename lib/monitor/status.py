@@ -35,7 +35,7 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """A message that waits to be sent again, or was given up."""
+    """A message that failed at least once and waits to be sent again, or was given up."""
 
     at: datetime
     title: str
@@ -49,7 +49,8 @@ class Unsent:
 class MonitorStatus:
     """`last_round_at` is None before the first round; `holder` if nobody watches. The headline is of the last look.
 
-    `undelivered` counts the messages of `unsent`; `silences` are those that hold now or are planned.
+    `undelivered` counts the messages that wait to be sent or were given up, `unsent` are those of them that failed.
+    `silences` are those that hold now or are planned. `abandoned`: who watched last never gave the lease back.
     """
 
     last_round_at: datetime | None
@@ -60,6 +61,7 @@ class MonitorStatus:
     rounds: int = 0
     unsent: tuple[Unsent, ...] = ()
     silences: tuple[Silence, ...] = ()
+    abandoned: bool = False
 
 
 _SHOWN = 50
@@ -68,11 +70,12 @@ _SHOWN = 50
 def read_status(journal: Journal, now: datetime) -> MonitorStatus:
     """Return how the watch stands. Raises `JournalError`."""
     undone = outbox.c.state.in_(("waiting", "given_up"))
+    failed = undone & outbox.c.error.is_not(None)
     with Memory(journal).reading() as connection:
         watch, states = read_watch(connection), read_states(connection)
         decisions = read_decisions(connection, states, now)
         undelivered = connection.scalar(select(func.count()).select_from(outbox).where(undone)) or 0
-        newest = connection.execute(select(outbox).where(undone).order_by(outbox.c.seq.desc()).limit(_SHOWN)).all()
+        newest = connection.execute(select(outbox).where(failed).order_by(outbox.c.seq.desc()).limit(_SHOWN)).all()
     firing = [
         Firing(
             rule.id,
@@ -102,4 +105,5 @@ def read_status(journal: Journal, now: datetime) -> MonitorStatus:
             for row in newest
         ),
         silences=decisions.silences(now),
+        abandoned=watch.lease is not None and watch.lease.until <= now,
     )  # fmt: skip

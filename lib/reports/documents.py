@@ -22,7 +22,7 @@ from lib.journal.request import Request
 from lib.journal.telling import tell
 from lib.model.verdict import Verdict
 from lib.reports import page
-from lib.reports.incident import HEADLINES, Cause, Look, Report, report_of
+from lib.reports.incident import Cause, Look, Report, report_of
 from lib.reports.seen import changes
 
 
@@ -142,7 +142,7 @@ def _word(state: str | None) -> str:
 
 
 def _looked(look: Look, zone: ZoneInfo) -> str:
-    return f"{both_times(look.at, zone)}: {HEADLINES[look.seen.state]}. {look.seen.sentence}"
+    return f"{both_times(look.at, zone)}: {look.seen.state.word}. {look.seen.sentence}"
 
 
 # Markdown.

@@ -16,13 +16,6 @@ from lib.journal.request import Request, request_of
 from lib.model.verdict import HeadlineState, Verdict
 from lib.reports.words import lasted
 
-HEADLINES = {
-    HeadlineState.FLOWING: "FLOWING",
-    HeadlineState.DEGRADED: "DEGRADED",
-    HeadlineState.BROKEN: "BROKEN",
-    HeadlineState.NO_TRAFFIC: "NO TRAFFIC",
-    HeadlineState.CANNOT_TELL: "CANNOT TELL",
-}
 # The monitor's word for an alert that began.
 FIRED = "fired"
 _NAMED = (Verdict.CONFIRMED, Verdict.LIKELY)
@@ -205,7 +198,7 @@ def _summary(
     if judged is None:
         yield "No diagnosis was recorded in this incident, so the journal cannot say what was wrong."
     elif not judged.seen.broken:
-        yield f"The diagnosis said {HEADLINES[judged.seen.state]}: {judged.seen.sentence}"
+        yield f"The diagnosis said {judged.seen.state.word}: {judged.seen.sentence}"
     else:
         yield judged.seen.sentence
         titles = [one.title or one.id for one in judged.seen.hypotheses if one.verdict in _NAMED]

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from lib.actions.action import Touches
+from lib.actions.registry import touched_by
 from lib.diagnosis.timeline import Mark, MarkKind
 from lib.journal.incident import Incident
 from lib.journal.request import Request, RequestState
 from lib.model.window import Window
-
-_MIGRATIONS = ("run_migration", "undo_migration", "install_reporting")
-# These look or text one person: they change nothing that a line of the timeline could show.
-_NO_CHANGE = ("recheck_link", "test_booking", "resend_link")
 
 
 def with_journal(
@@ -26,8 +24,9 @@ def with_journal(
             found.append(Mark(incident.closed_at, MarkKind.INCIDENT, f"incident closed: {incident.title}"))
     for request in requests:
         at = _took_effect(request)
-        if at is not None and request.action not in _NO_CHANGE:
-            kind = MarkKind.MIGRATION if request.action in _MIGRATIONS else MarkKind.ACTION
+        touched = touched_by(request.action)
+        if at is not None and touched is not Touches.NOTHING:
+            kind = MarkKind.MIGRATION if touched is Touches.DATABASE else MarkKind.ACTION
             given = ", ".join(argument.value for argument in request.asked.arguments)
             found.append(Mark(at, kind, f"{request.action} {given} {request.state}".replace("  ", " ")))
     return tuple(sorted((one for one in found if window.start <= one.at < window.end), key=lambda one: one.at))

@@ -17,20 +17,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lib.colours import BLUE, GREEN, PURPLE, VERMILION
 from lib.journal.entry import SeenBuckets
 from lib.reports.seen import LINES
 
-# Okabe and Ito's colours, as on the screen: told apart by people who see fewer, and by hatch and marker in print.
+# As on the screen, and told apart by hatch and marker where print has no colour.
 _BARS: Final[Mapping[str, tuple[str, str]]] = {
-    "initiated": ("#0072b2", ""),
-    "failed": ("#d55e00", "xxx"),
-    "marked_failed": ("#d55e00", "xxx"),
+    "initiated": (BLUE, ""),
+    "failed": (VERMILION, "xxx"),
+    "marked_failed": (VERMILION, "xxx"),
 }
 _STEPS: Final[Mapping[str, tuple[str, float, str]]] = {
-    "accepted": ("#cc79a7", 4.0, ""),
-    "recorded": ("#cc79a7", 4.0, ""),
-    "delivered": ("#009e73", 1.5, "D"),
-    "marked_delivered": ("#009e73", 1.5, "D"),
+    "accepted": (PURPLE, 4.0, ""),
+    "recorded": (PURPLE, 4.0, ""),
+    "delivered": (GREEN, 1.5, "D"),
+    "marked_delivered": (GREEN, 1.5, "D"),
 }
 _GREY = "#6b7580"
 _dates: Any = dates  # without types of its own

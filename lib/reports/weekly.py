@@ -26,7 +26,7 @@ from lib.journal.entry import SeenPeople
 from lib.journal.errors import JournalError
 from lib.journal.export import in_markdown, story_of
 from lib.journal.store import Journal
-from lib.model.verdict import HeadlineState, Verdict
+from lib.model.verdict import HeadlineState
 from lib.reports import page
 from lib.reports.incident import report_of
 from lib.reports.words import lasted
@@ -301,8 +301,8 @@ def _next(diagnosis: Diagnosis, figures: Figures) -> list[str]:
     facts = diagnosis.facts
     steps: list[str] = []
     if diagnosis.headline.state in _BAD:
-        named = [one for one in diagnosis.hypotheses if one.verdict in (Verdict.CONFIRMED, Verdict.LIKELY)]
-        remedy = named[0].remedy.words if named else "Work through the Action plan with your engineer."
+        cause = diagnosis.likeliest
+        remedy = cause.remedy.words if cause else "Work through the Action plan with your engineer."
         steps.append(f"Something is wrong now: {remedy}")
     waiting = {one.id: one.count for one in figures.people.states}.get(State.NOTHING, 0)
     if waiting:

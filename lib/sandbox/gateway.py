@@ -65,7 +65,7 @@ class Gateway:
         if not path.startswith(("/rest/v1/", "/auth/v1/")):
             return JSONResponse({"message": "no Route matched with those values"}, 404)
         answer = await self._ask_lite(request, path)
-        await run_in_threadpool(self._log, request.method, path, answer.status_code)
+        await run_in_threadpool(self._log, request, path, answer.status_code)
         return answer
 
     async def _description(self, request: Request) -> Response:
@@ -102,11 +102,14 @@ class Gateway:
         ]
         return passed_on
 
-    def _log(self, method: str, path: str, status: int) -> None:
+    def _log(self, request: Request, path: str, status: int) -> None:
         attributes = {
-            "request.method": method, "request.path": path, "response.status_code": str(status)
-        }  # fmt: skip
-        self._world.log_line("edge_logs", f"{method} | {status} | {path}", attributes)
+            "request.method": request.method,
+            "request.path": path,
+            "request.headers.user_agent": request.headers.get("user-agent", ""),
+            "response.status_code": str(status),
+        }
+        self._world.log_line("edge_logs", f"{request.method} | {status} | {path}", attributes)
         if next(self._requests) % _PRUNE_EVERY == 0:
             with self._world.connection() as connection:
                 connection.execute(_PRUNE_SQL)

@@ -114,8 +114,8 @@ class World:
         """Write a line that the Logs API returns, `at` a time (now, if None).
 
         For what no server of ours logs by itself: requests at the gateway, and history. Attributes as on
-        the platform: `request.method`, `request.path`, `response.status_code` for edge_logs, and
-        `parsed.sql_state_code`, `parsed.user_name`, `parsed.error_severity` for postgres_logs.
+        the platform: `request.method`, `request.path`, `request.headers.user_agent`, `response.status_code` for
+        edge_logs, and `parsed.sql_state_code`, `parsed.user_name`, `parsed.error_severity` for postgres_logs.
         """
         with self.connection() as connection:
             connection.execute(

@@ -162,5 +162,5 @@ def _link_in_text(token: str, readings: Readings) -> str | None:
     if links is None or texts is None:
         return None
     codes = links.loc[links["token"] == token, "short_code"]
-    urls = texts.loc[texts["link_code"].isin(codes), "link_url"]
-    return None if urls.empty else str(urls.iloc[-1])
+    of_token = texts[texts["link_code"].isin(codes)].sort_values("created_at", kind="stable")
+    return None if of_token.empty else str(of_token["link_url"].iloc[-1])

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from lib.actions.action import Args, Preview, RefusedError, Tier
 from lib.actions.executor import Order, only_operators
-from lib.journal.entry import StepState
+from lib.journal.entry import Outcome, StepState
 from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
 from lib.journal.request import Request, RequestState
@@ -30,7 +30,7 @@ from lib.ui.guard import Viewer, who_looks
 from lib.ui.hands import Doings, Hands
 from lib.ui.look import draw
 from lib.ui.redact import outside, plain, shared
-from lib.ui.shell import PROBLEM, View, opened_desk, sharing, view
+from lib.ui.shell import PROBLEM, View, doings_now, opened_desk, sharing, view
 
 FAST_SECONDS, SLOW_SECONDS = 2.0, 10.0
 # How long what is over still stands above the page.
@@ -301,7 +301,8 @@ def strip() -> None:
     if hands is None:
         st.warning(plain(desk.tied), icon=":material/visibility:", title="This desk can only look now")
         return
-    busy = _busy(hands)
+    before = doings_now()
+    busy = before is not None and before.busy
 
     @st.fragment(run_every=FAST_SECONDS if busy else SLOW_SECONDS)
     def live() -> None:
@@ -312,19 +313,14 @@ def strip() -> None:
             return
         if doings.busy is not busy:
             st.rerun()  # to look more often, or less
+        if PROBLEM in st.session_state:
+            st.rerun()  # a button in here was refused, and why is said above, outside of this part of the page
         if doings.frozen is not None:
             draw(frozen(doings.frozen, view()))
         for request in to_watch(doings, hands):
             card(request, hands)
 
     live()
-
-
-def _busy(hands: Hands) -> bool:
-    try:
-        return hands.doings().busy
-    except JournalError:
-        return False
 
 
 def to_watch(doings: Doings, hands: Hands) -> tuple[Request, ...]:
@@ -367,6 +363,20 @@ def card(request: Request, hands: Hands, *, key: str = "strip") -> None:
                 "Look again", key=f"{key}_look_{request.id}", on_click=_look, args=(request.id,),
                 icon=":material/refresh:",
             )  # fmt: skip
+            _looked_myself(request, key)
+
+
+def _looked_myself(request: Request, key: str) -> None:
+    """Let somebody say what they saw where the desk cannot look; until then nothing else is done to the target."""
+    field = f"{key}_seen_{request.id}"
+    with st.popover("I looked myself", icon=":material/visibility:"):
+        st.text("Say what you saw where it should have taken effect. It stands in the journal with your name.")
+        st.text_input("What was seen", key=field, autocomplete="off")
+        for label, name, outcome in (
+            ("It happened", "happened", Outcome.SUCCEEDED),
+            ("It did not happen", "did_not", Outcome.FAILED),
+        ):
+            st.button(label, key=f"{key}_{name}_{request.id}", on_click=_say, args=(request.id, outcome, field))
 
 
 def _sign(request: Request) -> words.Sign:
@@ -396,6 +406,8 @@ def told(request: Request, seen: View, hands: Hands) -> Markup:
         rows.append(("So far", pieces.bullets(line.words for line in request.progress[-6:])))
     if request.words:
         rows.append(("Says", request.words))
+    if request.resolved_by is not None:
+        rows.append(("Seen by", pieces.person(request.resolved_by.name)))
     if request.receipt is not None and request.receipt.after:
         rows.append(("After", "; ".join(fact.value for fact in request.receipt.after)))
     if looked := hands.said(request.id):
@@ -406,7 +418,7 @@ def told(request: Request, seen: View, hands: Hands) -> Markup:
 def _who_runs(request: Request, seen: View, hands: Hands) -> str:
     match request.state:
         case RequestState.UNKNOWN:
-            return "It may have taken effect or not. It is never run again by itself: look again."
+            return "It may have taken effect or not. It is never run again by itself: look again, or say what you saw."
         case RequestState.WAITING:
             return "Somebody else has to approve it."
         case RequestState.STARTED if not hands.runs_here(request.id):
@@ -447,6 +459,17 @@ def _look(request_id: UUID) -> None:
     do(lambda hands, actor: hands.look_again(request_id, actor))
 
 
+def look_at_everything() -> None:
+    """Have every system asked anew. For operators: it opens a customer's link, which counts as an opening."""
+    if operator() is not None:
+        opened_desk().look_again()
+
+
+def _say(request_id: UUID, outcome: Outcome, field: str) -> None:
+    seen = str(st.session_state.get(field) or "")
+    do(lambda hands, actor: hands.say_what_was_seen(request_id, outcome, seen, actor))
+
+
 def history(requests: Iterable[Request], hands: Hands, seen: View) -> Markup:
     """Return requests with their receipts, newest first, as cards."""
     return pieces.join(
@@ -459,13 +482,10 @@ def history(requests: Iterable[Request], hands: Hands, seen: View) -> Markup:
 
 def freeze_switch() -> None:
     """Draw the switch that stops every action. The state itself stands above the page for everybody."""
-    hands = opened_desk().hands()
-    if hands is None or operator() is None:
+    doings = doings_now()
+    if doings is None or operator() is None:
         return
-    try:
-        state = hands.doings().frozen
-    except JournalError:
-        return  # the strip says so
+    state = doings.frozen
     with st.popover("Frozen" if state else "Freeze", icon=":material/ac_unit:", type="tertiary"):
         if state is None:
             st.text("With one switch no action starts any more, for everybody. What runs goes on.")

@@ -11,22 +11,20 @@ import streamlit as st
 from markupsafe import Markup
 
 from lib import affected as affected_
-from lib.affected import RESEND, STATE_WORDS, WHY_WORDS, Affected, Person, State, Stretch
+from lib.affected import NO_EVENT, RESEND, STATE_WORDS, WHY_WORDS, Affected, Person, State, Stretch
 from lib.diagnosis.checking import counted
 from lib.diagnosis.error_codes import explain
 from lib.diagnosis.facts import CannotTellError
 from lib.journal.entry import FollowUp
-from lib.journal.errors import JournalError
 from lib.model.people import Actor
 from lib.model.window import WindowSize
 from lib.ui import actions, pieces, times
 from lib.ui.hands import Hands
 from lib.ui.look import draw
 from lib.ui.redact import outside, phone, plain
-from lib.ui.shell import View, opened_desk
+from lib.ui.shell import View, by_journal, doings_now, opened_desk
 from lib.ui.words import Sign, Tone
 
-NO_EVENT = "event unknown"
 ON_A_PAGE = 10
 SIGNS: Final[Mapping[State, Sign]] = {
     State.NOTHING: Sign(STATE_WORDS[State.NOTHING], "○", Tone.WARN),
@@ -41,7 +39,7 @@ SIGNS: Final[Mapping[State, Sign]] = {
 def known(view: View) -> Affected | None:
     """Return who was affected over the window; None where that cannot be told."""
     try:
-        return affected_.affected(view.facts, _record(view.snapshot.window.start))
+        return _found(view, view.snapshot.window.start)
     except CannotTellError:
         return None
 
@@ -54,18 +52,21 @@ def look(view: View, stretch: Stretch | None = None) -> Affected | None:
         return None
     since = min(stretch.since, view.snapshot.window.start) if stretch else view.snapshot.window.start
     try:
-        return affected_.affected(view.facts, _record(since), stretch)
+        return _found(view, since, stretch)
     except CannotTellError as error:
         draw(pieces.nothing(f"Cannot tell: {outside(str(error))}"))
         return None
 
 
-def _record(since: datetime) -> affected_.Record:
-    hands = opened_desk().hands()
-    try:
-        return affected_.record_of(hands.journal, since) if hands else affected_.NO_RECORD
-    except JournalError:
-        return affected_.NO_RECORD  # the strip above the page says so
+def _found(view: View, since: datetime, stretch: Stretch | None = None) -> Affected:
+    """Return who was affected, with what the journal says was done for them since. Raises `CannotTellError`."""
+    key = ("affected", since, stretch)
+
+    def find(record: affected_.Record) -> Affected:
+        return affected_.affected(view.facts, record, stretch)
+
+    found = by_journal(view, key, lambda journal: find(affected_.record_of(journal, since)))
+    return found or view.diagnosis.once(key, lambda: find(affected_.NO_RECORD))
 
 
 def covering(view: View, since: datetime) -> View:
@@ -106,7 +107,7 @@ def work_list(view: View, found: Affected, *, stories: bool, incident_id: UUID |
     chosen = str(st.session_state.get("chosen") or st.query_params.get("booking") or "")
     for person in _page(found, chosen):
         _row(view, person, chosen=chosen in person.booking_ids, stories=stories, incident_id=incident_id)
-    if opened_desk().hands() is None:
+    if doings_now() is None:
         st.caption("Without the journal it is not known who was called or gave up.")
 
 

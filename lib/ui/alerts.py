@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import streamlit as st
 from markupsafe import Markup
 
-from lib.journal.errors import JournalError
 from lib.monitor import quiet
-from lib.monitor.quiet import Subject
-from lib.monitor.status import Firing, MonitorStatus
+from lib.monitor.quiet import Silence, Subject
+from lib.monitor.status import Firing, MonitorStatus, Unsent
 from lib.snapshot import utc_now
 from lib.ui import actions, pieces, times
+from lib.ui.hands import Hands
 from lib.ui.look import draw
 from lib.ui.redact import outside, plain
-from lib.ui.shell import View, opened_desk
+from lib.ui.shell import View, from_journal
 from lib.ui.words import Sign, Tone
 
-# A watch whose last round is older than this has stopped, whatever it was set to.
-SILENT_AFTER = timedelta(minutes=10)
+# A watch that gave its lease back may look again when it is due: the slowest way we document is every ten minutes,
+# and a scheduler may be late. One that ended without a word has left its lease, which is known sooner.
+SILENT_AFTER = timedelta(minutes=30)
+_MAY_MISS = 3  # rounds of a watch that is set to look more rarely
 _MUTE_MINUTES = (30, 60, 120, 480)
 
 _CRITICAL = Sign("alert", "✕", Tone.BAD)
@@ -31,11 +34,7 @@ _UNWATCHED = Sign("not watched", "?", Tone.UNKNOWN)
 
 def watched() -> MonitorStatus | None:
     """Return how the watch stands; None where the journal cannot be read, which is said above the page."""
-    hands = opened_desk().hands()
-    try:
-        return hands.watched() if hands else None
-    except JournalError:
-        return None
+    return from_journal(Hands.watched)
 
 
 def firing(view: View) -> None:
@@ -62,22 +61,36 @@ def panel(view: View) -> None:
         with st.container(gap="xsmall"):
             draw(_alert(view, alert))
             _decide(alert)
-    for silence in status.silences:
-        words = f"Quiet about {silence.subject} until {times.local(silence.until, view.zone, view.now)}"
-        begins = "" if silence.holds(view.now) else f" from {times.local(silence.begins, view.zone, view.now)}"
-        with st.container(horizontal=True, vertical_alignment="center"):
-            draw(Markup("<p>{}{}: {} ({})</p>").format(
-                words, begins, outside(silence.reason), pieces.person(silence.by)))  # fmt: skip
-            if actions.may_act():
-                st.button("Tell again", key=f"unmute_{silence.subject}", on_click=_unmute, args=(silence.subject,))
+    for subject in dict.fromkeys(silence.subject for silence in status.silences):
+        _quiet_about(view, [silence for silence in status.silences if silence.subject == subject])
     if actions.may_act() and not any(silence.subject == Subject.ALL for silence in status.silences):
         _mute_form(Subject.ALL, "Mute everything")
     if status.unsent:
         st.warning(
-            "\n\n".join(plain(f"{one.service}: {one.title}. {one.error}") for one in status.unsent),
-            title="Messages that could not be sent",
+            "\n\n".join(plain(_unsent(one)) for one in status.unsent),
+            title="Messages that failed to be sent",
             icon=":material/outgoing_mail:",
         )
+
+
+def _quiet_about(view: View, silences: Sequence[Silence]) -> None:
+    """Draw all silences of one subject, with the one button that ends them."""
+    subject = silences[0].subject
+    with st.container(horizontal=True, vertical_alignment="center"):
+        draw(pieces.join(_silence(view, silence) for silence in silences))
+        if actions.may_act():
+            st.button("Tell again", key=f"unmute_{subject}", on_click=_unmute, args=(subject,))
+
+
+def _silence(view: View, silence: Silence) -> Markup:
+    begins = "" if silence.holds(view.now) else f" from {times.local(silence.begins, view.zone, view.now)}"
+    words = f"Quiet about {silence.subject}{begins} until {times.local(silence.until, view.zone, view.now)}"
+    return Markup("<p>{}: {} ({})</p>").format(words, outside(silence.reason), pieces.person(silence.by))
+
+
+def _unsent(message: Unsent) -> str:
+    then = "It was given up." if message.given_up else "It is tried again."
+    return f"{message.service}: {message.title}. {message.error} {then}"
 
 
 def _summary(view: View, status: MonitorStatus) -> Markup:
@@ -85,7 +98,8 @@ def _summary(view: View, status: MonitorStatus) -> Markup:
     told = f"{len(targets)} will be told" if targets else "nobody is told: NOTIFY_URLS is not set"
     if last is None:
         return pieces.card("Nobody has watched yet", Markup("<p>{}.</p>").format(told), sign=_UNWATCHED)
-    late = utc_now() - last > SILENT_AFTER
+    rarely = _MAY_MISS * (view.settings.monitor_every or timedelta(0))
+    late = status.abandoned or utc_now() - last > max(SILENT_AFTER, rarely)
     title = "The watch has stopped" if late else "Somebody watches"
     body = Markup("<p>Last round {}; {}.</p>").format(times.when(last, view.zone, view.now), told)
     return pieces.card(title, body, sign=_UNWATCHED if late else _WATCHED)
@@ -134,7 +148,9 @@ def _decide(alert: Firing) -> None:
 
 def _mute_form(subject: str, label: str) -> None:
     with st.popover(label, icon=":material/notifications_off:", type="tertiary"):
-        st.text("It is measured on, and told afterwards if it lasts.")
+        st.text("Measuring goes on, and an alert that still lasts is told afterwards.")
+        if subject == Subject.ALL:
+            st.text("News of deployments in the meantime are never told.")
         st.pills("For how long", _MUTE_MINUTES, default=_MUTE_MINUTES[0], format_func=_minutes, required=True,
                  key=f"mute_for_{subject}")  # fmt: skip
         _reason(f"mute_{subject}")

@@ -9,10 +9,16 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from markupsafe import Markup
 
+from lib.affected import NO_EVENT
+from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Stage, stage_counts
 from lib.ui import pieces, tables, times
 
-NO_EVENT = "event unknown"
+
+def of_window(facts: Facts) -> pd.DataFrame | None:
+    """Return the journeys of the window with the names of their events; None where the bookings are unread."""
+    journeys = facts.journeys
+    return None if journeys is None else with_event_names(journeys, facts.rows(facts.snapshot.events))
 
 
 def with_event_names(journeys: pd.DataFrame, events: pd.DataFrame | None) -> pd.DataFrame:
@@ -37,13 +43,18 @@ def per_event(named: pd.DataFrame) -> pd.DataFrame:
     return frame.astype({stage.value: "Int64" for stage in Stage})
 
 
-def title(named: pd.DataFrame, booking_id: str, zone: ZoneInfo) -> str:
-    """Return how a booking is called in a list: when, for what, and the head of its id."""
-    found = named[named["id"] == booking_id]
-    if found.empty:
-        return f"{booking_id[:8]} (not in this window)"
-    row = found.iloc[0]
-    return f"{row['created_at'].astimezone(zone):%d %b %H:%M} · {row['event_name']} · {booking_id[:8]}"
+def titles(named: pd.DataFrame, zone: ZoneInfo) -> dict[str, str]:
+    """Return by id how bookings are called in a list, in its order: when, for what, and the head of the id."""
+    when = named["created_at"].dt.tz_convert(zone).dt.strftime("%d %b %H:%M")
+    return {
+        booking_id: f"{at} · {event} · {booking_id[:8]}"
+        for booking_id, at, event in zip(named["id"], when, named["event_name"], strict=True)
+    }
+
+
+def not_here(booking_id: str) -> str:
+    """Return how a booking is called that the window does not have."""
+    return f"{booking_id[:8]} (not in this window)"
 
 
 def story(named: pd.DataFrame, booking_id: str, zone: ZoneInfo, now: datetime, *, sharing: bool) -> Markup:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import plotly.graph_objects as go
 
+from lib.colours import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
 from lib.diagnosis.journeys import Stage
 from lib.diagnosis.timeline import COUNTED, READ, Mark, MarkKind, Series
 from lib.model.deployments import Deployment
@@ -21,7 +22,6 @@ from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
 from lib.ui import words
 from lib.ui.redact import in_chart
 
-BLUE, GREEN, VERMILION, PURPLE, ORANGE, GREY = "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#e69f00", "#8a939d"
 MAX_POINTS = 1000
 
 # For st.plotly_chart: a picture to look at, without tools that nobody uses on a call.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lib.affected import NO_EVENT
 from lib.diagnosis.journeys import Stage
 from lib.sources.booking_data import MAX_ROWS
 from lib.ui import pieces, tables, times
@@ -35,7 +36,7 @@ def events(view: View) -> None:
     known = view.facts.rows(view.snapshot.events)
     names = {} if known is None else dict(zip(known["id"], known["name"], strict=True))
     frame = counts.events.assign(
-        event_name=counts.events["event_id"].map(lambda event: names.get(event, "event unknown")),
+        event_name=counts.events["event_id"].map(lambda event: names.get(event, NO_EVENT)),
         **{Stage.ACCEPTED: counts.events[["stored", "confirmed"]].max(axis=1)},
     )
     tables.draw(

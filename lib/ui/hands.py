@@ -13,11 +13,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from lib.actions.action import Args, Preview, RefusedError
 from lib.actions.executor import Executor, Order, only_operators
 from lib.journal.chain import ChainReport
+from lib.journal.entry import Outcome
 from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
 from lib.journal.request import Request, RequestState
@@ -28,28 +30,86 @@ from lib.monitor.status import MonitorStatus, read_status
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 WORKERS = 4
 # All viewers share what the journal said within this time.
 SHARED_SECONDS = 1.0
 # The whole chain is read to prove it, so not more often than this.
 PROVEN_AGAIN_SECONDS = 60.0
-LATEST_REQUESTS = 60
+# A journal that could not be read is tried again after this time: each try may take seconds, and all wait for it.
+TRIED_AGAIN_SECONDS = 5.0
+# So many, because scheduled test bookings push what people asked for down the list.
+LATEST_REQUESTS = 200
 
 _UNDER_WAY = (RequestState.REQUESTED, RequestState.CLAIMED, RequestState.STARTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Doings:
-    """What the journal says now: the newest requests, newest first, the newest open incident, and the freeze."""
+    """What the journal says now: the newest requests, newest first, the newest open incident, and the freeze.
 
-    requests: tuple[Request, ...]
-    incident: Incident | None
-    frozen: Frozen | None
+    `position` moves with every entry: what was made of the journal there need not be made again.
+    """
+
+    requests: tuple[Request, ...] = ()
+    incident: Incident | None = None
+    frozen: Frozen | None = None
+    position: int = 0
 
     @property
     def busy(self) -> bool:
         """Whether anything is under way, by whomever."""
         return any(request.state in _UNDER_WAY for request in self.requests)
+
+    @property
+    def may_change_by_itself(self) -> bool:
+        """Whether time alone can change anything: a request can expire, or its outcome come to count as unknown."""
+        return self.busy or any(request.state is RequestState.WAITING for request in self.requests)
+
+
+def read_doings(journal: Journal, before: Doings | None = None) -> Doings:
+    """Read what the journal says now; `before` if that is all there is to say. Raises `JournalError`."""
+    position = journal.position().seq  # before the rest, which may be newer and never older
+    if before is not None and before.position == position and not before.may_change_by_itself:
+        return before
+    incident = next((incident for incident in journal.incidents(limit=20) if incident.open), None)
+    latest = journal.requests(limit=LATEST_REQUESTS)
+    of_incident = journal.requests(incident_id=incident.id) if incident else ()
+    requests = {request.id: request for request in (*latest, *of_incident)}
+    newest_first = sorted(requests.values(), key=lambda request: request.requested_at, reverse=True)
+    return Doings(tuple(newest_first), incident, journal.frozen(), position)
+
+
+class Shared(Generic[T]):
+    """What was read from the journal a moment ago, for all viewers. Thread-safe: one reads, the others wait for it."""
+
+    def __init__(self, read: Callable[[T | None], T], seconds: float) -> None:
+        self._read = read
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._asked = float("-inf")
+        self._value: T | None = None
+        self._error: JournalError | None = None
+
+    def get(self) -> T:
+        """Return what was read lately, or read it: `read` gets what it returned before. Raises `JournalError`."""
+        with self._lock:
+            age = time.monotonic() - self._asked
+            if self._error is not None and age < TRIED_AGAIN_SECONDS:
+                raise self._error.with_traceback(None)
+            if self._value is None or age > self._seconds:
+                self._asked = time.monotonic()  # before reading: what changes meanwhile is read anew
+                try:
+                    self._value, self._error = self._read(self._value), None
+                except JournalError as error:
+                    self._value, self._error = None, error
+                    raise
+            return self._value
+
+    def forget(self) -> None:
+        """Let the next one read anew."""
+        self._asked = float("-inf")
 
 
 class Hands:
@@ -62,12 +122,9 @@ class Hands:
         self._lock = threading.Lock()
         self._mine: set[UUID] = set()
         self._said: dict[UUID, str] = {}
-        self._doings: Doings | None = None
-        self._asked = 0.0
-        self._watched: tuple[float, MonitorStatus] | None = None
-        self._chain_lock = threading.Lock()
-        self._chain: ChainReport | None = None
-        self._proven = 0.0
+        self._doings = Shared[Doings](lambda before: read_doings(self.journal, before), SHARED_SECONDS)
+        self._watched = Shared[MonitorStatus](lambda _: read_status(self.journal, self.clock()), SHARED_SECONDS)
+        self._chain = Shared[ChainReport](lambda _: self.journal.verify(), PROVEN_AGAIN_SECONDS)
 
     @property
     def journal(self) -> Journal:
@@ -104,6 +161,12 @@ class Hands:
         only_operators(actor)
         self._pool.submit(self._look, request_id, actor)
 
+    def say_what_was_seen(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
+        """Record what somebody saw themselves of a request whose outcome is unknown. Raises as the executor does."""
+        request = self.executor.say_what_was_seen(request_id, outcome, seen, actor)
+        self._said.pop(request_id, None)
+        return request
+
     def said(self, request_id: UUID) -> str:
         """Return why the last look at a request decided nothing; empty if there was none."""
         return self._said.get(request_id, "")
@@ -114,34 +177,20 @@ class Hands:
 
     def doings(self) -> Doings:
         """Return what the journal says now; fifty viewers cost what one does. Raises `JournalError`."""
-        with self._lock:
-            if self._doings is None or time.monotonic() - self._asked > SHARED_SECONDS:
-                self._doings = None
-                self._asked = time.monotonic()  # before reading: what changes meanwhile is read anew
-                requests = self.journal.requests(limit=LATEST_REQUESTS)
-                incidents = self.journal.incidents(limit=20)
-                incident = next((incident for incident in incidents if incident.open), None)
-                self._doings = Doings(requests, incident, self.journal.frozen())
-            return self._doings
+        return self._doings.get()
 
     def watched(self) -> MonitorStatus:
         """Return how the watch stands; fifty viewers cost what one does. Raises `JournalError`."""
-        with self._lock:
-            if self._watched is None or time.monotonic() - self._watched[0] > SHARED_SECONDS:
-                self._watched = time.monotonic(), read_status(self.journal, self.clock())
-            return self._watched[1]
+        return self._watched.get()
 
     def changed(self) -> None:
         """Let the next `doings` and `watched` read the journal anew."""
-        self._asked, self._watched = 0.0, None
+        self._doings.forget()
+        self._watched.forget()
 
     def chain(self) -> ChainReport:
         """Return whether the journal's chain is whole. Raises `JournalError`."""
-        with self._chain_lock:
-            if self._chain is None or time.monotonic() - self._proven > PROVEN_AGAIN_SECONDS:
-                self._chain = self.journal.verify()
-                self._proven = time.monotonic()
-            return self._chain
+        return self._chain.get()
 
     def close(self) -> None:
         """Begin nothing more. What is under way goes on; if it cannot, its outcome is unknown, and shown as such."""

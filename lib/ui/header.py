@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 import streamlit as st
@@ -9,7 +10,6 @@ from markupsafe import Markup
 
 from lib.model.people import Role
 from lib.model.reading import Freshness, SourceError, SourceName, source_health
-from lib.model.verdict import Hypothesis, Verdict
 from lib.model.window import WindowSize
 from lib.sources.sandbox_control import SandboxState
 from lib.ui import actions, pieces, words
@@ -17,8 +17,9 @@ from lib.ui import desk as desk_
 from lib.ui.guard import NO_LOGIN, Viewer
 from lib.ui.look import draw
 from lib.ui.redact import outside, plain, plain_person
-from lib.ui.shell import REFRESH_SECONDS, View, opened_desk, view
+from lib.ui.shell import View, opened_desk, pace, view
 
+HEAD_START_SECONDS = 0.3
 _PACES = (0.0, 1.0, 4.0, 30.0, 120.0)
 
 
@@ -29,6 +30,16 @@ def draw_header(viewer: Viewer, *, large: bool) -> None:
     _controls(viewer)
     with top:
         _strip(large=large)
+
+
+def head_start() -> None:
+    """Let a browser that has just come paint the headline before it gets the rest.
+
+    Handed both at once it shows nothing until it has loaded the code of the charts, which takes it a second.
+    """
+    if "came" not in st.session_state:
+        st.session_state["came"] = True
+        time.sleep(HEAD_START_SECONDS)
 
 
 def _controls(viewer: Viewer) -> None:
@@ -104,6 +115,8 @@ def _sandbox(sandbox: SandboxState | None, viewer: Viewer) -> None:
 
 
 def _mend() -> None:
+    if actions.operator() is None:
+        return  # whatever a browser sends: no more than the buttons that it was shown
     try:
         desk_.opening().mend()
     except SourceError as error:
@@ -115,6 +128,8 @@ def _pace_words(pace: float | None) -> str:
 
 
 def _play() -> None:
+    if actions.operator() is None:
+        return  # whatever a browser sends: no more than the buttons that it was shown
     try:
         desk_.opening().play(st.session_state["scenario"])
     except SourceError as error:
@@ -122,6 +137,8 @@ def _play() -> None:
 
 
 def _set_pace() -> None:
+    if actions.operator() is None:
+        return  # whatever a browser sends: no more than the buttons that it was shown
     try:
         desk_.opening().set_pace(float(st.session_state["pace"]))
     except SourceError as error:
@@ -131,7 +148,7 @@ def _set_pace() -> None:
 def _strip(*, large: bool) -> None:
     """Draw source dots and headline, and keep them up to date."""
 
-    @st.fragment(run_every=REFRESH_SECONDS)
+    @st.fragment(run_every=pace())
     def live() -> None:
         seen = view()
         draw(source_dots(seen))
@@ -142,7 +159,7 @@ def _strip(*, large: bool) -> None:
                 zone=seen.zone,
                 now=seen.now,
                 large=large,
-                cause=likeliest(seen.diagnosis.hypotheses),
+                cause=seen.diagnosis.likeliest,
             )
         )
 
@@ -174,9 +191,3 @@ def rests_on(seen: View) -> datetime:
     because = set(seen.diagnosis.headline.because)
     observed = [check.observed_at for check in seen.diagnosis.checks if check.id in because and check.observed_at]
     return min(observed, default=min(reading.observed_at for reading in seen.snapshot.readings))
-
-
-def likeliest(hypotheses: tuple[Hypothesis, ...]) -> Hypothesis | None:
-    """Return the first hypothesis if the evidence speaks for it."""
-    first = hypotheses[0] if hypotheses else None
-    return first if first and first.verdict in (Verdict.CONFIRMED, Verdict.LIKELY) else None

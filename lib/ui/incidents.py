@@ -15,11 +15,12 @@ from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.timeline import Mark
 from lib.journal.chain import ChainReport
 from lib.journal.entry import Entry, Kind, Note, Seen, StepState
-from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
+from lib.journal.store import Journal
 from lib.journal.telling import tell
 from lib.model.people import Actor
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
+from lib.model.window import WindowSize
 from lib.plan import STEPS
 from lib.reports.marks import with_journal
 from lib.reports.seen import changes, keep
@@ -27,7 +28,7 @@ from lib.reports.seen import seen_of as seen_of
 from lib.ui import actions, pieces, times, words
 from lib.ui.hands import Hands
 from lib.ui.redact import outside
-from lib.ui.shell import View, opened_desk, view
+from lib.ui.shell import View, by_journal, opened_desk
 from lib.ui.words import Sign, Tone
 
 STEP_TITLES: Mapping[str, str] = {step.id: f"{step.number} {step.title}" for step in STEPS}
@@ -190,13 +191,22 @@ def diagnosis_called(entry: Entry, view: View) -> str:
 # What operators write. Each is asked of `actions.do`, which looks anew at who may.
 
 
+def to_keep(incident: Incident, now: datetime) -> Diagnosis:
+    """Return what an incident keeps: of a window that holds it, whatever window its writer looks at.
+
+    Never of less than a day: what was recorded at its beginning and at its end is to be compared.
+    """
+    a_day_ago = now - WindowSize.DAY.length
+    return opened_desk().diagnosis(WindowSize.reaching(min(incident.opened_at, a_day_ago), now))
+
+
 def open_new() -> None:
     """Open an incident, and keep what the diagnosis says now, for a comparison later."""
     title = str(st.session_state.get("incident_title") or "")
 
     def work(hands: Hands, actor: Actor) -> None:
         incident = hands.journal.open_incident(title, actor)
-        keep(hands.journal, view().diagnosis, actor, incident.id)
+        keep(hands.journal, to_keep(incident, hands.clock()), actor, incident.id)
         st.session_state.pop("incident_title", None)
 
     actions.do(work)
@@ -209,7 +219,7 @@ def close() -> None:
     def work(hands: Hands, actor: Actor) -> None:
         incident = hands.doings().incident
         if incident is not None:
-            keep(hands.journal, view().diagnosis, actor, incident.id)
+            keep(hands.journal, to_keep(incident, hands.clock()), actor, incident.id)
             hands.journal.close_incident(incident.id, actor, how)
 
     actions.do(work)
@@ -241,7 +251,11 @@ def done_elsewhere(step_id: str, words_: str) -> None:
 
 def record_seen(incident_id: UUID) -> None:
     """Keep what the diagnosis says now."""
-    actions.do(lambda hands, actor: keep(hands.journal, view().diagnosis, actor, incident_id))
+
+    def work(hands: Hands, actor: Actor) -> None:
+        keep(hands.journal, to_keep(hands.journal.incident(incident_id), hands.clock()), actor, incident_id)
+
+    actions.do(work)
 
 
 def notes(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -276,15 +290,12 @@ def add_note() -> None:
 
 def marks(seen: View) -> tuple[Mark, ...]:
     """Return what changed the system in the window, as the sources say it and as this desk's journal does."""
-    hands = opened_desk().hands()
     found, window = seen.facts.marks, seen.snapshot.window
-    if hands is None:
-        return found
-    try:
-        journal = hands.journal
+
+    def with_ours(journal: Journal) -> tuple[Mark, ...]:
         return with_journal(found, journal.incidents(), journal.requests(since=window.start), window)
-    except JournalError:
-        return found  # the strip above the page says so
+
+    return by_journal(seen, "marks", with_ours) or found
 
 
 def first_seen(hands: Hands, incident: Incident) -> Seen | None:

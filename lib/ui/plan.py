@@ -2,40 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from datetime import timedelta
+from typing import Final
 
-import pandas as pd
 from markupsafe import Markup
 
-from lib import plan
 from lib.actions.advice import Task
-from lib.diagnosis.diagnose import Diagnosis, diagnose
-from lib.journal.entry import Outcome, StepState
+from lib.fix import Fix
+from lib.journal.entry import StepState
 from lib.journal.incident import Incident, Step
-from lib.journal.request import Request
-from lib.model.reading import Reading
-from lib.model.verdict import CheckStatus, HeadlineState, Tile
-from lib.model.window import Window
+from lib.model.verdict import CheckStatus, HeadlineState
 from lib.plan import ESTIMATE, StepEvidence
-from lib.snapshot import Snapshot
 from lib.ui import affected, pieces, times, words
 from lib.ui.redact import outside, plain
 from lib.ui.shell import View
 from lib.ui.words import Sign, Tone
 
-# Trying the flow is no fix of it.
-TRIES: Final = ("test_booking", "test_validation", "resend_link", "recheck_link", "rehearse_migration")
-# The readings whose rows are things that happened, and the column that says when.
-_HAPPENED: Final = dict.fromkeys(
-    (
-        "pending_bookings", "bookings", "messages", "delivery_receipts", "audit_log", "api_usage", "texts",
-        "known_texts", "alerts",
-    ),
-    "created_at",
-) | {"database_errors": "at"}  # fmt: skip
 _DO_NOW = Sign("do this now", "→", Tone.WARN)
 _UNTIL_THEN = Sign("helps until then", "→", Tone.QUIET)
 _WAITS = Sign("waiting for evidence", "○", Tone.QUIET)
@@ -134,35 +117,6 @@ def clock(view: View, incident: Incident) -> Markup:
 # Since the fix.
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Fix:
-    """The last thing that changed the world: by the desk, or as somebody said of another system."""
-
-    at: datetime
-    words: str
-
-
-def last_fix(requests: Iterable[Request], incident: Incident | None) -> Fix | None:
-    """Return the newest fix, of the open incident if there is one; trying the flow changes nothing."""
-    since = incident.opened_at if incident else datetime.min.replace(tzinfo=UTC)
-    done = [
-        Fix(request.ended_at, request.asked.summary or request.action)
-        for request in requests
-        if request.action not in TRIES
-        and request.ended_at is not None
-        and request.ended_at >= since
-        and request.receipt is not None
-        and request.receipt.outcome is Outcome.SUCCEEDED
-    ]
-    by_people = {step.id for step in plan.STEPS if step.by_people}
-    done += [
-        Fix(step.at, step.reason)
-        for step in (incident.steps if incident else ())
-        if step.id in by_people and step.state is StepState.DONE and step.reason
-    ]
-    return max(done, key=lambda fix: fix.at, default=None)
-
-
 def since_words(view: View, fix: Fix) -> Markup:
     """From when on the tiles count."""
     when = times.when(fix.at, view.zone, view.now)
@@ -181,50 +135,6 @@ def nothing_to_do(view: View, fix: Fix | None) -> Markup:
     return pieces.nothing(
         "The desk knows no cure for what it sees: look at the evidence of the steps, and at Escalation."
     )
-
-
-def judged_since(view: View, at: datetime) -> Diagnosis:
-    """Return what evidence from after `at` alone says: what was before proves nothing of a fix, nor against it."""
-    return diagnose(since(view.snapshot, at), view.now, view.facts.terms)
-
-
-def tiles_since(judged: Diagnosis, at: datetime) -> tuple[Tile, ...]:
-    """Return the success criteria of `judged`, which rests on evidence from after `at` alone."""
-    cut = judged.facts.snapshot
-    asked = cut.pending_bookings.value
-    # That nothing failed means something only once somebody asked again, and the log was read after that.
-    tried = asked is not None and not asked.empty and cut.database_errors.observed_at > at
-    return tuple(
-        tile if tile.id != "null_errors" or tried or tile.status is not CheckStatus.OK else _not_tried(tile)
-        for tile in judged.tiles
-    )
-
-
-def _not_tried(tile: Tile) -> Tile:
-    words_ = "No booking was made since: that nothing failed proves nothing yet."
-    return dataclasses.replace(tile, status=CheckStatus.NOT_APPLICABLE, value="none", words=words_)
-
-
-def since(snapshot: Snapshot, at: datetime) -> Snapshot:
-    """Return `snapshot` without what happened before `at`."""
-    # A fix may be younger than the snapshot, and a window without length has no rates.
-    newest = snapshot.window.end - timedelta(seconds=1)
-    window = Window(snapshot.window.size, min(max(at, snapshot.window.start), newest), snapshot.window.end)
-    changed: dict[str, Any] = {
-        name: dataclasses.replace(reading, value=_after(reading.value, column, at))
-        for name, column in _HAPPENED.items()
-        if (reading := _reading(snapshot, name)).value is not None
-    }
-    return dataclasses.replace(snapshot, window=window, **changed)
-
-
-def _reading(snapshot: Snapshot, name: str) -> Reading[pd.DataFrame]:
-    reading: Reading[pd.DataFrame] = getattr(snapshot, name)
-    return reading
-
-
-def _after(rows: pd.DataFrame | None, column: str, at: datetime) -> pd.DataFrame | None:
-    return None if rows is None else rows[rows[column] >= at].reset_index(drop=True)
 
 
 # After-care.

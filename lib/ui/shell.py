@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import streamlit as st
@@ -13,6 +14,8 @@ from markupsafe import Markup
 
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.facts import Facts
+from lib.journal.errors import JournalError
+from lib.journal.store import Journal
 from lib.model.reading import Failure, FailureKind, Reading, SourceName
 from lib.model.window import WindowSize
 from lib.settings import Settings
@@ -20,8 +23,11 @@ from lib.snapshot import Snapshot, label
 from lib.ui import desk as desk_
 from lib.ui import pieces
 from lib.ui.desk import Desk
+from lib.ui.hands import Doings, Hands
 from lib.ui.look import draw
 from lib.ui.redact import plain
+
+T = TypeVar("T")
 
 REFRESH_SECONDS = 10.0
 # Where session state keeps why the last button did nothing, until the strip above the page has shown it.
@@ -111,6 +117,28 @@ def _starting() -> None:
         st.rerun()
 
 
+def from_journal(read: Callable[[Hands], T]) -> T | None:
+    """Return what `read` reads; None where the journal cannot be read, which the strip above every page says."""
+    hands = opened_desk().hands()
+    try:
+        return read(hands) if hands else None
+    except JournalError:
+        return None
+
+
+def doings_now() -> Doings | None:
+    """Return what the journal says now; None where it cannot be read."""
+    return from_journal(Hands.doings)
+
+
+def by_journal(view: View, key: Hashable, make: Callable[[Journal], T]) -> T | None:
+    """Return what `make` makes of the view's diagnosis and the journal, made once until either is another.
+
+    None where the journal cannot be read.
+    """
+    return from_journal(lambda hands: view.diagnosis.once((key, hands.doings().position), lambda: make(hands.journal)))
+
+
 def sharing() -> bool:
     """Whether this viewer shares the screen."""
     return bool(st.session_state.get("share", False))
@@ -123,10 +151,19 @@ def view() -> View:
     return View(desk.diagnosis(size), desk.settings, sharing())
 
 
+def pace() -> float:
+    """Return after how many seconds this viewer's page is drawn anew.
+
+    It is not quite everybody's: fifty who came at once would ask at once for ever.
+    """
+    own = random.uniform(1.0, 1.1)  # noqa: S311 - no secret
+    return float(st.session_state.setdefault("seconds_between_runs", REFRESH_SECONDS * own))
+
+
 def show(body: Callable[[View], None]) -> None:
     """Draw a page's body, now and again whenever there may be something new."""
 
-    @st.fragment(run_every=REFRESH_SECONDS)
+    @st.fragment(run_every=pace())
     def live() -> None:
         if PROBLEM in st.session_state:
             st.rerun()  # it is shown above, outside of this part of the page

@@ -41,11 +41,14 @@ class Sign:
 
 
 HEADLINE: Final[Mapping[HeadlineState, Sign]] = {
-    HeadlineState.FLOWING: Sign("FLOWING", "✓", Tone.GOOD),
-    HeadlineState.DEGRADED: Sign("DEGRADED", "!", Tone.WARN),
-    HeadlineState.BROKEN: Sign("BROKEN", "✕", Tone.BAD),
-    HeadlineState.NO_TRAFFIC: Sign("NO TRAFFIC", "–", Tone.QUIET),
-    HeadlineState.CANNOT_TELL: Sign("CANNOT TELL", "?", Tone.UNKNOWN),
+    state: Sign(state.word, glyph, tone)
+    for state, glyph, tone in (
+        (HeadlineState.FLOWING, "✓", Tone.GOOD),
+        (HeadlineState.DEGRADED, "!", Tone.WARN),
+        (HeadlineState.BROKEN, "✕", Tone.BAD),
+        (HeadlineState.NO_TRAFFIC, "–", Tone.QUIET),
+        (HeadlineState.CANNOT_TELL, "?", Tone.UNKNOWN),
+    )
 }
 CHECK: Final[Mapping[CheckStatus, Sign]] = {
     CheckStatus.OK: Sign("ok", "✓", Tone.GOOD),

@@ -10,7 +10,20 @@ from typing import Any, ClassVar, cast
 
 import pytest
 
-from lib.actions.action import Action, Args, Desk, Effect, Preflight, Progress, Target, Tier, Verification, block, ok
+from lib.actions.action import (
+    Action,
+    Args,
+    Desk,
+    Effect,
+    Preflight,
+    Progress,
+    Target,
+    Tier,
+    Touches,
+    Verification,
+    block,
+    ok,
+)
 from lib.actions.executor import Executor
 from lib.actions.previews import Previews
 from lib.journal.store import Journal
@@ -29,6 +42,7 @@ class Lamp(Action):
     id: ClassVar[str] = "switch_on"
     title: ClassVar[str] = "Switch the lamp on"
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
+    touches: ClassVar[Touches] = Touches.NOTHING
     undo: ClassVar[str] = "It cannot be undone."
     timeout: ClassVar[timedelta] = timedelta(seconds=30)
     settles_within: ClassVar[timedelta] = timedelta(0)
@@ -39,6 +53,8 @@ class Lamp(Action):
     in_run: Callable[[], None] = lambda: None
     after_effect: Callable[[], None] = lambda: None
     seen: bool | None = True
+    on_find: Callable[[Target], None] = lambda target: None
+    reports: ClassVar[tuple[str, ...]] = ()
     _count: list[int] = field(default_factory=list)
 
     def lock(self, desk: Desk, args: Args) -> str:
@@ -58,6 +74,8 @@ class Lamp(Action):
 
     def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
         self.in_run()
+        for words in self.reports:
+            progress(words)
         with self.effects.open("a") as lines:
             lines.write(f"{request_id}\n")
         self.after_effect()
@@ -67,6 +85,7 @@ class Lamp(Action):
         return Verification(self.seen, "It is light." if self.seen else "It is dark.")
 
     def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
+        self.on_find(target)
         if self.effects.exists() and request_id in self.effects.read_text().split():
             return Effect("The lamp has it.", "dark", "light", request_id)
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import subprocess
 import sys
@@ -12,9 +13,11 @@ from uuid import uuid4
 
 import pytest
 
-from lib.actions.action import RefusedError
+from lib.actions.action import FailedError, RefusedError
 from lib.actions.executor import Executor, Order
-from lib.journal.request import RequestState
+from lib.journal.entry import Outcome
+from lib.journal.errors import ConflictError, JournalError
+from lib.journal.request import Request, RequestState
 from lib.model.people import Actor
 from lib.model.reading import FailureKind, SourceError
 from lib.sources.http import OutcomeUnknownError
@@ -57,7 +60,7 @@ def test_a_viewer_cannot_act(executor: Executor, lamp: Lamp) -> None:
         ({"phrase": ""}, "type exactly: lamp"),
         ({"phrase": "Lamp"}, "type exactly: lamp"),
         ({"reason": "  "}, "needs a reason"),
-        ({"digest": "0" * 64}, "moved since the preview"),
+        ({"digest": "0" * 64}, "Look at a new preview"),
     ],
 )
 def test_a_wrong_confirmation_is_refused_and_recorded(
@@ -80,6 +83,12 @@ def test_a_world_that_moved_between_preview_and_confirm_is_refused_with_the_diff
     assert request.state is RequestState.REFUSED
     assert "colour: green → red" in request.words
     assert lamp.times == 0
+
+
+def test_a_digest_of_no_preview_that_is_kept_here_is_said_to_be_one(executor: Executor) -> None:
+    request = executor.submit(order(executor, digest="0" * 64), OPERATOR)
+    assert "No preview with this digest is kept here" in request.words
+    assert "now it would be: switch on, green" in request.words
 
 
 def test_a_world_that_moved_between_confirm_and_run_is_refused_too(executor: Executor, lamp: Lamp) -> None:
@@ -163,6 +172,30 @@ def test_what_a_source_refuses_has_failed_and_changed_nothing(tmp_path: Path, la
     assert "Nothing was changed" in done.words
 
 
+def test_what_failed_half_way_says_itself_what_stays(tmp_path: Path, lamp: Lamp) -> None:
+    def break_off() -> None:
+        raise FailedError("The first step stays, the rest was not done.", after="half light")
+
+    executor = executor_for(tmp_path / "journal.sqlite3", another(lamp, in_run=break_off))
+    done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
+    assert (done.state, done.words) == (RequestState.FAILED, "The first step stays, the rest was not done.")
+    assert done.receipt is not None and [fact.value for fact in done.receipt.after] == ["half light"]
+
+
+def test_a_hiccup_of_the_journal_while_it_runs_stops_no_effect_half_way(
+    executor: Executor, lamp: Lamp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*args: object, **more: object) -> Request:
+        raise JournalError("The journal does not answer.")
+
+    monkeypatch.setattr(Lamp, "reports", ("Step 1.", "Step 2."))
+    monkeypatch.setattr(executor.journal, "progress", refuse)
+    with caplog.at_level(logging.WARNING):
+        assert do(executor, order(executor)) is RequestState.SUCCEEDED
+    assert lamp.times == 1
+    assert "The journal does not answer." in caplog.text
+
+
 def test_a_lost_answer_is_resolved_by_looking_and_never_sent_again(tmp_path: Path, lamp: Lamp) -> None:
     def lose() -> None:
         raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
@@ -183,6 +216,90 @@ def test_a_lost_answer_of_which_nothing_is_to_be_seen_stays_unknown(tmp_path: Pa
     # Until somebody says what they saw, the target is left alone.
     assert do(executor, order(executor)) is RequestState.REFUSED
     assert lamp.times == 0
+
+
+def unresolved(executor: Executor, lamp: Lamp) -> Request:
+    """A request whose answer was lost, and of which nothing is to be seen."""
+
+    def lose() -> None:
+        raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
+
+    losing = another(lamp, in_run=lose)
+    executor.actions = {losing.id: losing}
+    request = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
+    assert request.state is RequestState.UNKNOWN
+    executor.actions = {lamp.id: lamp}
+    return request
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [(Outcome.SUCCEEDED, RequestState.SUCCEEDED), (Outcome.FAILED, RequestState.FAILED)]
+)
+def test_what_somebody_saw_with_their_own_eyes_frees_the_target(
+    executor: Executor, lamp: Lamp, outcome: Outcome, state: RequestState
+) -> None:
+    lost = unresolved(executor, lamp)
+    said = executor.say_what_was_seen(lost.id, outcome, "I stood in the hall.", SECOND)
+    assert (said.state, said.words, said.resolved_by) == (state, "I stood in the hall.", SECOND)
+    assert do(executor, order(executor)) is RequestState.SUCCEEDED
+    assert lamp.times == 1
+
+
+def test_a_viewer_cannot_say_what_happened(executor: Executor, lamp: Lamp) -> None:
+    lost = unresolved(executor, lamp)
+    with pytest.raises(RefusedError, match="ask an operator"):
+        executor.say_what_was_seen(lost.id, Outcome.FAILED, "It is dark.", VIEWER)
+    assert executor.journal.request(lost.id).state is RequestState.UNKNOWN
+
+
+@pytest.mark.parametrize("words", ["", "  ", "\u200b"])
+def test_what_happened_is_not_said_without_what_was_seen(executor: Executor, lamp: Lamp, words: str) -> None:
+    lost = unresolved(executor, lamp)
+    with pytest.raises(JournalError, match="what was seen"):
+        executor.say_what_was_seen(lost.id, Outcome.SUCCEEDED, words, OPERATOR)
+    assert executor.journal.request(lost.id).state is RequestState.UNKNOWN
+
+
+def test_nobody_says_what_happened_where_it_is_known_or_still_runs(executor: Executor, lamp: Lamp) -> None:
+    waiting = executor.submit(order(executor), OPERATOR)
+    with pytest.raises(ConflictError, match="this request is requested"):
+        executor.say_what_was_seen(waiting.id, Outcome.FAILED, "It is dark.", OPERATOR)
+    executor.carry_out(waiting.id, OPERATOR)
+    with pytest.raises(ConflictError, match="this request is succeeded"):
+        executor.say_what_was_seen(waiting.id, Outcome.FAILED, "It is dark.", OPERATOR)
+
+
+def test_what_only_looks_fails_and_never_leaves_a_doubt(
+    tmp_path: Path, lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose() -> None:
+        raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
+
+    monkeypatch.setattr(Lamp, "leaves_nothing", True)
+    for number, changes in enumerate(({"seen": None}, {"in_run": lose})):
+        executor = executor_for(tmp_path / f"{number}.sqlite3", another(lamp, **changes))
+        done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
+        assert done.state is RequestState.FAILED
+        assert "Nothing was changed" not in done.words
+
+
+def test_what_only_looks_and_died_is_over_once_somebody_looks(
+    executor: Executor, lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost = unresolved(executor, lamp)
+    monkeypatch.setattr(Lamp, "leaves_nothing", True)
+    seen = executor.look_again(lost.id, OPERATOR)
+    assert seen.state is RequestState.FAILED
+    assert "Do it again" in seen.words
+
+
+def test_looking_again_looks_for_the_target_of_the_preview_and_not_for_todays(executor: Executor, lamp: Lamp) -> None:
+    lost = unresolved(executor, lamp)
+    looked_for: list[tuple[tuple[str, str], ...]] = []
+    moved = another(lamp, colour="red", on_find=lambda target: looked_for.append(target.facts))
+    executor.actions = {moved.id: moved}
+    executor.look_again(lost.id, OPERATOR)
+    assert looked_for == [(("colour", "green"),)]
 
 
 def test_what_the_sources_do_not_confirm_has_not_succeeded(tmp_path: Path, lamp: Lamp) -> None:

@@ -15,11 +15,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from scripts.dashboard import CHROMIUM_FLAGS
+
 ROOT = Path(__file__).resolve().parents[2]
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 START_SECONDS = 90
 
 
@@ -30,7 +28,7 @@ def chromium() -> Iterator[Browser]:
     if path is None:
         pytest.skip("NOT TESTED: the browser tests need Debian's chromium (apt-get install chromium).")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         yield browser
         browser.close()
 

@@ -33,7 +33,7 @@ BOOKINGS_PER_MINUTE = 120
 # What people do in other systems, in whose stead the sandbox's button is pressed.
 SOMEBODY = "somebody"
 
-# What following the plan comes to, in order; the first three stand for the kinds of cures there are.
+# What following the plan comes to, in order.
 CURES = {
     "code-not-deployed": ("deploy_commit",),
     "two-causes": ("run_migration", "promote"),
@@ -55,7 +55,8 @@ CURES = {
     "link-to-login": (SOMEBODY,),
     "jobs-stuck": (SOMEBODY,),
 }
-REPRESENTATIVE = tuple(CURES)[:3]
+# Cured by a person elsewhere and by a button; tests/browser/test_cure.py follows the plan through a migration.
+REPRESENTATIVE = ("git-disconnected",)
 NOTHING_TO_CURE = {"healthy": "FLOWING", "quiet-day": "NO TRAFFIC"}
 
 
@@ -228,7 +229,10 @@ def _story_is_told(screen: Screen, name: str) -> None:
     kinds = [entry.kind for entry in entries]
     assert kinds[:2] == [Kind.INCIDENT_OPENED, Kind.DIAGNOSIS]
     by_desk = [deed for deed in CURES[name] if deed != SOMEBODY]
-    told = [kind for kind in kinds if kind in (Kind.REQUEST, Kind.STARTED, Kind.RECEIPT)]
+    # Too soon after the scenario before: refused, told, and asked for again.
+    refused = {entry.about.request_id for entry in entries if entry.kind is Kind.REFUSED}
+    done = [entry.kind for entry in entries if entry.about.request_id not in refused]
+    told = [kind for kind in done if kind in (Kind.REQUEST, Kind.STARTED, Kind.RECEIPT)]
     assert told == [Kind.REQUEST, Kind.STARTED, Kind.RECEIPT] * len(by_desk)
     assert [entry.seq for entry in entries] == sorted(entry.seq for entry in entries)
     assert screen.journal.verify().ok

@@ -39,7 +39,8 @@ from lib.journal.store import Journal
 from lib.journal.telling import tell
 from lib.model.people import Actor
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
-from tests.journal.conftest import Clock
+from tests.clocks import Clock
+from tests.journal.conftest import START
 from tests.journal.workers import DESK, a_request
 
 LONDON, KOLKATA = ZoneInfo("Europe/London"), ZoneInfo("Asia/Kolkata")
@@ -72,7 +73,7 @@ def story(local: Journal, ann: Actor, bob: Actor, clock: Clock) -> Callable[[str
     """A function that writes `words` into each place of an incident and reads it back."""
 
     def write(words: str) -> Story:
-        clock.now = Clock().now
+        clock.now = START
         incident = local.open_incident(words, ann)
         seen = Seen(
             HeadlineState.BROKEN, words, clock.now,

@@ -12,7 +12,7 @@ from lib.journal.errors import ConflictError, JournalError
 from lib.journal.store import Journal
 from lib.model.people import Actor
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
-from tests.journal.conftest import Clock
+from tests.clocks import Clock
 from tests.journal.workers import a_request
 
 

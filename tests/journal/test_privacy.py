@@ -36,7 +36,7 @@ from lib.journal.store import Journal
 from lib.journal.text import LONGEST_WORDS, tidy
 from lib.model.people import Actor, Role, Via
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
-from tests.journal.conftest import Clock
+from tests.clocks import Clock
 from tests.journal.workers import a_request
 
 PLANTED = (

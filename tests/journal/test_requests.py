@@ -19,7 +19,8 @@ from lib.journal.errors import ConflictError, JournalError
 from lib.journal.request import Request, RequestState, TurnRefusal
 from lib.journal.store import Journal
 from lib.model.people import Actor, Role, Via
-from tests.journal.conftest import Clock
+from tests.clocks import Clock
+from tests.journal.conftest import START
 from tests.journal.workers import DESK, OPERATOR, a_request, claim_and_start, open_journal, settings_of, start_together
 
 MINUTE = timedelta(minutes=1)
@@ -284,7 +285,7 @@ class Lives(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.folder = TemporaryDirectory()
-        self.clock = Clock()
+        self.clock = Clock(START)
         environ = {"JOURNAL_URL": f"sqlite:///{Path(self.folder.name) / 'journal.sqlite3'}"}
         self.journal = Journal.open(settings_of(environ), self.clock)
         self.starts: dict[UUID, int] = {}

@@ -17,9 +17,9 @@ from lib.model.provider import AppHealth
 from lib.monitor.loop import Monitor
 from lib.monitor.view import View
 from lib.snapshot import QUESTIONS, Snapshot
+from tests.clocks import Clock
 from tests.diagnosis import builders as b
 from tests.journal import conftest as of_journal
-from tests.journal.conftest import Clock
 from tests.journal.workers import settings_of
 
 # A journal on each of the two databases, its clock and its people.

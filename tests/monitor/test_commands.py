@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from lib.commands import watching
+from lib.journal.entry import Kind, Mute
+from tests.journal.workers import open_journal
 from tests.monitor.conftest import Ear
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,3 +60,24 @@ def test_muting_is_for_operators_with_a_reason_and_shows_in_the_status(run: Call
     assert run("mute", "flow", "--for", "soon", "--reason", "New menu.").returncode == 64
     (silence,) = json.loads(run("status", "--json").stdout)["silences"]
     assert (silence["subject"], silence["reason"]) == ("flow", "New menu.")
+
+
+@pytest.mark.parametrize(
+    ("said", "begins"),
+    [
+        ("2026-10-25 00:30", datetime(2026, 10, 24, 23, 30, tzinfo=UTC)),  # the clock goes back at two
+        ("2026-03-29 00:30:00", datetime(2026, 3, 29, 0, 30, tzinfo=UTC)),  # the clock goes forward at one
+        ("2026-06-01T22:00", datetime(2026, 6, 1, 21, 0, tzinfo=UTC)),
+    ],
+)
+def test_maintenance_lasts_what_was_said_also_when_the_clocks_change(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, begins: datetime
+):
+    environ = {"JOURNAL_URL": f"sqlite:///{tmp_path / 'j.sqlite3'}", "TIME_ZONE": "Europe/London"}
+    monkeypatch.setattr(watching, "utc_now", lambda: begins - timedelta(days=1))
+    arguments = ["maintenance", "--from", said, "--for", "2h", "--reason", "New database."]
+    answer = CliRunner().invoke(watching.app, arguments, env=environ)
+    assert answer.exit_code == 0, answer.output
+    with contextlib.closing(open_journal(environ)) as journal:
+        (entry,) = journal.entries(kinds=[Kind.MUTE])
+    assert entry.payload == Mute("maintenance", begins + timedelta(hours=2), "New database.", begins)

@@ -6,19 +6,26 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from lib import settings as settings_
-from lib.journal.request import RequestState
+from lib.actions.executor import Executor
+from lib.actions.previews import Previews
+from lib.journal.entry import Outcome, Receipt
+from lib.journal.request import NewRequest, RequestState
 from lib.journal.store import Journal
-from lib.monitor.errands import PROBE, Slot, is_due, last_probe
+from lib.monitor.errands import PROBE, PROBE_ACTION, Slot, is_due, last_attempt, last_probe
 from lib.monitor.loop import Monitor
+from lib.monitor.memory import Memory
+from lib.monitor.rules import Unmade
+from lib.monitor.status import read_status
 from lib.monitor.view import OwnView, View
 from lib.snapshot import utc_now
+from tests.clocks import Clock
 from tests.diagnosis import builders as b
-from tests.journal.conftest import Clock
 from tests.journal.workers import settings_of
 from tests.monitor.conftest import Ear, World
 
@@ -55,6 +62,65 @@ def test_the_owner_is_told_of_the_week_once(
         monitor.leave()
     weeks = [title for title in ear.titles if title.startswith("Week to")]
     assert len(weeks) == 1
+
+
+def make_probe(journal: Journal, outcome: Outcome) -> None:
+    """Write down a synthetic booking that ended so."""
+    request = journal.submit_request(NewRequest(PROBE_ACTION, 1, "an event", "0" * 64), PROBE)
+    assert journal.claim(request.id, PROBE_ACTION, PROBE).granted
+    assert journal.start(request.id, PROBE, timedelta(minutes=4)).granted
+    journal.finish(request.id, Receipt(outcome, "Text: failed."), PROBE)
+
+
+@pytest.fixture
+def unable(world: World, clock: Clock, ear: Ear, environ: dict[str, str], journal: Journal) -> Monitor:
+    """A monitor that is to book every two hours and cannot: its executor refuses."""
+    given = {"NOTIFY_URLS": f"json://{ear.url}/", "SYNTHETIC_EVERY": "2h"}
+    executor = Executor(journal, cast(Any, None), {}, Previews())
+    view = View(settings_of(environ | given), journal, world.look, "prj", executor=lambda: executor)
+    return Monitor(lambda: view, clock, timedelta(milliseconds=4), name="here 1 first")
+
+
+def test_a_failed_booking_that_cannot_be_repeated_is_not_told_to_be_over(
+    unable: Monitor, clock: Clock, ear: Ear, journal: Journal
+) -> None:
+    make_probe(journal, Outcome.FAILED)
+    for _ in range(5):
+        unable.round()
+        clock.advance(hours=2, minutes=1)
+    assert ear.types and "success" not in ear.types
+    (alert,) = read_status(journal, clock.now).firing
+    assert alert.rule == "probe"
+    assert alert.story.cause == "The synthetic booking could not be made: There is no action test_booking. There are: ."
+    make_probe(journal, Outcome.SUCCEEDED)
+    unable.round()
+    assert ear.types[-1] == "success" and read_status(journal, clock.now).firing == ()
+
+
+def test_a_booking_that_could_never_be_made_is_told_after_a_few_rounds(unable: Monitor, clock: Clock, ear: Ear) -> None:
+    for _ in range(3):
+        unable.round()
+        clock.advance(minutes=1)
+    assert ear.heard == []
+    unable.round()
+    assert ear.titles == ["WARNING: The synthetic booking could not be made"]
+
+
+def test_what_could_not_be_made_is_remembered_beside_what_is_known_until_a_newer_booking(
+    unable: Monitor, clock: Clock, journal: Journal
+) -> None:
+    unable.round()
+    unable.round()
+    tried_at, hour = clock.now, timedelta(hours=1)
+    attempt = last_attempt(journal, clock.now - hour)
+    assert isinstance(attempt, Unmade) and attempt.at == tried_at
+    with Memory(journal).writing("here 1 first", clock) as page:
+        assert page and page.watch.known and page.watch.known.world == "prj"
+    clock.advance(minutes=1)
+    make_probe(journal, Outcome.SUCCEEDED)
+    newer = last_attempt(journal, clock.now - hour)
+    assert newer is not None and not isinstance(newer, Unmade)
+    assert last_attempt(journal, clock.now + hour) is None, "what is long ago says nothing about now"
 
 
 @pytest.mark.sandbox

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,13 +18,13 @@ from lib.journal.errors import JournalError
 from lib.journal.store import Journal
 from lib.model.deployments import Deployment, DeploymentState
 from lib.model.people import Actor, Role, Via
-from lib.monitor import quiet, sending
+from lib.monitor import loop, quiet, sending
 from lib.monitor.loop import holder_name, is_dead
 from lib.monitor.memory import Outbox
 from lib.monitor.status import read_status
 from lib.snapshot import Snapshot
+from tests.clocks import Clock
 from tests.diagnosis import builders as b
-from tests.journal.conftest import Clock
 from tests.journal.workers import open_journal, settings_of
 from tests.monitor.conftest import Ear, StartMonitor, World
 
@@ -149,6 +150,22 @@ def test_only_a_process_of_this_machine_is_known_to_be_dead():
     assert not is_dead(f"another-machine {ended.pid} earlier")
 
 
+def test_two_machines_of_one_name_are_told_apart_by_their_boot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The first namespace of process ids has the same number on every Linux, and images share a hostname."""
+    boot = tmp_path / "boot_id"
+    monkeypatch.setattr(loop, "_BOOT_ID", boot)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    names = []
+    for machine in ("0d4f6c1a-5e0b-4d8e-9a53-6d1f7f2b9a11\n", "b7a1e2c4-91f3-4f0a-8a6e-1c2d3e4f5a66\n"):
+        boot.write_text(machine)
+        place = holder_name().partition(" ")[0]
+        names.append(f"{place} {ended.pid} earlier")
+        assert [is_dead(name) for name in names] == [False] * (len(names) - 1) + [True]
+    boot.unlink()
+    assert is_dead(f"{holder_name().partition(' ')[0]} {ended.pid} earlier"), "where no system says its boot"
+
+
 # Targets that fail ---------------------------------------------------------------------------------------
 
 
@@ -175,6 +192,36 @@ def test_a_target_that_fails_is_tried_ever_more_slowly_then_given_up_and_shown(
     clock.advance(minutes=10)
     watch.round()
     assert ear.asked == sending.MOST_ATTEMPTS
+
+
+def test_only_what_failed_or_was_given_up_is_shown_as_unsent(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, monkeypatch: pytest.MonkeyPatch
+):
+    world.breaks()
+    ear.status = 500
+    watch = monitor()
+    with monkeypatch.context() as patched:
+        patched.setattr(sending.Sender, "deliver", lambda *_: 0)
+        watch.round()
+    status = read_status(journal, clock.now)
+    assert (status.undelivered, status.unsent) == (1, ()), "it waits for its first attempt"
+    watch.round()
+    status = read_status(journal, clock.now)
+    assert [(one.given_up, one.attempts) for one in status.unsent] == [(False, 1)]
+
+
+def test_a_watch_that_ended_without_a_word_is_told_from_one_that_left(
+    monitor: StartMonitor, clock: Clock, journal: Journal
+):
+    watch = monitor()
+    watch.round()
+    assert not read_status(journal, clock.now).abandoned
+    clock.advance(minutes=4)
+    assert read_status(journal, clock.now).abandoned
+    watch.round()
+    watch.leave()
+    clock.advance(minutes=4)
+    assert not read_status(journal, clock.now).abandoned, "one round for a scheduler ends like this"
 
 
 def test_an_end_replaces_the_beginning_that_nobody_took(monitor: StartMonitor, world: World, ear: Ear, clock: Clock):

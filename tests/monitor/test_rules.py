@@ -21,8 +21,8 @@ from lib.model.reading import Failure, FailureKind, SourceName
 from lib.model.verdict import HeadlineState
 from lib.monitor.connectivity import offline, reaches_any
 from lib.monitor.errands import PROBE, PROBE_ACTION
-from lib.monitor.rules import BY_ID, RULES, Look, read_all
-from lib.monitor.state import AlertState, EventKind, Finding, Severity, next_state
+from lib.monitor.rules import BY_ID, RULES, Look, Unmade, read_all
+from lib.monitor.state import AlertState, EventKind, Finding, RuleReading, Severity, next_state
 from lib.settings import load
 from lib.snapshot import QUESTIONS, Snapshot
 from tests.diagnosis import builders as b
@@ -55,9 +55,10 @@ def app_down() -> AppHealth:
     return AppHealth("booking.example", 503, None, None, None)
 
 
-def probe(state: RequestState) -> Request:
-    asked = Asked(2, "an event", "0" * 64, b.NOW + timedelta(minutes=15))
-    return Request(uuid4(), About(action=PROBE_ACTION), asked, PROBE, b.NOW, state, "Text: not seen.")
+def probe(state: RequestState, minutes_ago: float = 0) -> Request:
+    at = b.ago(minutes=minutes_ago)
+    asked = Asked(2, "an event", "0" * 64, at + timedelta(minutes=15))
+    return Request(uuid4(), About(action=PROBE_ACTION), asked, PROBE, at, state, "Text: not seen.")
 
 
 # For each rule a look at which it is bad. A rule without one fails the test below.
@@ -99,7 +100,8 @@ def test_one_trouble_is_told_by_one_rule(rule):
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_all_rules_are_content_with_a_healthy_world(rule):
-    assert read_all(look(b.snapshot()))[rule.id].finding is Finding.GOOD
+    healthy = dataclasses.replace(look(b.snapshot()), probe=probe(RequestState.SUCCEEDED))
+    assert read_all(healthy)[rule.id].finding is Finding.GOOD
 
 
 def test_a_rule_comes_after_those_it_depends_on():
@@ -151,6 +153,50 @@ def test_an_unreadable_flow_is_not_a_flow_that_recovered():
     blind = FIRES["blind"]
     assert blind.diagnosis.headline.state is HeadlineState.CANNOT_TELL
     assert read_all(blind)["flow"].finding is Finding.CANNOT_TELL
+
+
+# The synthetic booking ------------------------------------------------------------------------------------
+
+
+def read_probe(probe: Request | Unmade | None) -> RuleReading:
+    return read_all(dataclasses.replace(look(b.snapshot()), probe=probe))["probe"]
+
+
+@pytest.mark.parametrize(
+    ("state", "minutes_ago", "finding", "severity"),
+    [
+        (RequestState.SUCCEEDED, 0, Finding.GOOD, None),
+        (RequestState.FAILED, 0, Finding.BAD, Severity.CRITICAL),
+        (RequestState.REFUSED, 0, Finding.BAD, Severity.WARNING),
+        (RequestState.EXPIRED, 16, Finding.BAD, Severity.WARNING),
+        (RequestState.UNKNOWN, 5, Finding.CANNOT_TELL, None),
+        (RequestState.UNKNOWN, 11, Finding.BAD, Severity.WARNING),
+        (RequestState.WAITING, 11, Finding.CANNOT_TELL, None),
+        (RequestState.REQUESTED, 11, Finding.CANNOT_TELL, None),
+        (RequestState.CLAIMED, 0, Finding.CANNOT_TELL, None),
+        (RequestState.STARTED, 3, Finding.CANNOT_TELL, None),
+        (RequestState.CANCELLED, 11, Finding.CANNOT_TELL, None),
+    ],
+)
+def test_a_synthetic_booking_is_good_only_if_it_was_seen_to_go_through(
+    state: RequestState, minutes_ago: float, finding: Finding, severity: Severity | None
+):
+    reading = read_probe(probe(state, minutes_ago))
+    assert (reading.finding, reading.story.severity if severity else None) == (finding, severity)
+    if finding is Finding.BAD:
+        story = reading.story
+        assert reading.at_once and story.words and story.cause and story.next_step
+
+
+def test_no_synthetic_booking_is_neither_a_failure_nor_a_recovery():
+    assert read_probe(None).finding is Finding.CANNOT_TELL
+
+
+def test_a_synthetic_booking_that_could_not_be_made_is_a_failure_with_its_reason():
+    reading = read_probe(Unmade(b.NOW, "The event is not in the database."))
+    assert (reading.finding, reading.story.severity) == (Finding.BAD, Severity.WARNING)
+    assert reading.story.cause == "The synthetic booking could not be made: The event is not in the database."
+    assert not reading.at_once, "it is tried again every round: a source that was silent once is no news"
 
 
 # Our own connection --------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from lib.snapshot import Snapshot, utc_now
 from lib.sources.connected import Sources
 from lib.sources.http import Http
 from lib.ui import desk as desk_
-from lib.ui import guard
+from lib.ui import guard, header
 from lib.ui.desk import Desk
 from lib.ui.hands import Hands
 from tests.pages import synthetic
@@ -52,6 +52,7 @@ def on_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """AppTest sends no headers: the request came to this machine by its own name."""
     st.cache_resource.clear()
     monkeypatch.setattr(guard, "_headers", lambda: {"Host": "localhost:8501"})
+    monkeypatch.setattr(header, "HEAD_START_SECONDS", 0.0)  # there is no browser that paints
     yield
     st.cache_resource.clear()
 

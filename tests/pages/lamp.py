@@ -6,7 +6,20 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import ClassVar
 
-from lib.actions.action import Action, Args, Desk, Effect, Preflight, Progress, Target, Tier, Verification, block, ok
+from lib.actions.action import (
+    Action,
+    Args,
+    Desk,
+    Effect,
+    Preflight,
+    Progress,
+    Target,
+    Tier,
+    Touches,
+    Verification,
+    block,
+    ok,
+)
 from lib.model.reading import FailureKind, SourceError
 from lib.sources.http import OutcomeUnknownError
 from tests.pages.synthetic import HOSTILE
@@ -36,6 +49,7 @@ class Switch(Action):
     id: ClassVar[str] = "run_migration"
     title: ClassVar[str] = "Switch the lamp"
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
+    touches: ClassVar[Touches] = Touches.DATABASE
     asks: ClassVar[tuple[str, ...]] = ("name",)
     undo: ClassVar[str] = "It cannot be undone."
 

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
-from lib.journal.entry import Acknowledgement, Kind, Mute
+from lib.journal.entry import Acknowledgement, Kind, Mute, Unmute
+from lib.monitor.quiet import Silence
 from lib.monitor.state import Severity, Story
-from lib.monitor.status import Firing, MonitorStatus
+from lib.monitor.status import Firing, MonitorStatus, Unsent
 from lib.settings import Settings
 from lib.snapshot import utc_now
-from lib.ui import guard
+from lib.ui import alerts, guard
 from lib.ui.hands import Hands
 from tests.pages import synthetic
 from tests.pages.conftest import Open, sent
+
+ROOT = Path(__file__).resolve().parents[2]
 
 STORY = Story(f"Texts are not recorded {synthetic.HOSTILE}", cause="A column is missing.", severity=Severity.CRITICAL)
 PEOPLE = Settings.model_validate({"operators": "ana@example.com", "viewers": "owner@example.com"})
@@ -74,3 +80,76 @@ def test_a_watch_that_fell_silent_is_not_called_watched(
     monkeypatch.setattr(hands, "watched", lambda: status)
     out = sent(open_page("systems", synthetic.planted(), hands=hands)).decode(errors="replace")
     assert "The watch has stopped" in out and "Somebody watches" not in out
+
+
+def watched_as(hands: Hands, monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
+    """Let the watch stand as a healthy one does, but for `changed`."""
+    status = dataclasses.replace(MonitorStatus(utc_now(), "here 1", None, (), 0), **changed)  # type: ignore[arg-type]
+    monkeypatch.setattr(hands, "watched", lambda: status)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "abandoned", "stopped"),
+    [(1, False, False), (12, False, False), (25, False, False), (31, False, True), (5, True, True)],
+)
+def test_a_scheduled_watch_has_not_stopped_between_two_rounds(
+    open_page: Open, hands: Hands, monkeypatch: pytest.MonkeyPatch, minutes: int, abandoned: bool, stopped: bool
+) -> None:
+    last = utc_now() - timedelta(minutes=minutes)
+    watched_as(hands, monkeypatch, last_round_at=last, holder=None, abandoned=abandoned)
+    out = sent(open_page("systems", synthetic.planted(), hands=hands)).decode(errors="replace")
+    assert ("The watch has stopped" in out) is stopped
+
+
+def test_a_watch_that_is_set_to_look_rarely_may_be_silent_for_longer(
+    open_page: Open, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched_as(hands, monkeypatch, last_round_at=utc_now() - timedelta(minutes=70))
+    rarely = Settings.model_validate({"monitor_every": "1h"})
+    out = sent(open_page("systems", synthetic.planted(), hands=hands, settings=rarely)).decode(errors="replace")
+    assert "Somebody watches" in out
+
+
+def test_the_slowest_way_to_watch_that_we_document_may_miss_a_round_or_two() -> None:
+    (minutes,) = re.findall(r'cron: "\*/(\d+) ', (ROOT / "docs/hosting/monitor.yml").read_text())
+    assert 3 * timedelta(minutes=int(minutes)) <= alerts.SILENT_AFTER
+
+
+def test_two_silences_of_one_subject_stand_together_with_one_button(
+    open_page: Open, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, hour = utc_now(), timedelta(hours=1)
+    silences = (
+        Silence("maintenance", now + hour, now + 2 * hour, "New database.", "ana"),
+        Silence("flow", now, now + hour, "Known.", "ben"),
+        Silence("maintenance", now + 5 * hour, now + 6 * hour, "New cables.", "ana"),
+    )
+    watched_as(hands, monkeypatch, silences=silences)
+    test = open_page("systems", synthetic.planted(), hands=hands)
+    out = sent(test).decode(errors="replace")
+    assert all(silence.reason in out for silence in silences)
+    keys = [button.key for button in test.button if button.key and button.key.startswith("unmute_")]
+    assert keys == ["unmute_maintenance", "unmute_flow"]
+    assert [button.key for button in test.button if button.key == "do_mute_all"], "the rest of the page is there"
+    test.button(key="unmute_maintenance").click().run()
+    (entry,) = hands.journal.entries(kinds=[Kind.UNMUTE])
+    assert entry.payload == Unmute("maintenance")
+
+
+def test_a_message_that_failed_is_listed_with_whether_it_is_tried_again(
+    open_page: Open, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsent = tuple(
+        Unsent(utc_now(), title, "Slack", 3, given_up, "It answered 500.")
+        for title, given_up in (("BROKEN: Texts", False), ("WARNING: Main", True))
+    )
+    watched_as(hands, monkeypatch, unsent=unsent, undelivered=2)
+    (warning,) = open_page("systems", synthetic.planted(), hands=hands).warning
+    again, given_up = warning.value.split("\n\n")
+    assert "BROKEN" in again and "tried again" in again
+    assert "Main" in given_up and "given up" in given_up
+
+
+def test_muting_everything_says_that_news_of_deployments_are_lost(open_page: Open, firing: Hands) -> None:
+    said = [text.value for text in open_page("systems", synthetic.planted(), hands=firing).text]
+    assert any("never told" in words for words in said) and any("told afterwards" in words for words in said)

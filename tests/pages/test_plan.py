@@ -9,13 +9,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lib.diagnosis.diagnose import diagnose
+from lib.fix import judged_since, last_fix, tiles_since
 from lib.journal.entry import Seen, StepState
+from lib.journal.errors import JournalError
 from lib.model import frames
 from lib.model.people import Actor, Role, Via
 from lib.model.verdict import CheckStatus, Tile
+from lib.model.window import WindowSize
 from lib.plan import STEPS
 from lib.settings import Settings
-from lib.ui import incidents, plan, support
+from lib.ui import desk as desk_
+from lib.ui import incidents, support
 from lib.ui.hands import Hands
 from lib.ui.shell import View
 from tests.pages import synthetic
@@ -30,7 +34,7 @@ def view() -> View:
 
 
 def since(seen: View, at: datetime) -> tuple[Tile, ...]:
-    return plan.tiles_since(plan.judged_since(seen, at), at)
+    return tiles_since(judged_since(seen.diagnosis, at), at)
 
 
 def opened(open_page: Open, hands: Hands, **more: object) -> AppTest:
@@ -97,9 +101,38 @@ def test_who_did_something_elsewhere_says_so_and_only_what_is_seen_since_counts(
     asked = [button.key for button in test.button if str(button.key).startswith("done_")]
     test.button(key=asked[0]).click().run()
     incident = hands.journal.incidents()[0]
-    fix = plan.last_fix(hands.journal.requests(), incident)
+    fix = last_fix(hands.journal.requests(), incident)
     assert fix is not None and (fix.at, fix.words) == (incident.steps[0].at, incident.steps[0].reason)
     assert b"waiting for evidence" in sent(test) or b"nothing speaks against it" in sent(test)
+
+
+def test_with_an_unreadable_journal_nobody_is_told_that_no_incident_is_open(
+    open_page: Open, hands: Hands, monkeypatch
+) -> None:
+    hands.journal.open_incident("No texts", ANA)
+
+    def gone(*_: object) -> None:
+        raise JournalError("The journal cannot be reached.")
+
+    monkeypatch.setattr("lib.ui.hands.read_doings", gone)
+    test = open_page("plan", synthetic.planted(), hands=hands)
+    assert not test.exception
+    assert b"Whether an incident is open is not known" in sent(test)
+    assert "No incident is open" not in [title.value for title in test.subheader]
+    assert "incident_open" not in [button.key for button in test.button]
+
+
+def test_an_incident_keeps_a_day_whatever_window_its_writer_looks_at(open_page: Open, hands: Hands) -> None:
+    test = open_page("plan", synthetic.planted(), hands=hands, state={"window": "1h"})
+    asked: list[WindowSize] = []
+    desk = desk_.opening().desk
+    diagnosis = desk.diagnosis
+    desk.diagnosis = lambda size: (asked.append(size), diagnosis(size))[1]
+    test.text_input(key="incident_title").set_value("No texts").run()
+    asked.clear()
+    test.button(key="incident_open").click().run()
+    assert hands.journal.incidents()[0].title == "No texts"
+    assert asked[0] is WindowSize.DAY
 
 
 def test_closing_keeps_a_last_diagnosis(open_page: Open, hands: Hands) -> None:
@@ -150,5 +183,5 @@ def test_a_viewer_sees_the_evidence_and_no_button(open_page: Open, hands: Hands,
     monkeypatch.setattr("lib.ui.guard.settings_.load", lambda: settings)
     user = {"is_logged_in": True, "email": "owner@example.com"}
     test = opened(open_page, hands, settings=settings, user=user)
-    assert [button.key for button in test.button] == ["look_again"] and test.text_input == []
+    assert [button.key for button in test.button] == [] and test.text_input == []
     assert b"cures nothing that was seen" in sent(test) and b"ana@example.com" in sent(test)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -16,14 +17,15 @@ from lib.actions.action import RefusedError
 from lib.actions.executor import Order
 from lib.actions.registry import ACTIONS
 from lib.commands.acting import Exit
-from lib.journal.request import NewRequest, RequestState
+from lib.journal.entry import Outcome
+from lib.journal.request import NewRequest, Request, RequestState
 from lib.model.people import Actor, Role, Via
 from lib.settings import Settings
-from lib.ui import guard
+from lib.ui import actions, guard, header
 from lib.ui.actions import Ask
 from lib.ui.hands import Hands
 from tests.pages import synthetic
-from tests.pages.conftest import PAGES, Open
+from tests.pages.conftest import PAGES, Open, sent, settled
 from tests.pages.lamp import Lamp
 
 ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
@@ -31,7 +33,7 @@ EVE = Actor("eve@example.com", Role.VIEWER, Via.PAGE)
 NOBODY_YET = Settings.model_validate({"operators": "", "viewers": "ana@example.com,eve@example.com"})
 BOTH = Settings.model_validate({"operators": "ana@example.com", "viewers": "eve@example.com"})
 # Buttons that change nothing outside of the session and the desk's own look.
-HARMLESS = {"look_again", "log_out"}
+HARMLESS = {"log_out"}
 LOOKS = "story_"
 
 Roles = Callable[[Settings], None]
@@ -59,6 +61,25 @@ def test_no_page_offers_a_viewer_anything_that_acts(open_page: Open, hands: Hand
     test = open_page(page, synthetic.planted(), hands=hands, settings=BOTH, user=user(EVE), state=everything_open)
     assert not test.exception
     assert {button.key for button in test.button if not str(button.key).startswith(LOOKS)} <= HARMLESS
+
+
+@pytest.mark.parametrize("role", ["viewer", "operator"])
+def test_only_an_operator_has_every_system_asked_anew_and_changes_what_the_sandbox_plays(
+    monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    """Looking anew opens a customer's link; a callback runs for whatever a browser sends."""
+    who = ANA if role == "operator" else EVE
+    done: list[str] = []
+    monkeypatch.setattr(actions, "who_looks", lambda: guard.Viewer(Role(role), who.name))
+    monkeypatch.setattr(actions, "opened_desk", lambda: SimpleNamespace(look_again=lambda: done.append("look")))
+    opening = SimpleNamespace(
+        mend=lambda: done.append("mend"), play=lambda _: done.append("play"), set_pace=lambda _: done.append("pace")
+    )
+    monkeypatch.setattr(header.desk_, "opening", lambda: opening)
+    monkeypatch.setattr(header.st, "session_state", {"scenario": "healthy", "pace": 1})
+    for callback in (actions.look_at_everything, header._mend, header._play, header._set_pace):
+        callback()
+    assert done == (["look", "mend", "play", "pace"] if role == "operator" else [])
 
 
 @pytest.mark.parametrize("action", sorted(ACTIONS))
@@ -89,6 +110,35 @@ def test_who_is_an_operator_no_more_cannot_confirm_the_dialog_they_had_open(
     assert (lamp.switched, hands.journal.requests()) == (0, ())
 
 
+@pytest.fixture
+def lost(hands: Hands, lamp: Lamp) -> Request:
+    """A request whose outcome is unknown."""
+    lamp.lost = True
+    digest = hands.preview("redeploy", {}).digest
+    hands.submit(Order("redeploy", {}, digest), ANA)
+    request = settled(hands)
+    assert request.state is RequestState.UNKNOWN
+    return request
+
+
+def test_a_viewer_is_not_asked_what_happened(open_page: Open, hands: Hands, roles: Roles, lost: Request) -> None:
+    test = open_page("status", synthetic.planted(), hands=hands, settings=BOTH, user=user(EVE))
+    assert b"never run again by itself" in sent(test)
+    assert {button.key for button in test.button if not str(button.key).startswith(LOOKS)} <= HARMLESS
+    assert not [field.key for field in test.text_input if str(field.key).startswith("strip_")]
+
+
+def test_who_is_an_operator_no_more_cannot_say_what_happened(
+    open_page: Open, hands: Hands, roles: Roles, lost: Request
+) -> None:
+    test = open_page("plan", synthetic.planted(), hands=hands, settings=BOTH, user=user(ANA))
+    test.text_input(key=f"strip_seen_{lost.id}").set_value("It is light.").run()
+    roles(NOBODY_YET)
+    test.button(key=f"strip_happened_{lost.id}").click().run()
+    assert any("Viewers may look and not act" in warning.value for warning in test.warning)
+    assert hands.journal.request(lost.id).state is RequestState.UNKNOWN
+
+
 @pytest.mark.parametrize("action", sorted(ACTIONS))
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.DESK])
 def test_past_the_pages_the_executor_takes_nothing_from_who_may_not_act(hands: Hands, action: str, role: Role) -> None:
@@ -104,24 +154,38 @@ def test_past_the_pages_the_executor_takes_nothing_from_who_may_not_act(hands: H
         lambda: hands.look_again(waiting.id, eve),
         lambda: hands.executor.carry_out(waiting.id, eve),
         lambda: hands.executor.look_again(waiting.id, eve),
+        lambda: hands.say_what_was_seen(waiting.id, Outcome.SUCCEEDED, "It is there.", eve),
+        lambda: hands.executor.say_what_was_seen(waiting.id, Outcome.SUCCEEDED, "It is there.", eve),
     ):
         with pytest.raises(RefusedError, match="Viewers may look and not act"):
             ask()
     assert [request.state for request in hands.journal.requests()] == [RequestState.WAITING]
 
 
-@pytest.mark.parametrize("action", sorted(ACTIONS))
-def test_the_command_line_acts_for_operators_alone(
-    action: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def eve_at_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A viewer runs the commands, on a journal of their own."""
     for name, value in {
         "JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}",
         "OPERATORS": "ana@example.com",
         "SWITCHBOARD_USER": "eve@example.com",
     }.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+@pytest.mark.usefixtures("eve_at_the_command_line")
+def test_the_command_line_acts_for_operators_alone(action: str) -> None:
     given = [f"--arg={name}=x" for name in ACTIONS[action].asks]
     command = ["act", action, *given, "--digest", "0" * 64, "--confirm", "x", "--reason", "x", "--json"]
     answer = CliRunner().invoke(command_line, command)
     assert answer.exit_code == Exit.REFUSED
     assert json.loads(answer.stdout)["outcome"] == "refused" and "Viewers may look" in answer.stdout
+
+
+@pytest.mark.parametrize("option", ["--happened", "--did-not-happen"])
+@pytest.mark.usefixtures("eve_at_the_command_line")
+def test_the_command_line_takes_no_viewers_word_for_what_happened(option: str) -> None:
+    answer = CliRunner().invoke(command_line, ["requests", str(uuid4()), option, "It is there.", "--json"])
+    assert answer.exit_code == Exit.REFUSED
+    assert "Viewers may look" in json.loads(answer.stdout)["words"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,27 +14,15 @@ from lib.journal.store import Journal
 from lib.model import frames
 from lib.model.people import Actor, Role, Via
 from lib.settings import Settings
+from tests.clocks import Clock
 from tests.diagnosis.builders import NOW, ago, booking, snapshot, table, text
 
 ANA = Actor("ana@example.org", Role.OPERATOR, Via.PAGE)
 
 
-class Clock:
-    """The journal's clock: it moves only when told to."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **length: float) -> None:
-        self.now += timedelta(**length)
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(NOW)
 
 
 @pytest.fixture

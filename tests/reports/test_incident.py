@@ -26,8 +26,9 @@ from lib.reports.documents import Form, export
 from lib.reports.incident import report_of
 from lib.reports.pictures import Image, chart
 from lib.reports.seen import keep, seen_of
+from tests.clocks import Clock
 from tests.diagnosis.builders import NOW
-from tests.reports.conftest import ANA, Clock, undelivered, whole
+from tests.reports.conftest import ANA, undelivered, whole
 
 LONDON = ZoneInfo("Europe/London")
 RENDERER = MarkdownIt("gfm-like", {"linkify": False})

@@ -11,8 +11,9 @@ from lib.journal.store import Journal
 from lib.model.window import Window, WindowSize
 from lib.reports.marks import with_journal
 from lib.reports.words import lasted
+from tests.clocks import Clock
 from tests.diagnosis.builders import NOW, ago
-from tests.reports.conftest import ANA, Clock
+from tests.reports.conftest import ANA
 
 
 def ran(journal: Journal, action: str, outcome: Outcome, *, changed: bool = True) -> None:
@@ -35,6 +36,8 @@ def test_incidents_migrations_and_what_took_effect_are_marked_in_order_beside_th
     ran(journal, "redeploy", Outcome.UNKNOWN)
     ran(journal, "roll_back", Outcome.FAILED, changed=False)
     ran(journal, "resend_link", Outcome.SUCCEEDED)
+    ran(journal, "rehearse_migration", Outcome.SUCCEEDED)
+    ran(journal, "test_validation", Outcome.SUCCEEDED)
     clock.now = ago(hours=1)
     journal.close_incident(incident.id, ANA)
     live = Mark(ago(hours=2), MarkKind.DEPLOYMENT, "3aee739 became live")

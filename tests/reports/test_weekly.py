@@ -14,8 +14,9 @@ from lib.model.provider import Balance
 from lib.model.reading import Failure, FailureKind
 from lib.reports.seen import keep
 from lib.reports.weekly import Cost, as_json, as_page, as_text, weekly
+from tests.clocks import Clock
 from tests.diagnosis.builders import ago, booking, table, text
-from tests.reports.conftest import ANA, Clock, undelivered, whole
+from tests.reports.conftest import ANA, undelivered, whole
 
 AWAY = Failure(FailureKind.UNAVAILABLE, "It is away.")
 

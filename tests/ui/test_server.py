@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import re
+from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -16,13 +17,15 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from lib import server
+from lib import doors, server
 from lib.actions.executor import Executor
 from lib.actions.previews import Previews
+from lib.diagnosis.diagnose import diagnose
 from lib.journal.request import NewRequest
 from lib.journal.store import Journal
 from lib.model.people import Actor, Role, Via
 from lib.model.verdict import HeadlineState
+from lib.monitor.status import MonitorStatus
 from lib.settings import Settings
 from lib.snapshot import utc_now
 from lib.ui import guard, look
@@ -86,7 +89,7 @@ def ready(monkeypatch, tmp_path) -> Desk:
     ana = Actor("ana@example.org", Role.OPERATOR, Via.PAGE)
     request = journal.submit_request(NewRequest("redeploy", 2, "dpl_1", "0" * 64), ana)
     journal.refuse(request.id, "No.", ana)
-    hands = Hands(Executor(journal, cast(Any, None), {}, Previews()))
+    hands = Hands(Executor(journal, cast(Any, SimpleNamespace(clock=utc_now)), {}, Previews()))
     door = Opening.__new__(Opening)
     door.failure, door.progress = None, []
     door._desk = Desk(settings, lambda size: synthetic.planted(), lambda: synthetic.NOW, open_hands=lambda: hands)
@@ -137,6 +140,15 @@ def test_the_metrics_are_prometheus_text_of_ours_without_a_customer(ready: Desk,
     assert (refused.labels, refused.value) == ({"action": "redeploy", "outcome": "refused"}, 1)
     for secret in synthetic.PLANTED:
         assert secret not in get("/metrics").text and secret not in get("/api/status").text
+
+
+def test_what_the_metrics_call_undelivered_is_what_they_count() -> None:
+    """Messages that wait and messages that were given up are both not delivered."""
+    diagnosis, now = diagnose(synthetic.planted(), synthetic.NOW), synthetic.NOW
+    text = doors.exposition(diagnosis, MonitorStatus(now, "here 1", None, (), 3), {}, now).decode()
+    (family,) = [one for one in text_string_to_metric_families(text) if one.name.endswith("undelivered")]
+    assert [sample.value for sample in family.samples] == [3]
+    assert "wait to be sent" in family.documentation and "given up" in family.documentation
 
 
 def test_the_headline_is_json_with_stable_keys(ready: Desk, monkeypatch) -> None:

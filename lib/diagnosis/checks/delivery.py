@@ -141,7 +141,7 @@ def _receipts_arrive(facts: Facts) -> Finding:
 
 
 def _over_sending(facts: Facts) -> Finding:
-    too_many = texts.over_sent(facts.need_outbound())
+    too_many = facts.over_sent
     if too_many.empty:
         return ok("Nobody got too many texts.")
     duplicates = int(too_many["duplicates"].sum())

@@ -93,11 +93,12 @@ class OwnView:
             log.warning("%s", error)
             return False
         before, self._played = self._played, state
-        if before is None or (before.scenario, before.settings) == (state.scenario, state.settings):
+        settings = settings_.load({**self._environ, **state.settings})
+        if settings == self._settings and (before is None or before.scenario == state.scenario):
             return False
         self._keeper.close()
-        self._settings = settings_.load({**self._environ, **state.settings})
-        self._keeper = self._keeper_on(self._settings)
+        self._settings = settings
+        self._keeper = self._keeper_on(settings)
         return True
 
     def _keeper_on(self, settings: Settings) -> SnapshotKeeper:

@@ -164,6 +164,7 @@ class Opening:
         self._desk: Desk | None = None
         self._sandbox: launch.LaunchedSandbox | None = None
         self._state: SandboxState | None = None
+        self._followed: SandboxState | None = None  # the last state; other than `_state`, kept while no one answers
         self._state_asked = 0.0
         self.progress: list[str] = []
         self.failure: str | None = None
@@ -237,9 +238,13 @@ class Opening:
 
     def _follow(self, state: SandboxState, anew: bool = False) -> None:
         """Take over the sandbox's state; a new desk where its scenario or its keys are others. Lock held."""
-        before, self._state = self._state, state
-        if anew or (before is not None and (before.scenario, before.settings) != (state.scenario, state.settings)):
-            old, self._desk = self._desk, self._desk_on(state.settings)
+        before, self._state, self._followed = self._followed, state, state
+        if before == state and not anew:
+            return
+        settings, old = self._settings_on(state.settings), self._desk
+        same_scenario = before is None or before.scenario == state.scenario
+        if anew or not same_scenario or old is None or settings != old.settings:
+            self._desk = Desk.on(settings)
             if old:
                 old.close()
 
@@ -249,10 +254,10 @@ class Opening:
         except (launch.LaunchError, OSError) as error:
             self.failure = str(error)
             return
-        self._desk = self._desk_on(self._sandbox.settings)
+        self._desk = Desk.on(self._settings_on(self._sandbox.settings))
 
-    def _desk_on(self, sandbox_settings: Mapping[str, str]) -> Desk:
-        return Desk.on(settings_.load({**self._environ, **sandbox_settings}))
+    def _settings_on(self, sandbox_settings: Mapping[str, str]) -> Settings:
+        return settings_.load({**self._environ, **sandbox_settings})
 
 
 def _closed(opening: Opening) -> None:

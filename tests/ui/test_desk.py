@@ -16,7 +16,7 @@ from lib.model.verdict import HeadlineState
 from lib.model.window import WindowSize
 from lib.settings import Settings
 from lib.snapshot import Snapshot
-from lib.sources.sandbox_control import SandboxControl
+from lib.sources.sandbox_control import SandboxControl, SandboxState
 from lib.ui import desk as desk_
 from lib.ui.desk import Desk, Opening
 from tests.pages import synthetic
@@ -98,6 +98,40 @@ def test_the_desk_follows_a_sandbox_that_somebody_else_switched(play, monkeypatc
         assert opening.health()["sandbox"] is True
     finally:
         opening.close()
+
+
+@pytest.mark.sandbox
+def test_a_desk_that_opens_late_takes_the_keys_that_the_sandbox_gives_out_now(play) -> None:
+    environ = play("healthy")
+    play("rls-blind")
+    opening = Opening(settings_.load(environ), environ)
+    try:
+        assert opening.sandbox() is not None and opening.desk is not None
+        assert opening.desk.diagnosis(WindowSize.DAY).headline.state is HeadlineState.CANNOT_TELL
+    finally:
+        opening.close()
+
+
+@pytest.mark.sandbox
+def test_the_desk_follows_a_switch_that_happened_while_the_control_door_was_silent(
+    play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(desk_, "SHARED_SECONDS", -1.0)
+    opening = Opening(settings_.load(play("healthy")), {})
+    try:
+        assert opening.sandbox() is not None
+        before = opening.desk
+        with monkeypatch.context() as silence:
+            silence.setattr(SandboxControl, "state", _silent)
+            assert opening.sandbox() is None
+        play("quiet-day")
+        assert opening.sandbox() is not None and opening.desk is not before
+    finally:
+        opening.close()
+
+
+def _silent(_: SandboxControl) -> SandboxState:
+    raise SourceError(FailureKind.UNAVAILABLE, "The sandbox cannot be reached.", "")
 
 
 @pytest.mark.sandbox

@@ -4,50 +4,37 @@ from __future__ import annotations
 
 import json
 import sys
-from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from lib.commands import acting, recording, watching
-from lib.model.verdict import HeadlineState
+from lib.commands.terminal import (
+    AsJson,
+    Exit,
+    InWindow,
+    configured,
+    diagnose_now,
+    exit_code,
+    look,
+    out,
+    print_json,
+    progress,
+)
+from lib.diagnosis import report
+from lib.doctor import examine, unreachable
 from lib.model.window import WindowSize
-from lib.settings import Settings, load
 from lib.sources.redact import redact_logs
 
 app = typer.Typer(
     name="python -m lib", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
-out = Console(highlight=False)
-progress = Console(stderr=True, highlight=False)
-
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout, with stable keys.")]
-InWindow = Annotated[WindowSize, typer.Option("--window", help="How far back to look.")]
-
-
-class Exit(IntEnum):
-    """What the exit code says."""
-
-    FLOWING = 0
-    DEGRADED = 1
-    BROKEN = 2
-    CANNOT_TELL = 3
-    WRONG_USAGE = 64
-
 
 _DID_NOT_START = 1
 _INTERRUPTED = 130
-_EXIT_OF = {
-    HeadlineState.FLOWING: Exit.FLOWING,
-    HeadlineState.NO_TRAFFIC: Exit.FLOWING,
-    HeadlineState.DEGRADED: Exit.DEGRADED,
-    HeadlineState.BROKEN: Exit.BROKEN,
-    HeadlineState.CANNOT_TELL: Exit.CANNOT_TELL,
-}
 
 
 @app.command()
@@ -62,26 +49,16 @@ def diagnose(
 
     Exit code: 0 flowing or no traffic, 1 degraded, 2 broken, 3 cannot tell, 64 wrong usage.
     """
-    from lib.diagnosis import report
-    from lib.diagnosis.diagnose import diagnose as judge
-    from lib.diagnosis.facts import Terms
-    from lib.snapshot import take, utc_now
-    from lib.sources.connected import connect
-
     before = _earlier(compare) if compare else None
-    settings = load()
-    _say_what_is_wrong(settings)
-    with progress.status("Asking every source …"):
-        snapshot = take(connect(settings, utc_now), window)
-        diagnosis = judge(snapshot, utc_now(), Terms.of(settings))
+    diagnosis = diagnose_now(configured(), window)
     document = report.as_json(diagnosis)
     if before is not None:
         document["changes"] = report.changes(before, document)
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         _print_diagnosis(document)
-    raise typer.Exit(_EXIT_OF[diagnosis.headline.state])
+    raise typer.Exit(exit_code(diagnosis))
 
 
 @app.command()
@@ -90,14 +67,8 @@ def doctor(as_json: AsJson = False) -> None:
 
     Exit code: 0, or 3 if a configured source gives nothing.
     """
-    from lib.doctor import examine, unreachable
-    from lib.snapshot import take, utc_now
-    from lib.sources.connected import connect
-
-    settings = load()
-    _say_what_is_wrong(settings)
-    with progress.status("Asking every source …"):
-        reports = examine(take(connect(settings, utc_now), WindowSize.DAY), settings)
+    settings = configured()
+    reports = examine(look(settings, WindowSize.DAY), settings)
     if as_json:
         sources = [
             {
@@ -109,7 +80,7 @@ def doctor(as_json: AsJson = False) -> None:
             }
             for report in reports
         ]
-        _print_json({"sources": sources})
+        print_json({"sources": sources})
     else:
         for report in reports:
             out.print(f"[bold]{report.name.value}[/]: {report.state.value.replace('_', ' ')}")
@@ -145,11 +116,6 @@ def sandbox(
         raise typer.Exit(_DID_NOT_START) from None
 
 
-def _say_what_is_wrong(settings: Settings) -> None:
-    for problem in settings.problems:
-        progress.print(escape(problem.sentence))
-
-
 app.command()(acting.act)
 app.command()(acting.requests)
 app.command("export")(recording.export_)
@@ -165,11 +131,6 @@ def _earlier(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise typer.BadParameter(f"{path} holds no diagnosis: save one with diagnose --json.")
     return document
-
-
-def _print_json(document: Any) -> None:
-    # Not through rich: it would wrap long lines.
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
 
 def _print_diagnosis(document: dict[str, Any]) -> None:

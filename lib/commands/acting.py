@@ -2,62 +2,33 @@
 
 from __future__ import annotations
 
-import getpass
-import json
-import os
-import sys
 from dataclasses import asdict
-from enum import IntEnum
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from lib.actions.action import Preview, RefusedError
 from lib.actions.executor import Executor, Order
 from lib.actions.registry import ACTIONS, open_executor
+from lib.commands.terminal import ActionExit, AsJson, actor, out, print_json, progress
 from lib.journal.entry import Outcome
 from lib.journal.errors import JournalError
 from lib.journal.request import Request, RequestState
-from lib.model.people import Actor, Role, Via
+from lib.model.people import Actor
 from lib.model.reading import SourceError
 from lib.model.window import WindowSize
-from lib.settings import Settings, load
+from lib.settings import load
 from lib.snapshot import take, utc_now
 from lib.sources.connected import connect
 
-out = Console(highlight=False)
-progress = Console(stderr=True, highlight=False)
-
-# Who acts, where the name of the login is not the one in OPERATORS.
-USER_VARIABLE = "SWITCHBOARD_USER"
-
-
-class Exit(IntEnum):
-    """How an action ended."""
-
-    SUCCEEDED = 0
-    FAILED = 1
-    REFUSED = 2
-    UNKNOWN = 3
-
-
 _EXIT_OF = {
-    RequestState.SUCCEEDED: ("succeeded", Exit.SUCCEEDED),
-    RequestState.FAILED: ("failed", Exit.FAILED),
-    RequestState.UNKNOWN: ("unknown", Exit.UNKNOWN),
-    RequestState.STARTED: ("unknown", Exit.UNKNOWN),
+    RequestState.SUCCEEDED: ("succeeded", ActionExit.SUCCEEDED),
+    RequestState.FAILED: ("failed", ActionExit.FAILED),
+    RequestState.UNKNOWN: ("unknown", ActionExit.UNKNOWN),
+    RequestState.STARTED: ("unknown", ActionExit.UNKNOWN),
 }
-
-
-def actor(settings: Settings) -> Actor:
-    """Return who is at the command line. Where operators are named, only they may act."""
-    name = os.environ.get(USER_VARIABLE) or getpass.getuser()
-    known = {operator.casefold() for operator in settings.operators}
-    role = Role.OPERATOR if not known or name.casefold() in known else Role.VIEWER
-    return Actor(name, role, Via.COMMAND_LINE)
 
 
 def opened() -> tuple[Executor, Actor]:
@@ -76,7 +47,7 @@ def act(
     confirm: Annotated[str, typer.Option(help="The phrase of the preview, typed out.")] = "",
     reason: Annotated[str, typer.Option(help="Why; some actions need it.")] = "",
     incident: Annotated[UUID | None, typer.Option(help="The incident that it belongs to.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Preview an action, or carry out what a preview showed.
 
@@ -95,7 +66,7 @@ def act(
             request = executor.carry_out(executor.submit(order, who).id, who)
     except (RefusedError, SourceError, JournalError) as error:
         _refused(str(error), as_json)
-        raise typer.Exit(Exit.REFUSED) from None
+        raise typer.Exit(ActionExit.REFUSED) from None
     raise typer.Exit(_show_outcome(request, as_json))
 
 
@@ -109,7 +80,7 @@ def requests(
     did_not_happen: Annotated[
         str | None, typer.Option(help="You looked yourself, and it did not take effect: what you saw. Needs its id.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List what was asked for and what became of it, or say what you saw of one whose outcome is unknown."""
     said = _said(request, happened, did_not_happen)
@@ -122,9 +93,9 @@ def requests(
         found = executor.journal.requests(limit=limit) if request is None else (executor.journal.request(request),)
     except (RefusedError, SourceError, JournalError) as error:
         _refused(str(error), as_json)
-        raise typer.Exit(Exit.REFUSED) from None
+        raise typer.Exit(ActionExit.REFUSED) from None
     if as_json:
-        _print_json([_request_json(one) for one in found])
+        print_json([_request_json(one) for one in found])
         return
     for one in found:
         when = one.requested_at.isoformat(timespec="seconds")
@@ -172,7 +143,7 @@ def preview_json(preview: Preview) -> dict[str, Any]:
 
 def _show_preview(preview: Preview, as_json: bool) -> None:
     if as_json:
-        _print_json(preview_json(preview))
+        print_json(preview_json(preview))
         return
     out.print(f"[bold]{escape(preview.title)}[/] on {escape(preview.target.name)}")
     for name, value in preview.target.facts:
@@ -188,10 +159,10 @@ def _show_preview(preview: Preview, as_json: bool) -> None:
         out.print(f"to confirm: --confirm {escape(preview.phrase)!r} --reason …")
 
 
-def _show_outcome(request: Request, as_json: bool) -> Exit:
-    word, code = _EXIT_OF.get(request.state, ("refused", Exit.REFUSED))
+def _show_outcome(request: Request, as_json: bool) -> ActionExit:
+    word, code = _EXIT_OF.get(request.state, ("refused", ActionExit.REFUSED))
     if as_json:
-        _print_json({**_request_json(request), "outcome": word})
+        print_json({**_request_json(request), "outcome": word})
     else:
         out.print(f"[bold]{word}[/]: {escape(request.words)}")
     return code
@@ -216,10 +187,6 @@ def _request_json(request: Request) -> dict[str, Any]:
 def _refused(words: str, as_json: bool) -> None:
     if as_json:
         empty: dict[str, Any] = {"request_id": None, "before": {}, "after": {}, "verified": None}
-        _print_json({"outcome": "refused", **empty, "words": words})
+        print_json({"outcome": "refused", **empty, "words": words})
     else:
         progress.print(f"refused: {escape(words)}")
-
-
-def _print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")

@@ -2,73 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from lib.actions.action import RefusedError
 from lib.affected import NO_EVENT, STATE_WORDS, WHY_WORDS, Affected, affected, follow_up, record_of, stretch_of
-from lib.commands.acting import actor
-from lib.diagnosis.diagnose import Diagnosis, diagnose
-from lib.diagnosis.facts import CannotTellError, Terms
+from lib.commands.terminal import AsJson, Exit, InWindow, diagnose_now, opened_journal, out, print_json, progress
+from lib.diagnosis.facts import CannotTellError
 from lib.journal.entry import FollowUp, Kind, Seen, StepState
 from lib.journal.errors import JournalError
 from lib.journal.export import story_of
 from lib.journal.store import Journal
-from lib.model.people import Actor, Role
+from lib.model.people import Actor
 from lib.model.phone import masked
 from lib.model.window import WindowSize
 from lib.plan import STEPS
 from lib.reports import weekly as week
 from lib.reports.documents import Form, export
 from lib.reports.seen import keep
-from lib.settings import Settings, load
-from lib.snapshot import take, utc_now
-from lib.sources.connected import connect
+from lib.settings import load
+from lib.snapshot import utc_now
 from lib.sources.redact import redact
-
-out = Console(highlight=False)
-progress = Console(stderr=True, highlight=False)
 
 app = typer.Typer(help="Open, note, step, close and verify incidents.", no_args_is_help=True)
 
-REFUSED = 2
 BROKEN_CHAIN = 1
-CANNOT_TELL = 3
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Incident = Annotated[UUID, typer.Option("--incident", help="Its id.")]
-
-
-@contextmanager
-def _journal(*, writes: bool = True) -> Iterator[tuple[Journal, Actor]]:
-    """Open the journal; a refusal becomes one sentence and exit code 2."""
-    settings = load()
-    try:
-        who = actor(settings)
-        if writes and who.role is not Role.OPERATOR:
-            raise RefusedError("Viewers may look and not write: ask an operator.")
-        journal = Journal.open(settings, utc_now)
-        try:
-            yield journal, who
-        finally:
-            journal.close()
-    except (JournalError, RefusedError) as error:
-        progress.print(f"refused: {escape(str(error))}")
-        raise typer.Exit(REFUSED) from None
 
 
 @app.command("open")
 def open_(title: Annotated[str, typer.Argument(help="What happens, in a few words.")], as_json: AsJson = False) -> None:
     """Open an incident, and keep what the diagnosis says now; its id is printed."""
-    with _journal() as (journal, who):
+    with opened_journal(writes=True) as (journal, who):
         incident = journal.open_incident(title, who)
         _keep(journal, incident.id, who)
         _show({"incident_id": str(incident.id)}, as_json)
@@ -77,7 +46,7 @@ def open_(title: Annotated[str, typer.Argument(help="What happens, in a few word
 @app.command()
 def see(incident: Incident, as_json: AsJson = False) -> None:
     """Keep what the diagnosis says now, to compare with later."""
-    with _journal() as (journal, who):
+    with opened_journal(writes=True) as (journal, who):
         if not journal.incident(incident).open:
             raise JournalError("This incident is closed.")
         _show({"incident_id": str(incident), "state": _keep(journal, incident, who).state.value}, as_json)
@@ -88,7 +57,7 @@ def note(
     text: Annotated[str, typer.Argument(help="What you saw or did.")], incident: Incident, as_json: AsJson = False
 ) -> None:
     """Add a note. Notes are never edited: a later one can correct."""
-    with _journal() as (journal, who):
+    with opened_journal(writes=True) as (journal, who):
         _show({"entry_id": str(journal.note(text, who, incident_id=incident).id)}, as_json)
 
 
@@ -103,7 +72,7 @@ def step(
     """Say how far a step of the plan is."""
     if name not in {step.id for step in STEPS}:
         raise typer.BadParameter(f"There is no step {name!r}.")
-    with _journal() as (journal, who):
+    with opened_journal(writes=True) as (journal, who):
         journal.step(incident, name, state, who, reason)
         _show({"step": name, "state": state.value}, as_json)
 
@@ -113,7 +82,7 @@ def close(
     incident: Incident, words: Annotated[str, typer.Option(help="How it ended.")] = "", as_json: AsJson = False
 ) -> None:
     """Close an incident, and keep what the diagnosis says at its end."""
-    with _journal() as (journal, who):
+    with opened_journal(writes=True) as (journal, who):
         if journal.incident(incident).open:
             _keep(journal, incident, who)
         journal.close_incident(incident, who, words)
@@ -123,27 +92,27 @@ def close(
 @app.command("affected")
 def affected_(
     incident: Annotated[UUID | None, typer.Option(help="Over its stretch of time; else over the window.")] = None,
-    window: Annotated[WindowSize, typer.Option("--window", help="How far back to look.")] = WindowSize.DAY,
+    window: InWindow = WindowSize.DAY,
     as_json: AsJson = False,
 ) -> None:
     """List the people who asked to book and got no working link: whom to help first stands first. Numbers are masked.
 
     Exit code: 0, or 3 where it cannot be told.
     """
-    with _journal(writes=False) as (journal, _):
+    with opened_journal() as (journal, _):
         stretch = None
         if incident is not None:
             entries = journal.entries(incident_id=incident, kinds=[Kind.DIAGNOSIS])
             diagnoses = [entry.payload for entry in entries if isinstance(entry.payload, Seen)]
             stretch = stretch_of(journal.incident(incident), diagnoses, utc_now())
             window = WindowSize.reaching(stretch.since, utc_now())
-        facts = _diagnosis(load(), window).facts
+        facts = diagnose_now(load(), window).facts
         since = stretch.since if stretch else facts.snapshot.window.start
         try:
             found = affected(facts, record_of(journal, since), stretch)
         except CannotTellError as error:
             progress.print(f"cannot tell: {escape(str(error))}")
-            raise typer.Exit(CANNOT_TELL) from None
+            raise typer.Exit(Exit.CANNOT_TELL) from None
     _show_affected(found, as_json)
 
 
@@ -155,7 +124,7 @@ def follow_up_(
     as_json: AsJson = False,
 ) -> None:
     """Write down that somebody without a working link was called, or gave up."""
-    with _journal() as (journal, who):
+    with opened_journal(writes=True) as (journal, who):
         entry = follow_up(journal, booking, state, who, incident)
         _show({"booking": booking, "state": state.value, "entry_id": str(entry.id)}, as_json)
 
@@ -166,7 +135,7 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Prove the journal's chain from its first entry to its last. Exit code 1 if it is broken."""
-    with _journal(writes=False) as (journal, _):
+    with opened_journal() as (journal, _):
         report = journal.verify(noted)
         head = journal.position().hash
     _show({"ok": report.ok, "entries": report.entries, "head": head, "words": report.words}, as_json)
@@ -177,11 +146,11 @@ def verify(
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List the incidents, the newest first."""
-    with _journal(writes=False) as (journal, _):
+    with opened_journal() as (journal, _):
         found = journal.incidents()
     rows = [{"id": str(i.id), "title": i.title, "opened_at": i.opened_at.isoformat(), "open": i.open} for i in found]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     for row in rows:
         out.print(escape(f"{row['id']}  {row['opened_at']}  {'open' if row['open'] else 'closed'}  {row['title']}"))
@@ -204,7 +173,7 @@ def export_(
 
 
 def _incident(incident: UUID, form: Form) -> str:
-    with _journal(writes=False) as (journal, _):
+    with opened_journal() as (journal, _):
         return export(story_of(journal, incident), form, load().zone, utc_now())
 
 
@@ -212,19 +181,13 @@ def _week(form: Form) -> str:
     writers = {Form.MARKDOWN: week.as_text, Form.HTML: week.as_page, Form.JSON: week.as_json}
     if form not in writers:
         raise typer.BadParameter(f"The week comes as {', '.join(writers)}.")
-    with _journal(writes=False) as (journal, _):
-        return writers[form](week.weekly(_diagnosis(load(), WindowSize.WEEK), journal))
-
-
-def _diagnosis(settings: Settings, window: WindowSize) -> Diagnosis:
-    with progress.status("Asking every source …"):
-        snapshot = take(connect(settings, utc_now), window)
-        return diagnose(snapshot, utc_now(), Terms.of(settings))
+    with opened_journal() as (journal, _):
+        return writers[form](week.weekly(diagnose_now(load(), WindowSize.WEEK), journal))
 
 
 def _keep(journal: Journal, incident_id: UUID, who: Actor) -> Seen:
     """Write what the diagnosis says now into an incident, as the screen does."""
-    entry = keep(journal, _diagnosis(load(), WindowSize.DAY), who, incident_id)
+    entry = keep(journal, diagnose_now(load(), WindowSize.DAY), who, incident_id)
     assert isinstance(entry.payload, Seen)  # noqa: S101 - one kind, one payload
     return entry.payload
 
@@ -247,7 +210,7 @@ def _show_affected(found: Affected, as_json: bool) -> None:
         for person in found.people
     ]
     if as_json:
-        _print_json(
+        print_json(
             {
                 "since": found.stretch.since.isoformat(),
                 "until": found.stretch.until.isoformat(),
@@ -270,10 +233,6 @@ def _show_affected(found: Affected, as_json: bool) -> None:
 
 def _show(document: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         out.print(escape("  ".join(f"{name}: {value}" for name, value in document.items())), soft_wrap=True)
-
-
-def _print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")

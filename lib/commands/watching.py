@@ -8,25 +8,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
-from lib.actions.action import RefusedError
-from lib.commands.acting import actor
+from lib.commands.terminal import AsJson, Exit, configured, exit_code, opened_journal, out, print_json, progress
 from lib.diagnosis import report
 from lib.diagnosis.diagnose import Diagnosis
-from lib.journal.errors import JournalError
-from lib.journal.store import Journal
-from lib.model.people import Actor
-from lib.model.verdict import HeadlineState
 from lib.monitor import quiet
 from lib.monitor.loop import Monitor, Round
 from lib.monitor.status import MonitorStatus, read_status
@@ -34,20 +26,8 @@ from lib.monitor.view import OwnView
 from lib.settings import duration, load
 from lib.snapshot import utc_now
 
-out = Console(highlight=False)
-progress = Console(stderr=True, highlight=False)
-
 app = typer.Typer()
 
-REFUSED = 2
-CANNOT_TELL = 3
-_EXIT_OF = {
-    HeadlineState.FLOWING: 0,
-    HeadlineState.NO_TRAFFIC: 0,
-    HeadlineState.DEGRADED: 1,
-    HeadlineState.BROKEN: 2,
-    HeadlineState.CANNOT_TELL: 3,
-}
 # What --once takes as its round where MONITOR_EVERY is off.
 _USUAL_ROUND = timedelta(seconds=60)
 # A synthetic booking watches its text to the end.
@@ -56,7 +36,6 @@ _ERRANDS_END_WITHIN = timedelta(minutes=4)
 # How a moment may be written.
 _MOMENTS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
-AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, with stable keys.")]
 Reason = Annotated[str, typer.Option(help="Why: others will wonder.")]
 Subject = Annotated[str, typer.Argument(help=f"One of: {', '.join(quiet.SUBJECTS)}.")]
 
@@ -84,16 +63,14 @@ def monitor(
     """
     if context.invoked_subcommand is not None:
         return
-    settings = load()
-    for problem in settings.problems:
-        progress.print(escape(problem.sentence))
+    settings = configured()
     pace = every or settings.monitor_every or (_USUAL_ROUND if once else None)
     if pace is None:
         raise typer.BadParameter("MONITOR_EVERY is off: say --every, or --once.")
     _log_to_stderr()
     if not settings.anything_configured:
         raise typer.BadParameter("Nothing is configured, so there is nothing to watch: see python -m lib doctor.")
-    with _journal(or_else=CANNOT_TELL) as (journal, _):
+    with opened_journal(or_else=Exit.CANNOT_TELL) as (journal, _):
         view = OwnView(settings, os.environ, journal, utc_now)
         watch = Monitor(view, utc_now, pace)
         try:
@@ -112,10 +89,10 @@ def _one_round(watch: Monitor, view: OwnView, as_json: bool) -> int:
     diagnosis = finished.diagnosis or watch.judge(view())
     watch.leave()
     if as_json:
-        _print_json({**report.as_json(diagnosis), "monitor": _round_json(finished)})
+        print_json({**report.as_json(diagnosis), "monitor": _round_json(finished)})
     else:
         _say(diagnosis, finished)
-    return _EXIT_OF[diagnosis.headline.state]
+    return exit_code(diagnosis)
 
 
 def _until_stopped(watch: Monitor, as_json: bool) -> None:
@@ -171,10 +148,10 @@ def _log_to_stderr() -> None:
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Say who watches, what fires, and what could not be sent."""
-    with _journal() as (journal, _):
+    with opened_journal() as (journal, _):
         found = read_status(journal, utc_now())
     if as_json:
-        _print_json(status_json(found))
+        print_json(status_json(found))
         return
     at = f"{found.last_round_at:%Y-%m-%d %H:%M:%SZ}" if found.last_round_at else "never"
     out.print(f"last round: {at}; watching: {escape(found.holder or 'nobody')}", soft_wrap=True)
@@ -197,7 +174,7 @@ def mute(
     ],
 ) -> None:
     """Keep quiet about an alert, or about all, for a while. Measuring goes on."""
-    with _journal() as (journal, who):
+    with opened_journal() as (journal, who):
         quiet.mute(journal, who, subject, length, reason, utc_now())
     out.print(f"{subject} is muted.")
 
@@ -205,7 +182,7 @@ def mute(
 @app.command()
 def unmute(subject: Subject, reason: Reason = "") -> None:
     """Let alerts be told again; `unmute maintenance` calls planned maintenance off."""
-    with _journal() as (journal, who):
+    with opened_journal() as (journal, who):
         quiet.unmute(journal, who, subject, reason)
     out.print(f"{subject} is no longer muted.")
 
@@ -213,7 +190,7 @@ def unmute(subject: Subject, reason: Reason = "") -> None:
 @app.command()
 def acknowledge(rule: Annotated[str, typer.Argument(help="The alert: see `monitor status`.")], reason: Reason) -> None:
     """Say that you are on it: no reminders until it is over."""
-    with _journal() as (journal, who):
+    with opened_journal() as (journal, who):
         quiet.acknowledge(journal, who, rule, reason)
     out.print(f"{rule} is acknowledged.")
 
@@ -232,7 +209,7 @@ def maintenance(
     """Plan a time in which nothing is told and everything is measured."""
     now = utc_now()
     start = _instant(begins, load().zone) if begins else now
-    with _journal() as (journal, who):
+    with opened_journal() as (journal, who):
         quiet.maintenance(journal, who, start, start + length, reason, now)
     out.print("The maintenance is planned.")
 
@@ -252,22 +229,3 @@ def _as_text(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     raise TypeError(f"{type(value).__name__} has no form in JSON")
-
-
-@contextmanager
-def _journal(or_else: int = REFUSED) -> Iterator[tuple[Journal, Actor]]:
-    """Open the journal; what it or the desk refuses becomes one sentence and the exit code `or_else`."""
-    settings = load()
-    try:
-        journal = Journal.open(settings, utc_now)
-        try:
-            yield journal, actor(settings)
-        finally:
-            journal.close()
-    except (JournalError, RefusedError) as error:
-        progress.print(f"refused: {escape(str(error))}")
-        raise typer.Exit(or_else) from None
-
-
-def _print_json(document: Any) -> None:
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")

@@ -30,7 +30,7 @@ from lib.monitor import messages
 from lib.monitor.connectivity import offline
 from lib.monitor.deployments import Sight, compare
 from lib.monitor.errands import Prober, Slot, is_due, last_attempt, weekly_message
-from lib.monitor.memory import Lease, Memory, Page, SeenHeadline
+from lib.monitor.memory import MONITOR, Lease, Memory, Page, SeenHeadline
 from lib.monitor.quiet import Subject
 from lib.monitor.rules import RULES, Look, read_all
 from lib.monitor.sending import Sender, Targets, targets_of
@@ -226,7 +226,8 @@ class Monitor:
         return _Step(events, any(_unsettled(states[rule.id], readings[rule.id]) for rule in RULES if rule.quick))
 
     def _run_errands(self, view: View) -> None:
-        """Do what the settings ask for besides looking. Raises `JournalError`."""
+        """Do what there is to do besides looking. Raises `JournalError`."""
+        view.journal.expire(MONITOR)
         self._probe_if_due(view)
         settings, now = view.settings, self.clock()
         subject = Slot.read(settings.weekly_summary).subject(now, settings.zone) if settings.weekly_summary else None

@@ -237,15 +237,6 @@ class GitHub:
         raw = self._get(deadline, "git", "commits", sha)
         return parse.need(parse.text(raw, "tree", "sha"), SYSTEM, "the tree of the commit")
 
-    def child_of(self, parent: str, branch: str, message: str, deadline: Deadline) -> Commit | None:
-        """Find the commit that follows `parent` on `branch` with the headline of `message`; None if there is none.
-
-        This is how an empty commit is found again whose outcome is not known.
-        """
-        commits = self.branch(branch, deadline).value.commits
-        wanted = ((parent,), _headline(message))
-        return next((commit for commit in commits if (commit.parents, commit.headline) == wanted), None)
-
     @property
     def headers(self) -> dict[str, str]:
         """The headers that every call needs."""

@@ -62,7 +62,7 @@ class GitHubWrites:
         """Put a commit without changes on `branch`, which must be at `expected_head`; return the new commit's id.
 
         `expected_head` is a full id. Raises `BranchMovedError` if the branch is elsewhere, and
-        `OutcomeUnknownError` if it may have happened: then `GitHub.child_of` finds it.
+        `OutcomeUnknownError` if it may have happened.
         """
         try:
             return self._through_graphql(branch, expected_head, message, deadline)

@@ -20,13 +20,28 @@ from lib.model.deployments import Deployment, DeploymentState
 from lib.model.people import Actor, Role, Via
 from lib.monitor import loop, quiet, sending
 from lib.monitor.loop import holder_name, is_dead
-from lib.monitor.memory import Outbox
+from lib.monitor.memory import MONITOR, Outbox
 from lib.monitor.status import read_status
 from lib.snapshot import Snapshot
 from tests.clocks import Clock
 from tests.diagnosis import builders as b
-from tests.journal.workers import open_journal, settings_of
+from tests.journal.workers import OPERATOR, a_request, open_journal, settings_of
 from tests.monitor.conftest import Ear, StartMonitor, World
+
+
+def test_a_request_that_nobody_began_in_time_is_written_down_as_expired_once(
+    monitor: StartMonitor, journal: Journal, clock: Clock
+):
+    asked = journal.submit_request(a_request(), OPERATOR)
+    watch = monitor()
+    watch.round()
+    assert journal.entries(kinds=[Kind.EXPIRED]) == ()
+    clock.advance(days=1)
+    watch.round()
+    watch.round()
+    (entry,) = journal.entries(kinds=[Kind.EXPIRED])
+    assert (entry.actor, entry.about.request_id) == (MONITOR, asked.id)
+    assert journal.outcomes() == {(asked.action, Kind.EXPIRED): 1}
 
 
 def test_a_break_is_told_in_the_round_that_sees_it_and_its_end_too(

@@ -16,7 +16,7 @@ from lib.__main__ import app as command_line
 from lib.actions.action import RefusedError
 from lib.actions.executor import Order
 from lib.actions.registry import ACTIONS
-from lib.commands.acting import Exit
+from lib.commands.terminal import ActionExit
 from lib.journal.entry import Outcome
 from lib.journal.request import NewRequest, Request, RequestState
 from lib.model.people import Actor, Role, Via
@@ -179,7 +179,7 @@ def test_the_command_line_acts_for_operators_alone(action: str) -> None:
     given = [f"--arg={name}=x" for name in ACTIONS[action].asks]
     command = ["act", action, *given, "--digest", "0" * 64, "--confirm", "x", "--reason", "x", "--json"]
     answer = CliRunner().invoke(command_line, command)
-    assert answer.exit_code == Exit.REFUSED
+    assert answer.exit_code == ActionExit.REFUSED
     assert json.loads(answer.stdout)["outcome"] == "refused" and "Viewers may look" in answer.stdout
 
 
@@ -187,5 +187,5 @@ def test_the_command_line_acts_for_operators_alone(action: str) -> None:
 @pytest.mark.usefixtures("eve_at_the_command_line")
 def test_the_command_line_takes_no_viewers_word_for_what_happened(option: str) -> None:
     answer = CliRunner().invoke(command_line, ["requests", str(uuid4()), option, "It is there.", "--json"])
-    assert answer.exit_code == Exit.REFUSED
+    assert answer.exit_code == ActionExit.REFUSED
     assert "Viewers may look" in json.loads(answer.stdout)["words"]

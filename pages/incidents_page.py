@@ -35,7 +35,7 @@ def body(view: View) -> None:
         draw(pieces.nothing("Without the journal there is no log."))
         return
     try:
-        st.caption(plain(f"The journal: {hands.journal.where}"))
+        st.caption(plain(hands.journal.where))
         log(view, hands)
         st.subheader("Proof", anchor=False)
         draw(incidents.proof(hands.chain()))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]
-import pyarrow.compute as pc  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.compute as pc
 
 _TEXT = pa.large_string()
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
 import hashlib
 import re
+import weakref
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -163,3 +165,30 @@ def test_health_needs_no_token_and_says_whether_the_database_answers(ready: Desk
     configure(monkeypatch, address="0.0.0.0", token="swordfish")
     answer = get("/healthz").json()
     assert (answer["process"], answer["database"], answer["monitor_round_age_seconds"]) == ("ok", "ok", None)
+
+
+class Knot:
+    """Something that only refers to itself."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_what_only_refers_to_itself_is_freed_without_waiting_for_pythons_own_collector(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "COLLECTED_AGAIN_SECONDS", 0.01)
+    gc.disable()
+    try:
+        knot = weakref.ref(Knot())
+        assert knot() is not None
+
+        async def a_moment() -> None:
+            collecting = asyncio.create_task(server.collect())
+            while knot() is not None:
+                await asyncio.sleep(0.01)
+            collecting.cancel()
+
+        asyncio.run(asyncio.wait_for(a_moment(), 20))
+    finally:
+        gc.enable()

@@ -13,7 +13,6 @@ from lib.monitor.quiet import Silence, Subject
 from lib.monitor.status import Firing, MonitorStatus, Unsent
 from lib.snapshot import utc_now
 from lib.ui import actions, pieces, times
-from lib.ui.hands import Hands
 from lib.ui.look import draw
 from lib.ui.redact import outside, plain
 from lib.ui.shell import View, from_journal
@@ -34,7 +33,7 @@ _UNWATCHED = Sign("not watched", "?", Tone.UNKNOWN)
 
 def watched() -> MonitorStatus | None:
     """Return how the watch stands; None where the journal cannot be read, which is said above the page."""
-    return from_journal(Hands.watched)
+    return from_journal(lambda hands: hands.watched())
 
 
 def firing(view: View) -> None:

@@ -128,7 +128,7 @@ def from_journal(read: Callable[[Hands], T]) -> T | None:
 
 def doings_now() -> Doings | None:
     """Return what the journal says now; None where it cannot be read."""
-    return from_journal(Hands.doings)
+    return from_journal(lambda hands: hands.doings())
 
 
 def by_journal(view: View, key: Hashable, make: Callable[[Journal], T]) -> T | None:

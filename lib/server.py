@@ -11,6 +11,7 @@ import base64
 import ctypes
 import gc
 import hashlib
+import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -22,7 +23,10 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-import pyarrow  # noqa: E402
+# Arrow's own allocator keeps what threads that are gone have freed, and each run of a page is a thread. Arrow reads
+# this when it first needs memory.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
 import streamlit as st  # noqa: E402
 from prometheus_client import CONTENT_TYPE_LATEST  # noqa: E402
 from starlette.datastructures import MutableHeaders  # noqa: E402
@@ -196,9 +200,8 @@ async def collect() -> None:
 
 
 def free() -> None:
-    """Collect garbage and give the freed memory back: Arrow and glibc keep it, in more pieces with every thread."""
+    """Collect garbage and give the freed memory back, which glibc would keep, in more pieces with every thread."""
     gc.collect()
-    pyarrow.default_memory_pool().release_unused()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # musl has none
         trim(0)
 

@@ -6,8 +6,12 @@ import asyncio
 import base64
 import gc
 import hashlib
+import os
 import re
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -34,6 +38,8 @@ from lib.ui import guard, look
 from lib.ui.desk import Desk, Opening
 from lib.ui.hands import Hands
 from tests.pages import synthetic
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def get(path: str, headers: dict[str, str] | None = None) -> httpx.Response:
@@ -192,3 +198,12 @@ def test_what_only_refers_to_itself_is_freed_without_waiting_for_pythons_own_col
         asyncio.run(asyncio.wait_for(a_moment(), 20))
     finally:
         gc.enable()
+
+
+def test_arrow_takes_the_systems_allocator_which_gives_back_what_threads_freed() -> None:
+    asks = "import lib.server, pyarrow; print(pyarrow.default_memory_pool().backend_name)"
+    environ = {name: value for name, value in os.environ.items() if name != "ARROW_DEFAULT_MEMORY_POOL"}
+    answer = subprocess.run(
+        [sys.executable, "-c", asks], cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert answer.stdout.split() == ["system"]

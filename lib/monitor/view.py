@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from lib import settings as settings_
 from lib.actions.executor import Executor
 from lib.actions.registry import executor_on
 from lib.journal.store import Journal
@@ -93,12 +92,11 @@ class OwnView:
             log.warning("%s", error)
             return False
         before, self._played = self._played, state
-        settings = settings_.load({**self._environ, **state.settings})
-        if settings == self._settings and (before is None or before.scenario == state.scenario):
+        if not state.replaces(before, self._settings, self._environ):
             return False
         self._keeper.close()
-        self._settings = settings
-        self._keeper = self._keeper_on(settings)
+        self._settings = state.settings_over(self._environ)
+        self._keeper = self._keeper_on(self._settings)
         return True
 
     def _keeper_on(self, settings: Settings) -> SnapshotKeeper:

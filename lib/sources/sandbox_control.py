@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lib import settings as settings_
 from lib.model.reading import FailureKind, SourceError
+from lib.settings import Settings
 from lib.sources.http import Deadline, Http, Json, join
 
 _SYSTEM = "The sandbox"
@@ -36,6 +39,18 @@ class SandboxState:
     titles: dict[str, str]
     settings: dict[str, str] = field(repr=False)
     mend: StandIn | None = None
+
+    def settings_over(self, environ: Mapping[str, str]) -> Settings:
+        """Return the settings of `environ`, pointed at the sandbox as it plays."""
+        return settings_.load({**environ, **self.settings})
+
+    def replaces(self, before: SandboxState | None, in_use: Settings, environ: Mapping[str, str]) -> bool:
+        """Return whether who reads the sandbox has to start over: it plays another scenario, or hands out other keys.
+
+        `before` is what was last seen of it, None for the first look; then the settings `in_use` alone decide.
+        """
+        another = before is not None and before.scenario != self.scenario
+        return another or self.settings_over(environ) != in_use
 
 
 @dataclass(frozen=True)

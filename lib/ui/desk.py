@@ -239,12 +239,9 @@ class Opening:
     def _follow(self, state: SandboxState, anew: bool = False) -> None:
         """Take over the sandbox's state; a new desk where its scenario or its keys are others. Lock held."""
         before, self._state, self._followed = self._followed, state, state
-        if before == state and not anew:
-            return
-        settings, old = self._settings_on(state.settings), self._desk
-        same_scenario = before is None or before.scenario == state.scenario
-        if anew or not same_scenario or old is None or settings != old.settings:
-            self._desk = Desk.on(settings)
+        old = self._desk
+        if anew or old is None or state.replaces(before, old.settings, self._environ):
+            self._desk = Desk.on(state.settings_over(self._environ))
             if old:
                 old.close()
 
@@ -254,10 +251,7 @@ class Opening:
         except (launch.LaunchError, OSError) as error:
             self.failure = str(error)
             return
-        self._desk = Desk.on(self._settings_on(self._sandbox.settings))
-
-    def _settings_on(self, sandbox_settings: Mapping[str, str]) -> Settings:
-        return settings_.load({**self._environ, **sandbox_settings})
+        self._desk = Desk.on(settings_.load({**self._environ, **self._sandbox.settings}))
 
 
 def _closed(opening: Opening) -> None:

@@ -9,6 +9,7 @@ import secrets
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
@@ -56,6 +57,18 @@ class Lite:
     @property
     def running(self) -> bool:
         return self._kept.running
+
+    def serves(self, tables: Mapping[str, list[str]]) -> bool:
+        """Return whether it gives out every column of every table: one whose start was disturbed does not."""
+        with httpx.Client(headers={"apikey": self._key}, trust_env=False, timeout=START_SECONDS) as client:
+            asked = (
+                client.get(f"{self.url}/rest/v1/{table}", params={"select": ",".join(columns), "limit": "0"})
+                for table, columns in tables.items()
+            )
+            try:
+                return all(answer.is_success for answer in asked)
+            except httpx.TransportError:
+                return False
 
     def stop(self) -> None:
         """Stop it and remove its folder."""

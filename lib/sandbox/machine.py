@@ -47,6 +47,19 @@ select distinct p.proname::text as name from pg_proc p
 where p.pronamespace = 'public'::regnamespace and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
 order by 1
 """
+# What else Lite works with: by the constraints it embeds, by the signatures it calls, and it sees only what it may.
+_SHAPES_SQL = """
+select format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) as shape from pg_constraint
+where connamespace = 'public'::regnamespace
+union all
+select format('%s(%s) %s %s', proname, pg_get_function_arguments(oid), pg_get_function_result(oid), proacl) from pg_proc
+where pronamespace = 'public'::regnamespace
+union all
+select format('%s %s %s', relname, relkind, relacl) from pg_class where relnamespace = 'public'::regnamespace
+union all
+select format('%s %s', nspname, nspacl) from pg_namespace where oid = 'public'::regnamespace
+order by 1
+"""
 # Sessions that hold or wait for a lock on what a reset drops: a forgotten transaction must not stop it.
 _END_LOCK_HOLDERS_SQL = """
 select pg_terminate_backend(pid) from (
@@ -65,6 +78,15 @@ class SchemaCache:
 
     columns: tuple[dict[str, Any], ...]
     functions: tuple[str, ...]
+    shapes: tuple[str, ...]
+
+    @property
+    def tables(self) -> dict[str, list[str]]:
+        """The tables and views with their columns."""
+        tables: dict[str, list[str]] = {}
+        for column in self.columns:
+            tables.setdefault(column["table"], []).append(column["column"])
+        return tables
 
 
 class Machine:
@@ -77,7 +99,7 @@ class Machine:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
         self.postgres = Postgres(self.folder)
         self._lite: Lite | None = None
-        self.schema_cache = SchemaCache((), ())
+        self.schema_cache = SchemaCache((), (), ())
         self._reloads: list[Future[None]] = []
         self._reset_at = datetime.now(UTC)
         self._something_to_do = threading.Condition()
@@ -155,16 +177,20 @@ class Machine:
         return done
 
     def _load(self) -> None:
-        """Start a new Lite, let requests go to it, then end the old one."""
+        """Start a new Lite, let requests go to it, then end the old one; keep it if there is nothing else to know."""
         with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
             columns = tuple(connection.execute(_DESCRIPTION_SQL).fetchall())
             functions = tuple(row["name"] for row in connection.execute(_FUNCTIONS_SQL))
+            shapes = tuple(row["shape"] for row in connection.execute(_SHAPES_SQL))
+        schema = SchemaCache(columns, functions, shapes)
+        if self._lite is not None and schema == self.schema_cache and self._lite.serves(schema.tables):
+            return
         a_table = next((column["table"] for column in columns), "none")
         new = Lite(
             self.folder, self._node, self.postgres.dsn("authenticator"), self._credentials, a_table
         )  # fmt: skip
         old, self._lite = self._lite, new
-        self.schema_cache = SchemaCache(columns, functions)
+        self.schema_cache = schema
         if old is not None:
             self._in_background(self._retire, old)
 

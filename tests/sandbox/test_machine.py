@@ -51,6 +51,38 @@ def test_a_migration_over_the_direct_connection_reaches_the_data_api_by_itself(
     client.table("pending_bookings").update({"walk_in": True}).is_("id", "null").execute()
 
 
+def test_a_reload_with_nothing_new_to_know_keeps_the_data_api_that_runs(
+    sandbox: Running, client: Client, play: Callable[..., object]
+) -> None:
+    play("healthy")
+    before = sandbox.machine.lite_url
+    play("undelivered")
+    assert sandbox.machine.lite_url == before
+    assert client.table("messages").select("id").limit(1).execute().data
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "revoke all on all tables in schema public from anon, authenticated, service_role",
+        "alter table public.short_link_clicks drop constraint short_link_clicks_short_link_id_fkey",
+        "drop table public.short_link_clicks",
+        "create function public.reporting_tried() returns int language sql as 'select 1'",
+    ],
+)
+def test_whatever_the_data_api_knew_of_a_changed_schema_is_gone_with_the_next_scenario(
+    sandbox: Running, client: Client, play: Callable[..., object], change: str
+) -> None:
+    play("healthy")
+    with psycopg.connect(sandbox.machine.dsn) as connection:
+        connection.execute(change)
+    sandbox.world.reload_schema_cache()
+    changed = sandbox.machine.lite_url
+    play("healthy")
+    assert sandbox.machine.lite_url != changed
+    assert client.table("short_links").select("id, short_link_clicks(id)").limit(1).execute().data
+
+
 def test_rolled_back_ddl_does_not_reload_the_data_api(sandbox: Running) -> None:
     with psycopg.connect(sandbox.machine.dsn) as connection:
         connection.execute("listen pgrst")

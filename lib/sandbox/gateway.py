@@ -120,12 +120,14 @@ def description(cache: SchemaCache) -> dict[str, Any]:
 
     `required` of a table are exactly its columns that may not be null.
     """
-    definitions: dict[str, Any] = {}
-    for column in cache.columns:
-        table = definitions.setdefault(column["table"], {"required": [], "properties": {}, "type": "object"})
-        table["properties"][column["column"]] = dict(_property(column))
-        if column["required"]:
-            table["required"].append(column["column"])
+    definitions: dict[str, Any] = {
+        table: {
+            "required": [column["column"] for column in columns if column["required"]],
+            "properties": {column["column"]: dict(_property(column)) for column in columns},
+            "type": "object",
+        }
+        for table, columns in cache.tables.items()
+    }
     paths: dict[str, Any] = {f"/{table}": {"get": {"tags": [table]}} for table in definitions}
     paths |= {f"/rpc/{name}": {"post": {"tags": [f"(rpc) {name}"]}} for name in cache.functions}
     return {

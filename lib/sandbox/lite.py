@@ -28,7 +28,7 @@ SERVES_SECONDS = 2.0
 
 
 class Lite:
-    """One running Lite. It reads the schema once, when it starts: to reload is to start another."""
+    """One running Lite. It reads the schema once, when it starts: to know another schema is to start another."""
 
     _numbers = count()
 

@@ -81,11 +81,11 @@ class SchemaCache:
     shapes: tuple[str, ...]
 
     @property
-    def tables(self) -> dict[str, list[str]]:
-        """The tables and views with their columns."""
-        tables: dict[str, list[str]] = {}
+    def tables(self) -> dict[str, list[dict[str, Any]]]:
+        """The columns of each table and view."""
+        tables: dict[str, list[dict[str, Any]]] = {}
         for column in self.columns:
-            tables.setdefault(column["table"], []).append(column["column"])
+            tables.setdefault(column["table"], []).append(column)
         return tables
 
 
@@ -113,7 +113,7 @@ class Machine:
 
     @property
     def lite_url(self) -> str:
-        """Where the Data API answers now; it moves when the schema cache is reloaded."""
+        """Where the Data API answers now; it moves when a changed schema is loaded."""
         assert self._lite is not None  # noqa: S101
         return self._lite.url
 
@@ -177,15 +177,16 @@ class Machine:
         return done
 
     def _load(self) -> None:
-        """Start a new Lite, let requests go to it, then end the old one; keep it if there is nothing else to know."""
+        """Start a new Lite, let requests go to it, then end the old one; or keep that one if it knows the schema."""
         with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
             columns = tuple(connection.execute(_DESCRIPTION_SQL).fetchall())
             functions = tuple(row["name"] for row in connection.execute(_FUNCTIONS_SQL))
             shapes = tuple(row["shape"] for row in connection.execute(_SHAPES_SQL))
         schema = SchemaCache(columns, functions, shapes)
-        if self._lite is not None and schema == self.schema_cache and self._lite.serves(schema.tables):
+        names = {table: [one["column"] for one in described] for table, described in schema.tables.items()}
+        if self._lite is not None and schema == self.schema_cache and self._lite.serves(names):
             return
-        a_table = next((column["table"] for column in columns), "none")
+        a_table = next(iter(names), "none")
         new = Lite(
             self.folder, self._node, self.postgres.dsn("authenticator"), self._credentials, a_table
         )  # fmt: skip

@@ -15,12 +15,13 @@ from uuid import UUID
 import pandas as pd
 
 from lib.actions.relevance import cured_by, recommended, seen_faults
+from lib.diagnosis import thresholds
 from lib.diagnosis.builds import is_transient
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.error_codes import ErrorCode, explain
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery
-from lib.model.deployments import Deployment, DeploymentState, LogLevel
+from lib.model.deployments import Deployment, DeploymentState, Hostname, LogLevel
 from lib.model.provider import Landing
 from lib.model.verdict import CheckStatus, Verdict
 from lib.settings import Settings
@@ -103,11 +104,16 @@ class _Case:
         return self.link(f"https://github.com/{repository}/{path}") if repository else None
 
     @property
+    def live_host(self) -> Hostname | None:
+        """The hostname that serves the oldest deployment of those that are being served."""
+        hosts = self.facts.value(self.facts.snapshot.hostnames) or ()
+        served = [(host.deployment.created_at, host) for host in hosts if host.deployment and host.redirect_to is None]
+        return min(served, key=lambda one: one[0], default=(None, None))[1]
+
+    @property
     def live(self) -> Deployment | None:
         """The oldest of the deployments that are being served."""
-        hosts = self.facts.value(self.facts.snapshot.hostnames) or ()
-        served = [host.deployment for host in hosts if host.deployment and host.redirect_to is None]
-        return min(served, key=lambda one: one.created_at, default=None)
+        return self.live_host.deployment if self.live_host else None
 
     @property
     def ready(self) -> list[Deployment]:
@@ -495,15 +501,16 @@ def _link(case: _Case) -> Iterator[Task]:
 
 
 def _back_to_when_it_worked(case: _Case) -> Iterator[Task]:
-    """Yield the way back to the build before, if people confirmed until the live one came and nobody did since."""
-    live, pending = case.live, case.facts.pending
+    """Yield the way back to the build before, if people confirmed until the live one came and nobody did by it."""
+    host, pending = case.live_host, case.facts.pending
+    live, since = (host.deployment, host.serving_since) if host else (None, None)
     before = next(
         (one for one in case.ready if one.is_rollback_candidate and live and one.created_at < live.created_at), None
     )
-    if before is None or live is None or live.ready_at is None or pending is None:
+    if before is None or since is None or pending is None:
         return
-    last = pending["confirmed_at"].max()
-    if pd.isna(last) or last >= live.ready_at:
+    confirmed = pending.dropna(subset="confirmed_at")
+    if confirmed.empty or _confirmed_by_what_serves(confirmed, since):
         return
     yield Task(
         "roll_back",
@@ -515,6 +522,13 @@ def _back_to_when_it_worked(case: _Case) -> Iterator[Task]:
         args=(("deployment", before.id),),
         meanwhile=True,
     )
+
+
+def _confirmed_by_what_serves(confirmed: pd.DataFrame, since: datetime) -> bool:
+    """Whether somebody confirmed on a page of what serves `since` then, and not on one that was open before."""
+    asked_since = confirmed["created_at"] >= since
+    too_late_for_an_open_page = confirmed["confirmed_at"] >= since + thresholds.CONFIRM_SETTLES
+    return bool((asked_since | too_late_for_an_open_page).any())
 
 
 def _receipts(case: _Case) -> Iterator[Task]:

@@ -70,7 +70,7 @@ def _live_since(
     rolled_back_at: datetime | None,
 ) -> datetime | None:
     """Walk back over the deployments that were live, as long as they contain the fix."""
-    current = [moment for host in hostnames if (moment := host.alias_moved_at or _ready(host)) is not None]
+    current = [moment for host in hostnames if (moment := host.serving_since) is not None]
     since = max(current, default=None)
     if since is None or any(_moved_by_hand(host) for host in hostnames):
         return since  # a build that was promoted by hand says nothing of what was live before

@@ -159,6 +159,11 @@ class Hostname:
     def serving_commit(self) -> str | None:
         return self.deployment.sha if self.deployment else None
 
+    @property
+    def serving_since(self) -> datetime | None:
+        """When the alias moved to what it serves, else when that was ready; None where neither is known."""
+        return self.alias_moved_at or (self.deployment.ready_at if self.deployment else None)
+
 
 class LogLevel(StrEnum):
     INFO = "info"

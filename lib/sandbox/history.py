@@ -97,6 +97,7 @@ class Stage:
         self.random = random.Random(3)  # noqa: S311 - the same past every time
         self.releases = Releases(connection, world, self.now)
         self._rows: dict[tuple[str, str], list[Row]] = defaultdict(list)
+        self._changed: tuple[datetime, Circumstances] | None = None
         self.moments = self._moments()
         self._events = [self._id("event", index) for index in range(len(EVENTS))]
         self._events[3] = UUID(world.credentials.test_event_id)
@@ -133,16 +134,21 @@ class Stage:
 
     def tell(self, since: datetime | None = None, changed: Circumstances | None = None) -> None:
         """Write all bookings: under good circumstances, and from `since` on under `changed` ones."""
-        good = Circumstances()
+        if since is not None and changed is not None:
+            self._changed = since, changed
         self._write_people_and_events()
         for number, at in enumerate(self.moments):
-            now_so = changed if changed is not None and since is not None and at >= since else good
             served = self.releases.at(at)
             self.random.seed(number)  # what befalls one booking shifts nothing for the next
-            self._write_booking(self._guest(number, at, served), served, now_so)
+            self._write_booking(self._guest(number, at, served), served, self._circumstances(at))
         self._write_key()
         for table in _TABLES:
             insert(self.connection, table, self._rows[table])
+
+    def _circumstances(self, at: datetime) -> Circumstances:
+        if self._changed is not None and at >= self._changed[0]:
+            return self._changed[1]
+        return Circumstances()
 
     def _moments(self) -> list[datetime]:
         """When people booked, oldest first: by day, mostly in opening hours."""
@@ -194,11 +200,13 @@ class Stage:
         opened = arrived and self.random.random() < 0.8
         self._link(guest, pending, opened)
         confirmed_at = guest.at + timedelta(minutes=2 + 10 * self.random.random())
-        goes_on = opened and not served.confirmation_needs_login and self.random.random() < 0.85
+        # Whoever asked shortly before a release meets the page that came with it.
+        page = self.releases.at(confirmed_at)
+        goes_on = opened and not page.confirmation_needs_login and self.random.random() < 0.85
         if text is not None:
             self._receipts(text, pending, recorded, so)
             if goes_on and confirmed_at < self.now - timedelta(minutes=1):
-                self._confirm(guest, pending, confirmed_at, text, so)
+                self._confirm(guest, pending, confirmed_at, text)
 
     def _pending(self, guest: Guest, served: Served) -> Row:
         customer_id = guest.regular
@@ -305,7 +313,7 @@ class Stage:
             clicked_at = guest.at + timedelta(minutes=1)
             self._add("short_link_clicks", {"short_link_id": link_id, "user_agent": "Mobile", "clicked_at": clicked_at})
 
-    def _confirm(self, guest: Guest, pending: Row, at: datetime, text: Row, so: Circumstances) -> None:
+    def _confirm(self, guest: Guest, pending: Row, at: datetime, text: Row) -> None:
         customer_id = pending["customer_id"]
         if customer_id is None:
             customer_id = self._customer(guest, guest.first_name, guest.last_name)
@@ -320,16 +328,17 @@ class Stage:
             self._message(guest, text, customer_id, at, "delivered")
         audit = {"operation_type": "create", "resource_type": "booking", "resource_id": str(booking_id)}
         self._add("audit_logs", audit | {"operation_status": "success", "created_at": at})
-        done_at = at + seconds(40) if so.jobs_run else None
+        jobs_run = self._circumstances(at).jobs_run
+        done_at = at + seconds(40) if jobs_run else None
         job = {
             "type": JOB_TYPE,
             "payload": Jsonb({"booking_id": str(booking_id)}),
-            "status": "completed" if so.jobs_run else "pending",
-            "attempts": int(so.jobs_run),
+            "status": "completed" if jobs_run else "pending",
+            "attempts": int(jobs_run),
             "scheduled_for": at,
             "created_at": at,
             "completed_at": done_at,
-            "duration_ms": 180 + self.random.randrange(240) if so.jobs_run else None,
+            "duration_ms": 180 + self.random.randrange(240) if jobs_run else None,
         }
         self._add("background_jobs", job)
 

@@ -28,7 +28,7 @@ def hostname(view: View, serving: Serving) -> Markup:
         rows += [
             ("Serves", pieces.code((deployment.sha or "an upload without a commit")[:26])),
             ("Commit", deployment.commit_message or times.UNKNOWN),
-            ("Since", times.when(host.alias_moved_at or deployment.ready_at, view.zone, view.now)),
+            ("Since", times.when(host.serving_since, view.zone, view.now)),
             ("Deployment", pieces.code(deployment.id)),
         ]
     if serving.behind_by is not None and serving.position in (Position.BEHIND, Position.ELSEWHERE):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from lib.sandbox.history import Stage
 from lib.sandbox.releases import FIX
-from lib.sandbox.scenarios import DEFAULT, SCENARIOS
+from lib.sandbox.scenarios import DEFAULT, HIT, SCENARIOS
 from lib.sandbox.serve import Running
 
 pytestmark = pytest.mark.sandbox
@@ -151,6 +153,36 @@ def test_on_a_quiet_day_nobody_called_and_nobody_will(stage, ask) -> None:
     assert ask(f"select count(*) from public.api_usage where {DAY}") == 0
     assert ask("select count(*) from public.pending_bookings") == 29
     assert SCENARIOS["quiet-day"].pace == 0
+
+
+@pytest.fixture
+def crowd(sandbox: Running) -> Callable[[str], datetime]:
+    """Tell a scenario in which thirty people asked within five minutes before it broke; return when that was."""
+
+    def told(name: str) -> datetime:
+        sandbox.machine.reset()
+        with sandbox.world.connection() as connection, connection.transaction():
+            stage = Stage(connection, sandbox.world)
+            newest = stage.moments[-HIT]
+            stage.moments = sorted([*stage.moments, *(newest - timedelta(seconds=10 * n) for n in range(1, 31))])
+            SCENARIOS[name].plot(stage)
+            return stage.just_before_newest(HIT)
+
+    return told
+
+
+def test_who_asked_shortly_before_the_login_came_met_it_too(crowd: Callable[[str], datetime], ask) -> None:
+    since = crowd("link-to-login")
+    pending = "select count(*) from public.pending_bookings where"
+    assert ask(f"{pending} created_at between '{since}'::timestamptz - interval '6 minutes' and '{since}'") >= 30
+    assert ask(f"{pending} confirmed_at > '{since}'") == 0
+
+
+def test_no_job_is_done_after_the_scheduler_stopped(crowd: Callable[[str], datetime], ask) -> None:
+    since = crowd("jobs-stuck")
+    jobs = "select count(*) from public.background_jobs where status"
+    assert ask(f"{jobs} = 'completed' and created_at > '{since}'") == 0
+    assert ask(f"{jobs} = 'pending' and created_at > '{since}'") > 10
 
 
 def test_the_blind_dashboard_has_the_publishable_key_and_no_other_way_in(sandbox: Running, play) -> None:

@@ -75,7 +75,7 @@ class Circumstances:
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """One booking's way, decided before it is written down."""
+    """One booking's way, decided before it is written down. `number` is how many asked after them."""
 
     number: int
     at: datetime
@@ -137,7 +137,8 @@ class Stage:
         if since is not None and changed is not None:
             self._changed = since, changed
         self._write_people_and_events()
-        for number, at in enumerate(self.moments):
+        # Numbered from the newest: what befell the last ones is the same at every hour of the day.
+        for number, at in zip(reversed(range(len(self.moments))), self.moments, strict=True):
             served = self.releases.at(at)
             self.random.seed(number)  # what befalls one booking shifts nothing for the next
             self._write_booking(self._guest(number, at, served), served, self._circumstances(at))
@@ -166,7 +167,7 @@ class Stage:
 
     def _guest(self, number: int, at: datetime, served: Served) -> Guest:
         # Code that loses newcomers' texts is only seen at work if newcomers come.
-        regular = served.records_texts != "without_customer" and self.random.random() < 0.25
+        regular = self.random.random() < 0.25 and served.records_texts != "without_customer"
         who = self.random.randrange(len(REGULARS))
         first, last = REGULARS[who] if regular else (self.random.choice(NEWCOMERS), self.random.choice(SURNAMES))
         upcoming = [index for index, event in enumerate(EVENTS) if self._event_day(index) > at.date()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from lib.sandbox.history import Stage
 from lib.sandbox.releases import FIX
 from lib.sandbox.scenarios import DEFAULT, HIT, SCENARIOS
 from lib.sandbox.serve import Running
+from lib.sandbox.world import World
 
 pytestmark = pytest.mark.sandbox
 
@@ -153,6 +154,24 @@ def test_on_a_quiet_day_nobody_called_and_nobody_will(stage, ask) -> None:
     assert ask(f"select count(*) from public.api_usage where {DAY}") == 0
     assert ask("select count(*) from public.pending_bookings") == 29
     assert SCENARIOS["quiet-day"].pace == 0
+
+
+def test_the_newest_bookings_fare_the_same_at_every_hour_of_the_day(
+    sandbox: Running, ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newest = """select string_agg(fate, ' ' order by created_at) from (
+        select p.created_at, concat(l.click_count, p.confirmed_at is not null) as fate from public.pending_bookings p
+        join public.short_links l on right(l.destination_url, 36) = p.token::text
+        order by p.created_at desc limit 10) as newest"""
+    fates = set()
+    for hours in range(0, 24, 3):
+        sandbox.machine.reset()
+        monkeypatch.setattr(World, "now", lambda _, ahead=timedelta(hours=hours): datetime.now(UTC) + ahead)
+        SCENARIOS["healthy"].apply(sandbox.world)
+        fates.add(ask(newest))
+    assert len(fates) == 1
+    (fate,) = fates
+    assert fate.count("1") > fate.count("1t") > 0, "some opened and did not confirm, and some did"
 
 
 @pytest.fixture

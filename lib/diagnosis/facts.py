@@ -311,6 +311,17 @@ class Facts:
         return timeline_.timeline(self.snapshot.window, pending, outbound)
 
     @cached_property
+    def stamped_migrations(self) -> tuple[tuple[datetime, str], ...]:
+        """When and as what the migrations on record were stamped, of those within the window, newest first."""
+        window = self.snapshot.window
+        stamped = [
+            (at, one.name or one.version)
+            for one in self.value(self.snapshot.migrations) or ()
+            if (at := one.stamped_at) is not None and window.start <= at <= self.now
+        ]
+        return tuple(sorted(stamped, reverse=True))
+
+    @cached_property
     def marks(self) -> tuple[Mark, ...]:
         """What changed the system within the window, oldest first."""
         deployments = self.value(self.snapshot.deployments) or ()
@@ -325,8 +336,12 @@ class Facts:
             for event in self.value(self.snapshot.vercel_events) or ()
             if event.type == ROLLBACK_EVENT
         ]
+        migrations = [
+            Mark(at, MarkKind.MIGRATION, f"migration {name}, stamped then") for at, name in self.stamped_migrations
+        ]
         window = self.snapshot.window
-        return tuple(sorted((m for m in live + rollbacks if m.at >= window.start), key=lambda mark: mark.at))
+        found = (mark for mark in live + rollbacks + migrations if mark.at >= window.start)
+        return tuple(sorted(found, key=lambda mark: mark.at))
 
     def oldest(self, *readings: Reading[object]) -> datetime:
         """Return when the oldest of `readings` was observed."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 
@@ -133,6 +134,20 @@ class Migration:
 
     version: str
     name: str | None
+
+    @property
+    def stamped_at(self) -> datetime | None:
+        """The instant that the version names, in UTC, or None if it names none.
+
+        Supabase's command line stamps a file when it is made, the platform when it is applied: when a migration
+        of a file was applied is on no record.
+        """
+        if not re.fullmatch(r"[0-9]{14}", self.version):
+            return None
+        try:
+            return datetime.strptime(f"{self.version}+0000", "%Y%m%d%H%M%S%z").astimezone(UTC)
+        except ValueError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)

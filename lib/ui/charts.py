@@ -76,7 +76,7 @@ def timeline(
             figure.add_trace(
                 {
                     "x": _local(pd.DatetimeIndex(thin.index), zone), "y": thin.to_numpy(),
-                    "name": str(series), "hovertemplate": "%{y}", **style,
+                    "name": str(series), "hovertemplate": "%{y}", **_within_bucket(thin.index, zone), **style,
                 }
             )  # fmt: skip
     shown = [lines.get(series) for series in drawn]
@@ -86,8 +86,18 @@ def timeline(
     starts = [counts.index[0] for counts in shown if counts is not None and len(counts)]
     if starts:
         figure.update_xaxes(range=list(_local(pd.DatetimeIndex([min(starts), until]), zone)))
-    figure.update_layout(hovermode="x unified", barmode="group", bargap=0.35)
+    # Failed texts stand before the bookings they belong to, hatched.
+    figure.update_layout(hovermode="x unified", barmode="overlay", bargap=0.35)
     return figure
+
+
+def _within_bucket(starts: pd.Index, zone: ZoneInfo) -> dict[str, Any]:
+    """Draw a count in the middle of its bucket, which begins at the count's time: marks stand where they belong."""
+    if len(starts) < 2:
+        return {}
+    local = _local(pd.DatetimeIndex(starts[:1]), zone)
+    milliseconds = (starts[1] - starts[0]) / pd.Timedelta(milliseconds=1)
+    return {"xperiod": milliseconds, "xperiod0": local[0], "xperiodalignment": "middle"}
 
 
 def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: float) -> None:

@@ -12,7 +12,7 @@ import pytest
 from lib.diagnosis.checks import ALL
 from lib.diagnosis.facts import Facts
 from lib.model import frames
-from lib.model.database import KeyKind, Visibility
+from lib.model.database import KeyKind, Migration, Visibility
 from lib.model.deployments import BuildLog, DeploymentState, LogLevel, LogLine
 from lib.model.provider import Balance
 from lib.model.reading import Caveat, CaveatKind, Failure, FailureKind
@@ -358,6 +358,36 @@ def test_a_receipt_that_was_taken_counts_at_once_and_one_that_is_missing_after_a
         is not FAIL
     )
     assert answer("receipts_arrive", **texts(*young), webhook_log=table(frames.WEBHOOK_LOG)).status is NOT_APPLICABLE
+
+
+STAMPED = (
+    Migration("20260818000000", "long_ago"),
+    Migration("20261118114500", "tidy_columns"),
+    Migration("20261118130000", None),
+    Migration("20261119000000", "from_tomorrow"),
+    Migration("0001", "numbered"),
+    Migration("20261399000000", "no_such_day"),
+)
+
+
+@pytest.mark.parametrize(
+    ("check", "refused"),
+    [
+        ("columns_exist", {"catalog": catalog("pending_bookings.metadata")}),
+        ("schema_contract", {"catalog": catalog("pending_bookings.metadata")}),
+        ("writes_succeed", errors(("postgres_logs", "42501", None, "pending_bookings", None))),
+    ],
+)
+def test_where_the_database_refuses_the_newest_migrations_on_its_record_stand_beside_it(
+    check: str, refused: dict[str, Any]
+) -> None:
+    evidence = answer(check, **refused, migrations=STAMPED).evidence
+    assert [line for line in evidence if line.startswith("on record")] == [
+        "on record: migration 20261118130000, stamped 13:00",
+        "on record: migration tidy_columns, stamped 11:45",
+    ]
+    assert not any("on record" in line for line in answer(check, **refused, migrations=AWAY).evidence)
+    assert not any("on record" in line for line in answer("columns_exist", migrations=STAMPED).evidence)
 
 
 def test_every_question_has_an_id_of_its_own() -> None:

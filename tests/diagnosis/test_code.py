@@ -12,7 +12,7 @@ from lib.diagnosis.contract import Break, Code, breaches, load
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.serving import Position, serving
 from lib.diagnosis.timeline import MarkKind
-from lib.model.database import CheckConstraint
+from lib.model.database import CheckConstraint, Migration
 from lib.model.deployments import AliasRequest, Branch, Comparison, RequiredCommit, RequiredFrom, VercelEvent
 from lib.model.reading import Failure, FailureKind
 from tests.diagnosis.builders import (
@@ -145,9 +145,11 @@ def test_the_last_rollback_is_found_wherever_vercel_says_so() -> None:
 def test_marks_are_what_changed_within_the_window() -> None:
     fresh = deployment("dpl_new", HEAD, ago(hours=5))
     event = VercelEvent("instant-rollback-created", ago(hours=3), "sam")
-    facts = Facts(snapshot(deployments=(fresh, FIX_BUILD), vercel_events=(event,)), NOW)
+    migrations = (Migration("20261118113000", "tidy_columns"), Migration("20261001090000", "long_ago"))
+    facts = Facts(snapshot(deployments=(fresh, FIX_BUILD), vercel_events=(event,), migrations=migrations), NOW)
     assert [(mark.kind, mark.at) for mark in facts.marks] == [
         (MarkKind.DEPLOYMENT, fresh.ready_at),
+        (MarkKind.MIGRATION, ago(hours=3, minutes=30)),
         (MarkKind.ROLLBACK, ago(hours=3)),
     ]
 

@@ -39,6 +39,14 @@ def test_times_are_in_the_businesss_zone() -> None:
     assert drawn["bookings initiated"]["x"][0].startswith("2026-07-01T13:00")
 
 
+def test_a_count_stands_within_its_bucket_as_the_marks_do() -> None:
+    lines = dict.fromkeys((Series.INITIATED, Series.ACCEPTED, Series.DELIVERED, Series.FAILED), counts())
+    figure = charts.timeline(lines, (), ZONE, START + timedelta(days=1))
+    hour = 3_600_000
+    assert {(trace["xperiod"], trace["xperiodalignment"]) for trace in traces(figure).values()} == {(hour, "middle")}
+    assert all(pd.Timestamp(trace["xperiod0"]) == pd.Timestamp(trace["x"][0]) for trace in traces(figure).values())
+
+
 def test_a_long_line_is_added_up_and_loses_nothing() -> None:
     drawn = charts.timeline({Series.INITIATED: counts(4321)}, (), ZONE, START + timedelta(days=200)).data[0]
     assert len(drawn.y) <= charts.MAX_POINTS and sum(drawn.y) == 4321

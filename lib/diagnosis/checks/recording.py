@@ -30,6 +30,8 @@ from lib.model.verdict import Hop
 # SQLSTATE of a null that a NOT NULL column refuses.
 NULL_REFUSED = "23502"
 _METADATA = "pending_bookings.metadata"
+# So many of the newest migrations are told where the database refuses a write.
+MIGRATIONS_TOLD = 3
 _SEEN_BY = {"postgres_logs": "Postgres", "edge_logs": "the gateway"}
 
 
@@ -159,7 +161,15 @@ def _contract(facts: Facts) -> Finding:
             "The database refuses what one version of the code writes; which one is served is unknown.", *evidence
         )
     places = ", ".join(dict.fromkeys(breach.place for breach in breaches))
-    return fail(f"The database refuses what the serving code writes to {places}.", *evidence)
+    return fail(f"The database refuses what the serving code writes to {places}.", *evidence, *_changed_lately(facts))
+
+
+def _changed_lately(facts: Facts) -> tuple[str, ...]:
+    """Who may have changed the database so that it refuses: the newest migrations on its own record."""
+    return tuple(
+        f"on record: migration {name}, stamped {facts.clock(at)}"
+        for at, name in facts.stamped_migrations[:MIGRATIONS_TOLD]
+    )
 
 
 def _missing_column(facts: Facts) -> Finding:
@@ -175,7 +185,7 @@ def _missing_column(facts: Facts) -> Finding:
         if missing and facts.value(facts.snapshot.pending_bookings) is not None:
             places = ", ".join(dict.fromkeys(caveat.subject for caveat in missing))
             words = f"The booking code writes to what the database does not have: {places}."
-            return fail(words, *(caveat.sentence for caveat in missing))
+            return fail(words, *(caveat.sentence for caveat in missing), *_changed_lately(facts))
         facts.need(facts.snapshot.catalog)
     absent = [
         breach
@@ -187,7 +197,8 @@ def _missing_column(facts: Facts) -> Finding:
     if absent:
         sentences = dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in absent)
         places = ", ".join(dict.fromkeys(breach.place for breach in absent))
-        return fail(f"The booking code writes to what the database does not have: {places}.", *sentences)
+        words = f"The booking code writes to what the database does not have: {places}."
+        return fail(words, *sentences, *_changed_lately(facts))
     return ok("Every column that the booking code writes is there.")
 
 
@@ -252,7 +263,8 @@ def _failed_writes(facts: Facts) -> Finding:
     evidence = tuple(f"{count:,} × {refusal}" for refusal, count in refusals.items())
     # The gateway and Postgres may each have seen the same write.
     least = int(others["origin"].value_counts().max())
-    return fail(f"At least {counted(least, 'write')} of the app to the database failed.", *evidence)
+    words = f"At least {counted(least, 'write')} of the app to the database failed."
+    return fail(words, *evidence, *_changed_lately(facts))
 
 
 QUESTIONS = (

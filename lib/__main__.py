@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from lib.commands import acting, recording, watching
+from lib.commands import acting, planning, recording, watching
 from lib.commands.terminal import (
     AsJson,
     Exit,
@@ -116,6 +116,7 @@ def sandbox(
         raise typer.Exit(_DID_NOT_START) from None
 
 
+app.command()(planning.plan)
 app.command()(acting.act)
 app.command()(acting.requests)
 app.command("export")(recording.export_)

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from pydantic import SecretStr
 
 from lib.diagnosis.diagnose import Diagnosis
+from lib.diagnosis.report import headline
 from lib.journal.entry import Kind, Outcome
 from lib.model.reading import Freshness, SourceName, source_health
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
@@ -46,11 +47,9 @@ def may_read(authorization: str | None, token: SecretStr | None, *, local: bool)
 
 def status(diagnosis: Diagnosis, monitor: MonitorStatus | None) -> dict[str, Any]:
     """Return the headline for machines: instants in ISO 8601 UTC, keys stable, no customer in it."""
-    headline, cause = diagnosis.headline, diagnosis.likeliest
+    cause = diagnosis.likeliest
     return {
-        "state": headline.state.value,
-        "sentence": headline.sentence,
-        "since": headline.since.isoformat() if headline.since else None,
+        **headline(diagnosis),
         "cause": {"id": cause.id, "title": cause.title, "verdict": cause.verdict.value} if cause else None,
         "next_step": cause.remedy.words if cause else None,
         "measured_at": diagnosis.facts.now.isoformat(),
@@ -74,9 +73,9 @@ class _Numbers(Collector):
 
 
 def _of_diagnosis(diagnosis: Diagnosis, now: datetime) -> Iterator[Metric]:
-    headline = GaugeMetricFamily("switchboard_headline", "1 for the state of the headline.", labels=["state"])
-    _one_of(headline, HeadlineState, diagnosis.headline.state)
-    yield headline
+    state = GaugeMetricFamily("switchboard_headline", "1 for the state of the headline.", labels=["state"])
+    _one_of(state, HeadlineState, diagnosis.headline.state)
+    yield state
     hops = GaugeMetricFamily("switchboard_hop", "1 for the state of each hop.", labels=["hop", "status"])
     for hop in diagnosis.hops:
         _one_of(hops, CheckStatus, hop.status, hop.hop.value)

@@ -1,4 +1,7 @@
-"""The last fix, and what evidence from after it says alone: what was before proves nothing of it, nor against it."""
+"""The last fix, and what evidence from after it says alone: what was before proves nothing of it, nor against it.
+
+So what the plan asks for now rests on the one as well as on the other.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,16 @@ import pandas as pd
 
 from lib import plan
 from lib.actions.action import Touches
+from lib.actions.advice import Task, tasks
 from lib.actions.registry import touched_by
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.journal.entry import StepState
 from lib.journal.incident import Incident
 from lib.journal.request import Request, RequestState
 from lib.model.reading import Reading
-from lib.model.verdict import CheckStatus, Tile
+from lib.model.verdict import CheckStatus, HeadlineState, Tile
 from lib.model.window import Window
+from lib.settings import Settings
 from lib.snapshot import Snapshot
 
 # The readings whose rows are things that happened, and the column that says when.
@@ -57,6 +62,33 @@ def last_fix(requests: Iterable[Request], incident: Incident | None) -> Fix | No
         if step.id in by_people and step.state is StepState.DONE and step.reason
     ]
     return max(done, key=lambda fix: fix.at, default=None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Course:
+    """Where the plan stands: the last `fix`, what evidence from after it says, what to do now, and every step."""
+
+    fix: Fix | None
+    judged: Diagnosis
+    tasks: tuple[Task, ...]
+    steps: tuple[plan.StepEvidence, ...]
+
+
+def course(diagnosis: Diagnosis, settings: Settings, requests: Iterable[Request], incident: Incident | None) -> Course:
+    """Return where the plan stands. What was wrong before the last fix asks for nothing: only what is wrong since."""
+    fix = last_fix(requests, incident)
+    judged = judged_since(diagnosis, fix.at) if fix else diagnosis
+    now = tasks(judged, settings)
+    return Course(fix, judged, now, plan.evidence(diagnosis, now))
+
+
+def why_nothing(diagnosis: Diagnosis, course: Course, when: str) -> str:
+    """Say why nothing is asked for: all is well, the fix, done `when`, has yet to show, or the desk knows no cure."""
+    if diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC):
+        return "Nothing that the desk sees needs to be mended. Who was hit before is on Bookings."
+    if course.fix is not None:
+        return f"Since “{course.fix.words}”, {when}, nothing speaks against it. The next bookings tell."
+    return "The desk knows no cure for what it sees: look at the evidence of the steps, and at Escalation."
 
 
 def judged_since(diagnosis: Diagnosis, at: datetime) -> Diagnosis:

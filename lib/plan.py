@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from lib.actions.advice import Task
 from lib.diagnosis.diagnose import Diagnosis
@@ -35,6 +36,14 @@ class Step:
     by_people: bool = False
 
 
+class EvidenceState(StrEnum):
+    """What the evidence says of a step, whatever people say of it."""
+
+    ADVISED = "advised"
+    NOTHING_TO_DO = "nothing_to_do"
+    NOT_YET = "not_yet"
+
+
 @dataclass(frozen=True, slots=True)
 class StepEvidence:
     """A step as the evidence stands: whether it is answered, and what is to be done in it now, if anything is."""
@@ -46,8 +55,10 @@ class StepEvidence:
     advice: str
 
     @property
-    def advised(self) -> bool:
-        return bool(self.tasks)
+    def state(self) -> EvidenceState:
+        if self.tasks:
+            return EvidenceState.ADVISED
+        return EvidenceState.NOTHING_TO_DO if self.answered else EvidenceState.NOT_YET
 
 
 # What only people in other systems, or a developer, can set right.

@@ -4,18 +4,15 @@ from lib.ui.guard import guard
 
 guard()
 
-from collections.abc import Sequence  # noqa: E402
-
 import streamlit as st  # noqa: E402
 
-from lib.actions.advice import Task, tasks  # noqa: E402
-from lib.diagnosis.diagnose import Diagnosis  # noqa: E402
-from lib.fix import Fix, judged_since, last_fix, tiles_since  # noqa: E402
+from lib.fix import Course, course, tiles_since  # noqa: E402
+from lib.journal.doings import Doings  # noqa: E402
 from lib.journal.entry import StepState  # noqa: E402
 from lib.journal.incident import Incident  # noqa: E402
-from lib.plan import StepEvidence, evidence  # noqa: E402
+from lib.plan import StepEvidence  # noqa: E402
 from lib.ui import actions, checks, deployments, incidents, offers, pieces, plan, support  # noqa: E402
-from lib.ui.hands import Doings, Hands  # noqa: E402
+from lib.ui.hands import Hands  # noqa: E402
 from lib.ui.look import draw  # noqa: E402
 from lib.ui.shell import View, doings_now, opened_desk, show  # noqa: E402
 
@@ -25,18 +22,13 @@ def body(view: View) -> None:
     read = doings_now()
     incident_line(view, read)
     doings = read or Doings()
-    incident = doings.incident
-    # What was wrong before the last fix asks for nothing any more: only what is wrong since does.
-    fix = last_fix(doings.requests, incident)
-    judged = judged_since(view.diagnosis, fix.at) if fix else view.diagnosis
-    now = tasks(judged, view.settings)
-    do_next(view, now, fix, incident)
-    found = evidence(view.diagnosis, now)
+    now = course(view.diagnosis, view.settings, doings.requests, doings.incident)
+    do_next(view, now, doings.incident)
     st.subheader("Steps", anchor=False)
     # Nothing may stand between two steps, or the line that connects them breaks.
     with st.container(gap="xsmall"):
-        for one in found:
-            step(view, one, hands, doings, fix, judged)
+        for one in now.steps:
+            step(view, one, hands, doings, now)
         escalation(view, doings)
         after_care(view)
 
@@ -78,11 +70,11 @@ def suggest_title(title: str) -> None:
     st.session_state["incident_suggested"] = title
 
 
-def do_next(view: View, now: Sequence[Task], fix: Fix | None, incident: Incident | None) -> None:
+def do_next(view: View, now: Course, incident: Incident | None) -> None:
     st.subheader("Do next", anchor=False)
-    if not now:
-        draw(plan.nothing_to_do(view, fix))
-    for task in now:
+    if not now.tasks:
+        draw(plan.nothing_to_do(view, now))
+    for task in now.tasks:
         offers.doing(view, task, incident)
     if actions.may_act():
         st.button(
@@ -91,13 +83,11 @@ def do_next(view: View, now: Sequence[Task], fix: Fix | None, incident: Incident
         )  # fmt: skip
 
 
-def step(
-    view: View, found: StepEvidence, hands: Hands | None, doings: Doings, fix: Fix | None, judged: Diagnosis
-) -> None:
+def step(view: View, found: StepEvidence, hands: Hands | None, doings: Doings, now: Course) -> None:
     incident, step_id = doings.incident, found.step.id
     label = plan.label(found, incident)
     box = st.expander(
-        label, type="step", icon=plan.icon(found, incident), key=f"step_{step_id}", expanded=found.advised,
+        label, type="step", icon=plan.icon(found, incident), key=f"step_{step_id}", expanded=bool(found.tasks),
         on_change="rerun", bind="query-params",
     )  # fmt: skip
     with box:
@@ -106,7 +96,7 @@ def step(
             return
         checks.listed(view, found.checks, within=f"{step_id}_")
         if step_id == "monitor":
-            monitor(view, hands, incident, fix, judged)
+            monitor(view, hands, incident, now)
         offered(view, step_id)
         if hands is not None and incident is not None:
             about = (incident.id, step_id)
@@ -140,12 +130,13 @@ def progress(step_id: str) -> None:
             st.button("Skip it", key=f"skip_{step_id}", on_click=incidents.move_step, args=(step_id, StepState.SKIPPED))
 
 
-def monitor(view: View, hands: Hands | None, incident: Incident | None, fix: Fix | None, judged: Diagnosis) -> None:
+def monitor(view: View, hands: Hands | None, incident: Incident | None, now: Course) -> None:
+    fix = now.fix
     if fix is None:
         draw(pieces.nothing("Nothing was changed yet, so there is no evidence from after a fix."))
     else:
         draw(plan.since_words(view, fix))
-        draw(pieces.tiles(tiles_since(judged, fix.at)))
+        draw(pieces.tiles(tiles_since(now.judged, fix.at)))
     before = incidents.first_seen(hands, incident) if hands and incident else None
     if before is not None:
         draw(incidents.differences(before, incidents.seen_of(view.diagnosis)))

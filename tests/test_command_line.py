@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -172,6 +173,51 @@ def test_comparing_with_another_version_s_file_is_no_crash(tmp_path: Path):
     odd.write_text('{"headline": 7, "checks": {"a": 1}, "hypotheses": [3, {"id": "gone", "verdict": "likely"}]}')
     answer = run("diagnose", "--json", "--compare", str(odd))
     assert {"kind": "hypotheses", "id": "gone", "before": "likely", "after": None} in as_json(answer)["changes"]
+
+
+# plan ----------------------------------------------------------------------------------------------------
+
+
+def test_the_plan_says_what_to_do_now_and_gives_the_command_that_shows_it(play: Play, tmp_path: Path) -> None:
+    settings = play("missing-column") | {"JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}"}
+    answer = run("plan", "--json", settings=settings)
+    document = as_json(answer)
+    assert (answer.returncode, document["headline"]["state"]) == (1, "degraded")
+    assert [*document] == ["headline", "incident_id", "fix", "tasks", "why_nothing", "steps"]
+    (task,) = document["tasks"]
+    assert (task["cause"], task["step"], task["who"]) == ("missing_column", "migration", None)
+    assert {step["id"]: step["evidence"] for step in document["steps"] if step["id"] in ("redeploy", "migration")} == {
+        "redeploy": "nothing_to_do", "migration": "advised",
+    }  # fmt: skip
+    previewed = run(*shlex.split(task["preview"])[3:], "--json", settings=settings)
+    assert previewed.returncode == 0 and "metadata" in json.dumps(as_json(previewed))
+
+
+def test_the_plan_says_who_mends_what_where_when_the_desk_has_no_button(play: Play) -> None:
+    answer = run("plan", settings=play("provider-rejecting"))
+    assert answer.returncode == 2
+    for words in ("do this now: ", "who: whoever administers the Twilio account", "exactly: error 21606", "BROKEN"):
+        assert words in answer.stdout
+
+
+def test_the_plan_knows_what_people_said_of_its_steps(tmp_path: Path) -> None:
+    settings = {"JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}"}
+    incident = as_json(run("incident", "open", "No texts", "--json", settings=settings))["incident_id"]
+    run("incident", "step", "migration", "doing", "--incident", incident, settings=settings)
+    document = as_json(run("plan", "--json", settings=settings))
+    assert document["incident_id"] == incident
+    assert {step["id"]: step["said"] for step in document["steps"] if step["said"]} == {"migration": "doing"}
+    assert document["tasks"] == [] and document["why_nothing"].startswith("The desk knows no cure")
+
+
+def test_without_a_journal_the_plan_rests_on_the_evidence_and_says_so(play: Play) -> None:
+    answer = run(
+        "plan", "--json", settings=play("healthy") | {"JOURNAL_URL": "postgresql://nobody@127.0.0.1:9/nowhere"}
+    )
+    document = as_json(answer)
+    assert (answer.returncode, document["tasks"], document["incident_id"]) == (0, [], None)
+    assert document["why_nothing"].startswith("Nothing that the desk sees needs to be mended.")
+    assert answer.stderr.startswith("What was done before is not known: ")
 
 
 # requests ------------------------------------------------------------------------------------------------

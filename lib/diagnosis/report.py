@@ -18,11 +18,7 @@ def as_json(diagnosis: Diagnosis) -> Json:
     """Return the diagnosis for machines: instants in ISO 8601 UTC, states in lower_snake_case."""
     facts = diagnosis.facts
     return {
-        "headline": {
-            "state": diagnosis.headline.state.value,
-            "sentence": diagnosis.headline.sentence,
-            "since": _iso(diagnosis.headline.since),
-        },
+        "headline": headline(diagnosis),
         "measured_at": _iso(facts.now),
         "window_hours": facts.snapshot.window.hours,
         "checks": [
@@ -50,6 +46,12 @@ def as_json(diagnosis: Diagnosis) -> Json:
         ],
         "sources": [_source(facts.snapshot, source, facts.now) for source in SourceName],
     }
+
+
+def headline(diagnosis: Diagnosis) -> Json:
+    """Return the headline for machines."""
+    found = diagnosis.headline
+    return {"state": found.state.value, "sentence": found.sentence, "since": _iso(found.since)}
 
 
 def _summary(hypothesis: Hypothesis) -> str:

@@ -16,6 +16,7 @@ from markupsafe import Markup
 
 from lib.actions.action import Args, Preview, RefusedError, Tier
 from lib.actions.executor import Order, only_operators
+from lib.journal.doings import Doings
 from lib.journal.entry import Outcome, StepState
 from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
@@ -27,7 +28,7 @@ from lib.model.reading import SourceError
 from lib.sources.redact import redact
 from lib.ui import deployments, pieces, times, words
 from lib.ui.guard import Viewer, who_looks
-from lib.ui.hands import Doings, Hands
+from lib.ui.hands import Hands
 from lib.ui.look import draw
 from lib.ui.redact import outside, plain, shared
 from lib.ui.shell import PROBLEM, View, doings_now, opened_desk, sharing, view

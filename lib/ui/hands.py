@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Generic, TypeVar
 from uuid import UUID
@@ -19,11 +19,11 @@ from uuid import UUID
 from lib.actions.action import Args, Preview, RefusedError
 from lib.actions.executor import Executor, Order, only_operators
 from lib.journal.chain import ChainReport
+from lib.journal.doings import Doings, read_doings
 from lib.journal.entry import Outcome
 from lib.journal.errors import JournalError
-from lib.journal.incident import Incident
 from lib.journal.request import Request, RequestState
-from lib.journal.store import Frozen, Journal
+from lib.journal.store import Journal
 from lib.model.people import Actor
 from lib.model.reading import SourceError
 from lib.monitor.status import MonitorStatus, read_status
@@ -39,46 +39,6 @@ SHARED_SECONDS = 1.0
 PROVEN_AGAIN_SECONDS = 60.0
 # A journal that could not be read is tried again after this time: each try may take seconds, and all wait for it.
 TRIED_AGAIN_SECONDS = 5.0
-# So many, because scheduled test bookings push what people asked for down the list.
-LATEST_REQUESTS = 200
-
-_UNDER_WAY = (RequestState.REQUESTED, RequestState.CLAIMED, RequestState.STARTED)
-
-
-@dataclass(frozen=True, slots=True)
-class Doings:
-    """What the journal says now: the newest requests, newest first, the newest open incident, and the freeze.
-
-    `position` moves with every entry: what was made of the journal there need not be made again.
-    """
-
-    requests: tuple[Request, ...] = ()
-    incident: Incident | None = None
-    frozen: Frozen | None = None
-    position: int = 0
-
-    @property
-    def busy(self) -> bool:
-        """Whether anything is under way, by whomever."""
-        return any(request.state in _UNDER_WAY for request in self.requests)
-
-    @property
-    def may_change_by_itself(self) -> bool:
-        """Whether time alone can change anything: a request can expire, or its outcome come to count as unknown."""
-        return self.busy or any(request.state is RequestState.WAITING for request in self.requests)
-
-
-def read_doings(journal: Journal, before: Doings | None = None) -> Doings:
-    """Read what the journal says now; `before` if that is all there is to say. Raises `JournalError`."""
-    position = journal.position().seq  # before the rest, which may be newer and never older
-    if before is not None and before.position == position and not before.may_change_by_itself:
-        return before
-    incident = next((incident for incident in journal.incidents(limit=20) if incident.open), None)
-    latest = journal.requests(limit=LATEST_REQUESTS)
-    of_incident = journal.requests(incident_id=incident.id) if incident else ()
-    requests = {request.id: request for request in (*latest, *of_incident)}
-    newest_first = sorted(requests.values(), key=lambda request: request.requested_at, reverse=True)
-    return Doings(tuple(newest_first), incident, journal.frozen(), position)
 
 
 class Shared(Generic[T]):

@@ -9,11 +9,11 @@ from typing import Final
 from markupsafe import Markup
 
 from lib.actions.advice import Task
-from lib.fix import Fix
+from lib.fix import Course, Fix, why_nothing
 from lib.journal.entry import StepState
 from lib.journal.incident import Incident, Step
-from lib.model.verdict import CheckStatus, HeadlineState
-from lib.plan import ESTIMATE, StepEvidence
+from lib.model.verdict import CheckStatus
+from lib.plan import ESTIMATE, EvidenceState, StepEvidence
 from lib.ui import affected, pieces, times, words
 from lib.ui.redact import outside, plain
 from lib.ui.shell import View
@@ -22,9 +22,11 @@ from lib.ui.words import Sign, Tone
 _DO_NOW = Sign("do this now", "→", Tone.WARN)
 _UNTIL_THEN = Sign("helps until then", "→", Tone.QUIET)
 _WAITS = Sign("waiting for evidence", "○", Tone.QUIET)
-_ADVISED = Sign("advised now", "→", Tone.WARN)
-_ANSWERED = Sign("evidence: nothing to do", "✓", Tone.GOOD)
-_OPEN_QUESTION = Sign("evidence: not yet", "○", Tone.QUIET)
+_EVIDENCE: Final = {  # with the colour of a label's badge
+    EvidenceState.ADVISED: (Sign("advised now", "→", Tone.WARN), "orange"),
+    EvidenceState.NOTHING_TO_DO: (Sign("evidence: nothing to do", "✓", Tone.GOOD), "green"),
+    EvidenceState.NOT_YET: (Sign("evidence: not yet", "○", Tone.QUIET), "gray"),
+}
 
 
 def said_done(task: Task, incident: Incident | None) -> Step | None:
@@ -54,13 +56,6 @@ def state_sign(found: StepEvidence, incident: Incident | None) -> Sign:
     return words.STEP[step.state] if step else words.TO_DO
 
 
-def evidence_sign(found: StepEvidence) -> Sign:
-    """Return what the evidence says of a step, whatever people say."""
-    if found.advised:
-        return _ADVISED
-    return _ANSWERED if found.answered else _OPEN_QUESTION
-
-
 def icon(found: StepEvidence, incident: Incident | None) -> str:
     """Return the icon of a step in the timeline."""
     step = incident.step(found.step.id) if incident else None
@@ -71,24 +66,22 @@ def icon(found: StepEvidence, incident: Incident | None) -> str:
             StepState.SKIPPED: ":material/do_not_disturb_on:",
             StepState.FAILED: ":material/cancel:",
         }[step.state]
-    return ":material/priority_high:" if found.advised else ":material/radio_button_unchecked:"
+    advised = found.state is EvidenceState.ADVISED
+    return ":material/priority_high:" if advised else ":material/radio_button_unchecked:"
 
 
 def label(found: StepEvidence, incident: Incident | None) -> str:
     """Return the line of a step, in Markdown: its number and title, what people say and what the evidence says."""
-    signs = f":gray-badge[{state_sign(found, incident).word}] :{_colour(found)}-badge[{evidence_sign(found).word}]"
+    sign, colour = _EVIDENCE[found.state]
+    signs = f":gray-badge[{state_sign(found, incident).word}] :{colour}-badge[{sign.word}]"
     return f"**{found.step.number}** {plain(found.step.title)} {signs}"
-
-
-def _colour(found: StepEvidence) -> str:
-    return "orange" if found.advised else "green" if found.answered else "gray"
 
 
 def said(view: View, found: StepEvidence, incident: Incident | None) -> Markup:
     """What the step asks, what the evidence advises, and who did what with it when."""
     rows: list[tuple[str, str | Markup]] = [("Asks", found.step.asks)]
     if found.advice:
-        rows.append(("Advice", Markup("{} {}").format(pieces.chip(evidence_sign(found)), outside(found.advice))))
+        rows.append(("Advice", Markup("{} {}").format(pieces.chip(_EVIDENCE[found.state][0]), outside(found.advice))))
     step = incident.step(found.step.id) if incident else None
     if step is not None:
         when = times.when(step.at, view.zone, view.now)
@@ -123,18 +116,10 @@ def since_words(view: View, fix: Fix) -> Markup:
     return Markup("<p>On evidence from after “{}” alone, {}:</p>").format(outside(fix.words), when)
 
 
-def nothing_to_do(view: View, fix: Fix | None) -> Markup:
-    """Say why nothing is asked for: all is well, the fix has yet to show, or the desk knows no cure."""
-    if view.diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC):
-        return pieces.nothing("Nothing that the desk sees needs to be mended. Who was hit before is on Bookings.")
-    if fix is not None:
-        when = times.when(fix.at, view.zone, view.now)
-        return Markup(
-            '<p class="sb-nothing">Since “{}”, {}, nothing speaks against it. The next bookings tell.</p>'
-        ).format(outside(fix.words), when)
-    return pieces.nothing(
-        "The desk knows no cure for what it sees: look at the evidence of the steps, and at Escalation."
-    )
+def nothing_to_do(view: View, course: Course) -> Markup:
+    """Say why nothing is asked for."""
+    when = times.when(course.fix.at, view.zone, view.now) if course.fix else ""
+    return pieces.nothing(outside(why_nothing(view.diagnosis, course, when)))
 
 
 # After-care.

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.facts import Facts
+from lib.journal.doings import Doings
 from lib.journal.errors import JournalError
 from lib.journal.store import Journal
 from lib.model.reading import Failure, FailureKind, Reading, SourceName
@@ -23,7 +24,7 @@ from lib.snapshot import Snapshot, label
 from lib.ui import desk as desk_
 from lib.ui import pieces
 from lib.ui.desk import Desk
-from lib.ui.hands import Doings, Hands
+from lib.ui.hands import Hands
 from lib.ui.look import draw
 from lib.ui.redact import plain
 

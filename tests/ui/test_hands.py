@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import time_machine
 
+from lib.journal import doings as doings_
+from lib.journal.doings import Doings
 from lib.journal.errors import JournalError
 from lib.journal.request import NewRequest
 from lib.journal.store import Journal
@@ -16,7 +18,7 @@ from lib.model.people import Actor, Role, Via
 from lib.settings import Settings
 from lib.snapshot import utc_now
 from lib.ui import hands as hands_
-from lib.ui.hands import Doings, Shared
+from lib.ui.hands import Shared
 
 ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
 
@@ -74,7 +76,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def doings(journal: Journal, before: Doings | None = None) -> Doings:
-    return hands_.read_doings(journal, before)
+    return doings_.read_doings(journal, before)
 
 
 def test_without_a_new_entry_nothing_is_read_again_unless_time_can_change_it(journal: Journal):
@@ -92,7 +94,7 @@ def test_without_a_new_entry_nothing_is_read_again_unless_time_can_change_it(jou
 def test_what_an_open_incident_asked_for_is_there_however_much_was_asked_for_since(
     journal: Journal, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(hands_, "LATEST_REQUESTS", 2)
+    monkeypatch.setattr(doings_, "LATEST_REQUESTS", 2)
     incident = journal.open_incident("No texts", ANA)
     mine = journal.submit_request(NewRequest("promote", 3, "booking", "ab" * 32, incident_id=incident.id), ANA)
     for number in range(3):

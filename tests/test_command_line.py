@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from lib.journal.entry import Outcome, Receipt
+from lib.journal.entry import Kind, Note, Outcome, Receipt
 from lib.journal.request import NewRequest
 from lib.journal.store import Journal
 from lib.model.people import Actor, Role, Via
@@ -218,6 +218,23 @@ def test_without_a_journal_the_plan_rests_on_the_evidence_and_says_so(play: Play
     assert (answer.returncode, document["tasks"], document["incident_id"]) == (0, [], None)
     assert document["why_nothing"].startswith("Nothing that the desk sees needs to be mended.")
     assert answer.stderr.startswith("What was done before is not known: ")
+
+
+# incident ------------------------------------------------------------------------------------------------
+
+
+def test_a_note_says_when_it_was_and_what_it_corrects(tmp_path: Path) -> None:
+    settings = {"JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}", "TIME_ZONE": "Europe/London"}
+    incident = as_json(run("incident", "open", "No texts", "--json", settings=settings))["incident_id"]
+    note = ("incident", "note", "--incident", incident, "--json")
+    wrong = as_json(run(*note, "A customer called.", settings=settings))["entry_id"]
+    right = ("She called at one.", "--at", "2026-07-01 13:00", "--corrects", wrong)
+    assert run(*note, *right, settings=settings).returncode == 0
+    journal = Journal.open(Settings.model_validate({"journal_url": settings["JOURNAL_URL"]}), utc_now)
+    last = journal.entries(kinds=[Kind.NOTE])[-1].payload
+    journal.close()
+    assert isinstance(last, Note)
+    assert (last.happened_at, str(last.corrects)) == (datetime(2026, 7, 1, 12, 0, tzinfo=UTC), wrong)
 
 
 # requests ------------------------------------------------------------------------------------------------

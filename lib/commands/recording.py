@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -11,7 +12,18 @@ import typer
 from rich.markup import escape
 
 from lib.affected import NO_EVENT, STATE_WORDS, WHY_WORDS, Affected, affected, follow_up, record_of, stretch_of
-from lib.commands.terminal import AsJson, Exit, InWindow, diagnose_now, opened_journal, out, print_json, progress
+from lib.commands.terminal import (
+    MOMENTS,
+    AsJson,
+    Exit,
+    InWindow,
+    diagnose_now,
+    instant,
+    opened_journal,
+    out,
+    print_json,
+    progress,
+)
 from lib.diagnosis.facts import CannotTellError
 from lib.journal.entry import FollowUp, Kind, Seen, StepState
 from lib.journal.errors import JournalError
@@ -54,11 +66,20 @@ def see(incident: Incident, as_json: AsJson = False) -> None:
 
 @app.command()
 def note(
-    text: Annotated[str, typer.Argument(help="What you saw or did.")], incident: Incident, as_json: AsJson = False
+    text: Annotated[str, typer.Argument(help="What you saw or did.")],
+    incident: Incident,
+    at: Annotated[
+        datetime | None,
+        typer.Option(formats=MOMENTS, help="When it was, in the business's time zone, if it was not now."),
+    ] = None,
+    corrects: Annotated[UUID | None, typer.Option(help="The id of the entry that it corrects.")] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add a note. Notes are never edited: a later one can correct."""
+    happened_at = instant(at, load().zone) if at else None
     with opened_journal(writes=True) as (journal, who):
-        _show({"entry_id": str(journal.note(text, who, incident_id=incident).id)}, as_json)
+        entry = journal.note(text, who, incident_id=incident, happened_at=happened_at, corrects=corrects)
+        _show({"entry_id": str(entry.id)}, as_json)
 
 
 @app.command()

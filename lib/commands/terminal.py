@@ -8,8 +8,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
@@ -32,6 +34,9 @@ progress = Console(stderr=True, highlight=False)
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, with stable keys.")]
 InWindow = Annotated[WindowSize, typer.Option("--window", help="How far back to look.")]
+
+# How a moment may be written.
+MOMENTS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 # Who acts, where the name of the login is not the one in OPERATORS.
 USER_VARIABLE = "SWITCHBOARD_USER"
@@ -101,6 +106,11 @@ def actor(settings: Settings) -> Actor:
     known = {operator.casefold() for operator in settings.operators}
     role = Role.OPERATOR if not known or name.casefold() in known else Role.VIEWER
     return Actor(name, role, Via.COMMAND_LINE)
+
+
+def instant(clock: datetime, zone: ZoneInfo) -> datetime:
+    """Return when the clock in `zone` says that. In UTC, because a length added to a clock's time skips its changes."""
+    return clock.replace(tzinfo=zone).astimezone(UTC)
 
 
 @contextmanager

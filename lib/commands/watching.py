@@ -9,14 +9,24 @@ import signal
 import sys
 import threading
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 import typer
 from rich.markup import escape
 
-from lib.commands.terminal import AsJson, Exit, configured, exit_code, opened_journal, out, print_json, progress
+from lib.commands.terminal import (
+    MOMENTS,
+    AsJson,
+    Exit,
+    configured,
+    exit_code,
+    instant,
+    opened_journal,
+    out,
+    print_json,
+    progress,
+)
 from lib.diagnosis import report
 from lib.diagnosis.diagnose import Diagnosis
 from lib.monitor import quiet
@@ -32,9 +42,6 @@ app = typer.Typer()
 _USUAL_ROUND = timedelta(seconds=60)
 # A synthetic booking watches its text to the end.
 _ERRANDS_END_WITHIN = timedelta(minutes=4)
-
-# How a moment may be written.
-_MOMENTS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 Reason = Annotated[str, typer.Option(help="Why: others will wonder.")]
 Subject = Annotated[str, typer.Argument(help=f"One of: {', '.join(quiet.SUBJECTS)}.")]
@@ -203,20 +210,15 @@ def maintenance(
     ],
     begins: Annotated[
         datetime | None,
-        typer.Option("--from", formats=_MOMENTS, help="When, in the business's time zone; now if not given."),
+        typer.Option("--from", formats=MOMENTS, help="When, in the business's time zone; now if not given."),
     ] = None,
 ) -> None:
     """Plan a time in which nothing is told and everything is measured."""
     now = utc_now()
-    start = _instant(begins, load().zone) if begins else now
+    start = instant(begins, load().zone) if begins else now
     with opened_journal() as (journal, who):
         quiet.maintenance(journal, who, start, start + length, reason, now)
     out.print("The maintenance is planned.")
-
-
-def _instant(clock: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the clock in `zone` says that. In UTC, because a length added to a clock's time skips its changes."""
-    return clock.replace(tzinfo=zone).astimezone(UTC)
 
 
 def status_json(found: MonitorStatus) -> dict[str, Any]:

@@ -21,7 +21,10 @@ def body(view: View) -> None:
     draw(pieces.cards(systems.source(view, name) for name in SourceName))
     alerts.panel(view)
     if panel(view, "What the code expects of the database", view.snapshot.catalog):
-        draw(systems.contract_table(view.facts.breaches or ()))
+        breaches = view.facts.breaches or ()
+        draw(systems.contract_table(breaches))
+        with st.expander(systems.desk_reads(breaches), icon=":material/table_eye:", key="desk_reads"):
+            draw(systems.desk_table(breaches))
     counting.section(view)
     all_checks(view)
 

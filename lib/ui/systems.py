@@ -35,12 +35,11 @@ _CODE_WORDS = {
     Code.ANY: "the booking code",
     Code.BEFORE: "the booking code before the fix",
     Code.AFTER: "the booking code since the fix",
-    Code.DESK: "this desk",
 }
 
 
 def contract_table(breaches: Sequence[Breach]) -> Markup:
-    """What the booking code and this desk expect of the database, and where it does not keep that."""
+    """What the booking code expects of the database, and where it does not keep that."""
     return pieces.table(
         ("Table", "Who", "Writes", "Reads", "Does the database keep it?"),
         (
@@ -52,8 +51,36 @@ def contract_table(breaches: Sequence[Breach]) -> Markup:
                 _kept([breach for breach in breaches if breach.rule == rule]),
             )
             for rule in contract.load().rules
+            if rule.code is not Code.DESK
         ),
     )
+
+
+def desk_reads(breaches: Sequence[Breach]) -> str:
+    """Say how many tables this desk reads itself, and whether the database has what it reads."""
+    tables = len(_desk_rules())
+    broken = len({breach.rule.table for breach in breaches if breach.rule.code is Code.DESK})
+    kept = f"{broken} not as expected" if broken else "all as expected"
+    return f"What this desk reads itself: {tables} tables, {kept}"
+
+
+def desk_table(breaches: Sequence[Breach]) -> Markup:
+    """What this desk itself reads of the database, and what of it is not there."""
+    return pieces.table(
+        ("Table", "Reads", "Does the database keep it?"),
+        (
+            (
+                Markup("<code>{}</code>").format(rule.table),
+                _columns(rule, rule.reads),
+                _kept([breach for breach in breaches if breach.rule == rule]),
+            )
+            for rule in _desk_rules()
+        ),
+    )
+
+
+def _desk_rules() -> list[Rule]:
+    return [rule for rule in contract.load().rules if rule.code is Code.DESK]
 
 
 def _columns(rule: Rule, names: Iterable[str]) -> Markup:

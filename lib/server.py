@@ -156,7 +156,8 @@ def api_status(desk: Desk) -> Response:
 def _refused(request: Request) -> Response | None:
     """Return the answer to somebody who may not read here; None for who may."""
     token = load().status_token
-    answer = doors.may_read(request.headers.get("authorization"), token, local=local_without_login(request.headers))
+    local = local_without_login(request.client.host if request.client else "", request.headers)
+    answer = doors.may_read(request.headers.get("authorization"), token, local=local)
     if answer is doors.Answer.WRONG_TOKEN:
         headers = {"WWW-Authenticate": "Bearer"}
         return JSONResponse({"error": "Show STATUS_TOKEN as a bearer token."}, 401, headers)

@@ -1,8 +1,9 @@
 """Who may look: the first executable line of `app.py` and of every page, because a page can run without `app.py`.
 
 With a login configured, the e-mail address decides, and nobody is let in by default. Without one, only this
-machine may look: the server must listen on loopback and the request must have been made to it by that name
-(a name in a stranger's DNS may point here as well).
+machine may look: the server must be told to listen on loopback, the other end of the connection must be this machine,
+and the request must have been made by that name (a name in a stranger's DNS may point here as well), through no proxy
+and by no other site's page.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ from lib import settings as settings_
 from lib.model.people import Actor, Role, Via
 from lib.settings import SECRETS_FILE, Settings
 from lib.sources.http import is_loopback
+
+# What a proxy adds to a request that it passes on, besides whatever begins with the first.
+_FORWARDED_PREFIX = "x-forwarded"
+_FORWARDED = frozenset(
+    {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "fly-client-ip"}
+)
 
 # Who it is on this machine without a login, on the glass and in the journal.
 NO_LOGIN = "local, no login"
@@ -78,7 +85,7 @@ def who_looks() -> Viewer | Refusal:
         )
     if login:
         return role_of(st.user.to_dict(), settings_.load())
-    if _only_this_machine(_listens_on(), _headers()):
+    if _only_this_machine(_listens_on(), _peer(), _headers()):
         return Viewer(Role.OPERATOR, None)
     return Refusal(
         "A login is needed",
@@ -108,10 +115,13 @@ def role_of(user: Mapping[str, object], settings: Settings) -> Viewer | Refusal:
     return refused
 
 
-def local_without_login(headers: Mapping[str, str]) -> bool:
-    """Whether a request outside of any page came from this machine to a desk that has no login."""
+def local_without_login(peer: str, headers: Mapping[str, str]) -> bool:
+    """Whether a request outside of any page came from this machine to a desk that has no login.
+
+    `peer` is the address of the connection's other end.
+    """
     try:
-        return not _login_in_secrets() and _only_this_machine(_listens_on(), headers)
+        return not _login_in_secrets() and _only_this_machine(_listens_on(), peer, headers)
     except (OSError, ValueError):
         return False
 
@@ -135,8 +145,27 @@ def _headers() -> Mapping[str, str]:
     return st.context.headers
 
 
-def _only_this_machine(address: str, headers: Mapping[str, str]) -> bool:
-    """Whether the server listens on loopback only, and was asked for by that name and without a proxy."""
-    host = urlsplit(f"//{headers.get('Host', '')}").hostname or ""
-    proxied = any(headers.get(name) for name in ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"))
-    return is_loopback(address) and is_loopback(host) and not proxied
+def _peer() -> str:
+    """Return the address of the other end of the page's connection; Streamlit says none for this machine's."""
+    return st.context.ip_address or "127.0.0.1"
+
+
+def _only_this_machine(address: str, peer: str, headers: Mapping[str, str]) -> bool:
+    """Whether the server listens on loopback and the request was made there, by that name and without a proxy.
+
+    `address` is what the settings say and need not be true (`uvicorn --host`), so `peer` is asked as well. A page of
+    another site on this machine may open a connection to us: it names itself in Origin, port and all.
+    """
+    given = {name.lower(): value for name, value in headers.items()}
+    host = given.get("host", "")
+    proxied = any(name in _FORWARDED or name.startswith(_FORWARDED_PREFIX) for name in given)
+    ours = "origin" not in given or urlsplit(given["origin"]).netloc == host
+    local = all(map(is_loopback, (address, peer, _hostname(host))))
+    return local and ours and not proxied
+
+
+def _hostname(host: str) -> str:
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # what is no address at all
+        return ""

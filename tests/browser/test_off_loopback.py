@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from playwright.sync_api import Browser, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
 
 from lib.sandbox.serve import Running
 from tests.browser.conftest import free_port, running
@@ -40,3 +45,40 @@ def test_no_route_page_or_export_answers_an_anonymous_stranger_with_data(
     secrets = planted(sandbox)
     assert wire.frames and secrets
     assert wire.carries([*secrets, "missing_column", "pending_bookings", "Runbook"]) == []
+
+
+def own_address() -> str:
+    """An address of this machine by which others reach it."""
+    for addresses in psutil.net_if_addrs().values():
+        for one in addresses:
+            if one.family is socket.AF_INET and not one.address.startswith("127."):
+                return one.address
+    pytest.skip("this machine has no address but loopback")
+
+
+def test_a_server_that_was_started_on_every_address_believes_no_name_that_a_stranger_says(
+    play: Callable[[str], dict[str, str]], tmp_path: Path
+) -> None:
+    settings = play("missing-column") | {"JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}"}
+    port, here = free_port(), own_address()
+    command = [sys.executable, "-m", "uvicorn", "lib.server:app", "--host=0.0.0.0", f"--port={port}"]
+    with running(command, port, settings):
+        for door in ("metrics", "api/status"):
+            answer = httpx.get(f"http://{here}:{port}/{door}", headers={"Host": f"localhost:{port}"})
+            assert (answer.status_code, set(answer.json())) == (403, {"error"})
+        frames = seen_on_the_wire(here, port)
+    assert any(b"has no login" in frame for frame in frames)
+    assert not any(b"sb-" in frame for frame in frames)
+
+
+def seen_on_the_wire(here: str, port: int) -> list[bytes]:
+    """What a stranger gets who connects to `here` and says that they asked for localhost."""
+    frames: list[bytes] = []
+    way = socket.create_connection((here, port))
+    with connect(f"ws://localhost:{port}/_stcore/stream", sock=way, subprotocols=["streamlit"], origin=None) as wire:
+        ask = BackMsg()
+        ask.rerun_script.page_name = ""
+        wire.send(ask.SerializeToString())
+        while not frames or ForwardMsg.FromString(frames[-1]).WhichOneof("type") != "script_finished":
+            frames.append(wire.recv(timeout=30, decode=False))
+    return frames

@@ -46,20 +46,36 @@ def test_everybody_else_is_refused(user: dict[str, object]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "headers", "let_in"),
+    ("address", "peer", "headers", "let_in"),
     [
-        ("127.0.0.1", {"Host": "localhost:8501"}, True),
-        ("::1", {"Host": "[::1]:8501"}, True),
-        ("localhost", {"Host": "127.0.0.1"}, True),
-        ("0.0.0.0", {"Host": "localhost:8501"}, False),
-        ("", {"Host": "localhost:8501"}, False),
-        ("127.0.0.1", {"Host": "rebound.evil.example:8501"}, False),
-        ("127.0.0.1", {}, False),
-        ("127.0.0.1", {"Host": "localhost", "X-Forwarded-For": "203.0.113.7"}, False),
+        ("127.0.0.1", "127.0.0.1", {"Host": "localhost:8501"}, True),
+        ("::1", "::1", {"Host": "[::1]:8501"}, True),
+        ("localhost", "127.0.0.1", {"Host": "127.0.0.1"}, True),
+        ("127.0.0.1", "127.0.0.1", {"host": "localhost:8501", "origin": "http://localhost:8501"}, True),
+        ("0.0.0.0", "127.0.0.1", {"Host": "localhost:8501"}, False),
+        ("", "127.0.0.1", {"Host": "localhost:8501"}, False),
+        # Started as uvicorn --host 0.0.0.0 the setting still says loopback.
+        ("127.0.0.1", "203.0.113.7", {"Host": "localhost:8501"}, False),
+        ("127.0.0.1", "", {"Host": "localhost:8501"}, False),
+        ("127.0.0.1", "127.0.0.1", {"Host": "rebound.evil.example:8501"}, False),
+        ("127.0.0.1", "127.0.0.1", {"Host": "localhost["}, False),
+        ("127.0.0.1", "127.0.0.1", {}, False),
+        # Another site on this machine: a dev server's page, or a file.
+        ("127.0.0.1", "127.0.0.1", {"Host": "localhost:8501", "Origin": "http://localhost:3000"}, False),
+        ("127.0.0.1", "127.0.0.1", {"Host": "localhost:8501", "Origin": "null"}, False),
+        *(
+            ("127.0.0.1", "127.0.0.1", {"Host": "localhost:8501", name: "https"}, False)
+            for name in (
+                "X-Forwarded-For", "x-forwarded-for", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
+                "Forwarded", "Via", "X-Real-Ip", "CF-Connecting-IP", "True-Client-IP",
+            )
+        ),
     ],
-)
-def test_without_a_login_only_this_machine_is_let_in(address: str, headers: Mapping[str, str], let_in: bool) -> None:
-    assert guard._only_this_machine(address, headers) is let_in
+)  # fmt: skip
+def test_without_a_login_only_this_machine_is_let_in(
+    address: str, peer: str, headers: Mapping[str, str], let_in: bool
+) -> None:
+    assert guard._only_this_machine(address, peer, headers) is let_in
 
 
 @pytest.mark.parametrize("page", EVERY_PAGE)

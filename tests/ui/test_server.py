@@ -42,7 +42,7 @@ from tests.pages import synthetic
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def get(path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+def get(path: str, headers: dict[str, str] | None = None, peer: str = "127.0.0.1") -> httpx.Response:
     routes = [
         Route("/", lambda _: PlainTextResponse("hello", headers={"Cache-Control": "public"})),
         Route("/static/a.js", lambda _: PlainTextResponse("a", headers={"Cache-Control": "public"})),
@@ -51,7 +51,9 @@ def get(path: str, headers: dict[str, str] | None = None) -> httpx.Response:
     app = Starlette(routes=routes, middleware=[Middleware(server.SecurityHeaders)])
 
     async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app, client=(peer, 1)), base_url="http://localhost"
+        ) as client:
             return await client.get(path, headers=headers)
 
     return asyncio.run(ask())
@@ -135,6 +137,11 @@ def test_machines_read_with_the_token_or_from_this_machine(
     assert answer.status_code == code
     if code != 200:
         assert "switchboard_" not in answer.text and "state" not in answer.text
+
+
+def test_a_stranger_is_none_of_this_machine_whatever_name_they_say(ready: Desk, monkeypatch) -> None:
+    configure(monkeypatch, address="127.0.0.1", token=None)
+    assert get("/metrics", peer="203.0.113.7").status_code == 403
 
 
 def test_the_metrics_are_prometheus_text_of_ours_without_a_customer(ready: Desk, monkeypatch) -> None:

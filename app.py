@@ -34,7 +34,7 @@ page = st.navigation(PAGES, position="top" if isinstance(who_looks(), Viewer) el
 viewer = guard()
 shell.opened_desk()
 header.draw_header(viewer, large=page.title == "Status")
-look.install(sharing=shell.sharing())
+look.install(sharing=look.sharing())
 actions.strip()
 header.head_start()
 page.run()

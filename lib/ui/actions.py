@@ -29,9 +29,9 @@ from lib.sources.redact import redact
 from lib.ui import deployments, pieces, times, words
 from lib.ui.guard import Viewer, who_looks
 from lib.ui.hands import Hands
-from lib.ui.look import draw
+from lib.ui.look import draw, sharing
 from lib.ui.redact import outside, plain, shared
-from lib.ui.shell import PROBLEM, View, doings_now, opened_desk, sharing, view
+from lib.ui.shell import PROBLEM, View, doings_now, opened_desk, view
 
 FAST_SECONDS, SLOW_SECONDS = 2.0, 10.0
 # How long what is over still stands above the page.
@@ -181,7 +181,7 @@ def _dialog_body() -> None:
             ask.look(hands)
     draw(pieces.place(sandbox=opened_desk().settings.sandbox_url is not None))
     if ask.problem:
-        st.error(plain(ask.problem), icon=":material/block:", title="Not done")
+        st.error(shared(plain(ask.problem), sharing=sharing()), icon=":material/block:", title="Not done")
     if ask.preview is not None:
         _shown(ask.preview)
         if ask.approves is None:
@@ -211,7 +211,7 @@ def _shown(preview: Preview) -> None:
         pieces.facts(
             (
                 ("Target", pieces.code(preview.target.name)),
-                *((name, shared(value, sharing=sharing())) for name, value in preview.target.facts),
+                *preview.target.facts,
                 ("What will differ", pieces.bullets(preview.will_differ)),
                 ("Undo", preview.undo),
             )
@@ -298,7 +298,7 @@ def strip() -> None:
     if title := st.session_state.pop("asked_for", None):
         st.toast(plain(f"{title}: asked for. What becomes of it stands above the page."), icon=":material/front_hand:")
     if problem := st.session_state.pop(PROBLEM, None):
-        st.warning(plain(problem), icon=":material/block:", title="Not done")
+        st.warning(shared(plain(problem), sharing=sharing()), icon=":material/block:", title="Not done")
     if hands is None:
         st.warning(plain(desk.tied), icon=":material/visibility:", title="This desk can only look now")
         return

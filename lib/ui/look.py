@@ -8,6 +8,8 @@ from pathlib import Path
 import streamlit as st
 from markupsafe import Markup
 
+from lib.ui.redact import shared
+
 _HERE = Path(__file__).parent
 # Everything on the page is measured in rem, so this makes it readable from across a room; eight hops side by side
 # then need a wide screen.
@@ -34,6 +36,11 @@ def install(*, sharing: bool) -> None:
     st.html(f"<script>{clock()}</script>", unsafe_allow_javascript=True)
 
 
+def sharing() -> bool:
+    """Whether this viewer shares the screen."""
+    return bool(st.session_state.get("share", False))
+
+
 def draw(piece: Markup) -> None:
-    """Put a piece on the page."""
-    st.html(str(piece))
+    """Put a piece on the page. On a shared screen no digit of a masked number passes, whoever put it into the words."""
+    st.html(shared(str(piece), sharing=sharing()))

@@ -25,7 +25,7 @@ from lib.ui import desk as desk_
 from lib.ui import pieces
 from lib.ui.desk import Desk
 from lib.ui.hands import Hands
-from lib.ui.look import draw
+from lib.ui.look import draw, sharing
 from lib.ui.redact import plain
 
 T = TypeVar("T")
@@ -138,11 +138,6 @@ def by_journal(view: View, key: Hashable, make: Callable[[Journal], T]) -> T | N
     None where the journal cannot be read.
     """
     return from_journal(lambda hands: view.diagnosis.once((key, hands.doings().position), lambda: make(hands.journal)))
-
-
-def sharing() -> bool:
-    """Whether this viewer shares the screen."""
-    return bool(st.session_state.get("share", False))
 
 
 def view() -> View:

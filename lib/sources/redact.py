@@ -1,7 +1,7 @@
 """Takes secrets, e-mail addresses and phone numbers out of text that others wrote.
 
 Used for error messages, build logs and our own log. It errs on the safe side: a harmless number that looks like
-a phone's goes too. Commit ids (40 hexadecimal digits) and the ids of deployments and texts stay: they are what
+a phone's goes too. Commit ids (40 hexadecimal digits), UUIDs and the ids of deployments and texts stay: they are what
 an engineer looks for. Every repetition is bounded, so that a hostile line costs no more than its length.
 """
 
@@ -44,19 +44,31 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?!(?:dpl|prj|team|req|evt)_)(?=[A-Za-z0-9_]{0,200}[a-z])(?=[A-Za-z0-9_]{0,200}[A-Z])"
          r"(?=[A-Za-z0-9_]{0,200}[0-9])(?!(?:SM|MM|NO|MG)[0-9a-f]{32}\b)[A-Za-z0-9_]{24,400}\b", MARK),
         (r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}", MARK),
-        # Phone numbers: +44 (0)7700 900123, 0044…, 07700/900123, 447700900123, (555) 123-4567.
-        (r"(?:\+|%2B|(?<![\w.])00)\s?\(?[1-9](?:[\s().\-/\u2010-\u2015]{0,3}\d){6,14}(?!\d)", MARK),
-        (r"(?<![\w.:])\(?0[1-37-9](?:[\s().\-/\u2010-\u2015]{0,3}\d){8,9}(?!\d)", MARK),
-        (r"(?<![A-Za-z\d])44[\s-]?[1-37]\d{2,4}[\s-]?\d{3}[\s-]?\d{3,4}(?!\d)", MARK),
-        (r"(?<![\w.])\(?[2-9]\d{2}\)?[\s.-]\d{3}[\s.-]\d{4}(?!\d)", MARK),
     )
 )  # fmt: skip
+
+# What stands between the digits of a number, and what must not stand before one: a word, or a time or decimal number
+# that it would be the rest of.
+_GAP = r"[\s().\-/\u2010-\u2015]{0,5}"
+_START = r"(?<!\w)(?<!\d[.:])"
+# Phone numbers: +44 (0)7700 900123, 0044…, 07700/900123, 447700900123, (555) 123-4567.
+_PHONES = (
+    rf"(?:\+|%2B|{_START}00)\s?\(?[1-9](?:{_GAP}\d){{6,14}}(?!\d)",
+    rf"{_START}\(?0[1-37-9](?:{_GAP}\d){{8,9}}(?!\d)",
+    r"(?<![A-Za-z\d])44[\s-]?[1-37]\d{2,4}[\s-]?\d{3}[\s-]?\d{3,4}(?!\d)",
+    rf"{_START}\(?[2-9]\d{{2}}\)?[\s.-]\d{{3}}[\s.-]\d{{4}}(?!\d)",
+)
+# The digits of some ids would pass for a number. Where one stands it is taken whole, and left.
+_ID = r"(?<![0-9A-Za-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{40})(?![0-9A-Za-z])"
+_ID_OR_PHONES = tuple(re.compile(f"(?P<id>{_ID})|{phone}") for phone in _PHONES)
 
 
 def redact(text: str) -> str:
     """Return `text` without token-like strings, e-mail addresses and phone numbers."""
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
+    for pattern in _ID_OR_PHONES:
+        text = pattern.sub(lambda found: found["id"] or MARK, text)
     return text
 
 

@@ -22,6 +22,7 @@ from lib.journal.entry import (
     Fact,
     Kind,
     Mute,
+    Note,
     Outcome,
     Receipt,
     Seen,
@@ -115,6 +116,19 @@ def test_planted_numbers_addresses_and_keys_are_nowhere(
     for text in (without_ids(part) for part in (stored(environ), *exports)):
         assert "He said" in text
         assert [leak for leak in LEAKS if leak in text] == []
+
+
+def test_an_id_is_taken_though_its_digits_would_pass_for_a_number(local: Journal, ann: Actor) -> None:
+    booking, commit = "44be3a58-0046-4598-84a9-02319ece0ddb", "006051896c10554e1c48486f01e4cd9d76a9abc7"
+    arguments = (Argument("booking", booking), Argument("sha", commit))
+    request = local.submit_request(a_request(action="resend_link", arguments=arguments), ann)
+    assert local.claim(request.id, f"resend_link:{booking}", ann).granted
+
+
+def test_a_number_is_taken_out_of_a_note_whatever_stands_before_it(local: Journal, ann: Actor) -> None:
+    entry = local.note("Called Jane, tel:07700 900123. Mob.07700900123", ann)
+    assert isinstance(entry.payload, Note)
+    assert entry.payload.text == "Called Jane, tel:…. Mob.…"
 
 
 @pytest.mark.parametrize("planted", PLANTED)

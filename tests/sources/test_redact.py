@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -46,6 +47,12 @@ HEX = "0123456789abcdef"
         "+1 (500) 555-0006",
         "500-555-0006",
         "+49 30 901820",
+        "07700   900    123",
+        "tel:07700 900123",
+        "Tel.07700 900123",
+        "to_number:07700900123",
+        "No.0044 7700 900123",
+        "Call.500-555-0006",
     ],
 )
 def test_a_secret_is_removed_wherever_it_stands(secret: str):
@@ -94,6 +101,22 @@ def test_a_secret_that_its_context_gives_away_is_removed(text: str, secret: str)
 )
 def test_what_an_engineer_looks_for_stays(text: str):
     assert redact(text) == text
+
+
+@given(st.uuids(version=4))
+def test_an_id_is_no_phone_number_whatever_its_digits(id_: UUID):
+    for text in (str(id_), f"resend_link:{id_}", f"the booking {id_} was not found"):
+        assert redact(text) == text
+
+
+@pytest.mark.parametrize("id_", ["44be3a58-0046-4598-84a9-02319ece0ddb", "006051896c10554e1c48486f01e4cd9d76a9abc7"])
+def test_an_id_that_looks_like_a_number_stays_and_a_number_beside_it_does_not(id_: str):
+    assert redact(f"{id_}: 07700 900123, {id_}") == f"{id_}: …, {id_}"
+
+
+@given(st.text("0123456789abcdef", min_size=40, max_size=40))
+def test_a_commit_is_no_phone_number_whatever_its_digits(sha: str):
+    assert redact(f"commit {sha}") == f"commit {sha}"
 
 
 @given(st.text())

@@ -262,10 +262,12 @@ def run(scenario: str, pace: float | None, port: int, as_json: bool, on_progress
         signal.signal(number, lambda *_: stop.set())
     _stop_with_parent(stop)
     with start(scenario, pace, port, on_progress) as running:
+        # What is tried here stands in a record of its own, also where somebody has set that of the business.
+        given = running.settings | {"JOURNAL_URL": running.world.dsn}
         if as_json:
-            print(json.dumps({"settings": running.settings}), flush=True)  # noqa: T201 - the interface
+            print(json.dumps({"settings": given}), flush=True)  # noqa: T201 - the interface
         else:
-            print("\n".join(f"{name}={value}" for name, value in running.settings.items()), flush=True)  # noqa: T201
+            print("\n".join(f"{name}={value}" for name, value in given.items()), flush=True)  # noqa: T201
         on_progress("The sandbox is ready" if as_json else f"Ready at {running.world.base_url}. Ctrl-C stops it.")
         stop.wait()
         on_progress("Stopping")

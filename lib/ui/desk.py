@@ -251,7 +251,8 @@ class Opening:
         except (launch.LaunchError, OSError) as error:
             self.failure = str(error)
             return
-        self._desk = Desk.on(settings_.load({**self._environ, **self._sandbox.settings}))
+        self._environ = {**self._environ, **self._sandbox.settings}
+        self._desk = Desk.on(settings_.load(self._environ))
 
 
 def _closed(opening: Opening) -> None:

@@ -6,11 +6,13 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from lib import launch
 from lib import settings as settings_
+from lib.model.people import Actor, Role, Via
 from lib.model.reading import FailureKind, SourceError
 from lib.model.verdict import HeadlineState
 from lib.model.window import WindowSize
@@ -20,6 +22,8 @@ from lib.sources.sandbox_control import SandboxControl, SandboxState
 from lib.ui import desk as desk_
 from lib.ui.desk import Desk, Opening
 from tests.pages import synthetic
+
+ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
 
 
 def test_fifty_viewers_cost_what_one_does() -> None:
@@ -169,6 +173,23 @@ def test_a_launch_that_ends_early_repeats_the_last_words() -> None:
     with pytest.raises(launch.LaunchError) as error:
         launch.start_sandbox("no-such-scenario")
     assert "no-such-scenario" in str(error.value)
+
+
+@pytest.mark.sandbox
+def test_what_is_tried_in_a_sandbox_stands_in_its_own_journal_whatever_is_set_for_the_business(tmp_path: Path) -> None:
+    ours = tmp_path / "journal.sqlite3"
+    environ = {"JOURNAL_URL": f"sqlite:///{ours}"}
+    opening = Opening(settings_.load(environ), environ)
+    try:
+        while opening.desk is None and opening.failure is None:
+            time.sleep(0.05)
+        opening.play("rls-blind")  # a scenario without a database of its own to fall back on
+        hands = opening.desk.hands() if opening.desk else None
+        assert hands is not None
+        hands.journal.freeze("trying it out", ANA)
+    finally:
+        opening.close()
+    assert not ours.exists()
 
 
 @pytest.mark.sandbox

@@ -32,7 +32,7 @@ from pydantic_core import PydanticCustomError
 
 from lib.model.database import KeyKind
 from lib.model.keys import classify, url_project_ref
-from lib.model.phone import number
+from lib.model.phone import NOBODYS_NUMBER, number
 from lib.model.reading import SourceName
 
 SECRETS_FILE = Path(__file__).resolve().parent.parent / ".streamlit" / "secrets.toml"
@@ -275,9 +275,9 @@ class Settings(BaseModel):
 
     @property
     def own_numbers(self) -> frozenset[str]:
-        """Phones of the business itself, in E.164: what is booked for them is a test, and no business."""
+        """Phones of the business itself, in E.164, and nobody's: what is booked for them is a test, and no business."""
         own = self.test_mobile_number
-        return frozenset({own.get_secret_value()} if own else ())
+        return frozenset({NOBODYS_NUMBER, *((own.get_secret_value(),) if own else ())})
 
     @model_validator(mode="before")
     @classmethod

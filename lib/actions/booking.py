@@ -30,7 +30,7 @@ from lib.actions.action import (
 from lib.diagnosis.journeys import JourneyInputs, journeys
 from lib.diagnosis.thresholds import TEXT_FOLLOWS_WITHIN
 from lib.model.frames import MetadataState
-from lib.model.phone import masked
+from lib.model.phone import NOBODYS_NUMBER, masked
 from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES, Landing
 from lib.model.reading import FailureKind, SourceError
 from lib.model.window import Window, WindowSize
@@ -44,8 +44,6 @@ _WRITE_SECONDS = 30.0
 # A person is re-sent at most one link in this time, and the desk sends at most so many in an hour.
 RESEND_PAUSE = timedelta(minutes=30)
 RESENDS_PER_HOUR = 30
-# The first of Ofcom's numbers for drama, 07700 900000 to 900999: possible, and nobody's.
-NOBODYS_NUMBER = "+447700900000"
 _NOBODYS_WORDS = "nobody's, one of those reserved for drama"
 # The clocks of the app and of this machine may differ by this much.
 _CLOCK_SLACK = timedelta(minutes=1)

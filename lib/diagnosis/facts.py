@@ -26,6 +26,7 @@ from lib.diagnosis.serving import Serving
 from lib.diagnosis.texts import Spending
 from lib.diagnosis.timeline import Mark, MarkKind, Series
 from lib.model.counts import Counts
+from lib.model.phone import NOBODYS_NUMBER
 from lib.model.reading import CaveatKind, Freshness, Reading
 from lib.settings import Settings
 from lib.snapshot import Snapshot
@@ -142,7 +143,9 @@ class Facts:
 
     @cached_property
     def pending(self) -> pd.DataFrame | None:
-        return self.rows(self.snapshot.pending_bookings)
+        """The bookings, without those for nobody's number: what becomes of their text says nothing of the flow."""
+        pending = self.rows(self.snapshot.pending_bookings)
+        return None if pending is None else _somebodys(pending, "mobile_number")
 
     @cached_property
     def messages(self) -> pd.DataFrame | None:
@@ -218,10 +221,11 @@ class Facts:
 
     @cached_property
     def outbound(self) -> pd.DataFrame | None:
-        """Twilio's outbound texts with delivery and recording; None without Twilio's log."""
+        """Twilio's outbound texts with delivery and recording, but for nobody's; None without Twilio's log."""
         texts = self.value(self.snapshot.texts)
         if texts is None:
             return None
+        texts = _somebodys(texts, "to_number")
         return texts_.reconciled(
             texts,
             self.messages,
@@ -351,3 +355,9 @@ class Facts:
         """Return the readings that failed or are stale; not those of sources that are not configured."""
         bad = (Freshness.FAILED, Freshness.STALE)
         return tuple(reading for reading in self.snapshot.readings if reading.freshness(self.now) in bad)
+
+
+def _somebodys(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rows whose number somebody may have."""
+    nobodys = frame[column] == NOBODYS_NUMBER
+    return frame[~nobodys].reset_index(drop=True) if nobodys.any() else frame

@@ -8,6 +8,8 @@ from functools import lru_cache
 import phonenumbers
 
 HOME_REGION = "GB"
+# The first of Ofcom's numbers for drama, 07700 900000 to 900999: possible, and nobody's.
+NOBODYS_NUMBER = "+447700900000"
 # The library would read digits out of an alphanumeric sender such as INFO2024.
 _LOOKS_LIKE_A_NUMBER = re.compile(r"[+\d\s().-]+")
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from lib.affected import affected
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.diagnosis.journeys import Stage
 from lib.diagnosis.timeline import Series
 from lib.model import frames
-from lib.model.verdict import CheckStatus
+from lib.model.phone import NOBODYS_NUMBER
+from lib.model.verdict import CheckStatus, HeadlineState
+from lib.settings import load
 from tests.diagnosis import builders as b
 
 OURS = "+447400999888"
@@ -33,6 +37,22 @@ def test_no_business_figure_counts_a_booking_for_our_own_phone() -> None:
         assert sum(facts.timeline[Series.ACCEPTED]) == texts
     assert {person.mobile_number for person in affected(counted).people} == {OURS}
     assert affected(excluded).people == ()
+
+
+def test_a_try_of_the_call_alone_is_no_customer_and_says_nothing_of_the_flow() -> None:
+    at = b.ago(hours=2)
+    nobody = {"mobile_number": NOBODYS_NUMBER, "sms_sid": None, "metadata_state": "empty"}
+    tries = [b.booking(n, b.ago(minutes=20 + n), **nobody) for n in (2, 3, 4, 5)]
+    refused = [b.text(n, b.ago(minutes=20 + n), to_number=NOBODYS_NUMBER, status="failed") for n in (3, 4, 5)]
+    taken = b.snapshot(
+        pending_bookings=b.table(frames.PENDING_BOOKINGS, [b.booking(1, at), *tries]),
+        texts=b.table(frames.TEXTS, [*refused, b.text(1, at)]),
+    )
+    diagnosis = diagnose(taken, b.NOW, Terms.of(load({}, secrets_file=Path("/nonexistent"))))
+    assert diagnosis.headline.state is HeadlineState.FLOWING
+    assert diagnosis.facts.initiated == 1 and affected(diagnosis.facts).people == ()
+    for check in ("texts_follow", "texts_arrive", "texts_recorded", "metadata_stored"):
+        assert diagnosis.check(check).status is CheckStatus.OK, check
 
 
 def test_a_silence_of_customers_is_one_though_we_tested() -> None:

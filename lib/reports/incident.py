@@ -16,8 +16,9 @@ from lib.journal.request import Request, request_of
 from lib.model.verdict import HeadlineState, Verdict
 from lib.reports.words import lasted
 
-# The monitor's word for an alert that began.
+# The monitor's word for an alert that began, and its rules whose alerts say that customers are hit.
 FIRED = "fired"
+_NOTICES = ("flow", "account", "probe")
 _NAMED = (Verdict.CONFIRMED, Verdict.LIKELY)
 _WEIGHED = (*_NAMED, Verdict.POSSIBLE)
 
@@ -125,12 +126,13 @@ def _measures(
     story: Story, looks: Sequence[Look], broke_at: datetime | None, fixed_at: datetime | None
 ) -> tuple[Measure, ...]:
     opened = story.incident.opened_at
-    fired = (entry.at for entry in story.alerts if isinstance(entry.payload, Alert) and entry.payload.event == FIRED)
-    noticed = min((*fired, opened))
+    told = ((entry.at, entry.payload) for entry in story.alerts if isinstance(entry.payload, Alert))
+    noticed = min((*(at for at, alert in told if alert.event == FIRED and alert.subject in _NOTICES), opened))
     diagnosed = next((look.at for look in looks if look.seen.broken and _named(look.seen)), None)
     marks = {
         "detect": (broke_at, noticed, "Time to detect",
-                   "From when it broke, as the diagnosis saw it, until the first alert or the opening of the incident.",
+                   "From when it broke, as the diagnosis saw it, until the first alert of the flow, an account or the "
+                   "synthetic booking, or the opening of the incident.",
                    "no diagnosis said since when it was broken"),
         "diagnose": (noticed, diagnosed, "Time to diagnose",
                      "From that notice until a recorded diagnosis first called a cause confirmed or likely.",

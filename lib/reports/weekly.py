@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 import pandas as pd
 
@@ -26,6 +27,7 @@ from lib.journal.entry import SeenPeople
 from lib.journal.errors import JournalError
 from lib.journal.export import in_markdown, story_of
 from lib.journal.store import Journal
+from lib.model.provider import TextStatus
 from lib.model.verdict import HeadlineState
 from lib.reports import page
 from lib.reports.incident import report_of
@@ -53,12 +55,16 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """An incident of the week. `ended` None: it is not over, or nobody saw that it was; `known` says which."""
+    """An incident of the week. `ended` None: it is not over, or nobody saw that it was; `known` says which.
+
+    `seen` is None where no diagnosis was recorded, and False where each of them saw the flow whole.
+    """
 
     title: str
     began: datetime
     ended: datetime | None
     known: str
+    seen: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,7 @@ class Figures:
     """The week in numbers; None is unknown. `absent` says in sentences what could not be read, and why.
 
     `as_recorded`: the texts are those that the database knows of, where they are too many to read Twilio's log.
+    `test_costs` are of texts to the business's own phone, which count nowhere else.
     """
 
     since: datetime
@@ -78,7 +85,9 @@ class Figures:
     as_recorded: bool
     people: SeenPeople
     outages: tuple[Outage, ...] | None
+    open_incidents: int | None
     costs: tuple[Cost, ...] | None
+    test_costs: tuple[Cost, ...] | None
     unpriced: int | None
     absent: tuple[str, ...]
 
@@ -145,16 +154,19 @@ def _figures(facts: Facts, journal: Journal | None) -> Figures:
         absent.append("Bookings: our key may not see every row, so none can be counted.")
     for reading in (snapshot.pending_bookings, snapshot.texts):
         absent += [caveat.sentence for caveat in reading.caveats]
-    record, outages = NO_RECORD, None
+    record, outages, still_open = NO_RECORD, None, None
     if journal is None:
         absent.append("Outages, and what was done for people: this desk has no journal.")
     else:
         try:
             record, outages = record_of(journal, window.start), tuple(_outages(journal, facts))
+            still_open = sum(incident.open for incident in journal.incidents())
         except JournalError as error:
             absent.append(f"Outages, and what was done for people: {error.sentence}")
     stages = facts.stages or {}
-    costs, unpriced = _costs(facts.outbound)
+    outbound = facts.outbound
+    customers = None if outbound is None else facts.of_customers(outbound, "to_number")
+    tests = None if outbound is None or customers is None else outbound.drop(customers.index)
     recorded = Series.RECORDED in facts.timeline
     lines = _RECORDED if recorded else _SENT
     if snapshot.cut:
@@ -170,12 +182,15 @@ def _figures(facts: Facts, journal: Journal | None) -> Figures:
         as_recorded=recorded,
         people=seen_people(facts, record),
         outages=outages,
-        costs=costs,
-        unpriced=unpriced,
+        open_incidents=still_open,
+        costs=_costs(customers),
+        test_costs=_costs(tests),
+        unpriced=_unpriced(customers),
         absent=tuple(dict.fromkeys(absent)),
     )
 
 
+_NEVER_SENT = (TextStatus.FAILED, TextStatus.CANCELED)
 _SENT = (Series.ACCEPTED, Series.DELIVERED, Series.FAILED)
 _RECORDED = (Series.RECORDED, Series.MARKED_DELIVERED, Series.MARKED_FAILED)
 
@@ -192,26 +207,38 @@ def _outages(journal: Journal, facts: Facts) -> Iterator[Outage]:
         if incident.closed_at and incident.closed_at < window.start:
             continue
         report = report_of(story_of(journal, incident.id), facts.now)
+        if report.fixed_at is not None and report.fixed_at < window.start:
+            continue  # over long ago, though nobody closed it
         began = report.broke_at or incident.opened_at
+        seen = None if report.judged is None else report.judged.seen.broken
         if report.fixed_at is not None:
-            yield Outage(incident.title, began, report.fixed_at, "until texts were seen to flow again")
+            ended, known = report.fixed_at, "until texts were seen to flow again"
         elif incident.closed_at is not None:
-            yield Outage(incident.title, began, incident.closed_at, "until it was closed; nobody noted texts flowing")
+            ended, known = incident.closed_at, "until it was closed; nobody noted texts flowing"
         else:
-            yield Outage(incident.title, began, None, "and it is still open")
+            ended, known = None, "and it is still open"
+        yield Outage(incident.title, began, ended, known, seen)
 
 
-def _costs(outbound: pd.DataFrame | None) -> tuple[tuple[Cost, ...] | None, int | None]:
-    """Return what texts cost, per currency, and how many have no price yet."""
+def _costs(outbound: pd.DataFrame | None) -> tuple[Cost, ...] | None:
+    """Return what those texts cost that have a price, per currency."""
     if outbound is None:
-        return None, None
+        return None
     priced = outbound.dropna(subset=["price", "price_unit"])
     costs = []
     for currency, rows in priced.groupby("price_unit"):
         # Prices are few and texts are many: multiply instead of adding one by one.
         total = sum((abs(Decimal(str(price))) * n for price, n in rows["price"].value_counts().items()), Decimal(0))
         costs.append(Cost(str(currency), total, len(rows)))
-    return tuple(costs), len(outbound) - len(priced)
+    return tuple(costs)
+
+
+def _unpriced(outbound: pd.DataFrame | None) -> int | None:
+    """Return how many texts have no price yet. One that Twilio never sent will have none, and costs nothing."""
+    if outbound is None:
+        return None
+    without = outbound["price"].isna() | outbound["price_unit"].isna()
+    return int((without & ~outbound["status"].isin(_NEVER_SENT)).sum())
 
 
 # The words.
@@ -274,6 +301,9 @@ def _outage_lines(figures: Figures, clock: Callable[[datetime], str]) -> Iterato
     if not figures.outages:
         yield "No incident was recorded."
     for one in figures.outages:
+        if one.seen is False:
+            yield f"{one.title}: opened {clock(one.began)}, and the flow was never seen broken."
+            continue
         length = lasted((one.ended or figures.until) - one.began)
         yield f"{one.title}: {length}, from {clock(one.began)} {one.known}."
 
@@ -289,6 +319,9 @@ def _cost_lines(facts: Facts, figures: Figures) -> Iterator[str]:
         yield "No text has a price yet." if figures.unpriced else "Nothing: no text was sent."
     elif figures.unpriced:
         yield f"{counted(figures.unpriced, 'text has', 'texts have')} no price yet and are not in the total."
+    for cost in figures.test_costs or ():
+        total, tests = f"{cost.currency} {cost.total.quantize(_TOTAL)}", counted(cost.texts, "test text")
+        yield f"Besides, {total} for {tests} to the business's own phone."
     balance = facts.value(facts.snapshot.balance)
     if balance is not None:
         days = facts.spending.days_left if facts.spending else None
@@ -306,9 +339,13 @@ def _next(diagnosis: Diagnosis, figures: Figures) -> list[str]:
         steps.append(f"Something is wrong now: {remedy}")
     waiting = {one.id: one.count for one in figures.people.states}.get(State.NOTHING, 0)
     if waiting:
-        who = counted(waiting, "person", "people")
-        steps.append(f"Call {who} who asked to book and got no link, or send a new one: the list is under Bookings.")
-    if figures.outages and any(one.ended is None for one in figures.outages):
+        # Somebody who asked for two events is one person and two requests.
+        requests = counted(waiting, "request")
+        steps.append(
+            f"Call those who asked to book and got no link, or send them a new one ({requests}): "
+            "the list is under Bookings."
+        )
+    if figures.open_incidents:
         steps.append("Finish the incident that is still open: close it, or say what is left to do.")
     if wrong := _wrong_numbers(facts):
         numbers = counted(wrong, "number")
@@ -326,7 +363,8 @@ def _next(diagnosis: Diagnosis, figures: Figures) -> list[str]:
 def _wrong_numbers(facts: Facts) -> int:
     if facts.outbound is None:
         return 0
-    failed = facts.outbound[facts.outbound["delivery"] == Delivery.FAILED].dropna(subset=["error_code", "to_number"])
+    outbound = facts.of_customers(facts.outbound, "to_number")
+    failed = outbound[outbound["delivery"] == Delivery.FAILED].dropna(subset=["error_code", "to_number"])
     wrong = [code for code in failed["error_code"].unique() if explain(str(code)).fault is Fault.NUMBER]
     return int(failed.loc[failed["error_code"].isin(wrong), "to_number"].nunique())
 
@@ -357,10 +395,13 @@ def as_json(summary: Summary) -> str:
         "title": summary.title,
         "body": summary.body,
         "sections": [{"title": one.title, "lines": list(one.lines)} for one in summary.sections],
-        "figures": asdict(figures)
-        | {"costs": None if figures.costs is None else [{**asdict(c), "per_text": c.per_text} for c in figures.costs]},
+        "figures": asdict(figures) | {"costs": _priced(figures.costs), "test_costs": _priced(figures.test_costs)},
     }
     return json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n"
+
+
+def _priced(costs: tuple[Cost, ...] | None) -> list[dict[str, Any]] | None:
+    return None if costs is None else [{**asdict(one), "per_text": one.per_text} for one in costs]
 
 
 def _plain(value: object) -> str:

@@ -72,6 +72,18 @@ def test_it_says_how_long_it_took_to_detect_to_diagnose_and_to_fix(journal: Jour
     assert all(measure.means for measure in report.measures)
 
 
+def test_an_alert_of_something_else_is_no_notice_of_this(journal: Journal, clock: Clock) -> None:
+    clock.now = NOW - timedelta(minutes=30)
+    journal.append(Alert("main_ahead", "fired", "Main is ahead of production.", NOW), ANA)
+    clock.now = NOW - timedelta(minutes=10)
+    journal.append(Alert("flow", "fired", "Texts do not arrive.", NOW), ANA)
+    clock.now = NOW
+    incident = journal.open_incident("No texts", ANA)
+    keep(journal, undelivered(), ANA, incident.id)
+    lengths = {one.id: one.length for one in report_of(story_of(journal, incident.id), clock.now).measures}
+    assert lengths["detect"] == timedelta(hours=5, minutes=50)
+
+
 def test_it_was_detected_when_the_monitor_first_told_of_it(journal: Journal, clock: Clock) -> None:
     for event in ("fired", "reminder"):
         journal.append(Alert("flow", event, "Texts do not arrive.", NOW), ANA)

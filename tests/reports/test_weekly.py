@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 from decimal import Decimal
 
 from lib.affected import follow_up
+from lib.diagnosis.diagnose import diagnose
+from lib.diagnosis.facts import Terms
 from lib.journal.entry import FollowUp
 from lib.journal.store import Journal
 from lib.model import frames
 from lib.model.provider import Balance
 from lib.model.reading import Failure, FailureKind
 from lib.reports.seen import keep
-from lib.reports.weekly import Cost, as_json, as_page, as_text, weekly
+from lib.reports.weekly import Cost, Summary, as_json, as_page, as_text, weekly
 from tests.clocks import Clock
-from tests.diagnosis.builders import ago, booking, table, text
+from tests.diagnosis.builders import NOW, ago, booking, snapshot, table, text
 from tests.reports.conftest import ANA, undelivered, whole
 
 AWAY = Failure(FailureKind.UNAVAILABLE, "It is away.")
@@ -37,10 +40,66 @@ def test_it_tells_the_week_in_plain_words(journal: Journal, clock: Clock) -> Non
         "No texts: 6 h 30 min, from Wed 18 Nov 09:00 until texts were seen to flow again.",
         "USD 0.24 for 6 texts: USD 0.04 each.",
         "Left at Twilio: USD 40.00",
-        "Call 6 people who asked to book and got no link",
+        "Call those who asked to book and got no link, or send them a new one (6 requests)",
     ):
         assert words in week.body, words
     assert not re.search(r"4474001|token-|code-", week.body + as_json(week))
+
+
+def outages(week: Summary) -> tuple[str, ...]:
+    return next(one.lines for one in week.sections if one.title == "Outages")
+
+
+def test_an_outage_of_weeks_ago_is_none_of_this_week_though_its_incident_was_never_closed(
+    journal: Journal, clock: Clock
+) -> None:
+    clock.now = NOW - timedelta(days=21)
+    incident = journal.open_incident("No texts", ANA)
+    keep(journal, undelivered(), ANA, incident.id)
+    clock.advance(minutes=30)
+    keep(journal, whole(), ANA, incident.id)
+    clock.now = NOW
+    week = weekly(whole(), journal)
+    assert outages(week) == ("No incident was recorded.",)
+    assert "Finish the incident that is still open" in week.body
+
+
+def test_an_incident_that_saw_the_flow_whole_throughout_is_no_outage(journal: Journal, clock: Clock) -> None:
+    incident = journal.open_incident("No texts?", ANA)
+    keep(journal, whole(), ANA, incident.id)
+    clock.advance(minutes=20)
+    keep(journal, whole(), ANA, incident.id)
+    journal.close_incident(incident.id, ANA)
+    (line,) = outages(weekly(whole(), journal))
+    assert line == "No texts?: opened Wed 18 Nov 15:00, and the flow was never seen broken."
+
+
+def test_an_outage_that_ended_is_told_as_ended_while_its_incident_is_open(journal: Journal, clock: Clock) -> None:
+    incident = journal.open_incident("No texts", ANA)
+    keep(journal, undelivered(), ANA, incident.id)
+    clock.advance(minutes=30)
+    keep(journal, whole(), ANA, incident.id)
+    week = weekly(whole(), journal)
+    (line,) = outages(week)
+    assert "until texts were seen to flow again" in line
+    assert "Finish the incident that is still open" in week.body
+
+
+def test_texts_to_our_own_phone_cost_money_and_are_none_of_the_weeks_texts(journal: Journal) -> None:
+    own = "+447400999888"
+    rows = [text(n, ago(hours=1, minutes=n), price=-0.04, price_unit="USD") for n in (1, 2)]
+    tests = [text(n, ago(hours=2, minutes=n), price=-0.04, price_unit="USD", to_number=own) for n in (3, 4, 5)]
+    seen = snapshot(texts=table(frames.TEXTS, [*rows, *tests]))
+    week = weekly(diagnose(seen, NOW, Terms(own_numbers=frozenset({own}))), journal)
+    assert "2 texts were sent." in week.body
+    assert "USD 0.08 for 2 texts: USD 0.04 each." in week.body
+    assert "Besides, USD 0.12 for 3 test texts to the business's own phone." in week.body
+
+
+def test_a_text_that_was_never_sent_will_never_have_a_price(journal: Journal) -> None:
+    rows = [text(n, ago(hours=1, minutes=n), price=None, price_unit=None, status="failed") for n in (1, 2)]
+    week = weekly(whole(texts=table(frames.TEXTS, [*rows, text(3, ago(hours=2))])), journal)
+    assert "no price yet" not in week.body
 
 
 def test_what_could_not_be_read_is_said_and_not_counted(journal: Journal) -> None:

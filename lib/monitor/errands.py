@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -35,6 +35,7 @@ PROBE = Actor("synthetic booking", Role.OPERATOR, Via.MONITOR)
 PROBE_ACTION = "test_booking"
 # A summary that could not be sent in time is sent late, but not when the week is half over.
 LATE_BY_AT_MOST = timedelta(days=2)
+_WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +49,23 @@ class Slot:
     @classmethod
     def read(cls, text: str) -> Slot:
         """Return the slot that WEEKLY_SUMMARY names, as in "mon 09:00"."""
-        day, _, time = text.partition(" ")
-        hour, _, minute = time.partition(":")
+        day, _, clock = text.partition(" ")
+        hour, _, minute = clock.partition(":")
         return cls(WEEKDAYS.index(day), int(hour), int(minute))
 
     def subject(self, now: datetime, zone: ZoneInfo) -> str | None:
-        """Return the name of this week's message if it is due at `now`, else None."""
-        there = now.astimezone(zone)
-        monday = there.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=there.weekday())
-        due = monday + timedelta(days=self.weekday, hours=self.hour, minutes=self.minute)
-        year, week, _ = there.isocalendar()
-        return f"weekly:{year}-{week:02}" if due <= there <= due + LATE_BY_AT_MOST else None
+        """Return the name of the message that is due at `now`, after the week in which it became so; else None."""
+        due = self._last_due(now, zone)
+        year, week, _ = due.isocalendar()
+        return f"weekly:{year}-{week:02}" if now - due.astimezone(UTC) <= LATE_BY_AT_MOST else None
+
+    def _last_due(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """Return the newest moment at which it was due, which late on a Sunday or early on a Monday is of last week."""
+        today = now.astimezone(zone).date()
+        day = today - timedelta(days=today.weekday()) + timedelta(days=self.weekday)
+        due = datetime.combine(day, time(self.hour, self.minute), zone)
+        # Instants are compared in UTC: by the clock on the wall, a moment of the repeated hour would be in the past.
+        return due if due.astimezone(UTC) <= now else datetime.combine(day - _WEEK, due.timetz())
 
 
 def last_probe(journal: Journal, since: datetime) -> Request | None:

@@ -208,7 +208,8 @@ class Monitor:
         away = offline(diagnosis.facts.snapshot, settings)
         every = settings.synthetic_every
         probe = last_attempt(view.journal, self.clock() - _PROBES_MATTER_FOR * every) if every else None
-        readings = read_all(Look(diagnosis, away, timedelta(minutes=settings.main_ahead_minutes), probe))
+        patience = timedelta(minutes=settings.main_ahead_minutes)
+        readings = read_all(Look(diagnosis, away, patience, probe, probes=every is not None))
         recipients = self._targets_of(view).recipients
         with Memory(view.journal).writing(self.name, self.clock) as page:
             if page is None:

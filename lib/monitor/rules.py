@@ -41,12 +41,16 @@ class Unmade:
 
 @dataclass(frozen=True)
 class Look:
-    """One look: what the desk says, whether nothing at all can be reached from here, and how patient we are."""
+    """One look: what the desk says, whether nothing at all can be reached from here, and how patient we are.
+
+    `probe` is the last synthetic booking, None while there is none yet; `probes` says whether any are to be made.
+    """
 
     diagnosis: Diagnosis
     offline: bool = False
     main_may_be_ahead_for: timedelta = timedelta(minutes=30)
-    probe: Request | Unmade | None = None  # the last synthetic booking, where there is to be one
+    probe: Request | Unmade | None = None
+    probes: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +271,9 @@ _PROBE_SETTLES_WITHIN = timedelta(minutes=10)
 
 
 def _probe(look: Look) -> RuleReading:
-    """Only a booking that was seen to go through is a success. None at all, or one under way, says nothing."""
+    """Only a booking that was seen to go through is a success. None yet, or one under way, says nothing."""
+    if not look.probes:
+        return good("No synthetic bookings are made any more.")
     probe = look.probe
     if probe is None:
         return cannot_tell()

@@ -145,6 +145,23 @@ def test_a_failed_booking_that_cannot_be_repeated_is_not_told_to_be_over(
     assert ear.types[-1] == "success" and read_status(journal, clock.now).firing == ()
 
 
+def test_once_no_synthetic_bookings_are_asked_for_the_alert_about_them_ends_and_says_so(
+    unable: Monitor, world: World, clock: Clock, ear: Ear, environ: dict[str, str], journal: Journal
+) -> None:
+    make_probe(journal, Outcome.FAILED)
+    unable.round()
+    unable.leave()
+    assert ear.types == ["failure"]
+    settings = settings_of(environ | {"NOTIFY_URLS": f"json://{ear.url}/"})
+    view = View(settings, journal, world.look, "prj")
+    restarted = Monitor(lambda: view, clock, timedelta(milliseconds=4), name="here 2 restarted")
+    for _ in range(2):
+        restarted.round()
+    assert ear.types == ["failure", "success"]
+    assert "Now: No synthetic bookings are made any more." in ear.heard[1]["message"]
+    assert read_status(journal, clock.now).firing == ()
+
+
 def test_a_booking_that_could_never_be_made_is_told_after_a_few_rounds(unable: Monitor, clock: Clock, ear: Ear) -> None:
     for _ in range(3):
         unable.round()

@@ -192,6 +192,11 @@ def test_no_synthetic_booking_is_neither_a_failure_nor_a_recovery():
     assert read_probe(None).finding is Finding.CANNOT_TELL
 
 
+def test_where_no_synthetic_booking_is_asked_for_any_more_there_is_no_trouble_with_them():
+    reading = read_all(dataclasses.replace(look(b.snapshot()), probes=False))["probe"]
+    assert (reading.finding, reading.story.words) == (Finding.GOOD, "No synthetic bookings are made any more.")
+
+
 def test_a_synthetic_booking_that_could_not_be_made_is_a_failure_with_its_reason():
     reading = read_probe(Unmade(b.NOW, "The event is not in the database."))
     assert (reading.finding, reading.story.severity) == (Finding.BAD, Severity.WARNING)

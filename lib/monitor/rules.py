@@ -11,8 +11,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lib.diagnosis.diagnose import Diagnosis
+from lib.diagnosis.facts import Facts
 from lib.diagnosis.serving import Position
 from lib.journal.request import Request, RequestState
+from lib.model.deployments import same_commit
 from lib.model.reading import Failure, FailureKind, Freshness, Reading, SourceName
 from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop
 from lib.monitor.state import Finding, RuleReading, Severity, Story
@@ -334,7 +336,7 @@ def _main_ahead(look: Look) -> RuleReading:
     top = diagnosis.likeliest
     story = Story(
         "Main is ahead of production",
-        f"{serving.summary} The oldest commit that is not live is from {diagnosis.facts.clock(since)}.",
+        f"{serving.summary} New code has waited since {diagnosis.facts.clock(since)}.",
         cause=_cause(diagnosis),
         next_step=top.remedy.words if top else "Open Deployments: it says what each hostname serves and why.",
         page="deployments",
@@ -344,14 +346,32 @@ def _main_ahead(look: Look) -> RuleReading:
 
 
 def _ahead_since(diagnosis: Diagnosis) -> datetime | None:
-    """Return when the oldest commit was made that is on the production branch and not live."""
+    """Return since when new code has waited, at least: when it was first to be built for production, or rolled back.
+
+    When it was written says nothing: work of last week may be merged just now. Where no build of it is known, it is as
+    old as the newest commit.
+    """
     facts = diagnosis.facts
+    required = facts.value(facts.snapshot.required_commit)
+    waiting = _not_live(facts)
+    asked = [
+        deployment.created_at
+        for deployment in facts.value(facts.snapshot.deployments) or ()
+        if deployment.target == "production" and any(same_commit(deployment.sha, sha) for sha in waiting)
+    ]
+    if asked:
+        return max(min(asked), facts.rolled_back_at or min(asked))
+    return required.commit.committed_at if required and required.commit else None
+
+
+def _not_live(facts: Facts) -> tuple[str, ...]:
+    """Return the commits of the production branch that are to be live and are not, on one hostname or more."""
     branch, required = facts.value(facts.snapshot.branch), facts.value(facts.snapshot.required_commit)
     behind = [serving.behind_by or 0 for serving in facts.servings or () if serving.position is Position.BEHIND]
     at = branch.position(required.sha) if branch and required else None
-    if branch and at is not None and behind and 0 < max(behind) <= len(branch.commits) - at:
-        return branch.commits[at + max(behind) - 1].committed_at
-    return required.commit.committed_at if required and required.commit else None
+    if branch is None or at is None:
+        return ()
+    return tuple(commit.sha for commit in branch.commits[at : at + max(behind, default=0)])
 
 
 _DAY = timedelta(days=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import socket
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -15,10 +15,10 @@ from lib.diagnosis.diagnose import diagnose
 from lib.journal.entry import About, Asked
 from lib.journal.request import Request, RequestState
 from lib.model.database import KeyKind, Visibility
-from lib.model.deployments import RequiredCommit, RequiredFrom
+from lib.model.deployments import Deployment, DeploymentState, RequiredCommit, RequiredFrom, RollbackNote
 from lib.model.provider import AppHealth, Balance, TwilioAccount
 from lib.model.reading import Failure, FailureKind, SourceName
-from lib.model.verdict import HeadlineState
+from lib.model.verdict import CheckStatus, HeadlineState
 from lib.monitor.connectivity import offline, reaches_any
 from lib.monitor.errands import PROBE, PROBE_ACTION
 from lib.monitor.rules import BY_ID, RULES, Look, Unmade, read_all
@@ -147,6 +147,52 @@ def test_a_young_commit_is_on_its_way_and_no_alert_neither_a_recovery():
     readings = read_all(look(behind(minutes=5)))
     assert readings["main_ahead"].finding is Finding.CANNOT_TELL
     assert readings["flow"].finding is Finding.GOOD
+
+
+MERGE, WORK = b.commit("d" * 40, b.ago(minutes=3)), b.commit("e" * 40, b.ago(days=2))
+
+
+def merged(*builds: Deployment, **changed: object) -> Snapshot:
+    """Work of two days ago was merged three minutes ago, and is not live."""
+    branch = dataclasses.replace(b.snapshot().branch.value, commits=(MERGE, WORK, *b.COMMITS))
+    required = RequiredCommit(MERGE.sha, RequiredFrom.BRANCH_HEAD, MERGE, on_branch=True)
+    deployments = (*builds, *b.snapshot().deployments.value)
+    return b.snapshot(branch=branch, required_commit=required, deployments=deployments, **changed)
+
+
+def not_live(sha: str, minutes_ago: float, **fields: object) -> Deployment:
+    at = b.ago(minutes=minutes_ago)
+    failed = {"state": DeploymentState.ERROR, "substate": None, "ready_at": None}
+    return b.deployment(f"dpl_{minutes_ago}", sha, at, **failed | fields)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "since"),
+    [
+        (merged(), None),
+        (merged(not_live(MERGE.sha, 2)), None),
+        (merged(not_live(MERGE.sha, 2), not_live(WORK.sha, 2 * 24 * 60, target=None)), None),
+        (merged(not_live(MERGE.sha, 2), not_live("f" * 40, 90)), None),
+        (merged(not_live(MERGE.sha, 2), not_live(WORK.sha, 50), not_live(WORK.sha, 40)), b.ago(minutes=50)),
+        (behind(minutes=31), b.ago(minutes=31)),
+    ],
+    ids=["no build", "young build", "old preview", "old build of another branch", "old build", "old commit"],
+)
+def test_main_is_ahead_since_new_code_could_have_been_live_and_not_since_it_was_written(
+    snapshot: Snapshot, since: datetime | None
+):
+    reading = read_all(look(snapshot))["main_ahead"]
+    assert (reading.finding, reading.story.since) == (Finding.BAD if since else Finding.CANNOT_TELL, since)
+    if since:
+        assert f"New code has waited since {since.astimezone(UTC):%H:%M}." in reading.story.words
+
+
+def test_code_that_was_live_waits_since_it_was_rolled_back():
+    old = b.FIX_BUILD
+    project = dataclasses.replace(b.PROJECT, rollback_note=RollbackNote("sam", "It broke.", b.ago(minutes=12)))
+    rolled_back = look(b.snapshot(hostnames=(b.hostname(old, alias_moved_at=b.ago(minutes=12)),), project=project))
+    assert rolled_back.diagnosis.check("serving_commit").status is CheckStatus.FAIL
+    assert read_all(rolled_back)["main_ahead"].finding is Finding.CANNOT_TELL
 
 
 def test_an_unreadable_flow_is_not_a_flow_that_recovered():

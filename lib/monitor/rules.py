@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.facts import Facts
+from lib.diagnosis.headline import RULES as BREAKS
 from lib.diagnosis.serving import Position
 from lib.journal.request import Request, RequestState
 from lib.model.deployments import same_commit
@@ -245,7 +246,9 @@ def _flow(look: Look) -> RuleReading:
         return cannot_tell()
     new_code_only = headline.state is HeadlineState.DEGRADED and headline.because[0] in _NEW_CODE_ONLY
     if headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC) or new_code_only:
-        return good(headline.sentence)
+        # A break that cannot be seen just now is not over: a booking app that fails may soon not answer at all.
+        unread = any(_unread(look.diagnosis, look.diagnosis.check(rule.check)) for rule in BREAKS)
+        return cannot_tell() if unread else good(headline.sentence)
     broken = headline.state is HeadlineState.BROKEN
     top = look.diagnosis.likeliest
     story = Story(

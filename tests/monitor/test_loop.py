@@ -18,6 +18,7 @@ from lib.journal.errors import JournalError
 from lib.journal.store import Journal
 from lib.model.deployments import Deployment, DeploymentState
 from lib.model.people import Actor, Role, Via
+from lib.model.reading import Failure, FailureKind
 from lib.monitor import loop, quiet, sending
 from lib.monitor.loop import holder_name, is_dead
 from lib.monitor.memory import MONITOR, Outbox
@@ -73,6 +74,21 @@ def test_a_break_is_told_in_the_round_that_sees_it_and_its_end_too(
         ("flow", "fired"), ("flow", "resolved")
     ]  # fmt: skip
     assert journal.verify().ok
+
+
+def test_a_break_is_not_told_to_be_over_while_the_booking_app_is_silent(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock
+):
+    watch = monitor()
+    world.breaks()
+    watch.round()
+    world.changed = {"app_health": Failure(FailureKind.TIMEOUT, "The booking app did not answer.")}
+    for _ in range(2):
+        clock.advance(minutes=1)
+        watch.round()
+    world.breaks()
+    watch.round()
+    assert ear.types == ["failure"]
 
 
 def test_a_hiccup_within_a_round_is_not_told(monitor: StartMonitor, world: World, ear: Ear):

@@ -201,6 +201,22 @@ def test_an_unreadable_flow_is_not_a_flow_that_recovered():
     assert read_all(blind)["flow"].finding is Finding.CANNOT_TELL
 
 
+def test_a_flow_of_which_something_is_unread_just_now_is_not_a_flow_that_recovered():
+    silent = Failure(FailureKind.TIMEOUT, "The booking app did not answer.")
+    behind_and_silent = dataclasses.replace(behind(), app_health=b.snapshot(app_health=silent).app_health)
+    unread_link = b.snapshot(link_opening=silent)
+    for seen in (b.snapshot(app_health=silent), behind_and_silent, unread_link):
+        assert read_all(look(seen))["flow"].finding is Finding.CANNOT_TELL
+    assert look(unread_link).diagnosis.headline.state is HeadlineState.FLOWING
+
+
+def test_what_our_keys_may_never_read_keeps_no_alert_about_the_flow_from_ending():
+    forbidden = Failure(FailureKind.FORBIDDEN, "This key may not read alerts.")
+    unconnected = Failure(FailureKind.NOT_CONFIGURED, "The booking app is not connected.")
+    for seen in (b.snapshot(alerts=forbidden), failing(unconnected, SourceName.BOOKING_APP)):
+        assert read_all(look(seen))["flow"].finding is Finding.GOOD
+
+
 # The synthetic booking ------------------------------------------------------------------------------------
 
 

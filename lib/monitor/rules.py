@@ -18,6 +18,7 @@ from lib.journal.request import Request, RequestState
 from lib.model.deployments import same_commit
 from lib.model.reading import Failure, FailureKind, Freshness, Reading, SourceName
 from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop
+from lib.monitor.connectivity import stopped
 from lib.monitor.state import Finding, RuleReading, Severity, Story
 
 OK, WARN, FAIL, CANNOT_TELL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.CANNOT_TELL
@@ -206,7 +207,7 @@ _AT_VERCEL = frozenset({Hop.DEMAND, Hop.CODE, Hop.LINK})
 
 def _unreachable(look: Look) -> RuleReading:
     snapshot = look.diagnosis.facts.snapshot
-    silent = [source for source in SourceName if all(map(_unanswered, _asked(snapshot.of(source))))]
+    silent = [source for source in SourceName if stopped(snapshot.of(source), _NO_ANSWER)]
     if not silent:
         return good("All systems answer again.")
     explains = _AT_VERCEL if SourceName.VERCEL in silent else frozenset()
@@ -223,11 +224,6 @@ def _unreachable(look: Look) -> RuleReading:
         severity=Severity.CRITICAL if SourceName.BOOKING_APP in silent else Severity.WARNING,
     )
     return RuleReading(Finding.BAD, story, hop=Hop.SIGHT, explains=explains)
-
-
-def _asked(readings: tuple[Reading[object], ...]) -> tuple[Reading[object], ...]:
-    """Return the readings that tell whether a source answers: the link is opened rarely, and says little about now."""
-    return tuple(reading for reading in readings if reading.name != "link_opening")
 
 
 def _unanswered(reading: Reading[object]) -> bool:

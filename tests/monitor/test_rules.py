@@ -143,6 +143,65 @@ def test_vercel_down_does_page_for_what_vercel_does_not_explain():
     assert readings["flow"].finding is Finding.BAD
 
 
+def mixed(failing: Snapshot, *, answered_before: tuple[str, ...], seconds: float = 90) -> Snapshot:
+    """`failing` now, but for what is rarely asked: it answered `seconds` ago, before the failures began."""
+    well, at = b.snapshot(), b.ago(seconds=seconds)
+    known = {name: dataclasses.replace(getattr(well, name), observed_at=at) for name in answered_before}
+    return dataclasses.replace(failing, **known)
+
+
+def since(snapshot: Snapshot, minutes: float) -> Snapshot:
+    """All that fails has failed for so long."""
+    begun = {
+        reading.name: dataclasses.replace(reading, failing_since=b.ago(minutes=minutes))
+        for reading in snapshot.readings
+        if reading.failure
+    }
+    return dataclasses.replace(snapshot, **begun)
+
+
+RARELY_ASKED = tuple(question.name for question in QUESTIONS if question.every >= timedelta(minutes=1))
+
+
+def test_a_source_that_stopped_answering_is_unreachable_though_rare_answers_are_known_from_before():
+    twilio = mixed(failing(UNREACHABLE, SourceName.TWILIO), answered_before=("account", "balance", "alerts"))
+    reading = read_all(look(twilio))["unreachable"]
+    assert (reading.finding, reading.story.title) == (Finding.BAD, "Twilio does not answer")
+
+
+def test_a_source_that_answers_one_question_and_not_another_is_reachable():
+    well = b.snapshot()
+    for part in (
+        b.snapshot(alerts=UNREACHABLE),
+        since(b.snapshot(alerts=UNREACHABLE), minutes=60 * 24 * 3),
+        since(mixed(b.snapshot(texts=UNREACHABLE), answered_before=("account", "balance")), minutes=2),
+        dataclasses.replace(since(b.snapshot(texts=UNREACHABLE), minutes=2), account=well.account),
+    ):
+        assert read_all(look(part))["unreachable"].finding is Finding.GOOD
+
+
+def test_an_answer_during_a_question_that_ran_out_of_time_is_an_answer():
+    timed_out = b.snapshot(texts=Failure(FailureKind.TIMEOUT, "Twilio did not answer.")).texts
+    slow = dataclasses.replace(b.snapshot(), texts=dataclasses.replace(timed_out, latency_ms=20_000))
+    others = ("account", "balance", "alerts")
+    for seconds, finding in ((19, Finding.GOOD), (21, Finding.BAD)):
+        seen = mixed(slow, answered_before=others, seconds=seconds)
+        assert read_all(look(seen))["unreachable"].finding is finding
+
+
+def test_a_source_that_stops_is_unreachable_though_one_of_its_questions_has_failed_for_days():
+    days = since(b.snapshot(alerts=UNREACHABLE), minutes=60 * 24 * 3).alerts
+    stopped = mixed(failing(UNREACHABLE, SourceName.TWILIO), answered_before=("account", "balance"))
+    assert read_all(look(dataclasses.replace(stopped, alerts=days)))["unreachable"].finding is Finding.BAD
+
+
+def test_a_question_that_waits_for_another_source_says_nothing_of_its_own():
+    """Single texts are looked up in the database once Twilio's log is there."""
+    waits = b.without(b.snapshot(), ["texts"], FailureKind.TIMEOUT)
+    before = tuple(name for name in names_of(SourceName.BOOKING_DATA) if name != "reconciled")
+    assert read_all(look(mixed(waits, answered_before=before, seconds=8)))["unreachable"].finding is Finding.GOOD
+
+
 def test_a_young_commit_is_on_its_way_and_no_alert_neither_a_recovery():
     readings = read_all(look(behind(minutes=5)))
     assert readings["main_ahead"].finding is Finding.CANNOT_TELL
@@ -295,6 +354,16 @@ def test_we_are_offline_only_if_nothing_answers_and_nothing_takes_a_connection(t
     assert not offline(all_unreachable(), settings_at(free, taken))
     assert not offline(failing(UNREACHABLE, SourceName.TWILIO, SourceName.VERCEL), settings_at(free, free))
     assert not offline(failing(REFUSED, *SourceName), settings_at(free, free))
+
+
+def test_we_are_offline_though_what_is_rarely_asked_answered_before_the_connection_was_lost(taken: int, free: int):
+    lost = mixed(all_unreachable(), answered_before=RARELY_ASKED)
+    assert offline(lost, settings_at(free, free))
+    assert not offline(lost, settings_at(free, taken))
+    days = since(all_unreachable(), minutes=60 * 24 * 3).alerts
+    assert offline(dataclasses.replace(lost, alerts=days), settings_at(free, free))
+    back = dataclasses.replace(lost, app_health=b.snapshot().app_health)
+    assert not offline(back, settings_at(free, free))
 
 
 def test_a_name_that_does_not_exist_cannot_be_reached():

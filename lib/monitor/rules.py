@@ -148,8 +148,8 @@ def _account(look: Look) -> RuleReading:
         story = _story_of_check(diagnosis, failed[0])
     elif refused:
         story = _story_of_refusal(refused[0][1])
-    elif any(_unread(diagnosis, check) or (check.id == "account_errors" and check.status is WARN) for check in checks):
-        return cannot_tell()  # a warning is what is left of a refusal until enough texts went out since
+    elif _unknown_accounts(diagnosis, checks):
+        return cannot_tell()
     else:
         return good("Accounts and keys are in order again.")
     blinds = any(source in _SIGHT_NEEDS for source, _ in refused)
@@ -164,6 +164,17 @@ def _refused_readings(diagnosis: Diagnosis) -> list[tuple[SourceName, Failure]]:
         for reading in diagnosis.facts.snapshot.readings
         if reading.failure and reading.failure.kind is FailureKind.UNAUTHORIZED
     ]
+
+
+def _unknown_accounts(diagnosis: Diagnosis, checks: list[Check]) -> frozenset[str]:
+    """Return the checks and sources that do not say just now whether something is refused there."""
+    # A warning is what is left of a refusal until enough texts went out since.
+    unsure = {check.id for check in checks if check.id == "account_errors" and check.status is WARN}
+    unread = {check.id for check in checks if _unread(diagnosis, check)}
+    # A key that was refused may still be, by a system that is down or that now answers in another way.
+    snapshot, kinds = diagnosis.facts.snapshot, (*_NO_ANSWER, FailureKind.FORBIDDEN)
+    silent = {source.value for source in SourceName if stopped(snapshot.of(source), kinds)}
+    return frozenset(unsure | unread | silent)
 
 
 def _unread(diagnosis: Diagnosis, check: Check) -> bool:

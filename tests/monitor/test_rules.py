@@ -51,6 +51,23 @@ def behind(minutes: float = 90) -> Snapshot:
     return b.snapshot(branch=branch, required_commit=required)
 
 
+def mixed(failing: Snapshot, *, answered_before: tuple[str, ...], seconds: float = 90) -> Snapshot:
+    """`failing` now, but for what is rarely asked: it answered `seconds` ago, before the failures began."""
+    well, at = b.snapshot(), b.ago(seconds=seconds)
+    known = {name: dataclasses.replace(getattr(well, name), observed_at=at) for name in answered_before}
+    return dataclasses.replace(failing, **known)
+
+
+def since(snapshot: Snapshot, minutes: float) -> Snapshot:
+    """All that fails has failed for so long."""
+    begun = {
+        reading.name: dataclasses.replace(reading, failing_since=b.ago(minutes=minutes))
+        for reading in snapshot.readings
+        if reading.failure
+    }
+    return dataclasses.replace(snapshot, **begun)
+
+
 def app_down() -> AppHealth:
     return AppHealth("booking.example", 503, None, None, None)
 
@@ -128,6 +145,29 @@ def test_what_an_account_says_of_itself_needs_no_second_look(snapshot):
     assert (reading.finding, reading.at_once, reading.story.severity) == (Finding.BAD, True, Severity.CRITICAL)
 
 
+FORBIDDEN = Failure(FailureKind.FORBIDDEN, "GitHub does not let us read this (403).")
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        failing(UNREACHABLE, SourceName.VERCEL),
+        mixed(failing(UNREACHABLE, SourceName.VERCEL), answered_before=("env_names", "vercel_events")),
+        failing(FORBIDDEN, SourceName.GITHUB),
+        mixed(failing(FORBIDDEN, SourceName.GITHUB), answered_before=("rules", "repository")),
+    ],
+    ids=["silent", "silent since", "forbidden", "forbidden since"],
+)
+def test_a_key_whose_system_gives_no_answer_is_not_known_to_be_accepted(snapshot: Snapshot):
+    assert read_all(look(snapshot))["account"].finding is Finding.CANNOT_TELL
+
+
+def test_a_key_that_may_not_read_everything_is_accepted_and_so_is_what_is_not_connected():
+    unconnected = Failure(FailureKind.NOT_CONFIGURED, "Vercel is not connected.")
+    for seen in (b.snapshot(alerts=FORBIDDEN, rules=FORBIDDEN), failing(unconnected, SourceName.VERCEL)):
+        assert read_all(look(seen))["account"].finding is Finding.GOOD
+
+
 def test_vercel_down_does_not_page_for_bookings():
     readings = read_all(look(failing(UNREACHABLE, SourceName.VERCEL, app_health=app_down())))
     assert readings["unreachable"].finding is Finding.BAD
@@ -141,23 +181,6 @@ def test_vercel_down_does_page_for_what_vercel_does_not_explain():
     )
     readings = read_all(look(failing(UNREACHABLE, SourceName.VERCEL, texts=texts)))
     assert readings["flow"].finding is Finding.BAD
-
-
-def mixed(failing: Snapshot, *, answered_before: tuple[str, ...], seconds: float = 90) -> Snapshot:
-    """`failing` now, but for what is rarely asked: it answered `seconds` ago, before the failures began."""
-    well, at = b.snapshot(), b.ago(seconds=seconds)
-    known = {name: dataclasses.replace(getattr(well, name), observed_at=at) for name in answered_before}
-    return dataclasses.replace(failing, **known)
-
-
-def since(snapshot: Snapshot, minutes: float) -> Snapshot:
-    """All that fails has failed for so long."""
-    begun = {
-        reading.name: dataclasses.replace(reading, failing_since=b.ago(minutes=minutes))
-        for reading in snapshot.readings
-        if reading.failure
-    }
-    return dataclasses.replace(snapshot, **begun)
 
 
 RARELY_ASKED = tuple(question.name for question in QUESTIONS if question.every >= timedelta(minutes=1))

@@ -37,12 +37,17 @@ def stopped(readings: Iterable[Reading[Any]], kinds: Collection[FailureKind]) ->
     What is asked rarely answered before the failures began, and that says nothing about now: an answer counts if it
     came since the last of the readings that fail began to. One that has failed for days began long ago.
     """
-    configured = [one for one in readings if one.name in _ASKED and _kind(one) is not FailureKind.NOT_CONFIGURED]
+    configured = [one for one in asked(readings) if _kind(one) is not FailureKind.NOT_CONFIGURED]
     failing = [one for one in configured if _kind(one) in kinds]
     if not failing:
         return False
     began = max(map(_failing_since, failing))
     return all(one.observed_at < began for one in configured if _kind(one) not in kinds)
+
+
+def asked(readings: Iterable[Reading[Any]]) -> Iterator[Reading[Any]]:
+    """Return the readings that say something of their own source."""
+    return (reading for reading in readings if reading.name in _ASKED)
 
 
 def _kind(reading: Reading[Any]) -> FailureKind | None:

@@ -6,7 +6,7 @@ The other rules are about what stands outside of it: accounts, our own sight and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -18,7 +18,8 @@ from lib.journal.request import Request, RequestState
 from lib.model.deployments import same_commit
 from lib.model.reading import Failure, FailureKind, Freshness, Reading, SourceName
 from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop
-from lib.monitor.connectivity import stopped
+from lib.monitor.connectivity import asked, stopped
+from lib.monitor.messages import first_sentence
 from lib.monitor.state import Finding, RuleReading, Severity, Story
 
 OK, WARN, FAIL, CANNOT_TELL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.CANNOT_TELL
@@ -143,37 +144,61 @@ def _account(look: Look) -> RuleReading:
     diagnosis = look.diagnosis
     checks = [diagnosis.check(name) for name in _ACCOUNT_CHECKS]
     failed = [check for check in checks if check.status is FAIL]
-    refused = _refused_readings(diagnosis)
-    if failed:
-        story = _story_of_check(diagnosis, failed[0])
-    elif refused:
-        story = _story_of_refusal(refused[0][1])
-    elif _unknown_accounts(diagnosis, checks):
-        return cannot_tell()
-    else:
-        return good("Accounts and keys are in order again.")
-    blinds = any(source in _SIGHT_NEEDS for source, _ in refused)
-    hops = frozenset(check.hop for check in failed) | (frozenset({Hop.SIGHT}) if blinds else frozenset())
-    return RuleReading(Finding.BAD, story, at_once=True, hop=failed[0].hop if failed else Hop.SIGHT, explains=hops)
+    refused, unknown = _refusals(diagnosis), _unknown_accounts(diagnosis, checks)
+    stories = [*(_story_of_check(diagnosis, check) for check in failed), *map(_story_of_refusal, refused.values())]
+    if not stories:
+        return cannot_tell() if unknown else good("Accounts and keys are in order again.")
+    hops = frozenset(check.hop for check in failed)
+    return RuleReading(
+        Finding.BAD,
+        _together(stories),
+        at_once=True,
+        hop=failed[0].hop if failed else Hop.SIGHT,
+        explains=hops | {Hop.SIGHT} if any(source in _SIGHT_NEEDS for source in refused) else hops,
+        parts=frozenset([*(check.id for check in failed), *map(_refused, refused)]),
+        unknown=unknown,
+    )
 
 
-def _refused_readings(diagnosis: Diagnosis) -> list[tuple[SourceName, Failure]]:
-    """Return what did not accept our key."""
-    return [
-        (reading.source, reading.failure)
-        for reading in diagnosis.facts.snapshot.readings
-        if reading.failure and reading.failure.kind is FailureKind.UNAUTHORIZED
-    ]
+def _refusals(diagnosis: Diagnosis) -> dict[SourceName, Failure]:
+    """Return what did not accept our key, and what it said."""
+    refused: dict[SourceName, Failure] = {}
+    for reading in asked(diagnosis.facts.snapshot.readings):
+        if reading.failure and reading.failure.kind is FailureKind.UNAUTHORIZED:
+            refused.setdefault(reading.source, reading.failure)
+    return refused
+
+
+def _refused(source: SourceName) -> str:
+    return f"refused:{source}"
+
+
+def _together(stories: list[Story]) -> Story:
+    """Return one story of troubles that are there at the same time: all are named, the first is told."""
+    first, *others = stories
+    if not others:
+        return first
+    return replace(
+        first,
+        title=f"{first_sentence(first.title)}; also: {'; '.join(first_sentence(other.title) for other in others)}",
+        words=f"{first.words} Also: {' '.join(other.title for other in others)}",
+        cause=_joined(story.cause for story in stories),
+        next_step=_joined(story.next_step for story in stories),
+    )
+
+
+def _joined(sentences: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(filter(None, sentences)))
 
 
 def _unknown_accounts(diagnosis: Diagnosis, checks: list[Check]) -> frozenset[str]:
-    """Return the checks and sources that do not say just now whether something is refused there."""
+    """Return the parts of which it is not known just now whether something is refused there."""
     # A warning is what is left of a refusal until enough texts went out since.
     unsure = {check.id for check in checks if check.id == "account_errors" and check.status is WARN}
     unread = {check.id for check in checks if _unread(diagnosis, check)}
     # A key that was refused may still be, by a system that is down or that now answers in another way.
     snapshot, kinds = diagnosis.facts.snapshot, (*_NO_ANSWER, FailureKind.FORBIDDEN)
-    silent = {source.value for source in SourceName if stopped(snapshot.of(source), kinds)}
+    silent = {_refused(source) for source in SourceName if stopped(snapshot.of(source), kinds)}
     return frozenset(unsure | unread | silent)
 
 
@@ -225,16 +250,21 @@ def _unreachable(look: Look) -> RuleReading:
     if any(source in _SIGHT_NEEDS for source in silent):
         explains |= {Hop.SIGHT}
     names = " and ".join(NAMES[source] for source in silent)
-    sentences = dict.fromkeys(reading.failure.sentence for reading in snapshot.of(silent[0]) if reading.failure)
+    why = (_why_silent(snapshot.of(source)) for source in silent)
     story = Story(
         f"{names[0].upper()}{names[1:]} {'does' if len(silent) == 1 else 'do'} not answer",
-        next(iter(sentences)),
+        " Also: ".join(dict.fromkeys(why)),
         cause="The other side is down, or something on the way to it.",
         next_step="Look at its status page. Until it answers, what the desk says of it is old or unknown.",
         page="systems",
         severity=Severity.CRITICAL if SourceName.BOOKING_APP in silent else Severity.WARNING,
     )
-    return RuleReading(Finding.BAD, story, hop=Hop.SIGHT, explains=explains)
+    parts = frozenset(source.value for source in silent)
+    return RuleReading(Finding.BAD, story, hop=Hop.SIGHT, explains=explains, parts=parts)
+
+
+def _why_silent(readings: tuple[Reading[object], ...]) -> str:
+    return next((one.failure.sentence for one in asked(readings) if one.failure and _unanswered(one)), "")
 
 
 def _unanswered(reading: Reading[object]) -> bool:
@@ -267,8 +297,10 @@ def _flow(look: Look) -> RuleReading:
         severity=Severity.CRITICAL if broken else Severity.WARNING,
         since=headline.since,
     )
+    # Another hop that breaks is another trouble, though an earlier one that is degraded says nothing of those after it.
+    parts = frozenset({headline.hop.value} if broken and headline.hop else ())
     # New code that waits is one of the causes, or can wait until customers are served again.
-    return RuleReading(Finding.BAD, story, hop=headline.hop, explains=frozenset({Hop.CODE}))
+    return RuleReading(Finding.BAD, story, hop=headline.hop, explains=frozenset({Hop.CODE}), parts=parts)
 
 
 def _cause(diagnosis: Diagnosis) -> str:

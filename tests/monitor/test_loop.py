@@ -18,12 +18,12 @@ from lib.journal.errors import JournalError
 from lib.journal.store import Journal
 from lib.model.deployments import Deployment, DeploymentState
 from lib.model.people import Actor, Role, Via
-from lib.model.reading import Failure, FailureKind
+from lib.model.reading import Failure, FailureKind, SourceName
 from lib.monitor import loop, quiet, sending
 from lib.monitor.loop import holder_name, is_dead
 from lib.monitor.memory import MONITOR, Outbox
 from lib.monitor.status import read_status
-from lib.snapshot import Snapshot
+from lib.snapshot import QUESTIONS, Snapshot
 from tests.clocks import Clock
 from tests.diagnosis import builders as b
 from tests.journal.workers import OPERATOR, a_request, open_journal, settings_of
@@ -379,6 +379,27 @@ def test_an_acknowledgement_holds_until_the_trouble_is_over(
     watch.round()
     assert ear.types == ["failure", "success", "failure", "failure"]
     assert ear.titles[-1].startswith("STILL:")
+
+
+def test_another_source_that_stops_is_told_also_to_who_is_on_the_first(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, ann: Actor
+):
+    watch = monitor()
+
+    def stops(*sources: SourceName) -> None:
+        away = Failure(FailureKind.UNAVAILABLE, "It cannot be reached: no connection.")
+        world.changed = {question.name: away for question in QUESTIONS if question.source in sources}
+        for _ in range(3):
+            clock.advance(minutes=1)
+            watch.round()
+
+    stops(SourceName.GITHUB)
+    quiet.acknowledge(journal, ann, "unreachable", "GitHub says so itself.")
+    stops(SourceName.GITHUB)
+    stops(SourceName.GITHUB, SourceName.BOOKING_DATA)
+    assert ear.titles == ["WARNING: GitHub does not answer", "WORSE: The booking database and GitHub do not answer"]
+    stops(SourceName.GITHUB, SourceName.BOOKING_DATA)
+    assert len(ear.titles) == 2
 
 
 def test_deciding_needs_an_operator_a_reason_and_a_sensible_time(local: Journal, ann: Actor, clock: Clock):

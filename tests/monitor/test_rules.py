@@ -16,7 +16,7 @@ from lib.journal.entry import About, Asked
 from lib.journal.request import Request, RequestState
 from lib.model.database import KeyKind, Visibility
 from lib.model.deployments import Deployment, DeploymentState, RequiredCommit, RequiredFrom, RollbackNote
-from lib.model.provider import AppHealth, Balance, TwilioAccount
+from lib.model.provider import AppHealth, Balance, Landing, LinkOpening, TwilioAccount
 from lib.model.reading import Failure, FailureKind, SourceName
 from lib.model.verdict import CheckStatus, HeadlineState
 from lib.monitor.connectivity import offline, reaches_any
@@ -28,6 +28,7 @@ from lib.snapshot import QUESTIONS, Snapshot
 from tests.diagnosis import builders as b
 
 UNREACHABLE = Failure(FailureKind.UNAVAILABLE, "Twilio cannot be reached: no connection.")
+FORBIDDEN = Failure(FailureKind.FORBIDDEN, "GitHub does not let us read this (403).")
 REFUSED = Failure(FailureKind.UNAUTHORIZED, "Vercel does not accept our key (401).", "Make a new token.")
 
 
@@ -145,7 +146,59 @@ def test_what_an_account_says_of_itself_needs_no_second_look(snapshot):
     assert (reading.finding, reading.at_once, reading.story.severity) == (Finding.BAD, True, Severity.CRITICAL)
 
 
-FORBIDDEN = Failure(FailureKind.FORBIDDEN, "GitHub does not let us read this (403).")
+SUSPENDED = TwilioAccount("AC", "suspended", "Full")
+
+
+def test_every_account_and_key_that_is_refused_is_a_part_and_is_named():
+    reading = read_all(look(failing(REFUSED, SourceName.VERCEL, account=SUSPENDED)))["account"]
+    assert reading.parts == {"account_active", "refused:vercel"}
+    assert reading.story.title == "The Twilio account is suspended; also: Vercel does not accept our key (401)"
+    assert "Also: Vercel does not accept our key (401)." in reading.story.words
+    assert "Make a new token." in reading.story.next_step
+
+
+@pytest.mark.parametrize("source", SourceName)
+def test_what_waits_for_a_source_that_refuses_our_key_is_not_refused_itself(source: SourceName):
+    seen = b.without(b.snapshot(), names_of(source), FailureKind.UNAUTHORIZED)
+    assert read_all(look(seen))["account"].parts == {f"refused:{source}"}
+
+
+def test_one_account_that_is_refused_is_told_as_it_stands():
+    reading = read_all(FIRES["account"])["account"]
+    assert (reading.story.title, reading.parts) == ("The Twilio account is suspended.", {"account_active"})
+    assert "also" not in reading.story.words.lower()
+
+
+def test_an_account_of_which_nothing_is_known_just_now_is_not_one_that_was_mended():
+    seen = failing(UNREACHABLE, SourceName.TWILIO)
+    refused = failing(REFUSED, SourceName.VERCEL)
+    twilio = {name: getattr(seen, name) for name in names_of(SourceName.TWILIO)}
+    reading = read_all(look(dataclasses.replace(refused, **twilio)))["account"]
+    assert reading.parts == {"refused:vercel"}
+    assert {"account_active", "account_errors", "refused:twilio"} <= reading.unknown
+
+
+def test_every_source_that_is_silent_is_a_part_and_says_why():
+    lost = Failure(FailureKind.TIMEOUT, "GitHub did not answer within 8 seconds.")
+    github = {name: getattr(failing(lost, SourceName.GITHUB), name) for name in names_of(SourceName.GITHUB)}
+    github["repository"] = b.snapshot(repository=FORBIDDEN).repository  # it is asked rarely, and did answer
+    github["repository"] = dataclasses.replace(github["repository"], observed_at=b.ago(minutes=1))
+    reading = read_all(look(dataclasses.replace(failing(UNREACHABLE, SourceName.TWILIO), **github)))["unreachable"]
+    assert reading.parts == {"github", "twilio"}
+    assert reading.story.title == "GitHub and Twilio do not answer"
+    assert reading.story.words == f"{lost.sentence} Also: {UNREACHABLE.sentence}"
+
+
+def test_a_flow_that_is_broken_at_another_hop_is_another_trouble_and_one_that_is_degraded_is_none():
+    jobs = {"id": "j", "type": "stats", "status": "pending", "created_at": b.ago(hours=3)}
+    stuck = b.table(b.frames.BACKGROUND_JOBS, [jobs | {"scheduled_for": b.ago(hours=2)}])
+    for seen, parts in (
+        (b.snapshot(app_health=app_down()), {"demand"}),
+        (b.snapshot(link_opening=LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())), {"link"}),
+        (b.snapshot(background_jobs=stuck), set()),
+    ):
+        reading = read_all(look(seen))["flow"]
+        assert (reading.finding, reading.parts) == (Finding.BAD, parts)
 
 
 @pytest.mark.parametrize(

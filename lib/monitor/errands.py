@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from lib.actions.action import RefusedError
 from lib.actions.executor import Executor, Order
 from lib.diagnosis.diagnose import Diagnosis
+from lib.journal.entry import Alert, Kind
 from lib.journal.errors import JournalError
 from lib.journal.request import Request
 from lib.journal.store import Journal
@@ -24,7 +25,8 @@ from lib.model.people import Actor, Role, Via
 from lib.model.reading import SourceError
 from lib.monitor.memory import Memory
 from lib.monitor.messages import Message, Tone
-from lib.monitor.rules import Unmade
+from lib.monitor.rules import BY_ID, Unmade
+from lib.monitor.state import EventKind
 from lib.reports.weekly import weekly
 from lib.settings import WEEKDAYS
 
@@ -75,11 +77,24 @@ def last_probe(journal: Journal, since: datetime) -> Request | None:
 
 
 def last_attempt(journal: Journal, since: datetime) -> Request | Unmade | None:
-    """Return the newest synthetic booking since then, or that none could be made after it. Raises `JournalError`."""
+    """Return the newest synthetic booking since then, or that none could be made after it. Raises `JournalError`.
+
+    What became of one during a trouble of the flow that was told and is over says nothing of now.
+    """
+    since = max(since, _last_over(journal, since) or since)
     probe, unmade = last_probe(journal, since), Memory(journal).unmade()
     if unmade is None or unmade.at < since or (probe and probe.requested_at > unmade.at):
         return probe
     return unmade
+
+
+def _last_over(journal: Journal, since: datetime) -> datetime | None:
+    """Return when the last trouble was over that explains a synthetic booking's."""
+    for entry in reversed(journal.entries(kinds=[Kind.ALERT], since=since, newest=True)):
+        told = entry.payload
+        if isinstance(told, Alert) and told.subject in BY_ID["probe"].yields_to and told.event == EventKind.RESOLVED:
+            return entry.at
+    return None
 
 
 def is_due(journal: Journal, every: timedelta, now: datetime) -> bool:

@@ -49,6 +49,7 @@ class Look:
     """One look: what the desk says, whether nothing at all can be reached from here, and how patient we are.
 
     `probe` is the last synthetic booking, None while there is none yet; `probes` says whether any are to be made.
+    `firing` are the rules that fire before this look.
     """
 
     diagnosis: Diagnosis
@@ -56,6 +57,7 @@ class Look:
     main_may_be_ahead_for: timedelta = timedelta(minutes=30)
     probe: Request | Unmade | None = None
     probes: bool = True
+    firing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ class Rule:
     """One thing that is watched.
 
     `quick` rules are confirmed by further looks within the same round; the others count one look per round.
-    `depends_on` are rules whose trouble explains this one's, where it shows at the same hop.
+    `depends_on` are rules whose trouble explains this one's, where it shows at the same hop. `yields_to` are those
+    whose trouble of the flow explains this one's wherever it shows, if it is as severe.
     """
 
     id: str
@@ -71,6 +74,7 @@ class Rule:
     read: Callable[[Look], RuleReading]
     quick: bool = False
     depends_on: tuple[str, ...] = ()
+    yields_to: tuple[str, ...] = ()
     fire_after: int = 3
     resolve_after: int = 2
     remind_every: timedelta = timedelta(hours=2)
@@ -80,25 +84,30 @@ class Rule:
 def read_all(look: Look) -> dict[str, RuleReading]:
     """Return what every rule found at this look, those explained by another rule marked so."""
     readings: dict[str, RuleReading] = {}
-    for rule in RULES:  # in an order in which every rule comes after those it depends on
+    for rule in RULES:  # in an order in which every rule comes after those that may explain it
         reading = rule.read(look)
-        if reading.finding is Finding.BAD and any(_explains(readings[name], reading) for name in rule.depends_on):
+        explained = any(reading.hop in readings[name].explains for name in rule.depends_on)
+        outranked = any(_outranks(readings[name], reading, name in look.firing) for name in rule.yields_to)
+        if reading.finding is Finding.BAD and (explained or outranked):
             reading = replace(reading, finding=Finding.EXPLAINED)
         readings[rule.id] = reading
     return readings
 
 
-def _explains(other: RuleReading, reading: RuleReading) -> bool:
-    troubled = other.finding in (Finding.BAD, Finding.EXPLAINED)
-    return troubled and reading.hop in other.explains
+def _outranks(other: RuleReading, reading: RuleReading, fires: bool) -> bool:
+    """Whether `other`, which `fires`, is of the flow and as severe, or is not yet known to be over."""
+    if other.finding in (Finding.BAD, Finding.EXPLAINED):
+        return other.hop is not Hop.SIGHT and other.story.severity >= reading.story.severity
+    return fires and (other.finding is Finding.GOOD or bool(other.explains))
 
 
 def good(words: str = "") -> RuleReading:
     return RuleReading(Finding.GOOD, Story("", words))
 
 
-def cannot_tell() -> RuleReading:
-    return RuleReading(Finding.CANNOT_TELL)
+def cannot_tell(explains: Iterable[Hop] = ()) -> RuleReading:
+    """Return that nothing is known. A trouble that may last still explains what it explained."""
+    return RuleReading(Finding.CANNOT_TELL, explains=frozenset(explains))
 
 
 # We ourselves --------------------------------------------------------------------------------------------
@@ -146,8 +155,12 @@ def _account(look: Look) -> RuleReading:
     failed = [check for check in checks if check.status is FAIL]
     refused, unknown = _refusals(diagnosis), _unknown_accounts(diagnosis, checks)
     stories = [*(_story_of_check(diagnosis, check) for check in failed), *map(_story_of_refusal, refused.values())]
+    if not stories and not unknown:
+        return good("Accounts and keys are in order again.")
     if not stories:
-        return cannot_tell() if unknown else good("Accounts and keys are in order again.")
+        # Of a refusal that was seen, bookings that no text followed are left as well: that is no trouble of its own.
+        errors = diagnosis.check("account_errors")
+        return cannot_tell({errors.hop} if errors.status is WARN and "account" in look.firing else ())
     hops = frozenset(check.hop for check in failed)
     return RuleReading(
         Finding.BAD,
@@ -279,13 +292,16 @@ _NEW_CODE_ONLY = ("git_integration", "builds_pass", "nothing_waits", "serving_co
 
 def _flow(look: Look) -> RuleReading:
     headline = look.diagnosis.headline
+    # New code that waits is one of the causes, or can wait until customers are served again.
+    explains = frozenset({Hop.CODE})
+    unclear = cannot_tell(explains if "flow" in look.firing else ())
     if headline.state is HeadlineState.CANNOT_TELL:
-        return cannot_tell()
+        return unclear
     new_code_only = headline.state is HeadlineState.DEGRADED and headline.because[0] in _NEW_CODE_ONLY
     if headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC) or new_code_only:
         # A break that cannot be seen just now is not over: a booking app that fails may soon not answer at all.
         unread = any(_unread(look.diagnosis, look.diagnosis.check(rule.check)) for rule in BREAKS)
-        return cannot_tell() if unread else good(headline.sentence)
+        return unclear if unread else good(headline.sentence)
     broken = headline.state is HeadlineState.BROKEN
     top = look.diagnosis.likeliest
     story = Story(
@@ -299,8 +315,7 @@ def _flow(look: Look) -> RuleReading:
     )
     # Another hop that breaks is another trouble, though an earlier one that is degraded says nothing of those after it.
     parts = frozenset({headline.hop.value} if broken and headline.hop else ())
-    # New code that waits is one of the causes, or can wait until customers are served again.
-    return RuleReading(Finding.BAD, story, hop=headline.hop, explains=frozenset({Hop.CODE}), parts=parts)
+    return RuleReading(Finding.BAD, story, hop=headline.hop, explains=explains, parts=parts)
 
 
 def _cause(diagnosis: Diagnosis) -> str:
@@ -417,14 +432,17 @@ def _not_live(facts: Facts) -> tuple[str, ...]:
 
 
 _DAY = timedelta(days=1)
-# Every rule after those it depends on.
+# Every rule after those it depends on or yields to.
 RULES: tuple[Rule, ...] = (
     Rule("offline", "Our own connection", _offline, fire_after=2),
     Rule("account", "Accounts and keys", _account, quick=True, depends_on=("offline",)),
     Rule("unreachable", "Systems that answer", _unreachable, depends_on=("offline",)),
     Rule("blind", "Our own sight", _blind, depends_on=("offline", "account", "unreachable"), fire_after=5),
     Rule("flow", "The flow of texts", _flow, quick=True, depends_on=("offline", "account", "unreachable")),
-    Rule("probe", "The synthetic booking", _probe, depends_on=("offline", "unreachable"), resolve_after=1),
+    Rule(
+        "probe", "The synthetic booking", _probe,
+        depends_on=("offline", "unreachable"), yields_to=("account", "flow"), resolve_after=1,
+    ),
     Rule(
         "main_ahead", "New code reaches production", _main_ahead,
         depends_on=("offline", "unreachable", "flow"), remind_every=_DAY, most_reminders=3,

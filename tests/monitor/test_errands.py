@@ -17,6 +17,7 @@ from lib.actions.previews import Previews
 from lib.journal.entry import Outcome, Receipt
 from lib.journal.request import NewRequest, RequestState
 from lib.journal.store import Journal
+from lib.model.reading import Failure, FailureKind
 from lib.monitor import sending
 from lib.monitor.errands import PROBE, PROBE_ACTION, Slot, is_due, last_attempt, last_probe
 from lib.monitor.loop import Monitor
@@ -143,6 +144,25 @@ def test_a_failed_booking_that_cannot_be_repeated_is_not_told_to_be_over(
     make_probe(journal, Outcome.SUCCEEDED)
     unable.round()
     assert ear.types[-1] == "success" and read_status(journal, clock.now).firing == ()
+
+
+def test_a_booking_that_failed_while_the_flow_was_broken_is_not_told_besides_neither_during_it_nor_after(
+    unable: Monitor, world: World, clock: Clock, ear: Ear, journal: Journal
+) -> None:
+    make_probe(journal, Outcome.SUCCEEDED)
+    world.breaks()
+    unable.round()
+    clock.advance(minutes=1)
+    make_probe(journal, Outcome.FAILED)
+    silent = {"app_health": Failure(FailureKind.TIMEOUT, "The booking app did not answer.")}
+    for changed in (world.changed, silent, world.changed, {}, {}):
+        world.changed = changed
+        unable.round()
+        clock.advance(minutes=1)
+    assert [title.partition(":")[0] for title in ear.titles] == ["BROKEN", "RESOLVED"]
+    make_probe(journal, Outcome.FAILED)
+    unable.round()
+    assert ear.titles[2:] == ["BROKEN: The synthetic booking did not go through"]
 
 
 def test_once_no_synthetic_bookings_are_asked_for_the_alert_about_them_ends_and_says_so(

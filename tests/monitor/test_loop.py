@@ -402,6 +402,24 @@ def test_another_source_that_stops_is_told_also_to_who_is_on_the_first(
     assert len(ear.titles) == 2
 
 
+def test_what_is_left_of_a_refusal_while_texts_go_out_again_is_no_second_trouble(
+    monitor: StartMonitor, world: World, ear: Ear
+):
+    watch = monitor()
+
+    def refused(hours_ago: float) -> None:
+        alert = {"sid": "NO1", "error_code": "20003", "created_at": b.ago(hours=hours_ago)}
+        world.changed = {"alerts": b.table(b.frames.ALERTS, [alert])}
+        for _ in range(2):
+            watch.round()
+
+    refused(hours_ago=0.5)
+    refused(hours_ago=5)
+    assert ear.titles == ["BROKEN: Twilio refuses our texts because of our account or sender"]
+    refused(hours_ago=21)
+    assert ear.types == ["failure", "success"]
+
+
 def test_deciding_needs_an_operator_a_reason_and_a_sensible_time(local: Journal, ann: Actor, clock: Clock):
     viewer = Actor("vic@lantern.example", Role.VIEWER, Via.PAGE)
     hour, now = timedelta(hours=1), clock.now

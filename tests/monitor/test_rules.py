@@ -18,7 +18,7 @@ from lib.model.database import KeyKind, Visibility
 from lib.model.deployments import Deployment, DeploymentState, RequiredCommit, RequiredFrom, RollbackNote
 from lib.model.provider import AppHealth, Balance, Landing, LinkOpening, TwilioAccount
 from lib.model.reading import Failure, FailureKind, SourceName
-from lib.model.verdict import CheckStatus, HeadlineState
+from lib.model.verdict import CheckStatus, HeadlineState, Hop
 from lib.monitor.connectivity import offline, reaches_any
 from lib.monitor.errands import PROBE, PROBE_ACTION
 from lib.monitor.rules import BY_ID, RULES, Look, Unmade, read_all
@@ -73,6 +73,13 @@ def app_down() -> AppHealth:
     return AppHealth("booking.example", 503, None, None, None)
 
 
+def stuck_jobs() -> Snapshot:
+    """Texts flow, but the app's background jobs do not run."""
+    late = {"scheduled_for": b.ago(hours=2), "created_at": b.ago(hours=3)}
+    job = {"id": "j", "type": "stats", "status": "pending"} | late
+    return b.snapshot(background_jobs=b.table(b.frames.BACKGROUND_JOBS, [job]))
+
+
 def probe(state: RequestState, minutes_ago: float = 0) -> Request:
     at = b.ago(minutes=minutes_ago)
     asked = Asked(2, "an event", "0" * 64, at + timedelta(minutes=15))
@@ -125,7 +132,7 @@ def test_all_rules_are_content_with_a_healthy_world(rule):
 def test_a_rule_comes_after_those_it_depends_on():
     before: set[str] = set()
     for rule in RULES:
-        assert before.issuperset(rule.depends_on)
+        assert before.issuperset((*rule.depends_on, *rule.yields_to))
         before.add(rule.id)
     assert before == set(BY_ID) == set(FIRES)
 
@@ -155,6 +162,30 @@ def test_every_account_and_key_that_is_refused_is_a_part_and_is_named():
     assert reading.story.title == "The Twilio account is suspended; also: Vercel does not accept our key (401)"
     assert "Also: Vercel does not accept our key (401)." in reading.story.words
     assert "Make a new token." in reading.story.next_step
+
+
+def test_what_is_left_of_a_refusal_explains_the_flow_only_if_the_refusal_was_seen():
+    """Error 20003 is Twilio's refusal of our account: two texts went out since the last one."""
+    recovering = look(left_of_a_refusal())
+    assert recovering.diagnosis.check("account_errors").status is CheckStatus.WARN
+    assert recovering.diagnosis.headline.hop is Hop.ACCEPTED
+    seen = read_all(dataclasses.replace(recovering, firing=frozenset({"account"})))
+    assert (seen["account"].finding, seen["flow"].finding) == (Finding.CANNOT_TELL, Finding.EXPLAINED)
+    unseen = read_all(dataclasses.replace(recovering, firing=frozenset({"flow"})))
+    assert (unseen["account"].finding, unseen["flow"].finding) == (Finding.CANNOT_TELL, Finding.BAD)
+
+
+def test_what_is_left_of_a_refusal_explains_nothing_at_another_hop():
+    login = LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())
+    recovering = look(
+        dataclasses.replace(left_of_a_refusal(), link_opening=b.snapshot(link_opening=login).link_opening)
+    )
+    assert read_all(dataclasses.replace(recovering, firing=frozenset({"account"})))["flow"].finding is Finding.BAD
+
+
+def left_of_a_refusal() -> Snapshot:
+    refused = b.table(b.frames.ALERTS, [{"sid": "NO1", "error_code": "20003", "created_at": b.ago(hours=5)}])
+    return b.snapshot(alerts=refused)
 
 
 @pytest.mark.parametrize("source", SourceName)
@@ -190,12 +221,10 @@ def test_every_source_that_is_silent_is_a_part_and_says_why():
 
 
 def test_a_flow_that_is_broken_at_another_hop_is_another_trouble_and_one_that_is_degraded_is_none():
-    jobs = {"id": "j", "type": "stats", "status": "pending", "created_at": b.ago(hours=3)}
-    stuck = b.table(b.frames.BACKGROUND_JOBS, [jobs | {"scheduled_for": b.ago(hours=2)}])
     for seen, parts in (
         (b.snapshot(app_health=app_down()), {"demand"}),
         (b.snapshot(link_opening=LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())), {"link"}),
-        (b.snapshot(background_jobs=stuck), set()),
+        (stuck_jobs(), set()),
     ):
         reading = read_all(look(seen))["flow"]
         assert (reading.finding, reading.parts) == (Finding.BAD, parts)
@@ -357,6 +386,29 @@ def test_what_our_keys_may_never_read_keeps_no_alert_about_the_flow_from_ending(
 
 def read_probe(probe: Request | Unmade | None) -> RuleReading:
     return read_all(dataclasses.replace(look(b.snapshot()), probe=probe))["probe"]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "finding"),
+    [
+        (b.snapshot(app_health=app_down()), Finding.EXPLAINED),
+        (b.snapshot(link_opening=LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())), Finding.EXPLAINED),
+        (b.snapshot(account=TwilioAccount("AC", "suspended", "Full")), Finding.EXPLAINED),
+        (failing(REFUSED, SourceName.VERCEL), Finding.BAD),
+        (stuck_jobs(), Finding.BAD),
+    ],
+    ids=["app down", "link broken", "suspended", "a key of ours", "degraded"],
+)
+def test_a_synthetic_booking_that_failed_is_told_unless_a_trouble_as_great_of_the_flow_is(
+    snapshot: Snapshot, finding: Finding
+):
+    failed = dataclasses.replace(look(snapshot), probe=probe(RequestState.FAILED))
+    assert read_all(failed)["probe"].finding is finding
+
+
+def test_a_degraded_flow_explains_a_synthetic_booking_that_could_not_be_made():
+    unmade = dataclasses.replace(look(stuck_jobs()), probe=Unmade(b.NOW, "The event is not in the database."))
+    assert read_all(unmade)["probe"].finding is Finding.EXPLAINED
 
 
 @pytest.mark.parametrize(

@@ -182,6 +182,8 @@ def headline(facts: Facts, checks: Mapping[str, Check]) -> Headline:
         return _cannot_tell("Whether texts flow cannot be told yet.", checks["texts_follow"])
     if link_unknown and link[1].status is not CheckStatus.OK:
         return _cannot_tell("Texts go out; whether their link works cannot be told.", *link)
+    if _app_silent(facts):
+        return _cannot_tell("Texts went out; whether a booking can start now cannot be told.", checks["front_door"])
     because = (*FOUNDATIONS, *(check.id for check in link if check.status is CheckStatus.OK))
     sentence = f"Texts are flowing. {checks['texts_follow'].summary}"
     return Headline(HeadlineState.FLOWING, sentence, _flowing_since(facts), None, because)
@@ -223,8 +225,7 @@ def _since(since: Since, facts: Facts) -> datetime | None:
 def _no_demand(facts: Facts, checks: Mapping[str, Check]) -> Headline:
     """Nobody is known to have asked: no traffic, if it is known that they could have."""
     shut = [checks[name] for name in DOORS if checks[name].status is CheckStatus.CANNOT_TELL]
-    # An app that is not connected is not expected to answer; one that is and does not may be down.
-    if facts.snapshot.app_health.freshness(facts.now) in (Freshness.FAILED, Freshness.STALE):
+    if _app_silent(facts):
         shut.append(checks["front_door"])
     if shut:
         return _cannot_tell("No booking came in; whether anybody tried cannot be told.", *shut)
@@ -232,6 +233,11 @@ def _no_demand(facts: Facts, checks: Mapping[str, Check]) -> Headline:
     last = None if history is None or history.empty else history["created_at"].max().to_pydatetime()
     sentence = f"Nobody asked to book, so there was nothing to text. {checks['bookings_initiated'].summary}"
     return Headline(HeadlineState.NO_TRAFFIC, sentence, last, Hop.DEMAND, ("bookings_initiated", *DOORS))
+
+
+def _app_silent(facts: Facts) -> bool:
+    """Whether the booking app may be down. One that is not connected is not expected to answer."""
+    return facts.snapshot.app_health.freshness(facts.now) in (Freshness.FAILED, Freshness.STALE)
 
 
 def _flowing_since(facts: Facts) -> datetime | None:

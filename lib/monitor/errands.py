@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from lib.actions.action import RefusedError
 from lib.actions.executor import Executor, Order
 from lib.diagnosis.diagnose import Diagnosis
+from lib.journal.entry import Alert, Kind
 from lib.journal.errors import JournalError
 from lib.journal.request import Request
 from lib.journal.store import Journal
@@ -24,7 +25,8 @@ from lib.model.people import Actor, Role, Via
 from lib.model.reading import SourceError
 from lib.monitor.memory import Memory
 from lib.monitor.messages import Message, Tone
-from lib.monitor.rules import Unmade
+from lib.monitor.rules import BY_ID, Unmade
+from lib.monitor.state import EventKind
 from lib.reports.weekly import weekly
 from lib.settings import WEEKDAYS
 
@@ -35,6 +37,7 @@ PROBE = Actor("synthetic booking", Role.OPERATOR, Via.MONITOR)
 PROBE_ACTION = "test_booking"
 # A summary that could not be sent in time is sent late, but not when the week is half over.
 LATE_BY_AT_MOST = timedelta(days=2)
+_WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +51,23 @@ class Slot:
     @classmethod
     def read(cls, text: str) -> Slot:
         """Return the slot that WEEKLY_SUMMARY names, as in "mon 09:00"."""
-        day, _, time = text.partition(" ")
-        hour, _, minute = time.partition(":")
+        day, _, clock = text.partition(" ")
+        hour, _, minute = clock.partition(":")
         return cls(WEEKDAYS.index(day), int(hour), int(minute))
 
     def subject(self, now: datetime, zone: ZoneInfo) -> str | None:
-        """Return the name of this week's message if it is due at `now`, else None."""
-        there = now.astimezone(zone)
-        monday = there.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=there.weekday())
-        due = monday + timedelta(days=self.weekday, hours=self.hour, minutes=self.minute)
-        year, week, _ = there.isocalendar()
-        return f"weekly:{year}-{week:02}" if due <= there <= due + LATE_BY_AT_MOST else None
+        """Return the name of the message that is due at `now`, after the week in which it became so; else None."""
+        due = self._last_due(now, zone)
+        year, week, _ = due.isocalendar()
+        return f"weekly:{year}-{week:02}" if now - due.astimezone(UTC) <= LATE_BY_AT_MOST else None
+
+    def _last_due(self, now: datetime, zone: ZoneInfo) -> datetime:
+        """Return the newest moment at which it was due, which late on a Sunday or early on a Monday is of last week."""
+        today = now.astimezone(zone).date()
+        day = today - timedelta(days=today.weekday()) + timedelta(days=self.weekday)
+        due = datetime.combine(day, time(self.hour, self.minute), zone)
+        # Instants are compared in UTC: by the clock on the wall, a moment of the repeated hour would be in the past.
+        return due if due.astimezone(UTC) <= now else datetime.combine(day - _WEEK, due.timetz())
 
 
 def last_probe(journal: Journal, since: datetime) -> Request | None:
@@ -68,11 +77,24 @@ def last_probe(journal: Journal, since: datetime) -> Request | None:
 
 
 def last_attempt(journal: Journal, since: datetime) -> Request | Unmade | None:
-    """Return the newest synthetic booking since then, or that none could be made after it. Raises `JournalError`."""
+    """Return the newest synthetic booking since then, or that none could be made after it. Raises `JournalError`.
+
+    What became of one during a trouble of the flow that was told and is over says nothing of now.
+    """
+    since = max(since, _last_over(journal, since) or since)
     probe, unmade = last_probe(journal, since), Memory(journal).unmade()
     if unmade is None or unmade.at < since or (probe and probe.requested_at > unmade.at):
         return probe
     return unmade
+
+
+def _last_over(journal: Journal, since: datetime) -> datetime | None:
+    """Return when the last trouble was over that explains a synthetic booking's."""
+    for entry in reversed(journal.entries(kinds=[Kind.ALERT], since=since, newest=True)):
+        told = entry.payload
+        if isinstance(told, Alert) and told.subject in BY_ID["probe"].yields_to and told.event == EventKind.RESOLVED:
+            return entry.at
+    return None
 
 
 def is_due(journal: Journal, every: timedelta, now: datetime) -> bool:

@@ -208,11 +208,13 @@ class Monitor:
         away = offline(diagnosis.facts.snapshot, settings)
         every = settings.synthetic_every
         probe = last_attempt(view.journal, self.clock() - _PROBES_MATTER_FOR * every) if every else None
-        readings = read_all(Look(diagnosis, away, timedelta(minutes=settings.main_ahead_minutes), probe))
+        patience = timedelta(minutes=settings.main_ahead_minutes)
         recipients = self._targets_of(view).recipients
         with Memory(view.journal).writing(self.name, self.clock) as page:
             if page is None:
                 return None
+            firing = frozenset(rule_id for rule_id, state in page.states.items() if state.firing)
+            readings = read_all(Look(diagnosis, away, patience, probe, probes=every is not None, firing=firing))
             states, events = _next_states(page, readings, confirms)
             for rule_id, event in events:
                 page.post(messages.of_alert(rule_id, event, settings.zone, settings.dashboard_url), recipients)

@@ -176,8 +176,9 @@ class Memory:
             connection.execute(update(monitor).where(mine).values(holder=None, lease_until=None))
 
     def posted(self, subject: str) -> bool:
-        """Whether there is, or lately was, a message about `subject`."""
-        query = select(func.count()).select_from(outbox).where(outbox.c.subject == subject)
+        """Whether there is, or lately was, a message about `subject` that was not given up for every target."""
+        alive = outbox.c.state != "given_up"
+        query = select(func.count()).select_from(outbox).where(outbox.c.subject == subject, alive)
         with self._database.reading() as connection:
             return bool(connection.scalar(query))
 

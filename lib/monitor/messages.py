@@ -45,7 +45,7 @@ def of_alert(rule_id: str, event: AlertEvent, zone: ZoneInfo, dashboard_url: str
     """Say that an alert fired, got worse, goes on or is over."""
     story, resolved = event.story, event.kind is EventKind.RESOLVED
     label = _LABELS.get(event.kind) or _FIRED_LABELS[story.severity]
-    title = _title(f"{label}: {_first_sentence(story.title)}")
+    title = _title(f"{label}: {first_sentence(story.title)}")
     if resolved:
         lines = [
             f"It lasted {span(event.lasted or timedelta(0))}, since {_clock(event.since, event.at, zone)}.",
@@ -127,7 +127,8 @@ def _clock(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     return f"{there:%H:%M}" if there.date() == today.date() else f"{there:%a} {there.day} {there:%b %H:%M}"
 
 
-def _first_sentence(words: str) -> str:
+def first_sentence(words: str) -> str:
+    """Return the first sentence of `words` without its full stop."""
     return re.split(r"(?<=[^.])\.(?:\s|$)", words, maxsplit=1)[0]
 
 

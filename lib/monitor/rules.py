@@ -6,15 +6,20 @@ The other rules are about what stands outside of it: accounts, our own sight and
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from lib.diagnosis.diagnose import Diagnosis
+from lib.diagnosis.facts import Facts
+from lib.diagnosis.headline import RULES as BREAKS
 from lib.diagnosis.serving import Position
 from lib.journal.request import Request, RequestState
+from lib.model.deployments import same_commit
 from lib.model.reading import Failure, FailureKind, Freshness, Reading, SourceName
 from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop
+from lib.monitor.connectivity import asked, stopped
+from lib.monitor.messages import first_sentence
 from lib.monitor.state import Finding, RuleReading, Severity, Story
 
 OK, WARN, FAIL, CANNOT_TELL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.CANNOT_TELL
@@ -41,12 +46,18 @@ class Unmade:
 
 @dataclass(frozen=True)
 class Look:
-    """One look: what the desk says, whether nothing at all can be reached from here, and how patient we are."""
+    """One look: what the desk says, whether nothing at all can be reached from here, and how patient we are.
+
+    `probe` is the last synthetic booking, None while there is none yet; `probes` says whether any are to be made.
+    `firing` are the rules that fire before this look.
+    """
 
     diagnosis: Diagnosis
     offline: bool = False
     main_may_be_ahead_for: timedelta = timedelta(minutes=30)
-    probe: Request | Unmade | None = None  # the last synthetic booking, where there is to be one
+    probe: Request | Unmade | None = None
+    probes: bool = True
+    firing: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +65,8 @@ class Rule:
     """One thing that is watched.
 
     `quick` rules are confirmed by further looks within the same round; the others count one look per round.
-    `depends_on` are rules whose trouble explains this one's, where it shows at the same hop.
+    `depends_on` are rules whose trouble explains this one's, where it shows at the same hop. `yields_to` are those
+    whose trouble of the flow explains this one's wherever it shows, if it is as severe.
     """
 
     id: str
@@ -62,6 +74,7 @@ class Rule:
     read: Callable[[Look], RuleReading]
     quick: bool = False
     depends_on: tuple[str, ...] = ()
+    yields_to: tuple[str, ...] = ()
     fire_after: int = 3
     resolve_after: int = 2
     remind_every: timedelta = timedelta(hours=2)
@@ -71,25 +84,30 @@ class Rule:
 def read_all(look: Look) -> dict[str, RuleReading]:
     """Return what every rule found at this look, those explained by another rule marked so."""
     readings: dict[str, RuleReading] = {}
-    for rule in RULES:  # in an order in which every rule comes after those it depends on
+    for rule in RULES:  # in an order in which every rule comes after those that may explain it
         reading = rule.read(look)
-        if reading.finding is Finding.BAD and any(_explains(readings[name], reading) for name in rule.depends_on):
+        explained = any(reading.hop in readings[name].explains for name in rule.depends_on)
+        outranked = any(_outranks(readings[name], reading, name in look.firing) for name in rule.yields_to)
+        if reading.finding is Finding.BAD and (explained or outranked):
             reading = replace(reading, finding=Finding.EXPLAINED)
         readings[rule.id] = reading
     return readings
 
 
-def _explains(other: RuleReading, reading: RuleReading) -> bool:
-    troubled = other.finding in (Finding.BAD, Finding.EXPLAINED)
-    return troubled and reading.hop in other.explains
+def _outranks(other: RuleReading, reading: RuleReading, fires: bool) -> bool:
+    """Whether `other`, which `fires`, is of the flow and as severe, or is not yet known to be over."""
+    if other.finding in (Finding.BAD, Finding.EXPLAINED):
+        return other.hop is not Hop.SIGHT and other.story.severity >= reading.story.severity
+    return fires and (other.finding is Finding.GOOD or bool(other.explains))
 
 
 def good(words: str = "") -> RuleReading:
     return RuleReading(Finding.GOOD, Story("", words))
 
 
-def cannot_tell() -> RuleReading:
-    return RuleReading(Finding.CANNOT_TELL)
+def cannot_tell(explains: Iterable[Hop] = ()) -> RuleReading:
+    """Return that nothing is known. A trouble that may last still explains what it explained."""
+    return RuleReading(Finding.CANNOT_TELL, explains=frozenset(explains))
 
 
 # We ourselves --------------------------------------------------------------------------------------------
@@ -135,27 +153,66 @@ def _account(look: Look) -> RuleReading:
     diagnosis = look.diagnosis
     checks = [diagnosis.check(name) for name in _ACCOUNT_CHECKS]
     failed = [check for check in checks if check.status is FAIL]
-    refused = _refused_readings(diagnosis)
-    if failed:
-        story = _story_of_check(diagnosis, failed[0])
-    elif refused:
-        story = _story_of_refusal(refused[0][1])
-    elif any(_unread(diagnosis, check) or (check.id == "account_errors" and check.status is WARN) for check in checks):
-        return cannot_tell()  # a warning is what is left of a refusal until enough texts went out since
-    else:
+    refused, unknown = _refusals(diagnosis), _unknown_accounts(diagnosis, checks)
+    stories = [*(_story_of_check(diagnosis, check) for check in failed), *map(_story_of_refusal, refused.values())]
+    if not stories and not unknown:
         return good("Accounts and keys are in order again.")
-    blinds = any(source in _SIGHT_NEEDS for source, _ in refused)
-    hops = frozenset(check.hop for check in failed) | (frozenset({Hop.SIGHT}) if blinds else frozenset())
-    return RuleReading(Finding.BAD, story, at_once=True, hop=failed[0].hop if failed else Hop.SIGHT, explains=hops)
+    if not stories:
+        # Of a refusal that was seen, bookings that no text followed are left as well: that is no trouble of its own.
+        errors = diagnosis.check("account_errors")
+        return cannot_tell({errors.hop} if errors.status is WARN and "account" in look.firing else ())
+    hops = frozenset(check.hop for check in failed)
+    return RuleReading(
+        Finding.BAD,
+        _together(stories),
+        at_once=True,
+        hop=failed[0].hop if failed else Hop.SIGHT,
+        explains=hops | {Hop.SIGHT} if any(source in _SIGHT_NEEDS for source in refused) else hops,
+        parts=frozenset([*(check.id for check in failed), *map(_refused, refused)]),
+        unknown=unknown,
+    )
 
 
-def _refused_readings(diagnosis: Diagnosis) -> list[tuple[SourceName, Failure]]:
-    """Return what did not accept our key."""
-    return [
-        (reading.source, reading.failure)
-        for reading in diagnosis.facts.snapshot.readings
-        if reading.failure and reading.failure.kind is FailureKind.UNAUTHORIZED
-    ]
+def _refusals(diagnosis: Diagnosis) -> dict[SourceName, Failure]:
+    """Return what did not accept our key, and what it said."""
+    refused: dict[SourceName, Failure] = {}
+    for reading in asked(diagnosis.facts.snapshot.readings):
+        if reading.failure and reading.failure.kind is FailureKind.UNAUTHORIZED:
+            refused.setdefault(reading.source, reading.failure)
+    return refused
+
+
+def _refused(source: SourceName) -> str:
+    return f"refused:{source}"
+
+
+def _together(stories: list[Story]) -> Story:
+    """Return one story of troubles that are there at the same time: all are named, the first is told."""
+    first, *others = stories
+    if not others:
+        return first
+    return replace(
+        first,
+        title=f"{first_sentence(first.title)}; also: {'; '.join(first_sentence(other.title) for other in others)}",
+        words=f"{first.words} Also: {' '.join(other.title for other in others)}",
+        cause=_joined(story.cause for story in stories),
+        next_step=_joined(story.next_step for story in stories),
+    )
+
+
+def _joined(sentences: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(filter(None, sentences)))
+
+
+def _unknown_accounts(diagnosis: Diagnosis, checks: list[Check]) -> frozenset[str]:
+    """Return the parts of which it is not known just now whether something is refused there."""
+    # A warning is what is left of a refusal until enough texts went out since.
+    unsure = {check.id for check in checks if check.id == "account_errors" and check.status is WARN}
+    unread = {check.id for check in checks if _unread(diagnosis, check)}
+    # A key that was refused may still be, by a system that is down or that now answers in another way.
+    snapshot, kinds = diagnosis.facts.snapshot, (*_NO_ANSWER, FailureKind.FORBIDDEN)
+    silent = {_refused(source) for source in SourceName if stopped(snapshot.of(source), kinds)}
+    return frozenset(unsure | unread | silent)
 
 
 def _unread(diagnosis: Diagnosis, check: Check) -> bool:
@@ -199,28 +256,28 @@ _AT_VERCEL = frozenset({Hop.DEMAND, Hop.CODE, Hop.LINK})
 
 def _unreachable(look: Look) -> RuleReading:
     snapshot = look.diagnosis.facts.snapshot
-    silent = [source for source in SourceName if all(map(_unanswered, _asked(snapshot.of(source))))]
+    silent = [source for source in SourceName if stopped(snapshot.of(source), _NO_ANSWER)]
     if not silent:
         return good("All systems answer again.")
     explains = _AT_VERCEL if SourceName.VERCEL in silent else frozenset()
     if any(source in _SIGHT_NEEDS for source in silent):
         explains |= {Hop.SIGHT}
     names = " and ".join(NAMES[source] for source in silent)
-    sentences = dict.fromkeys(reading.failure.sentence for reading in snapshot.of(silent[0]) if reading.failure)
+    why = (_why_silent(snapshot.of(source)) for source in silent)
     story = Story(
         f"{names[0].upper()}{names[1:]} {'does' if len(silent) == 1 else 'do'} not answer",
-        next(iter(sentences)),
+        " Also: ".join(dict.fromkeys(why)),
         cause="The other side is down, or something on the way to it.",
         next_step="Look at its status page. Until it answers, what the desk says of it is old or unknown.",
         page="systems",
         severity=Severity.CRITICAL if SourceName.BOOKING_APP in silent else Severity.WARNING,
     )
-    return RuleReading(Finding.BAD, story, hop=Hop.SIGHT, explains=explains)
+    parts = frozenset(source.value for source in silent)
+    return RuleReading(Finding.BAD, story, hop=Hop.SIGHT, explains=explains, parts=parts)
 
 
-def _asked(readings: tuple[Reading[object], ...]) -> tuple[Reading[object], ...]:
-    """Return the readings that tell whether a source answers: the link is opened rarely, and says little about now."""
-    return tuple(reading for reading in readings if reading.name != "link_opening")
+def _why_silent(readings: tuple[Reading[object], ...]) -> str:
+    return next((one.failure.sentence for one in asked(readings) if one.failure and _unanswered(one)), "")
 
 
 def _unanswered(reading: Reading[object]) -> bool:
@@ -235,11 +292,16 @@ _NEW_CODE_ONLY = ("git_integration", "builds_pass", "nothing_waits", "serving_co
 
 def _flow(look: Look) -> RuleReading:
     headline = look.diagnosis.headline
+    # New code that waits is one of the causes, or can wait until customers are served again.
+    explains = frozenset({Hop.CODE})
+    unclear = cannot_tell(explains if "flow" in look.firing else ())
     if headline.state is HeadlineState.CANNOT_TELL:
-        return cannot_tell()
+        return unclear
     new_code_only = headline.state is HeadlineState.DEGRADED and headline.because[0] in _NEW_CODE_ONLY
     if headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC) or new_code_only:
-        return good(headline.sentence)
+        # A break that cannot be seen just now is not over: a booking app that fails may soon not answer at all.
+        unread = any(_unread(look.diagnosis, look.diagnosis.check(rule.check)) for rule in BREAKS)
+        return unclear if unread else good(headline.sentence)
     broken = headline.state is HeadlineState.BROKEN
     top = look.diagnosis.likeliest
     story = Story(
@@ -251,8 +313,9 @@ def _flow(look: Look) -> RuleReading:
         severity=Severity.CRITICAL if broken else Severity.WARNING,
         since=headline.since,
     )
-    # New code that waits is one of the causes, or can wait until customers are served again.
-    return RuleReading(Finding.BAD, story, hop=headline.hop, explains=frozenset({Hop.CODE}))
+    # Another hop that breaks is another trouble, though an earlier one that is degraded says nothing of those after it.
+    parts = frozenset({headline.hop.value} if broken and headline.hop else ())
+    return RuleReading(Finding.BAD, story, hop=headline.hop, explains=explains, parts=parts)
 
 
 def _cause(diagnosis: Diagnosis) -> str:
@@ -267,7 +330,9 @@ _PROBE_SETTLES_WITHIN = timedelta(minutes=10)
 
 
 def _probe(look: Look) -> RuleReading:
-    """Only a booking that was seen to go through is a success. None at all, or one under way, says nothing."""
+    """Only a booking that was seen to go through is a success. None yet, or one under way, says nothing."""
+    if not look.probes:
+        return good("No synthetic bookings are made any more.")
     probe = look.probe
     if probe is None:
         return cannot_tell()
@@ -328,7 +393,7 @@ def _main_ahead(look: Look) -> RuleReading:
     top = diagnosis.likeliest
     story = Story(
         "Main is ahead of production",
-        f"{serving.summary} The oldest commit that is not live is from {diagnosis.facts.clock(since)}.",
+        f"{serving.summary} New code has waited since {diagnosis.facts.clock(since)}.",
         cause=_cause(diagnosis),
         next_step=top.remedy.words if top else "Open Deployments: it says what each hostname serves and why.",
         page="deployments",
@@ -338,25 +403,46 @@ def _main_ahead(look: Look) -> RuleReading:
 
 
 def _ahead_since(diagnosis: Diagnosis) -> datetime | None:
-    """Return when the oldest commit was made that is on the production branch and not live."""
+    """Return since when new code has waited, at least: when it was first to be built for production, or rolled back.
+
+    When it was written says nothing: work of last week may be merged just now. Where no build of it is known, it is as
+    old as the newest commit.
+    """
     facts = diagnosis.facts
-    branch, required = facts.value(facts.snapshot.branch), facts.value(facts.snapshot.required_commit)
-    behind = [serving.behind_by or 0 for serving in facts.servings or () if serving.position is Position.BEHIND]
-    at = branch.position(required.sha) if branch and required else None
-    if branch and at is not None and behind and 0 < max(behind) <= len(branch.commits) - at:
-        return branch.commits[at + max(behind) - 1].committed_at
+    required = facts.value(facts.snapshot.required_commit)
+    waiting = _not_live(facts)
+    asked = [
+        deployment.created_at
+        for deployment in facts.value(facts.snapshot.deployments) or ()
+        if deployment.target == "production" and any(same_commit(deployment.sha, sha) for sha in waiting)
+    ]
+    if asked:
+        return max(min(asked), facts.rolled_back_at or min(asked))
     return required.commit.committed_at if required and required.commit else None
 
 
+def _not_live(facts: Facts) -> tuple[str, ...]:
+    """Return the commits of the production branch that are to be live and are not, on one hostname or more."""
+    branch, required = facts.value(facts.snapshot.branch), facts.value(facts.snapshot.required_commit)
+    behind = [serving.behind_by or 0 for serving in facts.servings or () if serving.position is Position.BEHIND]
+    at = branch.position(required.sha) if branch and required else None
+    if branch is None or at is None:
+        return ()
+    return tuple(commit.sha for commit in branch.commits[at : at + max(behind, default=0)])
+
+
 _DAY = timedelta(days=1)
-# Every rule after those it depends on.
+# Every rule after those it depends on or yields to.
 RULES: tuple[Rule, ...] = (
     Rule("offline", "Our own connection", _offline, fire_after=2),
     Rule("account", "Accounts and keys", _account, quick=True, depends_on=("offline",)),
     Rule("unreachable", "Systems that answer", _unreachable, depends_on=("offline",)),
     Rule("blind", "Our own sight", _blind, depends_on=("offline", "account", "unreachable"), fire_after=5),
     Rule("flow", "The flow of texts", _flow, quick=True, depends_on=("offline", "account", "unreachable")),
-    Rule("probe", "The synthetic booking", _probe, depends_on=("offline", "unreachable"), resolve_after=1),
+    Rule(
+        "probe", "The synthetic booking", _probe,
+        depends_on=("offline", "unreachable"), yields_to=("account", "flow"), resolve_after=1,
+    ),
     Rule(
         "main_ahead", "New code reaches production", _main_ahead,
         depends_on=("offline", "unreachable", "flow"), remind_every=_DAY, most_reminders=3,

@@ -6,6 +6,7 @@ rule of its own. A trouble that another rule explains already does not count eit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
@@ -48,6 +49,8 @@ class RuleReading:
     """One look at one rule. `at_once`: no second look is needed to believe it.
 
     `hop` is where it shows, `explains` where its trouble shows as well: other rules keep still about those.
+    `parts` are the stable ids of what is wrong, where one rule watches several things that break each by itself;
+    `unknown` are those of which this look says nothing.
     """
 
     finding: Finding
@@ -55,6 +58,8 @@ class RuleReading:
     at_once: bool = False
     hop: Hop | None = None
     explains: frozenset[Hop] = frozenset()
+    parts: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
 
 
 class Patience(Protocol):
@@ -82,16 +87,19 @@ class Hush:
 class AlertState:
     """What is remembered of one rule. It fires from `fired_at` on; people know of it from `told_at` on.
 
-    `failures`, `severe` and `successes` are looks in a row. `since` is since when the trouble lasts.
+    `failures`, `worse` and `successes` are looks in a row; `worse` are those at which it is worse than what was told.
+    `since` is since when the trouble lasts. `told_parts` are the parts that people know of, each with at how many looks
+    in a row it was away; None while nothing was told, and where an older version told it.
     """
 
     failures: int = 0
-    severe: int = 0
+    worse: int = 0
     successes: int = 0
     since: datetime | None = None
     fired_at: datetime | None = None
     told_at: datetime | None = None
     told_severity: Severity | None = None
+    told_parts: Mapping[str, int] | None = None
     last_told_at: datetime | None = None
     reminders: int = 0
     story: Story | None = None
@@ -143,7 +151,7 @@ def next_state(previous: AlertState, reading: RuleReading, rule: Patience, now: 
             return _told(_after_failure(previous, reading, rule, now), reading, rule, now, hush)
         case Finding.EXPLAINED:
             # It must prove itself anew once what explains it is over: troubles end together, but not at the same look.
-            return (replace(previous, successes=0, severe=0) if previous.firing else AlertState()), ()
+            return (replace(previous, successes=0, worse=0) if previous.firing else AlertState()), ()
         case Finding.CANNOT_TELL:
             return previous, ()
 
@@ -153,7 +161,7 @@ def _after_success(previous: AlertState, reading: RuleReading, rule: Patience, n
         return AlertState(), ()
     successes = previous.successes + 1
     if successes < rule.resolve_after:
-        return replace(previous, successes=successes, severe=0), ()
+        return replace(previous, successes=successes, worse=0), ()
     if previous.told_at is None or previous.story is None or previous.since is None:
         return AlertState(), ()
     lasted = max(now - previous.since, timedelta(0))
@@ -165,15 +173,39 @@ def _after_failure(previous: AlertState, reading: RuleReading, rule: Patience, n
     failures = previous.failures + 1
     fires = previous.firing or reading.at_once or failures >= rule.fire_after
     begun = reading.story.since or now
-    return replace(
+    state = replace(
         previous,
         failures=failures,
-        severe=previous.severe + 1 if reading.story.severity is Severity.CRITICAL else 0,
         successes=0,
         since=previous.since or min(begun, now),
         fired_at=(previous.fired_at or now) if fires else None,
+        told_parts=_aged(previous, reading, rule),
         story=reading.story,
     )
+    return replace(state, worse=state.worse + 1 if _is_worse(state, reading) else 0)
+
+
+def _aged(state: AlertState, reading: RuleReading, rule: Patience) -> Mapping[str, int] | None:
+    """Return the parts that people know of after `reading`. One that was away for long enough is news when it is back.
+
+    A look that names no part says nothing of them.
+    """
+    if state.told_at is None or not reading.parts:
+        return state.told_parts
+    if state.told_parts is None:  # an older version told it, and what it told was surely this
+        return dict.fromkeys(sorted(reading.parts), 0)
+    away = {
+        part: 0 if part in reading.parts else count + (part not in reading.unknown)
+        for part, count in state.told_parts.items()
+    }
+    return {part: count for part, count in away.items() if count < rule.resolve_after}
+
+
+def _is_worse(state: AlertState, reading: RuleReading) -> bool:
+    """Whether it is worse than what was told: more severe, or something else is wrong as well, or instead."""
+    if state.told_severity is None:
+        return False
+    return reading.story.severity > state.told_severity or not reading.parts <= set(state.told_parts or ())
 
 
 def _told(state: AlertState, reading: RuleReading, rule: Patience, now: datetime, hush: Hush) -> Step:
@@ -184,7 +216,9 @@ def _told(state: AlertState, reading: RuleReading, rule: Patience, now: datetime
         told = replace(
             state,
             told_at=state.told_at or now,
+            worse=0,
             told_severity=state.story.severity,
+            told_parts={**(state.told_parts or {}), **dict.fromkeys(sorted(reading.parts), 0)},
             last_told_at=now,
             reminders=state.reminders + (kind is EventKind.REMINDER),
         )
@@ -195,8 +229,7 @@ def _told(state: AlertState, reading: RuleReading, rule: Patience, now: datetime
 def _due(state: AlertState, reading: RuleReading, rule: Patience, now: datetime, hush: Hush) -> EventKind | None:
     if state.told_at is None or state.last_told_at is None:
         return None if hush.acknowledged else EventKind.FIRED
-    worse = state.told_severity is not None and reading.story.severity > state.told_severity
-    if worse and (reading.at_once or state.severe >= rule.fire_after):
+    if state.worse and (reading.at_once or state.worse >= rule.fire_after):
         return EventKind.WORSE
     if hush.acknowledged or state.reminders >= rule.most_reminders:
         return None

@@ -135,6 +135,9 @@ STATES: list[tuple[str, dict[str, Any], HeadlineState, Hop | None, datetime | No
     ("the only booking is new", ONLY_NEW, CANNOT_TELL, Hop.ACCEPTED, None),
     ("no text has a receipt", UNANSWERED, CANNOT_TELL, Hop.DELIVERED, None),
     ("nobody asked, and the keys are unread", NOBODY | {"api_keys": AWAY}, CANNOT_TELL, Hop.DEMAND, None),
+    ("texts went out, and the app is silent", {"app_health": AWAY}, CANNOT_TELL, Hop.DEMAND, None),
+    ("the app is silent, and jobs are stuck", JOBS | {"app_health": AWAY}, DEGRADED, Hop.CONFIRMED, ago(hours=2)),
+    ("the app is silent, and the API fails", FAILING_API | {"app_health": AWAY}, BROKEN, Hop.DEMAND, MOMENTS[2]),
     ("nobody asked, and the app is silent", NOBODY | {"app_health": AWAY}, CANNOT_TELL, Hop.DEMAND, None),
 ]  # fmt: skip
 
@@ -153,6 +156,15 @@ def test_the_headline_says_the_state_the_hop_and_since_when(
 def test_an_app_that_is_not_connected_is_not_expected_to_answer() -> None:
     unconnected = Failure(FailureKind.NOT_CONFIGURED, "The booking app is not connected.")
     assert told(**NOBODY, app_health=unconnected).headline.state is NO_TRAFFIC
+    assert told(app_health=unconnected).headline.state is FLOWING
+
+
+def test_texts_of_before_say_nothing_of_an_app_that_is_silent_now() -> None:
+    silent = told(app_health=AWAY)
+    assert silent.headline.sentence == (
+        "Texts went out; whether a booking can start now cannot be told. It did not answer."
+    )
+    assert silent.headline.because == ("front_door",)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +257,7 @@ def aged(base: Snapshot, name: str, age: timedelta) -> Snapshot:
     return dataclasses.replace(base, **{name: dataclasses.replace(getattr(base, name), observed_at=NOW - age)})
 
 
-@pytest.mark.parametrize("name", sorted({name for names in RESTS_ON.values() for name in names}))
+@pytest.mark.parametrize("name", sorted({"app_health", *(name for names in RESTS_ON.values() for name in names)}))
 def test_a_stale_reading_makes_nothing_green(name: str) -> None:
     base = snapshot()
     assert diagnose(aged(base, name, getattr(base, name).budget * 3), NOW).headline.state is FLOWING

@@ -181,6 +181,7 @@ def test_any_snapshot_has_a_diagnosis_and_a_green_one_rests_on_what_is_known(
         for reading in (getattr(seen, name) for name in resting):
             assert reading.freshness(now) in (Freshness.FRESH, Freshness.AGING), reading.name
             assert not (reading.truncated and reading.name == "texts")
+        assert seen.app_health.freshness(now) not in (Freshness.FAILED, Freshness.STALE)
         assert all(diagnosis.check(name).status is CheckStatus.OK for name in ("key_sees_all", "texts_follow"))
         assert all(diagnosis.check(name).status is not CheckStatus.CANNOT_TELL for name in diagnosis.headline.because)
 

@@ -17,6 +17,8 @@ from lib.actions.previews import Previews
 from lib.journal.entry import Outcome, Receipt
 from lib.journal.request import NewRequest, RequestState
 from lib.journal.store import Journal
+from lib.model.reading import Failure, FailureKind
+from lib.monitor import sending
 from lib.monitor.errands import PROBE, PROBE_ACTION, Slot, is_due, last_attempt, last_probe
 from lib.monitor.loop import Monitor
 from lib.monitor.memory import Memory
@@ -49,6 +51,31 @@ def test_the_week_is_due_at_its_hour_by_the_businesss_clock_and_not_days_late(
     assert Slot.read("mon 09:00").subject(now, LONDON) == subject
 
 
+@pytest.mark.parametrize(
+    ("slot", "now", "subject"),
+    [
+        ("sun 20:00", datetime(2026, 6, 7, 18, 59, tzinfo=UTC), None),
+        ("sun 20:00", datetime(2026, 6, 7, 19, 0, tzinfo=UTC), "weekly:2026-23"),
+        ("sun 20:00", datetime(2026, 6, 7, 23, 10, tzinfo=UTC), "weekly:2026-23"),  # ten past twelve on Monday
+        ("sun 20:00", datetime(2026, 6, 9, 19, 1, tzinfo=UTC), None),
+        ("thu 20:00", datetime(2027, 1, 2, 12, 0, tzinfo=UTC), "weekly:2026-53"),
+        # The clocks go forward on Sunday the 29th of March 2026, and back on the 25th of October, each at 01:00 UTC.
+        ("sat 20:00", datetime(2026, 3, 30, 20, 0, tzinfo=UTC), "weekly:2026-13"),
+        ("sat 20:00", datetime(2026, 3, 30, 20, 1, tzinfo=UTC), None),
+        ("sun 20:00", datetime(2026, 3, 29, 18, 59, tzinfo=UTC), None),
+        ("sun 20:00", datetime(2026, 3, 29, 19, 0, tzinfo=UTC), "weekly:2026-13"),
+        ("sun 01:30", datetime(2026, 10, 25, 0, 29, tzinfo=UTC), None),
+        ("sun 01:30", datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "weekly:2026-43"),
+        ("sun 01:30", datetime(2026, 10, 25, 1, 10, tzinfo=UTC), "weekly:2026-43"),  # ten past one, for the second time
+        ("sun 20:00", datetime(2026, 10, 26, 0, 10, tzinfo=UTC), "weekly:2026-43"),
+    ],
+)  # fmt: skip
+def test_a_week_that_was_due_before_midnight_is_still_due_after_it_whatever_the_clocks_do(
+    slot: str, now: datetime, subject: str | None
+) -> None:
+    assert Slot.read(slot).subject(now, LONDON) == subject
+
+
 def test_the_owner_is_told_of_the_week_once(
     world: World, clock: Clock, ear: Ear, environ: dict[str, str], journal: Journal
 ) -> None:
@@ -62,6 +89,28 @@ def test_the_owner_is_told_of_the_week_once(
         monitor.leave()
     weeks = [title for title in ear.titles if title.startswith("Week to")]
     assert len(weeks) == 1
+
+
+def test_a_week_that_was_given_up_is_tried_again_and_then_told_once(
+    world: World, clock: Clock, ear: Ear, environ: dict[str, str], journal: Journal
+) -> None:
+    clock.now = MONDAY
+    given = {"NOTIFY_URLS": f"json://{ear.url}/", "WEEKLY_SUMMARY": "mon 09:00", "TIME_ZONE": "Europe/London"}
+    view = View(settings_of(environ | given), journal, world.look, "prj", week=b.snapshot)
+    monitor = Monitor(lambda: view, clock, timedelta(milliseconds=4), name="here 1 first")
+    ear.status = 500
+
+    def passes(hours: int) -> None:
+        for _ in range(hours):
+            clock.advance(hours=1)
+            monitor.round()
+
+    passes(hours=2 * sending.MOST_ATTEMPTS)
+    ear.status = 200
+    passes(hours=3)
+    assert [title.partition(" to")[0] for title in ear.titles] == ["Week"], "it was given up once, and is posted anew"
+    passes(hours=3)
+    assert len(ear.titles) == 1
 
 
 def make_probe(journal: Journal, outcome: Outcome) -> None:
@@ -95,6 +144,42 @@ def test_a_failed_booking_that_cannot_be_repeated_is_not_told_to_be_over(
     make_probe(journal, Outcome.SUCCEEDED)
     unable.round()
     assert ear.types[-1] == "success" and read_status(journal, clock.now).firing == ()
+
+
+def test_a_booking_that_failed_while_the_flow_was_broken_is_not_told_besides_neither_during_it_nor_after(
+    unable: Monitor, world: World, clock: Clock, ear: Ear, journal: Journal
+) -> None:
+    make_probe(journal, Outcome.SUCCEEDED)
+    world.breaks()
+    unable.round()
+    clock.advance(minutes=1)
+    make_probe(journal, Outcome.FAILED)
+    silent = {"app_health": Failure(FailureKind.TIMEOUT, "The booking app did not answer.")}
+    for changed in (world.changed, silent, world.changed, {}, {}):
+        world.changed = changed
+        unable.round()
+        clock.advance(minutes=1)
+    assert [title.partition(":")[0] for title in ear.titles] == ["BROKEN", "RESOLVED"]
+    make_probe(journal, Outcome.FAILED)
+    unable.round()
+    assert ear.titles[2:] == ["BROKEN: The synthetic booking did not go through"]
+
+
+def test_once_no_synthetic_bookings_are_asked_for_the_alert_about_them_ends_and_says_so(
+    unable: Monitor, world: World, clock: Clock, ear: Ear, environ: dict[str, str], journal: Journal
+) -> None:
+    make_probe(journal, Outcome.FAILED)
+    unable.round()
+    unable.leave()
+    assert ear.types == ["failure"]
+    settings = settings_of(environ | {"NOTIFY_URLS": f"json://{ear.url}/"})
+    view = View(settings, journal, world.look, "prj")
+    restarted = Monitor(lambda: view, clock, timedelta(milliseconds=4), name="here 2 restarted")
+    for _ in range(2):
+        restarted.round()
+    assert ear.types == ["failure", "success"]
+    assert "Now: No synthetic bookings are made any more." in ear.heard[1]["message"]
+    assert read_status(journal, clock.now).firing == ()
 
 
 def test_a_booking_that_could_never_be_made_is_told_after_a_few_rounds(unable: Monitor, clock: Clock, ear: Ear) -> None:

@@ -18,11 +18,12 @@ from lib.journal.errors import JournalError
 from lib.journal.store import Journal
 from lib.model.deployments import Deployment, DeploymentState
 from lib.model.people import Actor, Role, Via
+from lib.model.reading import Failure, FailureKind, SourceName
 from lib.monitor import loop, quiet, sending
 from lib.monitor.loop import holder_name, is_dead
 from lib.monitor.memory import MONITOR, Outbox
 from lib.monitor.status import read_status
-from lib.snapshot import Snapshot
+from lib.snapshot import QUESTIONS, Snapshot
 from tests.clocks import Clock
 from tests.diagnosis import builders as b
 from tests.journal.workers import OPERATOR, a_request, open_journal, settings_of
@@ -73,6 +74,21 @@ def test_a_break_is_told_in_the_round_that_sees_it_and_its_end_too(
         ("flow", "fired"), ("flow", "resolved")
     ]  # fmt: skip
     assert journal.verify().ok
+
+
+def test_a_break_is_not_told_to_be_over_while_the_booking_app_is_silent(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock
+):
+    watch = monitor()
+    world.breaks()
+    watch.round()
+    world.changed = {"app_health": Failure(FailureKind.TIMEOUT, "The booking app did not answer.")}
+    for _ in range(2):
+        clock.advance(minutes=1)
+        watch.round()
+    world.breaks()
+    watch.round()
+    assert ear.types == ["failure"]
 
 
 def test_a_hiccup_within_a_round_is_not_told(monitor: StartMonitor, world: World, ear: Ear):
@@ -363,6 +379,45 @@ def test_an_acknowledgement_holds_until_the_trouble_is_over(
     watch.round()
     assert ear.types == ["failure", "success", "failure", "failure"]
     assert ear.titles[-1].startswith("STILL:")
+
+
+def test_another_source_that_stops_is_told_also_to_who_is_on_the_first(
+    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, ann: Actor
+):
+    watch = monitor()
+
+    def stops(*sources: SourceName) -> None:
+        away = Failure(FailureKind.UNAVAILABLE, "It cannot be reached: no connection.")
+        world.changed = {question.name: away for question in QUESTIONS if question.source in sources}
+        for _ in range(3):
+            clock.advance(minutes=1)
+            watch.round()
+
+    stops(SourceName.GITHUB)
+    quiet.acknowledge(journal, ann, "unreachable", "GitHub says so itself.")
+    stops(SourceName.GITHUB)
+    stops(SourceName.GITHUB, SourceName.BOOKING_DATA)
+    assert ear.titles == ["WARNING: GitHub does not answer", "WORSE: The booking database and GitHub do not answer"]
+    stops(SourceName.GITHUB, SourceName.BOOKING_DATA)
+    assert len(ear.titles) == 2
+
+
+def test_what_is_left_of_a_refusal_while_texts_go_out_again_is_no_second_trouble(
+    monitor: StartMonitor, world: World, ear: Ear
+):
+    watch = monitor()
+
+    def refused(hours_ago: float) -> None:
+        alert = {"sid": "NO1", "error_code": "20003", "created_at": b.ago(hours=hours_ago)}
+        world.changed = {"alerts": b.table(b.frames.ALERTS, [alert])}
+        for _ in range(2):
+            watch.round()
+
+    refused(hours_ago=0.5)
+    refused(hours_ago=5)
+    assert ear.titles == ["BROKEN: Twilio refuses our texts because of our account or sender"]
+    refused(hours_ago=21)
+    assert ear.types == ["failure", "success"]
 
 
 def test_deciding_needs_an_operator_a_reason_and_a_sensible_time(local: Journal, ann: Actor, clock: Clock):

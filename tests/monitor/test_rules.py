@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import socket
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -15,10 +15,10 @@ from lib.diagnosis.diagnose import diagnose
 from lib.journal.entry import About, Asked
 from lib.journal.request import Request, RequestState
 from lib.model.database import KeyKind, Visibility
-from lib.model.deployments import RequiredCommit, RequiredFrom
-from lib.model.provider import AppHealth, Balance, TwilioAccount
+from lib.model.deployments import Deployment, DeploymentState, RequiredCommit, RequiredFrom, RollbackNote
+from lib.model.provider import AppHealth, Balance, Landing, LinkOpening, TwilioAccount
 from lib.model.reading import Failure, FailureKind, SourceName
-from lib.model.verdict import HeadlineState
+from lib.model.verdict import CheckStatus, HeadlineState, Hop
 from lib.monitor.connectivity import offline, reaches_any
 from lib.monitor.errands import PROBE, PROBE_ACTION
 from lib.monitor.rules import BY_ID, RULES, Look, Unmade, read_all
@@ -28,6 +28,7 @@ from lib.snapshot import QUESTIONS, Snapshot
 from tests.diagnosis import builders as b
 
 UNREACHABLE = Failure(FailureKind.UNAVAILABLE, "Twilio cannot be reached: no connection.")
+FORBIDDEN = Failure(FailureKind.FORBIDDEN, "GitHub does not let us read this (403).")
 REFUSED = Failure(FailureKind.UNAUTHORIZED, "Vercel does not accept our key (401).", "Make a new token.")
 
 
@@ -51,8 +52,32 @@ def behind(minutes: float = 90) -> Snapshot:
     return b.snapshot(branch=branch, required_commit=required)
 
 
+def mixed(failing: Snapshot, *, answered_before: tuple[str, ...], seconds: float = 90) -> Snapshot:
+    """`failing` now, but for what is rarely asked: it answered `seconds` ago, before the failures began."""
+    well, at = b.snapshot(), b.ago(seconds=seconds)
+    known = {name: dataclasses.replace(getattr(well, name), observed_at=at) for name in answered_before}
+    return dataclasses.replace(failing, **known)
+
+
+def since(snapshot: Snapshot, minutes: float) -> Snapshot:
+    """All that fails has failed for so long."""
+    begun = {
+        reading.name: dataclasses.replace(reading, failing_since=b.ago(minutes=minutes))
+        for reading in snapshot.readings
+        if reading.failure
+    }
+    return dataclasses.replace(snapshot, **begun)
+
+
 def app_down() -> AppHealth:
     return AppHealth("booking.example", 503, None, None, None)
+
+
+def stuck_jobs() -> Snapshot:
+    """Texts flow, but the app's background jobs do not run."""
+    late = {"scheduled_for": b.ago(hours=2), "created_at": b.ago(hours=3)}
+    job = {"id": "j", "type": "stats", "status": "pending"} | late
+    return b.snapshot(background_jobs=b.table(b.frames.BACKGROUND_JOBS, [job]))
 
 
 def probe(state: RequestState, minutes_ago: float = 0) -> Request:
@@ -107,7 +132,7 @@ def test_all_rules_are_content_with_a_healthy_world(rule):
 def test_a_rule_comes_after_those_it_depends_on():
     before: set[str] = set()
     for rule in RULES:
-        assert before.issuperset(rule.depends_on)
+        assert before.issuperset((*rule.depends_on, *rule.yields_to))
         before.add(rule.id)
     assert before == set(BY_ID) == set(FIRES)
 
@@ -128,6 +153,103 @@ def test_what_an_account_says_of_itself_needs_no_second_look(snapshot):
     assert (reading.finding, reading.at_once, reading.story.severity) == (Finding.BAD, True, Severity.CRITICAL)
 
 
+SUSPENDED = TwilioAccount("AC", "suspended", "Full")
+
+
+def test_every_account_and_key_that_is_refused_is_a_part_and_is_named():
+    reading = read_all(look(failing(REFUSED, SourceName.VERCEL, account=SUSPENDED)))["account"]
+    assert reading.parts == {"account_active", "refused:vercel"}
+    assert reading.story.title == "The Twilio account is suspended; also: Vercel does not accept our key (401)"
+    assert "Also: Vercel does not accept our key (401)." in reading.story.words
+    assert "Make a new token." in reading.story.next_step
+
+
+def test_what_is_left_of_a_refusal_explains_the_flow_only_if_the_refusal_was_seen():
+    """Error 20003 is Twilio's refusal of our account: two texts went out since the last one."""
+    recovering = look(left_of_a_refusal())
+    assert recovering.diagnosis.check("account_errors").status is CheckStatus.WARN
+    assert recovering.diagnosis.headline.hop is Hop.ACCEPTED
+    seen = read_all(dataclasses.replace(recovering, firing=frozenset({"account"})))
+    assert (seen["account"].finding, seen["flow"].finding) == (Finding.CANNOT_TELL, Finding.EXPLAINED)
+    unseen = read_all(dataclasses.replace(recovering, firing=frozenset({"flow"})))
+    assert (unseen["account"].finding, unseen["flow"].finding) == (Finding.CANNOT_TELL, Finding.BAD)
+
+
+def test_what_is_left_of_a_refusal_explains_nothing_at_another_hop():
+    login = LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())
+    recovering = look(
+        dataclasses.replace(left_of_a_refusal(), link_opening=b.snapshot(link_opening=login).link_opening)
+    )
+    assert read_all(dataclasses.replace(recovering, firing=frozenset({"account"})))["flow"].finding is Finding.BAD
+
+
+def left_of_a_refusal() -> Snapshot:
+    refused = b.table(b.frames.ALERTS, [{"sid": "NO1", "error_code": "20003", "created_at": b.ago(hours=5)}])
+    return b.snapshot(alerts=refused)
+
+
+@pytest.mark.parametrize("source", SourceName)
+def test_what_waits_for_a_source_that_refuses_our_key_is_not_refused_itself(source: SourceName):
+    seen = b.without(b.snapshot(), names_of(source), FailureKind.UNAUTHORIZED)
+    assert read_all(look(seen))["account"].parts == {f"refused:{source}"}
+
+
+def test_one_account_that_is_refused_is_told_as_it_stands():
+    reading = read_all(FIRES["account"])["account"]
+    assert (reading.story.title, reading.parts) == ("The Twilio account is suspended.", {"account_active"})
+    assert "also" not in reading.story.words.lower()
+
+
+def test_an_account_of_which_nothing_is_known_just_now_is_not_one_that_was_mended():
+    seen = failing(UNREACHABLE, SourceName.TWILIO)
+    refused = failing(REFUSED, SourceName.VERCEL)
+    twilio = {name: getattr(seen, name) for name in names_of(SourceName.TWILIO)}
+    reading = read_all(look(dataclasses.replace(refused, **twilio)))["account"]
+    assert reading.parts == {"refused:vercel"}
+    assert {"account_active", "account_errors", "refused:twilio"} <= reading.unknown
+
+
+def test_every_source_that_is_silent_is_a_part_and_says_why():
+    lost = Failure(FailureKind.TIMEOUT, "GitHub did not answer within 8 seconds.")
+    github = {name: getattr(failing(lost, SourceName.GITHUB), name) for name in names_of(SourceName.GITHUB)}
+    github["repository"] = b.snapshot(repository=FORBIDDEN).repository  # it is asked rarely, and did answer
+    github["repository"] = dataclasses.replace(github["repository"], observed_at=b.ago(minutes=1))
+    reading = read_all(look(dataclasses.replace(failing(UNREACHABLE, SourceName.TWILIO), **github)))["unreachable"]
+    assert reading.parts == {"github", "twilio"}
+    assert reading.story.title == "GitHub and Twilio do not answer"
+    assert reading.story.words == f"{lost.sentence} Also: {UNREACHABLE.sentence}"
+
+
+def test_a_flow_that_is_broken_at_another_hop_is_another_trouble_and_one_that_is_degraded_is_none():
+    for seen, parts in (
+        (b.snapshot(app_health=app_down()), {"demand"}),
+        (b.snapshot(link_opening=LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())), {"link"}),
+        (stuck_jobs(), set()),
+    ):
+        reading = read_all(look(seen))["flow"]
+        assert (reading.finding, reading.parts) == (Finding.BAD, parts)
+
+
+@pytest.mark.parametrize(
+    "snapshot",
+    [
+        failing(UNREACHABLE, SourceName.VERCEL),
+        mixed(failing(UNREACHABLE, SourceName.VERCEL), answered_before=("env_names", "vercel_events")),
+        failing(FORBIDDEN, SourceName.GITHUB),
+        mixed(failing(FORBIDDEN, SourceName.GITHUB), answered_before=("rules", "repository")),
+    ],
+    ids=["silent", "silent since", "forbidden", "forbidden since"],
+)
+def test_a_key_whose_system_gives_no_answer_is_not_known_to_be_accepted(snapshot: Snapshot):
+    assert read_all(look(snapshot))["account"].finding is Finding.CANNOT_TELL
+
+
+def test_a_key_that_may_not_read_everything_is_accepted_and_so_is_what_is_not_connected():
+    unconnected = Failure(FailureKind.NOT_CONFIGURED, "Vercel is not connected.")
+    for seen in (b.snapshot(alerts=FORBIDDEN, rules=FORBIDDEN), failing(unconnected, SourceName.VERCEL)):
+        assert read_all(look(seen))["account"].finding is Finding.GOOD
+
+
 def test_vercel_down_does_not_page_for_bookings():
     readings = read_all(look(failing(UNREACHABLE, SourceName.VERCEL, app_health=app_down())))
     assert readings["unreachable"].finding is Finding.BAD
@@ -143,10 +265,98 @@ def test_vercel_down_does_page_for_what_vercel_does_not_explain():
     assert readings["flow"].finding is Finding.BAD
 
 
+RARELY_ASKED = tuple(question.name for question in QUESTIONS if question.every >= timedelta(minutes=1))
+
+
+def test_a_source_that_stopped_answering_is_unreachable_though_rare_answers_are_known_from_before():
+    twilio = mixed(failing(UNREACHABLE, SourceName.TWILIO), answered_before=("account", "balance", "alerts"))
+    reading = read_all(look(twilio))["unreachable"]
+    assert (reading.finding, reading.story.title) == (Finding.BAD, "Twilio does not answer")
+
+
+def test_a_source_that_answers_one_question_and_not_another_is_reachable():
+    well = b.snapshot()
+    for part in (
+        b.snapshot(alerts=UNREACHABLE),
+        since(b.snapshot(alerts=UNREACHABLE), minutes=60 * 24 * 3),
+        since(mixed(b.snapshot(texts=UNREACHABLE), answered_before=("account", "balance")), minutes=2),
+        dataclasses.replace(since(b.snapshot(texts=UNREACHABLE), minutes=2), account=well.account),
+    ):
+        assert read_all(look(part))["unreachable"].finding is Finding.GOOD
+
+
+def test_an_answer_during_a_question_that_ran_out_of_time_is_an_answer():
+    timed_out = b.snapshot(texts=Failure(FailureKind.TIMEOUT, "Twilio did not answer.")).texts
+    slow = dataclasses.replace(b.snapshot(), texts=dataclasses.replace(timed_out, latency_ms=20_000))
+    others = ("account", "balance", "alerts")
+    for seconds, finding in ((19, Finding.GOOD), (21, Finding.BAD)):
+        seen = mixed(slow, answered_before=others, seconds=seconds)
+        assert read_all(look(seen))["unreachable"].finding is finding
+
+
+def test_a_source_that_stops_is_unreachable_though_one_of_its_questions_has_failed_for_days():
+    days = since(b.snapshot(alerts=UNREACHABLE), minutes=60 * 24 * 3).alerts
+    stopped = mixed(failing(UNREACHABLE, SourceName.TWILIO), answered_before=("account", "balance"))
+    assert read_all(look(dataclasses.replace(stopped, alerts=days)))["unreachable"].finding is Finding.BAD
+
+
+def test_a_question_that_waits_for_another_source_says_nothing_of_its_own():
+    """Single texts are looked up in the database once Twilio's log is there."""
+    waits = b.without(b.snapshot(), ["texts"], FailureKind.TIMEOUT)
+    before = tuple(name for name in names_of(SourceName.BOOKING_DATA) if name != "reconciled")
+    assert read_all(look(mixed(waits, answered_before=before, seconds=8)))["unreachable"].finding is Finding.GOOD
+
+
 def test_a_young_commit_is_on_its_way_and_no_alert_neither_a_recovery():
     readings = read_all(look(behind(minutes=5)))
     assert readings["main_ahead"].finding is Finding.CANNOT_TELL
     assert readings["flow"].finding is Finding.GOOD
+
+
+MERGE, WORK = b.commit("d" * 40, b.ago(minutes=3)), b.commit("e" * 40, b.ago(days=2))
+
+
+def merged(*builds: Deployment, **changed: object) -> Snapshot:
+    """Work of two days ago was merged three minutes ago, and is not live."""
+    branch = dataclasses.replace(b.snapshot().branch.value, commits=(MERGE, WORK, *b.COMMITS))
+    required = RequiredCommit(MERGE.sha, RequiredFrom.BRANCH_HEAD, MERGE, on_branch=True)
+    deployments = (*builds, *b.snapshot().deployments.value)
+    return b.snapshot(branch=branch, required_commit=required, deployments=deployments, **changed)
+
+
+def not_live(sha: str, minutes_ago: float, **fields: object) -> Deployment:
+    at = b.ago(minutes=minutes_ago)
+    failed = {"state": DeploymentState.ERROR, "substate": None, "ready_at": None}
+    return b.deployment(f"dpl_{minutes_ago}", sha, at, **failed | fields)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "since"),
+    [
+        (merged(), None),
+        (merged(not_live(MERGE.sha, 2)), None),
+        (merged(not_live(MERGE.sha, 2), not_live(WORK.sha, 2 * 24 * 60, target=None)), None),
+        (merged(not_live(MERGE.sha, 2), not_live("f" * 40, 90)), None),
+        (merged(not_live(MERGE.sha, 2), not_live(WORK.sha, 50), not_live(WORK.sha, 40)), b.ago(minutes=50)),
+        (behind(minutes=31), b.ago(minutes=31)),
+    ],
+    ids=["no build", "young build", "old preview", "old build of another branch", "old build", "old commit"],
+)
+def test_main_is_ahead_since_new_code_could_have_been_live_and_not_since_it_was_written(
+    snapshot: Snapshot, since: datetime | None
+):
+    reading = read_all(look(snapshot))["main_ahead"]
+    assert (reading.finding, reading.story.since) == (Finding.BAD if since else Finding.CANNOT_TELL, since)
+    if since:
+        assert f"New code has waited since {since.astimezone(UTC):%H:%M}." in reading.story.words
+
+
+def test_code_that_was_live_waits_since_it_was_rolled_back():
+    old = b.FIX_BUILD
+    project = dataclasses.replace(b.PROJECT, rollback_note=RollbackNote("sam", "It broke.", b.ago(minutes=12)))
+    rolled_back = look(b.snapshot(hostnames=(b.hostname(old, alias_moved_at=b.ago(minutes=12)),), project=project))
+    assert rolled_back.diagnosis.check("serving_commit").status is CheckStatus.FAIL
+    assert read_all(rolled_back)["main_ahead"].finding is Finding.CANNOT_TELL
 
 
 def test_an_unreadable_flow_is_not_a_flow_that_recovered():
@@ -155,11 +365,50 @@ def test_an_unreadable_flow_is_not_a_flow_that_recovered():
     assert read_all(blind)["flow"].finding is Finding.CANNOT_TELL
 
 
+def test_a_flow_of_which_something_is_unread_just_now_is_not_a_flow_that_recovered():
+    silent = Failure(FailureKind.TIMEOUT, "The booking app did not answer.")
+    behind_and_silent = dataclasses.replace(behind(), app_health=b.snapshot(app_health=silent).app_health)
+    unread_link = b.snapshot(link_opening=silent)
+    for seen in (b.snapshot(app_health=silent), behind_and_silent, unread_link):
+        assert read_all(look(seen))["flow"].finding is Finding.CANNOT_TELL
+    assert look(unread_link).diagnosis.headline.state is HeadlineState.FLOWING
+
+
+def test_what_our_keys_may_never_read_keeps_no_alert_about_the_flow_from_ending():
+    forbidden = Failure(FailureKind.FORBIDDEN, "This key may not read alerts.")
+    unconnected = Failure(FailureKind.NOT_CONFIGURED, "The booking app is not connected.")
+    for seen in (b.snapshot(alerts=forbidden), failing(unconnected, SourceName.BOOKING_APP)):
+        assert read_all(look(seen))["flow"].finding is Finding.GOOD
+
+
 # The synthetic booking ------------------------------------------------------------------------------------
 
 
 def read_probe(probe: Request | Unmade | None) -> RuleReading:
     return read_all(dataclasses.replace(look(b.snapshot()), probe=probe))["probe"]
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "finding"),
+    [
+        (b.snapshot(app_health=app_down()), Finding.EXPLAINED),
+        (b.snapshot(link_opening=LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())), Finding.EXPLAINED),
+        (b.snapshot(account=TwilioAccount("AC", "suspended", "Full")), Finding.EXPLAINED),
+        (failing(REFUSED, SourceName.VERCEL), Finding.BAD),
+        (stuck_jobs(), Finding.BAD),
+    ],
+    ids=["app down", "link broken", "suspended", "a key of ours", "degraded"],
+)
+def test_a_synthetic_booking_that_failed_is_told_unless_a_trouble_as_great_of_the_flow_is(
+    snapshot: Snapshot, finding: Finding
+):
+    failed = dataclasses.replace(look(snapshot), probe=probe(RequestState.FAILED))
+    assert read_all(failed)["probe"].finding is finding
+
+
+def test_a_degraded_flow_explains_a_synthetic_booking_that_could_not_be_made():
+    unmade = dataclasses.replace(look(stuck_jobs()), probe=Unmade(b.NOW, "The event is not in the database."))
+    assert read_all(unmade)["probe"].finding is Finding.EXPLAINED
 
 
 @pytest.mark.parametrize(
@@ -190,6 +439,11 @@ def test_a_synthetic_booking_is_good_only_if_it_was_seen_to_go_through(
 
 def test_no_synthetic_booking_is_neither_a_failure_nor_a_recovery():
     assert read_probe(None).finding is Finding.CANNOT_TELL
+
+
+def test_where_no_synthetic_booking_is_asked_for_any_more_there_is_no_trouble_with_them():
+    reading = read_all(dataclasses.replace(look(b.snapshot()), probes=False))["probe"]
+    assert (reading.finding, reading.story.words) == (Finding.GOOD, "No synthetic bookings are made any more.")
 
 
 def test_a_synthetic_booking_that_could_not_be_made_is_a_failure_with_its_reason():
@@ -228,6 +482,16 @@ def test_we_are_offline_only_if_nothing_answers_and_nothing_takes_a_connection(t
     assert not offline(all_unreachable(), settings_at(free, taken))
     assert not offline(failing(UNREACHABLE, SourceName.TWILIO, SourceName.VERCEL), settings_at(free, free))
     assert not offline(failing(REFUSED, *SourceName), settings_at(free, free))
+
+
+def test_we_are_offline_though_what_is_rarely_asked_answered_before_the_connection_was_lost(taken: int, free: int):
+    lost = mixed(all_unreachable(), answered_before=RARELY_ASKED)
+    assert offline(lost, settings_at(free, free))
+    assert not offline(lost, settings_at(free, taken))
+    days = since(all_unreachable(), minutes=60 * 24 * 3).alerts
+    assert offline(dataclasses.replace(lost, alerts=days), settings_at(free, free))
+    back = dataclasses.replace(lost, app_health=b.snapshot().app_health)
+    assert not offline(back, settings_at(free, free))
 
 
 def test_a_name_that_does_not_exist_cannot_be_reached():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from lib.monitor.state import (
     AlertEvent,
@@ -36,10 +38,20 @@ class Patient:
 RULE = Patient()
 
 
-def bad(severity: Severity = Severity.WARNING, *, at_once: bool = False, since: datetime | None = None) -> RuleReading:
-    return RuleReading(Finding.BAD, Story("Texts are not sent", severity=severity, since=since), at_once=at_once)
+def bad(
+    severity: Severity = Severity.WARNING,
+    *,
+    at_once: bool = False,
+    since: datetime | None = None,
+    parts: str = "",
+    unknown: str = "",
+) -> RuleReading:
+    """A trouble; each letter of `parts` is one thing that is wrong, each of `unknown` one that may be."""
+    story = Story("Texts are not sent", severity=severity, since=since)
+    return RuleReading(Finding.BAD, story, at_once=at_once, parts=frozenset(parts), unknown=frozenset(unknown))
 
 
+A, B, AB = bad(parts="a"), bad(parts="b"), bad(parts="ab")
 BAD, WORSE, AT_ONCE = bad(), bad(Severity.CRITICAL), bad(at_once=True)
 GOOD = RuleReading(Finding.GOOD, Story("", "Texts are flowing."))
 UNKNOWN, EXPLAINED = RuleReading(Finding.CANNOT_TELL), RuleReading(Finding.EXPLAINED)
@@ -145,9 +157,83 @@ def test_what_another_rule_explains_must_prove_itself_when_that_one_is_over():
     assert watch.sees(GOOD) == [EventKind.RESOLVED]
 
 
+# One rule, several troubles -------------------------------------------------------------------------------
+
+
+def test_another_part_that_goes_wrong_is_told_once_it_is_sure_even_to_who_is_on_it():
+    watch = Watch()
+    assert watch.sees(A, A, A) == [EventKind.FIRED]
+    assert watch.sees(AB, AB, A, AB, AB, hush=ACKNOWLEDGED) == []
+    assert watch.sees(AB, hush=ACKNOWLEDGED) == [EventKind.WORSE]
+    assert watch.sees(AB, A, A, AB, AB, hush=ACKNOWLEDGED) == []
+
+
+def test_another_part_that_says_it_itself_is_told_at_once():
+    watch = Watch()
+    assert watch.sees(bad(at_once=True, parts="a"), bad(at_once=True, parts="ab")) == [
+        EventKind.FIRED, EventKind.WORSE
+    ]  # fmt: skip
+    assert watch.sees(bad(at_once=True, parts="ab"), bad(at_once=True, parts="b")) == []
+
+
+def test_another_part_that_takes_the_place_of_the_first_is_news_and_so_is_its_return():
+    watch = Watch()
+    watch.sees(A, A, A)
+    assert watch.sees(B, B, B) == [EventKind.WORSE]
+    assert watch.sees(A, A) == [], "it was away for two looks and more: it is another trouble now"
+    assert watch.sees(A) == [EventKind.WORSE]
+
+
+def test_a_part_that_is_away_for_one_look_was_never_away():
+    watch = Watch()
+    watch.sees(AB, AB, AB)
+    assert watch.sees(*[A, AB] * 9) == []
+
+
+def test_a_part_grows_no_older_while_nothing_is_known_of_it():
+    watch = Watch()
+    watch.sees(AB, AB, AB)
+    unsure = bad(parts="a", unknown="b")
+    assert watch.sees(unsure, unsure, unsure, UNKNOWN, EXPLAINED, BAD, BAD, BAD, A, AB, AB, AB, AB) == []
+
+
+def test_what_a_reminder_named_was_told():
+    watch = Watch()
+    watch.sees(A, A, A)
+    assert watch.sees(AB, step=timedelta(hours=2)) == [EventKind.REMINDER]
+    assert watch.sees(AB, AB, AB) == []
+
+
+def test_another_part_that_goes_wrong_while_muted_is_told_when_the_mute_ends():
+    watch = Watch()
+    watch.sees(A, A, A)
+    assert watch.sees(AB, AB, AB, AB, hush=MUTED) == []
+    assert watch.sees(AB) == [EventKind.WORSE]
+
+
+def test_what_an_older_version_told_is_not_told_again():
+    """It kept `severe`, and no parts."""
+    told = {
+        "failures": 3, "severe": 3, "successes": 0, "since": "2026-03-02T14:01:00Z",
+        "fired_at": "2026-03-02T14:03:00Z", "told_at": "2026-03-02T14:03:00Z", "told_severity": 2,
+        "last_told_at": "2026-03-02T14:03:00Z", "reminders": 0,
+        "story": {
+            "title": "Texts are not sent", "words": "", "cause": "", "next_step": "", "page": "", "severity": 2,
+            "since": None,
+        },
+    }  # fmt: skip
+    watch = Watch(TypeAdapter(AlertState).validate_json(json.dumps(told)))
+    assert watch.state.firing and watch.state.told_severity is Severity.CRITICAL
+    assert watch.sees(BAD, A, A, A, A) == [], "which part it was that was told is learned from the first look"
+    assert watch.sees(AB, AB, AB) == [EventKind.WORSE]
+    again = TypeAdapter(AlertState).validate_json(TypeAdapter(AlertState).dump_json(watch.state))
+    assert again == watch.state
+
+
 # Whatever comes ------------------------------------------------------------------------------------------
 
-READINGS = st.sampled_from([GOOD, BAD, WORSE, AT_ONCE, UNKNOWN, EXPLAINED])
+PARTS = [A, B, AB, bad(Severity.CRITICAL, parts="a"), bad(at_once=True, parts="b"), bad(parts="a", unknown="b")]
+READINGS = st.sampled_from([GOOD, BAD, WORSE, AT_ONCE, UNKNOWN, EXPLAINED, *PARTS])
 HUSHES = st.sampled_from([LOUD, MUTED, ACKNOWLEDGED])
 STEPS = st.timedeltas(min_value=timedelta(0), max_value=timedelta(hours=5))
 STORIES = st.lists(st.tuples(READINGS, HUSHES, STEPS), max_size=60)
@@ -166,9 +252,37 @@ def test_whatever_comes_beginnings_and_ends_alternate_and_the_rest_lies_between(
         assert (event.lasted is not None) == ends
         assert event.since <= event.at
     assert open_ == (watch.state.told_at is not None)
-    assert sum(event.kind is EventKind.WORSE for event in watch.told) <= 1 + sum(
-        event.kind is EventKind.RESOLVED for event in watch.told
-    )
+
+
+@given(STORIES)
+def test_whatever_comes_worse_is_told_only_of_what_is_worse_than_was_told_last(story: list[tuple]):
+    watch = Watch()
+    told: AlertEvent | None = None
+    parts: set[str] = set()
+    for reading, hush, step in story:
+        for kind in watch.sees(reading, hush=hush, step=step):
+            event = watch.told[-1]
+            if kind is EventKind.WORSE:
+                assert told and (event.story.severity > told.story.severity or reading.parts - parts)
+            told = event
+            parts = set() if kind is EventKind.RESOLVED else parts | reading.parts
+        if reading.finding is Finding.BAD and reading.parts:  # what is away may be over, and is news when it returns
+            parts -= {part for part in parts if part not in (watch.state.told_parts or ())}
+    assert parts == set(watch.state.told_parts or ())
+
+
+@given(STORIES, st.sampled_from([LOUD, ACKNOWLEDGED]))
+def test_whatever_came_before_all_that_stays_wrong_is_told_in_the_end(story: list[tuple], hush: Hush):
+    watch = Watch()
+    for reading, before, step in story:
+        watch.sees(reading, hush=before, step=step)
+    if watch.state.told_at is None:
+        hush = LOUD  # who is on it before anything was told knows of it
+    watch.sees(*[AB] * RULE.fire_after, hush=hush)
+    assert {"a", "b"} <= set(watch.state.told_parts or ())
+    told = len(watch.told)
+    watch.sees(*[AB, A, AB, B, UNKNOWN, EXPLAINED] * 3, hush=ACKNOWLEDGED, step=MINUTE)
+    assert len(watch.told) == told, "and once"
 
 
 @given(STORIES, READINGS, HUSHES)

@@ -77,6 +77,31 @@ def test_a_key_used_again_for_something_else_is_refused(local: Journal, ann: Act
         local.submit_request(a_request(idempotency_key=key), bob)
 
 
+def test_a_request_that_is_refused_at_once_is_never_one_that_could_be_carried_out(
+    journal: Journal, ann: Actor, bob: Actor
+) -> None:
+    new = a_request(needs_approval=True)
+    refused = journal.submit_request(new, ann, refused="To confirm, type exactly: lamp")
+    assert (refused.state, refused.words) == (RequestState.REFUSED, "To confirm, type exactly: lamp")
+    assert journal.request(refused.id) == refused
+    assert [entry.kind for entry in journal.entries()] == [Kind.REQUEST, Kind.REFUSED]
+    with pytest.raises(ConflictError):
+        journal.approve(refused.id, bob)
+    assert journal.claim(refused.id, LOCK, ann).refusal is TurnRefusal.NOT_READY
+    assert journal.submit_request(new, ann) == refused
+    assert journal.verify().ok
+
+
+def test_a_refusal_that_comes_after_the_same_key_was_accepted_leaves_the_first_as_it_is(
+    local: Journal, ann: Actor
+) -> None:
+    new = a_request()
+    asked = local.submit_request(new, ann)
+    assert local.submit_request(new, ann, refused="It needs a reason.") == asked
+    assert local.submitted(new, ann) == asked
+    assert local.submitted(a_request(), ann) is None
+
+
 def test_of_eight_processes_that_claim_and_start_a_request_exactly_one_does(environ: dict[str, str]) -> None:
     with contextlib.closing(open_journal(environ)) as journal:
         request = journal.submit_request(a_request(), OPERATOR)

@@ -157,7 +157,8 @@ class Executor:
         args = {argument.name: argument.value for argument in request.asked.arguments}
         since = request.started_at or request.requested_at
         # The target as it was before the effect tells what came of it; that of today may hold the effect already.
-        target = self.previews.find(request.asked.digest) or action.resolve(self.desk, args)
+        kept = self.previews.find(request.asked.digest)
+        target = kept or action.not_previewed(action.resolve(self.desk, args))
         effect = action.find(self.desk, target, args, str(request.id), since)
         if effect is None:
             return request

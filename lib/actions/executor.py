@@ -33,9 +33,9 @@ from lib.actions.previews import Previews
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
 from lib.journal.errors import ConflictError, JournalError
 from lib.journal.request import BEATS_EVERY, NewRequest, Request, RequestState, Turn, TurnRefusal
-from lib.journal.store import Journal
+from lib.journal.store import TWO_PEOPLE, Journal
 from lib.journal.text import tidy
-from lib.model.people import Actor, Role
+from lib.model.people import NO_LOGIN, Actor, Role
 from lib.model.reading import SourceError
 from lib.sources.http import OutcomeUnknownError
 
@@ -109,6 +109,8 @@ class Executor:
         if earlier := self.journal.submitted(new, actor):
             return earlier  # the same order again: its first request stands
         try:
+            if new.needs_approval and actor.name == NO_LOGIN:
+                raise RefusedError(f"This needs a second person, and without a login there is but one. {TWO_PEOPLE}")
             self._agree(order, self._preview(action, order.args))
         except (RefusedError, SourceError) as error:
             return self.journal.submit_request(new, actor, refused=_words(error))

@@ -51,11 +51,17 @@ from lib.journal.request import NewRequest, Request, RequestState, Turn, TurnRef
 from lib.journal.tables import beats
 from lib.journal.tables import entries as table
 from lib.journal.text import same_person, tidy
-from lib.model.people import Actor
+from lib.model.people import NO_LOGIN, Actor
 from lib.settings import Settings
 
 # How long a claim holds its target while the last checks are made, unless the caller says otherwise.
 HOLD_FOR = timedelta(minutes=2)
+
+# How two people act where a second one is asked for.
+TWO_PEOPLE = (
+    "Set up a login (section auth of .streamlit/secrets.toml) and name both people in OPERATORS: "
+    "one asks, the other opens the desk, logs in and approves."
+)
 
 _NOBODY = About()
 _REQUEST_KINDS = tuple(kind.value for kind in (*PHASE_OF, Kind.PROGRESS))
@@ -136,11 +142,18 @@ class Journal:
             return request_of(entries, page.now)
 
     def approve(self, request_id: UUID, actor: Actor, words: str = "") -> Request:
-        """Record a second person's approval. Raises `ConflictError` if the first gives it, or nobody waits."""
+        """Record a second person's approval. Raises `ConflictError` if it may be the first's, or nobody waits."""
         with self._writing() as page:
             request = page.request(request_id)
             if request.state is not RequestState.WAITING:
                 raise ConflictError(f"This request waits for no approval: it is {request.state}.")
+            if not actor.logged_in:
+                raise ConflictError(
+                    "Who approves has to log in: only so is it known to be a second person.", TWO_PEOPLE
+                )
+            if request.requested_by.name == NO_LOGIN:
+                words = "It was asked for without a login, so whoever asked may be whoever approves."
+                raise ConflictError(words, f"Take it back and ask for it anew. {TWO_PEOPLE}")
             if same_person(request.requested_by, actor):
                 raise ConflictError("Whoever asked for it cannot approve it: a second person must.")
             page.append(actor, Approved(words), request.about)

@@ -19,7 +19,7 @@ from lib.actions.executor import Executor, Order
 from lib.journal.entry import Outcome
 from lib.journal.errors import ConflictError, JournalError
 from lib.journal.request import Request, RequestState
-from lib.model.people import Actor
+from lib.model.people import NO_LOGIN, Actor, Role, Via
 from lib.model.reading import FailureKind, SourceError
 from lib.sources.http import OutcomeUnknownError
 from tests.actions.conftest import OPERATOR, SECOND, VIEWER, Lamp, another, executor_for
@@ -177,6 +177,15 @@ def test_who_dies_while_the_world_is_looked_at_leaves_nothing_that_somebody_else
     with pytest.raises(KeyboardInterrupt):
         executor.submit(given, OPERATOR)
     assert executor.journal.requests() == ()
+
+
+def test_what_needs_a_second_person_is_refused_to_who_did_not_log_in_and_says_what_to_do(
+    tmp_path: Path, lamp: Lamp
+) -> None:
+    executor = executor_for(tmp_path / "journal.sqlite3", lamp, require_second_person=True)
+    request = executor.submit(order(executor), Actor(NO_LOGIN, Role.OPERATOR, Via.PAGE))
+    assert request.state is RequestState.REFUSED
+    assert "a second person" in request.words and "OPERATORS" in request.words
 
 
 @pytest.mark.parametrize("second", [False, True])

@@ -323,6 +323,7 @@ _NEEDS: Mapping[SourceName, tuple[tuple[str, ...], ...]] = {
 def load(environ: Mapping[str, str] | None = None, secrets_file: Path = SECRETS_FILE) -> Settings:
     """Read the settings. Never raises: what cannot be used is in `problems`.
 
+    Where nobody can tell whether a second person is asked for, one is: a slip of the pen must not take a guard away.
     `NAME_FILE` in the environment reads the value of `NAME` from that file.
     """
     problems: list[SettingProblem] = []
@@ -338,7 +339,10 @@ def load(environ: Mapping[str, str] | None = None, secrets_file: Path = SECRETS_
         for field, sentence in wrong.items():
             problems.append(SettingProblem(field.upper(), f"{field.upper()} {sentence}"))
         settings = Settings.model_validate({name: value for name, value in values.items() if name not in wrong})
-    return settings.model_copy(update={"problems": tuple(problems)})
+    found: dict[str, Any] = {"problems": tuple(problems)}
+    if any(problem.name in ("REQUIRE_SECOND_PERSON", secrets_file.name) for problem in problems):
+        found["require_second_person"] = True
+    return settings.model_copy(update=found)
 
 
 def _sentence(kind: str, message: str) -> str:
@@ -359,10 +363,10 @@ def _names() -> tuple[str, ...]:
 
 
 def _from_toml(path: Path, problems: list[SettingProblem]) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
     except (OSError, ValueError, RecursionError) as error:
         # The parser's message can quote the line, and the line can hold a key.
         where = getattr(error, "lineno", None)

@@ -89,7 +89,9 @@ def test_a_wrong_value_is_one_sentence_with_the_fix_and_the_rest_works(name: str
     assert problem.sentence.startswith(f"{name} ") and problem.sentence.endswith(".")
     assert any(words in problem.sentence for words in fix.split("|"))
     assert value not in problem.sentence and "planted" not in problem.sentence.lower()
-    assert getattr(settings, name.lower()) == Settings.model_fields[name.lower()].default
+    # Where nobody knows whether a second person is asked for, one is.
+    safe = {"REQUIRE_SECOND_PERSON": True}
+    assert getattr(settings, name.lower()) == safe.get(name, Settings.model_fields[name.lower()].default)
     assert settings.configured(SourceName.VERCEL)
 
 
@@ -173,6 +175,30 @@ def test_a_file_that_cannot_be_read_is_one_problem_that_quotes_nothing(tmp_path:
     problem = only_problem(given_in_file(tmp_path, text))
     assert problem.name == "secrets.toml"
     assert "secrets.example.toml" in problem.sentence and "planted" not in problem.sentence
+
+
+@pytest.mark.parametrize(
+    "text", ["REQUIRE_SECOND_PERSON = '2 people'", "REQUIRE_SECOND_PERSON = [true]", "A = planted"]
+)
+def test_a_second_person_is_asked_for_where_the_file_does_not_say_it_clearly(tmp_path: Path, text: str):
+    settings = given_in_file(tmp_path, text)
+    assert settings.require_second_person is True and only_problem(settings)
+
+
+def test_a_second_person_is_asked_for_where_the_file_of_the_setting_cannot_be_read(tmp_path: Path):
+    settings = given_in_environment(REQUIRE_SECOND_PERSON_FILE=str(tmp_path / "absent"))
+    assert settings.require_second_person is True
+
+
+def test_a_mistake_elsewhere_asks_for_no_second_person():
+    assert given_in_environment(TIME_ZONE="planted", OPERATORS="ana").require_second_person is False
+
+
+def test_a_folder_in_place_of_the_secrets_is_a_file_that_cannot_be_read(tmp_path: Path):
+    """It is what a container makes of a file that is not there."""
+    settings = load({}, tmp_path)
+    assert only_problem(settings).name == tmp_path.name and settings.require_second_person is True
+    assert load({}, tmp_path / "absent" / "secrets.toml").problems == ()
 
 
 def test_a_file_in_another_encoding_is_one_problem(tmp_path: Path):

@@ -199,6 +199,10 @@ class Action(ABC):
         """After an unknown outcome: look for the trace of `request_id`. None: nothing is to be found."""
         return None
 
+    def not_previewed(self, target: Target) -> Target:
+        """Return today's target without what only the preview that was confirmed could have told."""
+        return target
+
     def preview(self, desk: Desk, args: Args) -> Preview:
         """Return what it would do now. Raises `RefusedError` or `SourceError`."""
         unknown = sorted(args.keys() - set(self.asks))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -32,6 +33,7 @@ _READ_SECONDS = 10.0
 _WRITE_SECONDS = 30.0
 _BUILD_SETTLES = timedelta(minutes=10)
 _SHORT = 7
+_COMMIT = "commit"  # the fact that names the commit to be built
 _RULES_AGAINST_A_PUSH = ("pull_request", "merge_queue", "required_status_checks", "lock_branch")
 
 
@@ -123,16 +125,51 @@ class _Build(_DeploymentAction):
             return None
         return Effect(f"Vercel made {found.id}.", _words(target), f"building {_short(found.sha)}", found.id)
 
+    def not_previewed(self, target: Target) -> Target:
+        return replace(target, facts=tuple(fact for fact in target.facts if fact[0] != _COMMIT))
+
     def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
         if effect.found_by is None:
             return Verification(None, "The new build is not known.")
         deployment = _one(desk, effect.found_by)
+        confirmed = _confirmed(target)
+        if confirmed and deployment.sha and not same_commit(deployment.sha, confirmed):
+            words = f"It is a build of {_short(deployment.sha)}, and {_short(confirmed)} was confirmed"
+            return Verification(False, f"{words}: cancel it, or roll back if it is live.")
         if deployment.state.failed:
             why = deployment.error_message or deployment.state.value.lower()
             return Verification(False, f"The build ended: {why}.")
         if deployment.state is not DeploymentState.READY:
             return Verification(None, f"The build is {deployment.state.value.lower()}.")
+        if confirmed and not deployment.sha:
+            return Verification(None, "The build is ready; Vercel does not say of which commit it is.")
         return _served_everywhere(desk, deployment)
+
+
+def _confirmed(target: Target) -> str | None:
+    """Return the commit that was previewed, where the target names one."""
+    return dict(target.facts).get(_COMMIT, "").partition(" ")[0] or None
+
+
+def _commit_fact(sha: str, headline: str | None) -> tuple[str, str]:
+    """The commit in full: what was confirmed is what is built, and what is verified."""
+    return (_COMMIT, f"{sha} {headline or ''}".strip())
+
+
+def _exact_call(sha: str, branch: str) -> str:
+    return f"POST /v13/deployments?forceNew=1  gitSource: {sha} of {branch}, target: production"
+
+
+def _build_exactly(desk: Desk, target: Target, branch: str | None, request_id: str) -> Effect:
+    """Have the commit that was confirmed built, and no other: where its branch points by now does not matter."""
+    project, sha = _project(desk), _confirmed(target)
+    if project.link is None or project.link.repo_id is None or sha is None:
+        raise RefusedError("The project is linked to no repository: it cannot build a commit of it.")
+    branch = branch or project.link.production_branch or desk.sources.github.repository(_soon()).value.default_branch
+    accepted = VercelWrites(desk.sources.vercel).deploy_commit(
+        sha, branch, project.link.repo_id, project.name, Deadline(_WRITE_SECONDS), request_id=request_id
+    )
+    return _effect(accepted, target, f"building {_short(sha)}")
 
 
 def _served_everywhere(desk: Desk, deployment: Deployment) -> Verification:
@@ -162,7 +199,9 @@ class Redeploy(_Build):
 
     def resolve(self, desk: Desk, args: Args) -> Target:
         live = _live(desk)
-        return self._target(desk, _project(desk).name, ("builds again", f"{live.id} ({_short(live.sha)})"))
+        again = ("builds again", f"{live.id} ({_short(live.sha)})")
+        commit = (_commit_fact(live.sha, live.commit_message),) if live.sha else ()
+        return self._target(desk, _project(desk).name, again, *commit)
 
     def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
         return (f"POST /v13/deployments?forceNew=1  deploymentId: {_live(desk).id}, target: production",)
@@ -179,26 +218,24 @@ class Redeploy(_Build):
 
 
 class RedeployNewest(_Build):
-    """Build the newest commit of the production branch."""
+    """Build the newest commit of the branch: the one that the preview names, without a push."""
 
     id: ClassVar[str] = "redeploy_newest"
     title: ClassVar[str] = "Deploy the newest commit of the branch"
 
     def resolve(self, desk: Desk, args: Args) -> Target:
-        head = desk.sources.github.branch(None, _soon()).value.head
-        return self._target(desk, _project(desk).name, ("newest commit", f"{_short(head.sha)} {head.headline}"))
+        branch = desk.sources.github.branch(None, _soon()).value
+        commit = _commit_fact(branch.head.sha, branch.head.headline)
+        return self._target(desk, _project(desk).name, commit, ("newest of", branch.name))
 
     def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
-        return (f"POST /v13/deployments?forceNew=1  deploymentId: {_live(desk).id}, withLatestCommit: true",)
+        return (_exact_call(_confirmed(target) or "?", dict(target.facts)["newest of"]),)
 
     def own_checks(self, desk: Desk, project: Project, args: Args) -> tuple[Preflight, ...]:
         return (_linked(project), *_backwards(desk, None))
 
     def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
-        accepted = VercelWrites(desk.sources.vercel).redeploy(
-            _live(desk).id, _project(desk).name, Deadline(_WRITE_SECONDS), request_id=request_id, newest=True
-        )
-        return _effect(accepted, target, "building the newest commit")
+        return _build_exactly(desk, target, dict(target.facts)["newest of"], request_id)
 
 
 class DeployCommit(_Build):
@@ -212,30 +249,18 @@ class DeployCommit(_Build):
         commit = desk.sources.github.required_commit(args["sha"], _soon()).value.commit
         if commit is None:
             raise RefusedError(f"GitHub does not know the commit {_short(args['sha'])}.")
-        return self._target(desk, _project(desk).name, ("commit", f"{_short(commit.sha)} {commit.headline}"))
+        return self._target(desk, _project(desk).name, _commit_fact(commit.sha, commit.headline))
 
     def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
         link = _project(desk).link
-        branch = link.production_branch if link else "?"
-        return (f"POST /v13/deployments?forceNew=1  gitSource: {args['sha']} of {branch}, target: production",)
+        branch = link.production_branch if link else None
+        return (_exact_call(_confirmed(target) or "?", branch or "the default branch"),)
 
     def own_checks(self, desk: Desk, project: Project, args: Args) -> tuple[Preflight, ...]:
         return (_linked(project), *_backwards(desk, args["sha"]))
 
     def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
-        project = _project(desk)
-        commit = desk.sources.github.required_commit(args["sha"], _soon()).value.commit
-        if project.link is None or project.link.repo_id is None or commit is None:
-            raise RefusedError("The project is linked to no repository: it cannot build a commit of it.")
-        accepted = VercelWrites(desk.sources.vercel).deploy_commit(
-            commit.sha,
-            project.link.production_branch or desk.sources.github.repository(_soon()).value.default_branch,
-            project.link.repo_id,
-            project.name,
-            Deadline(_WRITE_SECONDS),
-            request_id=request_id,
-        )
-        return _effect(accepted, target, f"building {_short(commit.sha)}")
+        return _build_exactly(desk, target, None, request_id)
 
 
 class _Move(_DeploymentAction):

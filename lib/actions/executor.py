@@ -33,8 +33,9 @@ from lib.actions.previews import Previews
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
 from lib.journal.errors import ConflictError, JournalError
 from lib.journal.request import BEATS_EVERY, NewRequest, Request, RequestState, Turn, TurnRefusal
-from lib.journal.store import Journal
-from lib.model.people import Actor, Role
+from lib.journal.store import TWO_PEOPLE, Journal
+from lib.journal.text import tidy
+from lib.model.people import NO_LOGIN, Actor, Role
 from lib.model.reading import SourceError
 from lib.sources.http import OutcomeUnknownError
 
@@ -85,33 +86,35 @@ class Executor:
         return preview
 
     def submit(self, order: Order, actor: Actor) -> Request:
-        """Record the request, or its refusal. Raises `RefusedError` for somebody who may not act at all."""
+        """Record the request, or its refusal. Raises `RefusedError` for somebody who may not act at all.
+
+        What is in the journal can be approved and carried out, so it gets there with phrase and reason agreed, or
+        together with its refusal: whoever dies in between leaves nothing.
+        """
         only_operators(actor)
         action = self._action(order.action)
-        request = self.journal.submit_request(
-            NewRequest(
-                action=action.id,
-                tier=int(action.tier),
-                target=self._seen_target(order),
-                digest=order.digest,
-                idempotency_key=order.idempotency_key,
-                arguments=tuple(Argument(name, value) for name, value in sorted(order.args.items())),
-                summary=action.title,
-                reason=order.reason[:_LONGEST_REASON],
-                needs_approval=action.tier is Tier.TYPED_PHRASE and self.desk.settings.require_second_person,
-                incident_id=order.incident_id,
-                step_id=order.step_id,
-            ),
-            actor,
+        new = NewRequest(
+            action=action.id,
+            tier=int(action.tier),
+            target=self._seen_target(order),
+            digest=order.digest,
+            idempotency_key=order.idempotency_key,
+            arguments=tuple(Argument(name, value) for name, value in sorted(order.args.items())),
+            summary=action.title,
+            reason=order.reason[:_LONGEST_REASON],
+            needs_approval=action.tier is Tier.TYPED_PHRASE and self.desk.settings.require_second_person,
+            incident_id=order.incident_id,
+            step_id=order.step_id,
         )
-        if request.state not in (RequestState.REQUESTED, RequestState.WAITING):
-            return request  # the same order again: its first request stands
+        if earlier := self.journal.submitted(new, actor):
+            return earlier  # the same order again: its first request stands
         try:
-            now = self._preview(action, order.args)
-            self._agree(order, now)
+            if new.needs_approval and actor.name == NO_LOGIN:
+                raise RefusedError(f"This needs a second person, and without a login there is but one. {TWO_PEOPLE}")
+            self._agree(order, self._preview(action, order.args))
         except (RefusedError, SourceError) as error:
-            return self._refuse(request, _words(error), actor)
-        return request
+            return self.journal.submit_request(new, actor, refused=_words(error))
+        return self.journal.submit_request(new, actor)
 
     def carry_out(self, request_id: UUID, actor: Actor) -> Request:
         """Do what was requested, once, and return the request with its receipt or the reason why not.
@@ -156,7 +159,8 @@ class Executor:
         args = {argument.name: argument.value for argument in request.asked.arguments}
         since = request.started_at or request.requested_at
         # The target as it was before the effect tells what came of it; that of today may hold the effect already.
-        target = self.previews.find(request.asked.digest) or action.resolve(self.desk, args)
+        kept = self.previews.find(request.asked.digest)
+        target = kept or action.not_previewed(action.resolve(self.desk, args))
         effect = action.find(self.desk, target, args, str(request.id), since)
         if effect is None:
             return request
@@ -284,7 +288,7 @@ class Executor:
         self._still_the_same(order.digest, now)
         if now.phrase is not None and order.phrase.strip() != now.phrase:
             raise RefusedError(f"To confirm, type exactly: {now.phrase}")
-        if now.tier is Tier.TYPED_PHRASE and not order.reason.strip():
+        if now.tier is Tier.TYPED_PHRASE and not tidy(order.reason):
             raise RefusedError("This needs a reason.")
 
     def _still_the_same(self, digest: str, now: Preview) -> None:

@@ -12,14 +12,13 @@ from rich.markup import escape
 from lib.actions.action import Preview, RefusedError
 from lib.actions.executor import Executor, Order
 from lib.actions.registry import ACTIONS, open_executor
-from lib.commands.terminal import ActionExit, AsJson, actor, out, print_json, progress
+from lib.commands.terminal import ActionExit, AsJson, actor, configured, out, print_json, progress
 from lib.journal.entry import Outcome
 from lib.journal.errors import JournalError
 from lib.journal.request import Request, RequestState
 from lib.model.people import Actor
 from lib.model.reading import SourceError
 from lib.model.window import WindowSize
-from lib.settings import load
 from lib.snapshot import take, utc_now
 from lib.sources.connected import connect
 
@@ -32,8 +31,8 @@ _EXIT_OF = {
 
 
 def opened() -> tuple[Executor, Actor]:
-    """Return the executor on the configured systems, and who uses it."""
-    settings = load()
+    """Return the executor on the configured systems, and who uses it. Settings that cannot be used are said."""
+    settings = configured()
     sources = connect(settings, utc_now)
     executor = open_executor(settings, sources, lambda: take(sources, WindowSize.DAY), utc_now)
     return executor, actor(settings)

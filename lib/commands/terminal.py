@@ -25,7 +25,7 @@ from lib.journal.store import Journal
 from lib.model.people import Actor, Role, Via
 from lib.model.verdict import HeadlineState
 from lib.model.window import WindowSize
-from lib.settings import Settings, load
+from lib.settings import SECRETS_FILE, Settings, load
 from lib.snapshot import Snapshot, take, utc_now
 from lib.sources.connected import connect
 
@@ -101,10 +101,12 @@ def diagnose_now(settings: Settings, window: WindowSize) -> Diagnosis:
 
 
 def actor(settings: Settings) -> Actor:
-    """Return who is at the command line. Where operators are named, only they may act."""
+    """Return who is at the command line. Where operators are named, only they may act; where it is unclear, nobody."""
     name = os.environ.get(USER_VARIABLE) or getpass.getuser()
     known = {operator.casefold() for operator in settings.operators}
-    role = Role.OPERATOR if not known or name.casefold() in known else Role.VIEWER
+    unclear = any(problem.name in ("OPERATORS", SECRETS_FILE.name) for problem in settings.problems)
+    may_act = not unclear and (not known or name.casefold() in known)
+    role = Role.OPERATOR if may_act else Role.VIEWER
     return Actor(name, role, Via.COMMAND_LINE)
 
 
@@ -117,9 +119,9 @@ def instant(clock: datetime, zone: ZoneInfo) -> datetime:
 def opened_journal(*, writes: bool = False, or_else: int = ActionExit.REFUSED) -> Iterator[tuple[Journal, Actor]]:
     """Open the journal; what it or the desk refuses becomes one sentence and the exit code `or_else`.
 
-    With `writes` a viewer is refused at once.
+    With `writes` a viewer is refused at once, and first hears of settings that may be why.
     """
-    settings = load()
+    settings = configured() if writes else load()
     try:
         who = actor(settings)
         if writes and who.role is not Role.OPERATOR:

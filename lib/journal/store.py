@@ -51,11 +51,17 @@ from lib.journal.request import NewRequest, Request, RequestState, Turn, TurnRef
 from lib.journal.tables import beats
 from lib.journal.tables import entries as table
 from lib.journal.text import same_person, tidy
-from lib.model.people import Actor
+from lib.model.people import NO_LOGIN, Actor
 from lib.settings import Settings
 
 # How long a claim holds its target while the last checks are made, unless the caller says otherwise.
 HOLD_FOR = timedelta(minutes=2)
+
+# How two people act where a second one is asked for.
+TWO_PEOPLE = (
+    "Set up a login (section auth of .streamlit/secrets.toml) and name both people in OPERATORS: "
+    "one asks, the other opens the desk, logs in and approves."
+)
 
 _NOBODY = About()
 _REQUEST_KINDS = tuple(kind.value for kind in (*PHASE_OF, Kind.PROGRESS))
@@ -105,15 +111,20 @@ class Journal:
 
     # Requests.
 
-    def submit_request(self, new: NewRequest, actor: Actor) -> Request:
+    def submitted(self, new: NewRequest, actor: Actor) -> Request | None:
+        """Return the request that was submitted with this idempotency key, or None. Raises `ConflictError` as below."""
+        with self._reading() as page:
+            return page.submitted(new, actor)
+
+    def submit_request(self, new: NewRequest, actor: Actor, *, refused: str | None = None) -> Request:
         """Record a request and return it; the same idempotency key again returns the first one.
 
+        With `refused` it is recorded together with these words why it is not carried out, so that it never can be.
         Raises `ConflictError` if that key belongs to a request for something else.
         """
         with self._writing() as page:
-            earlier = page.fetch(select(table).where(table.c.idempotency_key == str(new.idempotency_key)))
-            if earlier:
-                return _the_same(page.request(_request_id(earlier[0])), new, actor)
+            if earlier := page.submitted(new, actor):
+                return earlier
             about = About(new.incident_id, new.step_id, new.action, uuid4())
             asked = Asked(
                 tier=new.tier,
@@ -125,15 +136,24 @@ class Journal:
                 reason=new.reason,
                 needs_approval=new.needs_approval,
             )
-            entry = page.append(actor, asked, about, idempotency_key=new.idempotency_key)
-            return request_of([entry], page.now)
+            entries = [page.append(actor, asked, about, idempotency_key=new.idempotency_key)]
+            if refused is not None:
+                entries.append(page.append(actor, Refused(refused), about))
+            return request_of(entries, page.now)
 
     def approve(self, request_id: UUID, actor: Actor, words: str = "") -> Request:
-        """Record a second person's approval. Raises `ConflictError` if the first gives it, or nobody waits."""
+        """Record a second person's approval. Raises `ConflictError` if it may be the first's, or nobody waits."""
         with self._writing() as page:
             request = page.request(request_id)
             if request.state is not RequestState.WAITING:
                 raise ConflictError(f"This request waits for no approval: it is {request.state}.")
+            if not actor.logged_in:
+                raise ConflictError(
+                    "Who approves has to log in: only so is it known to be a second person.", TWO_PEOPLE
+                )
+            if request.requested_by.name == NO_LOGIN:
+                words = "It was asked for without a login, so whoever asked may be whoever approves."
+                raise ConflictError(words, f"Take it back and ask for it anew. {TWO_PEOPLE}")
             if same_person(request.requested_by, actor):
                 raise ConflictError("Whoever asked for it cannot approve it: a second person must.")
             page.append(actor, Approved(words), request.about)
@@ -442,6 +462,11 @@ class _Page:
         if not found:
             raise JournalError("There is no such request in the journal.")
         return request_of(found, self.now, self.last_beats([request_id]).get(request_id))
+
+    def submitted(self, new: NewRequest, actor: Actor) -> Request | None:
+        """Return the request that has this idempotency key already. Raises `ConflictError` if it is another."""
+        found = self.fetch(select(table).where(table.c.idempotency_key == str(new.idempotency_key)))
+        return _the_same(self.request(_request_id(found[0])), new, actor) if found else None
 
     def requests(self, asked: Iterable[Entry]) -> list[Request]:
         """Return the requests that these entries began, in their order."""

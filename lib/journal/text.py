@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, StringConstraints, ValidationInfo
 
-from lib.model.people import Actor
+from lib.model.people import NO_LOGIN, Actor
 from lib.sources.redact import redact
 
 LONGEST_WORDS = 20_000
@@ -70,5 +70,13 @@ def actor_name(name: str) -> str:
 
 
 def same_person(one: Actor, other: Actor) -> bool:
-    """Whether both would be recorded under the same name, whatever the door: when in doubt they are the same."""
-    return actor_name(one.name).casefold() == actor_name(other.name).casefold()
+    """Whether both may be one person, whatever the door: when in doubt they are.
+
+    Without a login it may be anybody. `ann`, as a machine knows her, may be `ann@lantern.example`.
+    """
+    names = [actor_name(actor.name).casefold() for actor in (one, other)]
+    if NO_LOGIN in names:
+        return True
+    if not all("@" in name for name in names):
+        names = [name.partition("@")[0] for name in names]
+    return names[0] == names[1]

@@ -250,6 +250,9 @@ class Runner:
             return replace(unknown, words=f"{lost} Looking did not help: {error}")
         if in_place:
             return self._confirmed(migration, "Its answer was lost; looking shows that it is in place.", on_progress)
+        if number + 1 < len(migration.steps):
+            # What was asked speaks of the whole, and that is not in place before the last step, whatever this one did.
+            return replace(unknown, words=f"{lost} {_in_doubt(migration, number)}", after=False)
         if self.door.way is CatalogWay.DIRECT or lost.status is not None:
             words = f"The answer was lost; looking shows that it did not happen. {_left(migration, number)}"
             return replace(unknown, outcome=MigrationOutcome.FAILED, words=words, after=False)
@@ -367,6 +370,16 @@ def _left(migration: Migration, number: int) -> str:
     undo = f", or take them back with {migration.undone_by}" if migration.undone_by else ""
     done = "The first step stays" if number == 1 else f"The first {number} steps stay"
     return f"{done}, the rest was not done: run it again{undo}."
+
+
+def _in_doubt(migration: Migration, number: int) -> str:
+    """Say what may be after a run whose step with this number, counted from 0, may have happened or not."""
+    before = {0: "", 1: " The first step stays."}.get(number, f" The first {number} steps stay.")
+    undo = f", or take it all back with {migration.undone_by}" if migration.undone_by else ""
+    return (
+        f"Step {number + 1} of {len(migration.steps)} may have happened; none after it was begun.{before} "
+        f"Look at {migration.table} and say what you saw; then run it again{undo}."
+    )
 
 
 def _visible_words(visible: bool | None) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# Who it is on this machine without a login, on the glass and in the journal.
+NO_LOGIN = "local, no login"
+
 
 class Role(StrEnum):
     """What somebody may do. An operator may do all that a viewer may."""
@@ -29,3 +32,8 @@ class Actor:
     name: str
     role: Role
     via: Via
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether an identity provider vouches for the name: at the command line everybody says who they are."""
+        return self.via is Via.PAGE and self.name != NO_LOGIN

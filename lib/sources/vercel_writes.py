@@ -54,16 +54,14 @@ class VercelWrites:
         deadline: Deadline,
         *,
         request_id: str,
-        newest: bool = False,
         target: str | None = "production",
     ) -> Accepted:
-        """Build a deployment again: the same commit, or with `newest` the newest one of its branch.
+        """Build a deployment again: the same commit, so that it never ships one that the deployment did not have.
 
-        `target` is the deployment's own, None for a preview. Building again never ships a commit that it did
-        not have.
+        `target` is the deployment's own, None for a preview. For the newest commit see `deploy_commit`: Vercel's
+        `withLatestCommit` takes that of the deployment's branch, which nobody has seen.
         """
         body = {"deploymentId": deployment_id, "name": project_name, **_meta(request_id, action="redeploy")}
-        body |= {"withLatestCommit": True} if newest else {}
         return self._deploy(body | ({"target": target} if target else {}), deadline)
 
     def deploy_commit(

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -18,7 +19,7 @@ from lib.actions.executor import Executor, Order
 from lib.journal.entry import Outcome
 from lib.journal.errors import ConflictError, JournalError
 from lib.journal.request import Request, RequestState
-from lib.model.people import Actor
+from lib.model.people import NO_LOGIN, Actor, Role, Via
 from lib.model.reading import FailureKind, SourceError
 from lib.sources.http import OutcomeUnknownError
 from tests.actions.conftest import OPERATOR, SECOND, VIEWER, Lamp, another, executor_for
@@ -60,6 +61,7 @@ def test_a_viewer_cannot_act(executor: Executor, lamp: Lamp) -> None:
         ({"phrase": ""}, "type exactly: lamp"),
         ({"phrase": "Lamp"}, "type exactly: lamp"),
         ({"reason": "  "}, "needs a reason"),
+        ({"reason": "\u200b"}, "needs a reason"),  # of which nothing would stand in the journal
         ({"digest": "0" * 64}, "Look at a new preview"),
     ],
 )
@@ -159,6 +161,63 @@ def test_where_a_second_person_is_asked_for_one_cannot_do_it_alone(tmp_path: Pat
     executor.journal.approve(request.id, SECOND)
     assert executor.carry_out(request.id, OPERATOR).state is RequestState.SUCCEEDED
     assert lamp.times == 1
+
+
+def test_who_dies_while_the_world_is_looked_at_leaves_nothing_that_somebody_else_could_approve(
+    tmp_path: Path, lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has held the phrase against the preview yet, nor asked for the reason."""
+    executor = executor_for(tmp_path / "journal.sqlite3", lamp, require_second_person=True)
+    given = order(executor, phrase="", reason="")
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Lamp, "preflight", dies)
+    with pytest.raises(KeyboardInterrupt):
+        executor.submit(given, OPERATOR)
+    assert executor.journal.requests() == ()
+
+
+def test_what_needs_a_second_person_is_refused_to_who_did_not_log_in_and_says_what_to_do(
+    tmp_path: Path, lamp: Lamp
+) -> None:
+    executor = executor_for(tmp_path / "journal.sqlite3", lamp, require_second_person=True)
+    request = executor.submit(order(executor), Actor(NO_LOGIN, Role.OPERATOR, Via.PAGE))
+    assert request.state is RequestState.REFUSED
+    assert "a second person" in request.words and "OPERATORS" in request.words
+
+
+@pytest.mark.parametrize("second", [False, True])
+def test_until_phrase_and_reason_were_held_against_the_preview_there_is_no_request(
+    tmp_path: Path, lamp: Lamp, monkeypatch: pytest.MonkeyPatch, second: bool
+) -> None:
+    executor = executor_for(tmp_path / "journal.sqlite3", lamp, require_second_person=second)
+    seen: list[RequestState] = []
+    looks = Lamp.preflight
+
+    def watched(*given: Any) -> Any:
+        seen.extend(request.state for request in executor.journal.requests())
+        return looks(*given)
+
+    given = order(executor, phrase="wrong")
+    monkeypatch.setattr(Lamp, "preflight", watched)
+    assert executor.submit(given, OPERATOR).state is RequestState.REFUSED
+    assert seen == []
+
+
+def test_the_same_order_again_is_its_first_request_whatever_is_typed_the_second_time(
+    executor: Executor, lamp: Lamp
+) -> None:
+    key = uuid4()
+    refused = executor.submit(order(executor, idempotency_key=key, phrase=""), OPERATOR)
+    again = executor.submit(order(executor, idempotency_key=key), OPERATOR)
+    assert (again.id, again.state) == (refused.id, RequestState.REFUSED)
+    key = uuid4()
+    asked = executor.submit(order(executor, idempotency_key=key), OPERATOR)
+    again = executor.submit(order(executor, idempotency_key=key, phrase=""), OPERATOR)
+    assert (again.id, again.state) == (asked.id, RequestState.REQUESTED)
+    assert len(executor.journal.requests()) == 2
 
 
 def test_what_a_source_refuses_has_failed_and_changed_nothing(tmp_path: Path, lamp: Lamp) -> None:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from lib.actions.action import Effect
 from lib.actions.executor import Executor, Order
+from lib.actions.previews import Previews
 from lib.actions.registry import open_executor
 from lib.journal.request import Request, RequestState
 from lib.model.window import WindowSize
+from lib.sandbox.releases import FIX
 from lib.sandbox.serve import Running
 from lib.settings import load
 from lib.snapshot import take, utc_now
 from lib.sources.connected import connect
+from lib.sources.http import Deadline
 from tests.actions.conftest import OPERATOR
+from tests.sandbox.twins import build_quickly, wait_until
 
 pytestmark = pytest.mark.sandbox
 
@@ -59,3 +65,56 @@ def test_a_number_that_is_nobodys_tests_the_call_and_promises_nothing_of_deliver
     with sandbox.world.connection() as connection:
         made = connection.execute("select from public.pending_bookings where mobile_number = '+447700900000'")
         assert len(made.fetchall()) == 1
+
+
+def test_the_newest_commit_that_was_previewed_is_built_whatever_branch_is_live(
+    desk: Executor, sandbox: Running
+) -> None:
+    """Somebody has put a branch of their own into production: its newest commit is not the one that was shown."""
+    build_quickly(sandbox)
+    with sandbox.world.connection() as connection:
+        connection.execute("insert into twin.branches (name, sha) select 'hotfix', sha from twin.commits limit 1")
+        connection.execute("update twin.deployments set branch = 'hotfix'")
+    head = desk.desk.sources.github.branch(None, Deadline(10)).value.head
+    preview = desk.preview("redeploy_newest", {})
+    assert any(head.sha in call and "main" in call for call in preview.calls)
+    request = done(desk, "redeploy_newest")
+    assert request.state is RequestState.SUCCEEDED, request.words
+    hosts = desk.desk.sources.vercel.hostnames(Deadline(10)).value
+    assert {host.serving_commit for host in hosts if host.redirect_to is None} == {head.sha}
+
+
+def test_where_the_preview_is_not_kept_todays_newest_commit_is_not_held_against_what_was_built(
+    desk: Executor, sandbox: Running
+) -> None:
+    build_quickly(sandbox)
+    action = desk.actions["redeploy_newest"]
+    preview = desk.preview(action.id, {})
+    request = desk.submit(Order(action.id, {}, preview.digest), OPERATOR)
+    assert desk.journal.claim(request.id, "vercel:booking", OPERATOR).granted
+    assert desk.journal.start(request.id, OPERATOR, timedelta(0)).granted
+    action.run(desk.desk, preview.target, {}, str(request.id), lambda words: None)
+    with sandbox.world.connection() as connection:
+        older = "select sha from twin.commits order by position limit 1"
+        connection.execute(f"update twin.branches set sha = ({older}) where name = 'main'")
+    desk.previews = Previews()
+    wait_until(lambda: desk.look_again(request.id, OPERATOR).state is not RequestState.UNKNOWN)
+    assert desk.journal.request(request.id).state is RequestState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("action", "args"), [("redeploy_newest", {}), ("deploy_commit", {"sha": FIX}), ("redeploy", {})]
+)
+def test_a_build_of_another_commit_than_was_confirmed_is_not_called_a_success(
+    desk: Executor, sandbox: Running, action: str, args: dict[str, str]
+) -> None:
+    build = desk.actions[action]
+    target = build.resolve(desk.desk, args)
+    with sandbox.world.connection() as connection:
+        (other,) = connection.execute(
+            "select d.id from twin.deployments d where target = 'production' and promoted_at is not null "
+            "order by created_at limit 1"
+        ).fetchall()
+    seen = build.verify(desk.desk, target, args, Effect("Vercel accepted it.", "", "", other["id"]))
+    assert seen.agreed is False
+    assert "was confirmed" in seen.words

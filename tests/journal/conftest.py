@@ -29,7 +29,7 @@ def ann() -> Actor:
 
 @pytest.fixture
 def bob() -> Actor:
-    return Actor("bob@lantern.example", Role.OPERATOR, Via.COMMAND_LINE)
+    return Actor("bob@lantern.example", Role.OPERATOR, Via.PAGE)
 
 
 @pytest.fixture

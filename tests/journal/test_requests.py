@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +19,7 @@ from lib.journal.entry import Argument, Fact, Kind, Outcome, Receipt
 from lib.journal.errors import ConflictError, JournalError
 from lib.journal.request import Request, RequestState, TurnRefusal
 from lib.journal.store import Journal
-from lib.model.people import Actor, Role, Via
+from lib.model.people import NO_LOGIN, Actor, Role, Via
 from tests.clocks import Clock
 from tests.journal.conftest import START
 from tests.journal.workers import DESK, OPERATOR, a_request, claim_and_start, open_journal, settings_of, start_together
@@ -77,6 +78,31 @@ def test_a_key_used_again_for_something_else_is_refused(local: Journal, ann: Act
         local.submit_request(a_request(idempotency_key=key), bob)
 
 
+def test_a_request_that_is_refused_at_once_is_never_one_that_could_be_carried_out(
+    journal: Journal, ann: Actor, bob: Actor
+) -> None:
+    new = a_request(needs_approval=True)
+    refused = journal.submit_request(new, ann, refused="To confirm, type exactly: lamp")
+    assert (refused.state, refused.words) == (RequestState.REFUSED, "To confirm, type exactly: lamp")
+    assert journal.request(refused.id) == refused
+    assert [entry.kind for entry in journal.entries()] == [Kind.REQUEST, Kind.REFUSED]
+    with pytest.raises(ConflictError):
+        journal.approve(refused.id, bob)
+    assert journal.claim(refused.id, LOCK, ann).refusal is TurnRefusal.NOT_READY
+    assert journal.submit_request(new, ann) == refused
+    assert journal.verify().ok
+
+
+def test_a_refusal_that_comes_after_the_same_key_was_accepted_leaves_the_first_as_it_is(
+    local: Journal, ann: Actor
+) -> None:
+    new = a_request()
+    asked = local.submit_request(new, ann)
+    assert local.submit_request(new, ann, refused="It needs a reason.") == asked
+    assert local.submitted(new, ann) == asked
+    assert local.submitted(a_request(), ann) is None
+
+
 def test_of_eight_processes_that_claim_and_start_a_request_exactly_one_does(environ: dict[str, str]) -> None:
     with contextlib.closing(open_journal(environ)) as journal:
         request = journal.submit_request(a_request(), OPERATOR)
@@ -106,9 +132,44 @@ def test_a_second_person_must_be_somebody_else(local: Journal, ann: Actor, bob: 
     disguises = (ann.name, ann.name.upper(), f" {ann.name}", f"{ann.name}\u200b", ann.name.replace("@", "\u200d@"))
     for disguise in disguises:
         with pytest.raises(ConflictError, match="second person"):
-            local.approve(request.id, Actor(disguise, Role.OPERATOR, Via.COMMAND_LINE))
+            local.approve(request.id, Actor(disguise, Role.OPERATOR, Via.PAGE))
     assert local.approve(request.id, bob).approved_by == bob
     assert local.claim(request.id, LOCK, ann).granted
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        Actor(NO_LOGIN, Role.OPERATOR, Via.PAGE),
+        Actor("bob@lantern.example", Role.OPERATOR, Via.COMMAND_LINE),
+        Actor("bob", Role.OPERATOR, Via.COMMAND_LINE),
+    ],
+)
+def test_who_did_not_log_in_is_no_second_person(local: Journal, ann: Actor, bob: Actor, second: Actor) -> None:
+    """One person may ask on the command line and open the desk of the same machine."""
+    at_the_command_line = replace(ann, via=Via.COMMAND_LINE)
+    request = local.submit_request(a_request(needs_approval=True), at_the_command_line)
+    with pytest.raises(ConflictError, match="log in") as refused:
+        local.approve(request.id, second)
+    assert "OPERATORS" in refused.value.hint
+    assert local.approve(request.id, bob).state is RequestState.REQUESTED
+
+
+@pytest.mark.parametrize("via", [Via.PAGE, Via.COMMAND_LINE])
+def test_of_what_was_asked_for_without_a_login_nobody_can_tell_that_they_are_somebody_else(
+    local: Journal, ann: Actor, via: Via
+) -> None:
+    request = local.submit_request(a_request(needs_approval=True), Actor(NO_LOGIN, Role.OPERATOR, via))
+    with pytest.raises(ConflictError, match="without a login") as refused:
+        local.approve(request.id, ann)
+    assert "ask for it anew" in refused.value.hint
+    assert local.request(request.id).state is RequestState.WAITING
+
+
+def test_the_name_of_a_login_at_the_machine_and_its_address_are_one_person(local: Journal, ann: Actor) -> None:
+    request = local.submit_request(a_request(needs_approval=True), Actor("Ann", Role.OPERATOR, Via.COMMAND_LINE))
+    with pytest.raises(ConflictError, match="second person"):
+        local.approve(request.id, ann)
 
 
 def test_a_request_that_nobody_starts_in_time_expires(local: Journal, ann: Actor, clock: Clock) -> None:

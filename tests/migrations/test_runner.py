@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,12 +19,13 @@ from lib.migrations.catalogue import Migration, catalogue
 from lib.migrations.doors import DirectMigrationDoor, ManagementMigrationDoor, MigrationDoor, migration_door
 from lib.migrations.runner import MigrationOutcome, Runner
 from lib.migrations.script import LOCK_KEY, HistoryRow
+from lib.model.database import CatalogWay
 from lib.model.reading import FailureKind, SourceError
 from lib.sandbox.serve import Running
 from lib.sources.booking_app import BookingApp
 from lib.sources.booking_writes import BookingWrites
-from lib.sources.catalog import CatalogSource, DescriptionDoor, DirectDoor, ManagementDoor
-from lib.sources.http import Deadline, Http
+from lib.sources.catalog import CatalogSource, DescriptionDoor, DirectDoor, ManagementDoor, Row
+from lib.sources.http import Deadline, Http, OutcomeUnknownError
 from tests.sources.stage import Scripted, Stage, as_json
 
 pytestmark = pytest.mark.sandbox
@@ -464,6 +465,60 @@ def test_a_session_that_is_ended_while_it_waits_has_changed_nothing(sandbox: Run
         thread.join(PATIENCE)
     assert result.outcome is MigrationOutcome.FAILED
     assert "did not happen" in result.words and not has_metadata(sandbox)
+
+
+@dataclass(frozen=True)
+class Losing:
+    """A door through which the answer to script number `at` is lost, after or without its commit."""
+
+    door: MigrationDoor
+    at: int
+    commits: bool
+    sent: list[str] = field(default_factory=list)
+
+    @property
+    def way(self) -> CatalogWay:
+        return self.door.way
+
+    def rows(self, sql: str, deadline: Deadline) -> list[Row]:
+        return self.door.rows(sql, deadline)
+
+    def run(self, script: str, deadline: Deadline) -> None:
+        self.sent.append(script)
+        lost = len(self.sent) == self.at
+        if self.commits or not lost:
+            self.door.run(script, deadline)
+        if lost:
+            raise OutcomeUnknownError(FailureKind.UNAVAILABLE, "The connection broke.", status=500)
+
+
+@pytest.mark.parametrize("commits", [True, False])
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_of_a_step_on_the_way_whose_answer_was_lost_nobody_says_that_it_did_not_happen(
+    at: int, commits: bool, sandbox: Running, play: Play, either: Runner
+):
+    """What the catalog is asked speaks of the whole, which is not in place before the last step either way."""
+    play("healthy")
+    either.run(NULLABLE)
+    door = Losing(either.door, at, commits)
+    result = replace(either, door=door).run(NOT_NULL)
+    assert (result.outcome, result.steps_done, len(door.sent)) == ("unknown", at - 1, at)
+    assert f"Step {at} of 4 may have happened" in result.words
+    assert "messages_customer_id_nullable" in result.words
+    assert "did not happen" not in result.words and "Nothing was changed" not in result.words
+
+
+@pytest.mark.parametrize(
+    ("commits", "outcome", "words"),
+    [(True, "succeeded", "it is in place"), (False, "failed", "it did not happen. The first 3 steps stay")],
+)
+def test_the_last_step_whose_answer_was_lost_is_resolved_by_looking(
+    commits: bool, outcome: str, words: str, sandbox: Running, play: Play, either: Runner
+):
+    play("healthy")
+    either.run(NULLABLE)
+    result = replace(either, door=Losing(either.door, 4, commits)).run(NOT_NULL)
+    assert result.outcome == outcome and words in result.words
 
 
 def test_a_connection_lost_during_commit_is_resolved_by_looking(

@@ -16,11 +16,11 @@ from lib.__main__ import app as command_line
 from lib.actions.action import RefusedError
 from lib.actions.executor import Order
 from lib.actions.registry import ACTIONS
-from lib.commands.terminal import ActionExit
+from lib.commands.terminal import ActionExit, actor
 from lib.journal.entry import Outcome
 from lib.journal.request import NewRequest, Request, RequestState
 from lib.model.people import Actor, Role, Via
-from lib.settings import Settings
+from lib.settings import Settings, load
 from lib.ui import actions, guard, header
 from lib.ui.actions import Ask
 from lib.ui.hands import Hands
@@ -181,6 +181,32 @@ def test_the_command_line_acts_for_operators_alone(action: str) -> None:
     answer = CliRunner().invoke(command_line, command)
     assert answer.exit_code == ActionExit.REFUSED
     assert json.loads(answer.stdout)["outcome"] == "refused" and "Viewers may look" in answer.stdout
+
+
+@pytest.mark.parametrize("text", ["OPERATORS = 5", "OPERATORS = ana@example.com", "VERCEL_TOKEN = vcp_x"])
+def test_where_nobody_can_tell_who_the_operators_are_nobody_at_the_command_line_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """No operators at all would mean that everybody may act."""
+    file = tmp_path / "secrets.toml"
+    file.write_text(text)
+    monkeypatch.setenv("SWITCHBOARD_USER", "ana@example.com")
+    assert actor(load({}, file)).role is Role.VIEWER
+    assert actor(load({}, tmp_path / "absent.toml")).role is Role.OPERATOR
+
+
+@pytest.mark.parametrize("command", [["act", "redeploy", "--digest", "0" * 64], ["incident", "open", "No texts"]])
+def test_a_setting_that_cannot_be_used_is_named_before_anybody_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("JOURNAL_URL", f"sqlite:///{tmp_path / 'journal.sqlite3'}")
+    monkeypatch.setenv("OPERATORS_FILE", str(tmp_path / "planted"))
+    monkeypatch.setenv("REQUIRE_SECOND_PERSON", "2 people")
+    answer = CliRunner().invoke(command_line, command)
+    assert answer.exit_code == ActionExit.REFUSED
+    said = " ".join(answer.stderr.split())
+    assert "OPERATORS_FILE names a file" in said and "REQUIRE_SECOND_PERSON must be true or false." in said
+    assert "Viewers may look" in said and "planted" not in said and "2 people" not in said
 
 
 @pytest.mark.parametrize("option", ["--happened", "--did-not-happen"])

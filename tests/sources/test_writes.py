@@ -208,20 +208,6 @@ def test_a_redeploy_builds_the_same_commit_once_and_is_found_by_its_request(
 
 
 @on_the_sandbox
-def test_a_redeploy_of_the_newest_commit_ships_what_was_missing(
-    sandbox: Running, play: Play, vercel: Vercel, github: GitHub, soon: Deadline
-):
-    play("code-not-deployed")
-    build_quickly(sandbox)
-    head = github.branch(None, soon).value.head.sha
-    assert serving(vercel, soon) != {head}
-    live = next(host.deployment for host in vercel.hostnames(soon).value if host.deployment)
-    made = VercelWrites(vercel).redeploy(live.id, project_name(vercel, soon), soon, request_id="req-1", newest=True)
-    assert made.sha == head
-    wait_until(lambda: serving(vercel, Deadline(10)) == {head})
-
-
-@on_the_sandbox
 def test_an_exact_commit_is_deployed_without_a_push(
     sandbox: Running, play: Play, vercel: Vercel, soon: Deadline, count: Callable[[str], int]
 ):

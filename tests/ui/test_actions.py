@@ -10,9 +10,9 @@ from streamlit.testing.v1 import AppTest
 
 from lib.journal.entry import Kind, Outcome
 from lib.journal.request import RequestState
-from lib.model.people import Actor, Role, Via
+from lib.model.people import NO_LOGIN, Actor, Role, Via
 from lib.settings import Settings
-from lib.ui import actions
+from lib.ui import actions, guard
 from lib.ui.actions import Ask
 from lib.ui.hands import Hands
 from tests.pages import synthetic
@@ -229,9 +229,18 @@ def needing_a_second_person(hands: Hands, by: Actor) -> UUID:
     return request.id
 
 
-def test_a_second_person_sees_the_preview_before_they_approve(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+@pytest.fixture
+def logged_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
+    """Ana, an operator by the settings, as the login tells of her."""
+    monkeypatch.setattr(guard.settings_, "load", lambda: Settings.model_validate({"operators": ANA.name}))
+    return {"is_logged_in": True, "email": ANA.name}
+
+
+def test_a_second_person_sees_the_preview_before_they_approve(
+    open_page: Open, hands: Hands, lamp: Lamp, logged_in: dict[str, object]
+) -> None:
     waiting = needing_a_second_person(hands, BEN)
-    test = open_page("plan", synthetic.planted(), hands=hands)
+    test = open_page("plan", synthetic.planted(), hands=hands, user=logged_in)
     test.button(key=f"strip_approve_{waiting}").click().run()
     assert [code.value for code in test.code][-1] == "PATCH /lamp  on: true" and lamp.switched == 0
     test.button(key="ask_approve").click().run()
@@ -239,17 +248,31 @@ def test_a_second_person_sees_the_preview_before_they_approve(open_page: Open, h
     assert hands.journal.request(waiting).approved_by is not None
 
 
-def test_what_moved_since_it_was_asked_for_cannot_be_approved(open_page: Open, hands: Hands, lamp: Lamp) -> None:
+def test_what_moved_since_it_was_asked_for_cannot_be_approved(
+    open_page: Open, hands: Hands, lamp: Lamp, logged_in: dict[str, object]
+) -> None:
     waiting = needing_a_second_person(hands, BEN)
     lamp.colour = "blue"
-    test = open_page("plan", synthetic.planted(), hands=hands)
+    test = open_page("plan", synthetic.planted(), hands=hands, user=logged_in)
     test.button(key=f"strip_approve_{waiting}").click().run()
     assert "ask_approve" not in keys(test) and any("asked for anew" in error.value for error in test.error)
 
 
-def test_nobody_approves_what_they_asked_for(open_page: Open, hands: Hands) -> None:
-    waiting = needing_a_second_person(hands, Actor("local, no login", Role.OPERATOR, Via.COMMAND_LINE))
-    assert f"strip_approve_{waiting}" not in keys(open_page("status", synthetic.planted(), hands=hands))
+def test_nobody_approves_what_they_asked_for(open_page: Open, hands: Hands, logged_in: dict[str, object]) -> None:
+    waiting = needing_a_second_person(hands, ANA)
+    test = open_page("status", synthetic.planted(), hands=hands, user=logged_in)
+    assert f"strip_cancel_{waiting}" in keys(test) and f"strip_approve_{waiting}" not in keys(test)
+
+
+def test_who_did_not_log_in_is_offered_no_approval(open_page: Open, hands: Hands) -> None:
+    """It may be who asked, at the command line of the same machine."""
+    waiting = needing_a_second_person(hands, BEN)
+    test = open_page("status", synthetic.planted(), hands=hands)
+    assert f"strip_cancel_{waiting}" in keys(test) and f"strip_approve_{waiting}" not in keys(test)
+
+
+def test_the_journal_and_the_glass_call_who_did_not_log_in_the_same() -> None:
+    assert guard.NO_LOGIN == NO_LOGIN
 
 
 def test_freezing_needs_a_reason_and_stops_what_was_confirmed(open_page: Open, hands: Hands, lamp: Lamp) -> None:

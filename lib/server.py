@@ -26,6 +26,11 @@ if str(ROOT) not in sys.path:
 # Arrow's own allocator keeps what threads that are gone have freed, and each run of a page is a thread. Arrow reads
 # this when it first needs memory.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+# glibc gives each thread an arena of its own, up to eight per core, and each keeps what was freed in it in pieces too
+# small to give back. Under Python's one lock two do as well, and the memory levels off (docs/decisions/0023).
+_M_ARENA_MAX, _ARENAS = -8, 2
+if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):  # musl has none
+    mallopt(_M_ARENA_MAX, _ARENAS)
 
 import streamlit as st  # noqa: E402
 from prometheus_client import CONTENT_TYPE_LATEST  # noqa: E402

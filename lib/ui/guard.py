@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import streamlit as st
 
 from lib import settings as settings_
-from lib.model.people import Actor, Role, Via
+from lib.model.people import NO_LOGIN, Actor, Role, Via
 from lib.settings import SECRETS_FILE, Settings
 from lib.sources.http import is_loopback
 
@@ -25,9 +25,6 @@ _FORWARDED_PREFIX = "x-forwarded"
 _FORWARDED = frozenset(
     {"forwarded", "via", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip", "fly-client-ip"}
 )
-
-# Who it is on this machine without a login, on the glass and in the journal.
-NO_LOGIN = "local, no login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +133,7 @@ def _login_configured() -> bool:
 
 
 def _login_in_secrets() -> bool:
-    if not SECRETS_FILE.is_file():
+    if not SECRETS_FILE.exists():  # a folder in its place cannot be read, and then nobody is let in
         return False
     return "auth" in tomllib.loads(SECRETS_FILE.read_text(encoding="utf-8"))
 

@@ -8,13 +8,13 @@ from datetime import datetime
 import streamlit as st
 from markupsafe import Markup
 
-from lib.model.people import Role
+from lib.model.people import NO_LOGIN, Role
 from lib.model.reading import Freshness, SourceError, SourceName, source_health
 from lib.model.window import WindowSize
 from lib.sources.sandbox_control import SandboxState
 from lib.ui import actions, pieces, words
 from lib.ui import desk as desk_
-from lib.ui.guard import NO_LOGIN, Viewer
+from lib.ui.guard import Viewer
 from lib.ui.look import draw
 from lib.ui.redact import outside, plain, plain_person
 from lib.ui.shell import View, opened_desk, pace, view

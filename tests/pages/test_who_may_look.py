@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -108,3 +109,9 @@ def test_a_secrets_file_that_cannot_be_read_lets_nobody_in(tmp_path: object, mon
     test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
     assert "cannot be read" in test.error[0].value
     assert b"sb-" not in sent(test) and b"abc" not in sent(test)
+
+
+def test_a_folder_in_place_of_the_secrets_lets_nobody_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "SECRETS_FILE", tmp_path)
+    assert isinstance(guard.who_looks(), Refusal)
+    assert not guard.local_without_login("127.0.0.1", {"Host": "localhost"})

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from lib.journal.entry import Kind, Outcome
 from lib.journal.request import RequestState
-from lib.model.people import NO_LOGIN, Actor, Role, Via
+from lib.model.people import Actor, Role, Via
 from lib.settings import Settings
 from lib.ui import actions, guard
 from lib.ui.actions import Ask
@@ -269,10 +269,6 @@ def test_who_did_not_log_in_is_offered_no_approval(open_page: Open, hands: Hands
     waiting = needing_a_second_person(hands, BEN)
     test = open_page("status", synthetic.planted(), hands=hands)
     assert f"strip_cancel_{waiting}" in keys(test) and f"strip_approve_{waiting}" not in keys(test)
-
-
-def test_the_journal_and_the_glass_call_who_did_not_log_in_the_same() -> None:
-    assert guard.NO_LOGIN == NO_LOGIN
 
 
 def test_freezing_needs_a_reason_and_stops_what_was_confirmed(open_page: Open, hands: Hands, lamp: Lamp) -> None:

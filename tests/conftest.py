@@ -33,12 +33,19 @@ def sandbox() -> Iterator[Running]:
         yield running
 
 
-@pytest.fixture
-def play(sandbox: Running) -> Callable[[str], dict[str, str]]:
+@pytest.fixture(scope="session")
+def control(sandbox: Running) -> Iterator[httpx.Client]:
+    """The sandbox's control door."""
+    with httpx.Client(base_url=f"{sandbox.world.base_url}/sandbox", timeout=60) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def play(control: httpx.Client) -> Callable[[str], dict[str, str]]:
     """A function that puts the sandbox into a scenario, afresh, and returns the settings for it."""
 
     def switch(name: str) -> dict[str, str]:
-        answer = httpx.post(f"{sandbox.world.base_url}/sandbox/scenario", json={"name": name}, timeout=30)
+        answer = control.post("/scenario", json={"name": name})
         answer.raise_for_status()
         return dict(answer.json()["settings"])
 
@@ -46,12 +53,11 @@ def play(sandbox: Running) -> Callable[[str], dict[str, str]]:
 
 
 @pytest.fixture
-def fault(sandbox: Running) -> Iterator[Callable[..., None]]:
+def fault(control: httpx.Client) -> Iterator[Callable[..., None]]:
     """A function that makes a twin misbehave until the end of the test: `fault("vercel", status=500)`."""
-    door = f"{sandbox.world.base_url}/sandbox/faults"
 
     def misbehave(system: str, **fields: Any) -> None:
-        httpx.post(door, json={"system": system, **fields}).raise_for_status()
+        control.post("/faults", json={"system": system, **fields}).raise_for_status()
 
     yield misbehave
-    httpx.delete(door).raise_for_status()
+    control.delete("/faults").raise_for_status()

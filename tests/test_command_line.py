@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import signal
 import subprocess
@@ -13,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psutil
 import pytest
 
@@ -26,21 +24,10 @@ from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
 from lib.sandbox.scenarios import SCENARIOS
 from lib.settings import Settings
 from lib.snapshot import utc_now
+from tests.commands import Answer, environment, run, run_cold
 
 ROOT = Path(__file__).resolve().parent.parent
 Play = Callable[[str], dict[str, str]]
-Answer = subprocess.CompletedProcess[str]
-
-
-def environment(settings: dict[str, str]) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/tmp"), **settings}
-
-
-def run(*arguments: str, settings: dict[str, str] | None = None) -> Answer:
-    return subprocess.run(
-        [sys.executable, "-m", "lib", *arguments],
-        cwd=ROOT, env=environment(settings or {}), capture_output=True, text=True, timeout=90, check=False,
-    )  # fmt: skip
 
 
 def as_json(answer: Answer) -> Any:
@@ -52,15 +39,13 @@ def as_json(answer: Answer) -> Any:
 
 
 @pytest.fixture(scope="module")
-def diagnosed(sandbox: Any) -> Callable[[str], Answer]:
+def diagnosed(play: Play) -> Callable[[str], Answer]:
     """A function that diagnoses a scenario by the command line, each only once."""
     answers: dict[str, Answer] = {}
 
     def diagnose(name: str) -> Answer:
         if name not in answers:
-            door = f"{sandbox.world.base_url}/sandbox/scenario"
-            state = httpx.post(door, json={"name": name}, timeout=60).json()
-            answers[name] = run("diagnose", "--json", settings=state["settings"])
+            answers[name] = run("diagnose", "--json", settings=play(name))
         return answers[name]
 
     return diagnose
@@ -150,6 +135,11 @@ def test_a_wrong_setting_is_named_on_stderr_and_its_value_is_not():
     lines = " ".join(answer.stderr.split())
     assert "TIME_ZONE must be" in lines and "move it to SUPABASE_ACCESS_TOKEN" in lines
     assert "planted" not in answer.stdout + answer.stderr
+
+
+def test_a_shell_gets_the_exit_code_and_the_words() -> None:
+    answer = run_cold("diagnose", "--nonsense")
+    assert (answer.returncode, answer.stdout) == (64, "") and answer.stderr.startswith("Wrong usage: ")
 
 
 @pytest.mark.parametrize(

@@ -82,13 +82,15 @@ class Lite:
         # two of them at once would get in each other's way.
         probe = f"{self.url}/rest/v1/{self._a_table}?limit=0"
         give_up = time.monotonic() + START_SECONDS
-        while self._kept.running and time.monotonic() < give_up:
-            try:
-                httpx.get(probe, headers={"apikey": self._key}, trust_env=False, timeout=START_SECONDS)
-            except httpx.TransportError:
-                time.sleep(0.01)
-            else:
-                return True
+        # One client for all tries: to make one takes longer than to try.
+        with httpx.Client(headers={"apikey": self._key}, trust_env=False, timeout=START_SECONDS) as client:
+            while self._kept.running and time.monotonic() < give_up:
+                try:
+                    client.get(probe)
+                except httpx.TransportError:
+                    time.sleep(0.01)
+                else:
+                    return True
         return False
 
 

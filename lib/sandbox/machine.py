@@ -7,8 +7,9 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -101,6 +102,7 @@ class Machine:
         self._lite: Lite | None = None
         self.schema_cache = SchemaCache((), (), ())
         self._reloads: list[Future[None]] = []
+        self._changing = False
         self._reset_at = datetime.now(UTC)
         self._something_to_do = threading.Condition()
         self._stopping = threading.Event()
@@ -156,6 +158,18 @@ class Machine:
                 self._reset_at = datetime.now(UTC)
                 return
 
+    @contextmanager
+    def changing_the_schema(self) -> Iterator[None]:
+        """Put reloads off while the schema is changed in several steps: each would make the Data API start anew."""
+        with self._something_to_do:
+            self._changing = True
+        try:
+            yield
+        finally:
+            with self._something_to_do:
+                self._changing = False
+                self._something_to_do.notify_all()
+
     def reload_schema_cache(self) -> None:
         """Make the Data API read the schema again and return when it has."""
         self._ask_for_reload().result()
@@ -203,7 +217,7 @@ class Machine:
     def _reload_when_asked(self) -> None:
         while True:
             with self._something_to_do:
-                while not (self._reloads or self._stopping.is_set()):
+                while not ((self._reloads and not self._changing) or self._stopping.is_set()):
                     self._something_to_do.wait()
             self._stopping.wait(DEBOUNCE_SECONDS)
             with self._something_to_do:

@@ -150,8 +150,9 @@ class Running:
 
     def play(self, scenario: Scenario) -> None:
         """Reset the world and let `scenario` set it up. Nobody else may be at work in it."""
-        self.machine.reset()
-        scenario.apply(self.world)
+        with self.machine.changing_the_schema():
+            self.machine.reset()
+            scenario.apply(self.world)
         self.mended = False
         self.pace = scenario.pace if self._fixed_pace is None else self._fixed_pace
         self.machine.reload_schema_cache()

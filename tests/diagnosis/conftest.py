@@ -8,13 +8,11 @@ from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
 
-import httpx
 import pytest
 
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.model.window import WindowSize
-from lib.sandbox.serve import Running
 from lib.settings import load
 from lib.snapshot import Snapshot, take, utc_now
 from lib.sources.connected import connect
@@ -41,14 +39,12 @@ class Case:
 
 
 @pytest.fixture(scope="session")
-def case(sandbox: Running) -> Callable[[str], Case]:
+def case(play: Callable[[str], dict[str, str]]) -> Callable[[str], Case]:
     """A function that returns the case of a scenario; each is taken once per test process."""
 
     @cache
     def taken(name: str) -> Case:
-        answer = httpx.post(f"{sandbox.world.base_url}/sandbox/scenario", json={"name": name}, timeout=30)
-        answer.raise_for_status()
-        settings = load(answer.json()["settings"], secrets_file=NO_FILE)
+        settings = load(play(name), secrets_file=NO_FILE)
         snapshot = take(connect(settings, utc_now), WindowSize.DAY)
         return Case(snapshot, utc_now(), Terms.of(settings))
 

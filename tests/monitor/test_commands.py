@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,11 +13,12 @@ from typer.testing import CliRunner
 
 from lib.commands import watching
 from lib.journal.entry import Kind, Mute
+from tests import commands
+from tests.commands import Answer
 from tests.journal.workers import open_journal
 from tests.monitor.conftest import Ear
 
 ROOT = Path(__file__).resolve().parents[2]
-Answer = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture
@@ -28,9 +26,8 @@ def run(tmp_path: Path) -> Callable[..., Answer]:
     """A function that runs the command on a journal of its own."""
 
     def call(*arguments: str, **settings: str) -> Answer:
-        environ = {"PATH": os.environ["PATH"], "JOURNAL_URL": f"sqlite:///{tmp_path / 'j.sqlite3'}", **settings}
-        command = [sys.executable, "-m", "lib", "monitor", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=90, check=False)
+        own = {"JOURNAL_URL": f"sqlite:///{tmp_path / 'j.sqlite3'}"}
+        return commands.run("monitor", *arguments, settings=own | settings)
 
     return call
 

@@ -11,13 +11,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from postgrest import APIError
 from supabase import Client, create_client
 
-from lib.sandbox import ports
+from lib.sandbox import machine, ports
 from lib.sandbox.machine import FOLDER_PREFIX, Machine
 from lib.sandbox.serve import Running
 from lib.sandbox.world import Credentials
@@ -59,6 +60,22 @@ def test_a_reload_with_nothing_new_to_know_keeps_the_data_api_that_runs(
     play("undelivered")
     assert sandbox.machine.lite_url == before
     assert client.table("messages").select("id").limit(1).execute().data
+
+
+def test_a_scenario_that_changes_the_schema_in_several_steps_starts_the_data_api_once(
+    sandbox: Running, monkeypatch: pytest.MonkeyPatch, play: Callable[..., object]
+) -> None:
+    play("healthy")
+    started = []
+
+    class Noted(machine.Lite):
+        def __init__(self, *arguments: Any) -> None:
+            started.append(self)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(machine, "Lite", Noted)
+    play("missing-column")
+    assert len(started) == 1
 
 
 @pytest.mark.parametrize(

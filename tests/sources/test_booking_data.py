@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pandas as pd
 import pytest
 from pydantic import SecretStr
@@ -30,23 +29,20 @@ Play = Callable[[str], dict[str, str]]
 KEY = "sb_secret_planted_4242424242"
 PHONE = "+447700900123"
 
+Play = Callable[[str], dict[str, str]]
+
 
 @pytest.fixture(scope="module")
-def healthy(sandbox: Running) -> dict[str, str]:
+def healthy(play: Play) -> dict[str, str]:
     """The settings of a healthy sandbox. Its rows are the tests' to change; who changes more asks for `play`."""
-    return healthy_again(sandbox)
+    return play("healthy")
 
 
 @pytest.fixture
-def spoilt(healthy: dict[str, str], sandbox: Running) -> Iterator[None]:
+def spoilt(healthy: dict[str, str], play: Play) -> Iterator[None]:
     """For tests that change the schema or its rights: afterwards all is as it was."""
     yield
-    healthy_again(sandbox)
-
-
-def healthy_again(sandbox: Running) -> dict[str, str]:
-    answer = httpx.post(f"{sandbox.world.base_url}/sandbox/scenario", json={"name": "healthy"}, timeout=60)
-    return dict(answer.json()["settings"])
+    play("healthy")
 
 
 @pytest.fixture

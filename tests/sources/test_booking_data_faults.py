@@ -7,7 +7,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import httpx
 import pandas as pd
 import pytest
 from pydantic import SecretStr
@@ -26,10 +25,9 @@ PHONE = "+447700900123"
 
 
 @pytest.fixture(scope="module")
-def healthy(sandbox: Running) -> dict[str, str]:
+def healthy(sandbox: Running, play: Callable[[str], dict[str, str]]) -> dict[str, str]:
     """The settings of a healthy sandbox with rows in every table; no test here changes it."""
-    door = f"{sandbox.world.base_url}/sandbox/scenario"
-    settings = httpx.post(door, json={"name": "healthy"}, timeout=30).json()["settings"]
+    settings = play("healthy")
     with sandbox.world.connection() as connection:
         connection.execute("update public.customers set sms_opt_in = false")
         connection.execute(

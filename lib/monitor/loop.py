@@ -217,13 +217,14 @@ class Monitor:
             readings = read_all(Look(diagnosis, away, patience, probe, probes=every is not None, firing=firing))
             states, events = _next_states(page, readings, confirms)
             for rule_id, event in events:
-                page.post(messages.of_alert(rule_id, event, settings.zone, settings.dashboard_url), recipients)
+                told = messages.of_alert(rule_id, event, settings.zone, settings.dashboard_url)
+                page.post(_marked(told, view), recipients)
                 if event.kind is not EventKind.REMINDER:
                     page.note(Alert(rule_id, event.kind.value, event.story.title, event.since))
             known, news = compare(page.watch.known, _sight(view.world, diagnosis))
             if page.decisions.silence(Subject.DEPLOYMENTS, page.now) is None:
                 for one in news:
-                    page.post(messages.of_deployment(one, settings.dashboard_url), recipients)
+                    page.post(_marked(messages.of_deployment(one, settings.dashboard_url), view), recipients)
             page.keep(states, known, SeenHeadline(headline.state, headline.sentence, headline.since))
         return _Step(events, any(_unsettled(states[rule.id], readings[rule.id]) for rule in RULES if rule.quick))
 
@@ -240,7 +241,7 @@ class Monitor:
         message = weekly_message(subject, week, view.journal, settings.dashboard_url)
         with Memory(view.journal).writing(self.name, self.clock) as page:
             if page is not None:
-                page.post(message, recipients)
+                page.post(_marked(message, view), recipients)
         self._sender.deliver(view.journal, self._targets_of(view))
 
     def _probe_if_due(self, view: View) -> None:
@@ -268,9 +269,12 @@ class Monitor:
         return self._targets[1]
 
     def _beat(self, view: View) -> None:
-        """Tell the outside watcher that this round was finished: its silence is how our own end is noticed."""
+        """Tell the outside watcher that this round was finished: its silence is how our own end is noticed.
+
+        A sandbox has no beat: whoever watches a sandbox does not watch the business.
+        """
         url = view.settings.heartbeat_url
-        if url is None:
+        if url is None or view.settings.sandbox_url is not None:
             return
         try:
             deadline = Deadline(HEARTBEAT_SECONDS)
@@ -280,6 +284,10 @@ class Monitor:
         else:
             if answer.status >= 400:
                 log.warning("The heartbeat was not taken: the answer was %d.", answer.status)
+
+
+def _marked(message: messages.Message, view: View) -> messages.Message:
+    return messages.of_sandbox(message) if view.settings.sandbox_url is not None else message
 
 
 def _next_states(

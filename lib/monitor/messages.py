@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
@@ -35,6 +35,11 @@ class Message:
     tone: Tone
     title: str
     body: str
+
+
+def of_sandbox(message: Message) -> Message:
+    """Mark what a sandbox plays: its messages reach real people, who must not take it for their business."""
+    return replace(message, title=_title(f"SANDBOX: {message.title}"))
 
 
 _LABELS = {EventKind.WORSE: "WORSE", EventKind.REMINDER: "STILL", EventKind.RESOLVED: "RESOLVED"}

@@ -321,6 +321,14 @@ def test_the_rounds_go_on_while_the_heartbeat_is_not_taken(monitor: StartMonitor
     assert (ear.types, ear.beats) == (["failure"], 0)
 
 
+def test_what_a_sandbox_plays_is_marked_and_is_no_beat_of_the_business(monitor: StartMonitor, world: World, ear: Ear):
+    watch = monitor(SANDBOX_URL="http://127.0.0.1:9/sandbox")
+    world.breaks()
+    assert watch.round() is not None
+    assert [title.split(":")[:2] for title in ear.titles] == [["SANDBOX", " BROKEN"]]
+    assert ear.beats == 0
+
+
 # What people decide --------------------------------------------------------------------------------------
 
 

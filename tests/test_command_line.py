@@ -183,6 +183,18 @@ def test_the_plan_says_what_to_do_now_and_gives_the_command_that_shows_it(play: 
     assert previewed.returncode == 0 and "metadata" in json.dumps(as_json(previewed))
 
 
+def test_what_waits_for_a_second_person_is_not_called_refused(play: Play, tmp_path: Path) -> None:
+    settings = play("missing-column") | {
+        "JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}", "REQUIRE_SECOND_PERSON": "true",
+        "OPERATORS": "ann@lantern.example, bob@lantern.example", "SWITCHBOARD_USER": "ann@lantern.example",
+    }  # fmt: skip
+    ask = ("act", "run_migration", "--arg", "name=pending_bookings_metadata")
+    seen = as_json(run(*ask, "--preview", "--json", settings=settings))
+    confirmed = ("--digest", seen["digest"], "--confirm", seen["phrase"], "--reason", "The column is gone.")
+    answer = run(*ask, *confirmed, "--json", settings=settings)
+    assert (answer.returncode, as_json(answer)["outcome"]) == (4, "waiting")
+
+
 def test_the_plan_says_who_mends_what_where_when_the_desk_has_no_button(play: Play) -> None:
     answer = run("plan", settings=play("provider-rejecting"))
     assert answer.returncode == 2

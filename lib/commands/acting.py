@@ -27,6 +27,7 @@ _EXIT_OF = {
     RequestState.FAILED: ("failed", ActionExit.FAILED),
     RequestState.UNKNOWN: ("unknown", ActionExit.UNKNOWN),
     RequestState.STARTED: ("unknown", ActionExit.UNKNOWN),
+    RequestState.WAITING: ("waiting", ActionExit.WAITING),
 }
 
 
@@ -50,7 +51,7 @@ def act(
 ) -> None:
     """Preview an action, or carry out what a preview showed.
 
-    Exit code: 0 succeeded, 1 failed, 2 refused, 3 unknown.
+    Exit code: 0 succeeded, 1 failed, 2 refused, 3 unknown, 4 waits for a second person, 64 wrong usage.
     """
     args = _arguments(arg or [])
     try:

@@ -53,12 +53,13 @@ class Exit(IntEnum):
 
 
 class ActionExit(IntEnum):
-    """What the exit code of a command that acts says: how the action ended."""
+    """What the exit code of a command that acts says: how the action ended, or that it waits for a second person."""
 
     SUCCEEDED = 0
     FAILED = 1
     REFUSED = 2
     UNKNOWN = 3
+    WAITING = 4
 
 
 _EXIT_OF = {

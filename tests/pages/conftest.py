@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from lib.actions.action import Desk as ActionDesk
@@ -35,6 +37,10 @@ PAGES = ("status", "plan", "bookings", "texts", "deployments", "incidents", "sys
 EVERY_PAGE = (*PAGES, "handbook")  # with the one that shows no data
 
 
+# Each new AppTest looks through all installed packages for components, which takes it half of its time.
+_scanned_once = cache(manifest_scanner.scan_component_manifests)
+
+
 @dataclass
 class OpenedDoor:
     """An opening that is open already."""
@@ -54,6 +60,7 @@ def on_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(guard, "_headers", lambda: {"Host": "localhost:8501"})
     monkeypatch.setattr(guard, "_peer", lambda: "127.0.0.1")
     monkeypatch.setattr(header, "HEAD_START_SECONDS", 0.0)  # there is no browser that paints
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", _scanned_once)
     yield
     st.cache_resource.clear()
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
+
+import pandas as pd
 
 from lib.model import deployments as d
 from lib.model import frames
@@ -106,9 +109,13 @@ _TABLES = {
 
 def values() -> dict[str, Any]:
     """Return one value per reading."""
+    return {**_frames(), **_of_systems()}
+
+
+@cache  # to check them against their schemas takes longer than to draw a page
+def _frames() -> dict[str, pd.DataFrame]:
     rows = _rows()
-    found: dict[str, Any] = {name: frames.frame(schema, rows.get(name, [])) for name, schema in _TABLES.items()}
-    return found | _of_systems()
+    return {name: frames.frame(schema, rows.get(name, [])) for name, schema in _TABLES.items()}
 
 
 def _rows() -> dict[str, list[dict[str, Any]]]:

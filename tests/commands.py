@@ -7,18 +7,15 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from multiprocessing import get_context
 from pathlib import Path
 
 from lib.__main__ import main
+from tests.processes import WARM
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 90
 
 Answer = subprocess.CompletedProcess[str]
-
-_warm = get_context("forkserver")
-_warm.set_forkserver_preload([__name__])
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -30,7 +27,7 @@ def run(*arguments: str, settings: Mapping[str, str] | None = None) -> Answer:
     """Run `python -m lib` with `arguments` and return what it wrote, and its exit code."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        process = _warm.Process(target=_command, args=(arguments, environment(settings or {}), out, err))
+        process = WARM.Process(target=_command, args=(arguments, environment(settings or {}), out, err))
         process.start()
         process.join(PATIENCE_SECONDS)
         if process.exitcode is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from multiprocessing.process import BaseProcess
@@ -14,8 +13,8 @@ from lib.journal.request import NewRequest
 from lib.journal.store import Journal
 from lib.model.people import Actor, Role, Via
 from lib.settings import Settings, load
+from tests.processes import WARM
 
-PROCESSES = multiprocessing.get_context("spawn")
 DESK = Actor("monitor", Role.DESK, Via.MONITOR)
 OPERATOR = Actor("ann@lantern.example", Role.OPERATOR, Via.PAGE)
 
@@ -40,9 +39,9 @@ def a_request(**fields: Any) -> NewRequest:
 
 def start_together(count: int, work: Callable[..., None], environ: Environ, *arguments: object) -> list[Any]:
     """Run `work(environ, *arguments, barrier, answers)` in `count` processes at once and return their answers."""
-    barrier, answers = PROCESSES.Barrier(count), PROCESSES.Queue()
+    barrier, answers = WARM.Barrier(count), WARM.Queue()
     processes = [
-        PROCESSES.Process(target=work, args=(environ, *arguments, barrier, answers), daemon=True) for _ in range(count)
+        WARM.Process(target=work, args=(environ, *arguments, barrier, answers), daemon=True) for _ in range(count)
     ]
     for process in processes:
         process.start()
@@ -83,6 +82,6 @@ def append_until_killed(environ: Environ) -> None:
 
 
 def start_one(work: Callable[..., None], environ: Environ) -> BaseProcess:
-    process = PROCESSES.Process(target=work, args=(environ,), daemon=True)
+    process = WARM.Process(target=work, args=(environ,), daemon=True)
     process.start()
     return process

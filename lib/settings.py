@@ -282,7 +282,8 @@ class Settings(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _project_ref_from_url(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if values.get("supabase_project_ref") or not isinstance(values.get("supabase_url"), str):
+        given = values.get("supabase_project_ref") not in (None, "")  # whatever it is: to pass over a slip hides it
+        if given or not isinstance(values.get("supabase_url"), str):
             return values
         return values | {"supabase_project_ref": url_project_ref(values["supabase_url"])}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -282,6 +282,7 @@ TOML_VALUES = st.recursive(
 
 @examples(max_examples=200, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), TOML_VALUES, min_size=1))
+@example({"SUPABASE_SECRET_KEY": [], "SUPABASE_PROJECT_REF": [], "SUPABASE_URL": "0"})
 def test_no_secrets_file_makes_loading_fail(tmp_path_factory: pytest.TempPathFactory, values: dict[str, Any]):
     text = "\n".join(f"{name} = {json.dumps(value)}" for name, value in values.items())
     settings = given_in_file(tmp_path_factory.mktemp("settings"), text)

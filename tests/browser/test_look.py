@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from lib.sandbox.serve import Running
 from tests.browser.test_journey import PAGES, dashboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -24,11 +22,9 @@ BACKGROUNDS = {"light": "rgb(251, 251, 250)", "dark": "rgb(16, 22, 29)"}
 
 
 @pytest.fixture(scope="module")
-def address(sandbox: Running, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    door = f"{sandbox.world.base_url}/sandbox/scenario"
-    settings = httpx.post(door, json={"name": "missing-column"}, timeout=30).raise_for_status().json()["settings"]
+def address(play: Callable[[str], dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     journal = f"sqlite:///{tmp_path_factory.mktemp('look') / 'journal.sqlite3'}"
-    with dashboard(settings | {"JOURNAL_URL": journal}) as found:
+    with dashboard(play("missing-column") | {"JOURNAL_URL": journal}) as found:
         yield found
 
 

@@ -8,9 +8,10 @@ from datetime import timedelta
 from decimal import Decimal
 
 from lib.affected import follow_up
-from lib.diagnosis.diagnose import diagnose
+from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.journal.entry import FollowUp
+from lib.journal.incident import Incident
 from lib.journal.store import Journal
 from lib.model import frames
 from lib.model.provider import Balance
@@ -24,12 +25,17 @@ from tests.reports.conftest import ANA, undelivered, whole
 AWAY = Failure(FailureKind.UNAVAILABLE, "It is away.")
 
 
-def test_it_tells_the_week_in_plain_words(journal: Journal, clock: Clock) -> None:
-    incident = journal.open_incident("No texts", ANA)
-    keep(journal, undelivered(), ANA, incident.id)
+def an_incident(journal: Journal, clock: Clock, begins: Diagnosis, title: str = "No texts") -> Incident:
+    """Open an incident that saw the flow as it `begins`, and half an hour later whole."""
+    incident = journal.open_incident(title, ANA)
+    keep(journal, begins, ANA, incident.id)
     clock.advance(minutes=30)
     keep(journal, whole(), ANA, incident.id)
-    journal.close_incident(incident.id, ANA)
+    return incident
+
+
+def test_it_tells_the_week_in_plain_words(journal: Journal, clock: Clock) -> None:
+    journal.close_incident(an_incident(journal, clock, undelivered()).id, ANA)
     week = weekly(undelivered(), journal)
     assert week.title == "Week to Wed 18 Nov: 6 bookings, 6 people without a working link"
     for words in (
@@ -54,10 +60,7 @@ def test_an_outage_of_weeks_ago_is_none_of_this_week_though_its_incident_was_nev
     journal: Journal, clock: Clock
 ) -> None:
     clock.now = NOW - timedelta(days=21)
-    incident = journal.open_incident("No texts", ANA)
-    keep(journal, undelivered(), ANA, incident.id)
-    clock.advance(minutes=30)
-    keep(journal, whole(), ANA, incident.id)
+    an_incident(journal, clock, undelivered())
     clock.now = NOW
     week = weekly(whole(), journal)
     assert outages(week) == ("No incident was recorded.",)
@@ -65,20 +68,13 @@ def test_an_outage_of_weeks_ago_is_none_of_this_week_though_its_incident_was_nev
 
 
 def test_an_incident_that_saw_the_flow_whole_throughout_is_no_outage(journal: Journal, clock: Clock) -> None:
-    incident = journal.open_incident("No texts?", ANA)
-    keep(journal, whole(), ANA, incident.id)
-    clock.advance(minutes=20)
-    keep(journal, whole(), ANA, incident.id)
-    journal.close_incident(incident.id, ANA)
+    journal.close_incident(an_incident(journal, clock, whole(), "No texts?").id, ANA)
     (line,) = outages(weekly(whole(), journal))
     assert line == "No texts?: opened Wed 18 Nov 15:00, and the flow was never seen broken."
 
 
 def test_an_outage_that_ended_is_told_as_ended_while_its_incident_is_open(journal: Journal, clock: Clock) -> None:
-    incident = journal.open_incident("No texts", ANA)
-    keep(journal, undelivered(), ANA, incident.id)
-    clock.advance(minutes=30)
-    keep(journal, whole(), ANA, incident.id)
+    an_incident(journal, clock, undelivered())
     week = weekly(whole(), journal)
     (line,) = outages(week)
     assert "until texts were seen to flow again" in line

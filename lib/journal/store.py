@@ -152,8 +152,10 @@ class Journal:
                     "Who approves has to log in: only so is it known to be a second person.", TWO_PEOPLE
                 )
             if request.requested_by.name == NO_LOGIN:
-                words = "It was asked for without a login, so whoever asked may be whoever approves."
-                raise ConflictError(words, f"Take it back and ask for it anew. {TWO_PEOPLE}")
+                raise ConflictError(
+                    "It was asked for without a login, so whoever asked may be whoever approves.",
+                    f"Take it back and ask for it anew. {TWO_PEOPLE}",
+                )
             if same_person(request.requested_by, actor):
                 raise ConflictError("Whoever asked for it cannot approve it: a second person must.")
             page.append(actor, Approved(words), request.about)

@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from lib.commands import acting, planning, recording, watching
+from lib.commands import action_commands, incident_commands, monitor_commands, plan_command
 from lib.commands.terminal import (
     AsJson,
     Exit,
@@ -19,15 +19,15 @@ from lib.commands.terminal import (
     configured,
     diagnose_now,
     exit_code,
-    look,
     out,
     print_json,
     progress,
+    take_snapshot,
 )
-from lib.diagnosis import report
+from lib.diagnosis import json_report
 from lib.doctor import examine, unreachable
 from lib.model.window import WindowSize
-from lib.sources.redact import redact_logs
+from lib.redaction import redact_logs
 
 app = typer.Typer(
     name="python -m lib", help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
@@ -51,9 +51,9 @@ def diagnose(
     """
     before = _earlier(compare) if compare else None
     diagnosis = diagnose_now(configured(), window)
-    document = report.as_json(diagnosis)
+    document = json_report.as_json(diagnosis)
     if before is not None:
-        document["changes"] = report.changes(before, document)
+        document["changes"] = json_report.changes(before, document)
     if as_json:
         print_json(document)
     else:
@@ -68,7 +68,7 @@ def doctor(as_json: AsJson = False) -> None:
     Exit code: 0, or 3 if a configured source gives nothing.
     """
     settings = configured()
-    reports = examine(look(settings, WindowSize.DAY), settings)
+    reports = examine(take_snapshot(settings, WindowSize.DAY), settings)
     if as_json:
         sources = [
             {
@@ -116,12 +116,12 @@ def sandbox(
         raise typer.Exit(_DID_NOT_START) from None
 
 
-app.command()(planning.plan)
-app.command()(acting.act)
-app.command()(acting.requests)
-app.command("export")(recording.export_)
-app.add_typer(recording.app, name="incident")
-app.add_typer(watching.app, name="monitor")
+app.command()(plan_command.plan)
+app.command()(action_commands.act)
+app.command()(action_commands.requests)
+app.command("export")(incident_commands.export_)
+app.add_typer(incident_commands.app, name="incident")
+app.add_typer(monitor_commands.app, name="monitor")
 
 
 def _earlier(path: Path) -> dict[str, Any]:

@@ -19,14 +19,14 @@ from uuid import UUID
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.checking import counted
+from lib.diagnosis.check_api import counted
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Sending
-from lib.journal.entry import Entry, FollowedUp, FollowUp, Kind, Seen, SeenCount, SeenPeople
+from lib.journal.entry import AffectedRecord, CountRecord, DiagnosisRecord, Entry, FollowedUp, FollowUp, Kind
 from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
+from lib.journal.journal import Journal
 from lib.journal.request import RequestState
-from lib.journal.store import Journal
 from lib.model.people import Actor
 from lib.model.provider import Landing
 from lib.model.verdict import CheckStatus
@@ -42,7 +42,7 @@ _MOST = 10_000
 NO_EVENT = "event unknown"
 
 
-class Why(StrEnum):
+class AffectedReason(StrEnum):
     """Why somebody has no link that works."""
 
     NO_TEXT = "no_text"
@@ -50,7 +50,7 @@ class Why(StrEnum):
     LINK_BROKEN = "link_broken"
 
 
-class State(StrEnum):
+class PersonState(StrEnum):
     """What became of somebody who got no working link."""
 
     NOTHING = "nothing_done"
@@ -60,23 +60,23 @@ class State(StrEnum):
     BOOKED = "booked_anyway"
 
 
-STATE_WORDS: Mapping[State, str] = {
-    State.NOTHING: "nothing done yet",
-    State.RE_SENT: "re-sent",
-    State.CALLED: "called",
-    State.GAVE_UP: "gave up",
-    State.BOOKED: "booked anyway",
+STATE_LABELS: Mapping[PersonState, str] = {
+    PersonState.NOTHING: "nothing done yet",
+    PersonState.RE_SENT: "re-sent",
+    PersonState.CALLED: "called",
+    PersonState.GAVE_UP: "gave up",
+    PersonState.BOOKED: "booked anyway",
 }
-WHY_WORDS: Mapping[Why, str] = {
-    Why.NO_TEXT: "no text was sent",
-    Why.NOT_DELIVERED: "the text did not arrive",
-    Why.LINK_BROKEN: "the link in their text does not open",
+REASON_LABELS: Mapping[AffectedReason, str] = {
+    AffectedReason.NO_TEXT: "no text was sent",
+    AffectedReason.NOT_DELIVERED: "the text did not arrive",
+    AffectedReason.LINK_BROKEN: "the link in their text does not open",
 }
-_STATE_OF = {FollowUp.CALLED: State.CALLED, FollowUp.GAVE_UP: State.GAVE_UP}
+_STATE_OF = {FollowUp.CALLED: PersonState.CALLED, FollowUp.GAVE_UP: PersonState.GAVE_UP}
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class TimeRange:
     """Over which time people count as affected, `[since, until)`.
 
     `link_broken_since` is from when on a text that arrived helped nobody; None: its link worked, or nobody knows.
@@ -101,9 +101,9 @@ class Person:
     event_at: str | None  # local to the business: "2026-11-30 19:30"
     asked_at: datetime
     seats: int | None
-    why: Why
+    why: AffectedReason
     error_code: str | None
-    state: State
+    state: PersonState
     state_at: datetime | None
     state_by: Actor | None
     mobile_number: str | None = field(repr=False)
@@ -124,7 +124,7 @@ class Affected:
     `at_least`: rows are missing, or the stretch begins before what was read, so there may be more.
     """
 
-    stretch: Stretch
+    time_range: TimeRange
     people: tuple[Person, ...]
     seats: Seats
     at_least: bool
@@ -138,13 +138,13 @@ class Affected:
     @property
     def to_do(self) -> tuple[Person, ...]:
         """Those for whom nothing was done yet."""
-        return tuple(person for person in self.people if person.state is State.NOTHING)
+        return tuple(person for person in self.people if person.state is PersonState.NOTHING)
 
     @property
-    def states(self) -> Mapping[State, int]:
+    def states(self) -> Mapping[PersonState, int]:
         """How many rows are in each state; only states that occur."""
         found = Counter(person.state for person in self.people)
-        return {state: found[state] for state in State if found[state]}
+        return {state: found[state] for state in PersonState if found[state]}
 
     @property
     def words(self) -> str:
@@ -152,7 +152,7 @@ class Affected:
         if not self.people:
             return "Nobody, as far as is known." if not self.at_least else "Nobody in what could be read."
         who = counted(self.count, "person", "people")
-        states = ", ".join(f"{STATE_WORDS[state]} {count:,}" for state, count in self.states.items())
+        states = ", ".join(f"{STATE_LABELS[state]} {count:,}" for state, count in self.states.items())
         seats = "seats unknown" if self.seats.estimate is None else f"about {counted(self.seats.estimate, 'seat')}"
         return f"{'At least ' if self.at_least else ''}{who} got no working link ({states}; {seats})."
 
@@ -161,17 +161,17 @@ class Affected:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class FollowUpRecord:
     """What the journal says was done for people, by pending booking id: the newest follow-up and re-send of each."""
 
     follow_ups: Mapping[str, Entry] = field(default_factory=dict)
     resent: Mapping[str, tuple[datetime, Actor]] = field(default_factory=dict)
 
 
-NO_RECORD = Record()
+NO_FOLLOW_UPS = FollowUpRecord()
 
 
-def record_of(journal: Journal, since: datetime) -> Record:
+def follow_ups_of(journal: Journal, since: datetime) -> FollowUpRecord:
     """Read what was done for people since then. Raises `JournalError`."""
     marks = journal.entries(kinds=[Kind.FOLLOW_UP], since=since, limit=_MOST, newest=True)
     follow_ups = {str(entry.payload.booking): entry for entry in marks if isinstance(entry.payload, FollowedUp)}
@@ -183,7 +183,7 @@ def record_of(journal: Journal, since: datetime) -> Record:
                 for argument in request.asked.arguments
                 if argument.name == "booking"
             }
-    return Record(follow_ups, resent)
+    return FollowUpRecord(follow_ups, resent)
 
 
 def follow_up(
@@ -200,7 +200,7 @@ def follow_up(
     return journal.append(FollowedUp(booking, state), actor, incident_id)
 
 
-def stretch_of(incident: Incident, diagnoses: Sequence[Seen], now: datetime) -> Stretch:
+def time_range_of(incident: Incident, diagnoses: Sequence[DiagnosisRecord], now: datetime) -> TimeRange:
     """Return over which time an incident affected people: from when it broke, as its diagnoses say, to its end.
 
     Where none says since when it was broken, from the beginning of the window that was looked at.
@@ -209,26 +209,28 @@ def stretch_of(incident: Incident, diagnoses: Sequence[Seen], now: datetime) -> 
     starts = [seen.broke_at for seen in broken if seen.broke_at] or [s.buckets.begins for s in broken if s.buckets]
     since = min((*starts, incident.opened_at))
     failed = any(check.id == LINK_OPENS and check.status is CheckStatus.FAIL for s in diagnoses for check in s.checks)
-    return Stretch(since, incident.closed_at or now, since if failed else None)
+    return TimeRange(since, incident.closed_at or now, since if failed else None)
 
 
 # What the data say.
 
 
-def affected(facts: Facts, record: Record = NO_RECORD, stretch: Stretch | None = None) -> Affected:
+def affected(facts: Facts, record: FollowUpRecord = NO_FOLLOW_UPS, time_range: TimeRange | None = None) -> Affected:
     """Return who was affected over `stretch`, else over the window of the snapshot.
 
     Raises `CannotTellError` while the bookings or Twilio's log cannot be read: nobody would be a false zero.
     """
     journeys = facts.of_customers(facts.need_journeys(facts.snapshot.texts))
-    stretch = stretch or _whole(facts, journeys)
-    why = _why(journeys, stretch)
+    time_range = time_range or _whole(facts, journeys)
+    why = _why(journeys, time_range)
     asked = journeys.assign(
         why=why,
         person=journeys["mobile_number"].fillna(journeys["id"]),
         event=journeys["event_id"].fillna(""),
     )
-    hit = asked[asked["why"].notna() & (asked["created_at"] >= stretch.since) & (asked["created_at"] < stretch.until)]
+    hit = asked[
+        asked["why"].notna() & (asked["created_at"] >= time_range.since) & (asked["created_at"] < time_range.until)
+    ]
     theirs = asked[asked["person"].isin(hit["person"])]
     events = _events(facts)
     bookings = facts.rows(facts.snapshot.bookings)
@@ -239,25 +241,27 @@ def affected(facts: Facts, record: Record = NO_RECORD, stretch: Stretch | None =
     today = facts.now.astimezone(facts.terms.zone).date()
     cut = facts.snapshot.pending_bookings.truncated or facts.snapshot.texts.truncated
     return Affected(
-        stretch=stretch,
+        time_range=time_range,
         people=tuple(sorted(people, key=lambda person: _urgency(person, today))),
-        seats=_seats([person for person in people if person.state is not State.BOOKED], bookings),
-        at_least=cut or stretch.since < facts.snapshot.rows_since,
-        unknown=_unknown(facts, stretch),
+        seats=_seats([person for person in people if person.state is not PersonState.BOOKED], bookings),
+        at_least=cut or time_range.since < facts.snapshot.rows_since,
+        unknown=_unknown(facts, time_range),
     )
 
 
-def seen_people(facts: Facts, record: Record = NO_RECORD, stretch: Stretch | None = None) -> SeenPeople:
+def affected_record(
+    facts: Facts, record: FollowUpRecord = NO_FOLLOW_UPS, time_range: TimeRange | None = None
+) -> AffectedRecord:
     """Return what the journal keeps of who was affected: counts, or why they cannot be told."""
     try:
-        found = affected(facts, record, stretch)
+        found = affected(facts, record, time_range)
     except CannotTellError as error:
-        return SeenPeople(None, f"Who was affected cannot be told. {error}")
-    return SeenPeople(
+        return AffectedRecord(None, f"Who was affected cannot be told. {error}")
+    return AffectedRecord(
         count=found.count,
         words=found.words,
         at_least=found.at_least,
-        states=tuple(SeenCount(state.value, count) for state, count in found.states.items()),
+        states=tuple(CountRecord(state.value, count) for state, count in found.states.items()),
         seats=found.seats.estimate,
         since=_most_since(facts),
     )
@@ -275,9 +279,9 @@ def _most_since(facts: Facts) -> datetime | None:
     return None if int(bad.sum()) < thresholds.FAILURES_TO_WARN or since.empty else since.iloc[0].to_pydatetime()
 
 
-def _whole(facts: Facts, journeys: pd.DataFrame) -> Stretch:
+def _whole(facts: Facts, journeys: pd.DataFrame) -> TimeRange:
     window = facts.snapshot.window
-    return Stretch(window.start, window.end, _link_broken_since(facts, journeys))
+    return TimeRange(window.start, window.end, _link_broken_since(facts, journeys))
 
 
 def _link_broken_since(facts: Facts, journeys: pd.DataFrame) -> datetime | None:
@@ -289,15 +293,15 @@ def _link_broken_since(facts: Facts, journeys: pd.DataFrame) -> datetime | None:
     return facts.snapshot.window.start if pd.isna(last) else last.to_pydatetime()
 
 
-def _why(journeys: pd.DataFrame, stretch: Stretch) -> pd.Series:
+def _why(journeys: pd.DataFrame, time_range: TimeRange) -> pd.Series:
     """Return per booking why it left its person without a working link; null where it did not, or nobody knows."""
     why = pd.Series(None, index=journeys.index, dtype="object")
     unconfirmed = journeys["confirmed_at"].isna() & journeys["booking_id"].isna()
-    if stretch.link_broken_since is not None:
-        in_vain = (journeys["sending"] == Sending.ACCEPTED) & (journeys["created_at"] >= stretch.link_broken_since)
-        why[unconfirmed & in_vain & (journeys["created_at"] < stretch.until)] = Why.LINK_BROKEN
-    why[unconfirmed & (journeys["sending"] == Sending.MISSING)] = Why.NO_TEXT
-    why[unconfirmed & (journeys["delivery"] == Delivery.FAILED)] = Why.NOT_DELIVERED
+    if time_range.link_broken_since is not None:
+        in_vain = (journeys["sending"] == Sending.ACCEPTED) & (journeys["created_at"] >= time_range.link_broken_since)
+        why[unconfirmed & in_vain & (journeys["created_at"] < time_range.until)] = AffectedReason.LINK_BROKEN
+    why[unconfirmed & (journeys["sending"] == Sending.MISSING)] = AffectedReason.NO_TEXT
+    why[unconfirmed & (journeys["delivery"] == Delivery.FAILED)] = AffectedReason.NOT_DELIVERED
     return why
 
 
@@ -305,7 +309,7 @@ def _person(
     asked: pd.DataFrame,
     everything: pd.DataFrame,
     bookings: pd.DataFrame | None,
-    record: Record,
+    record: FollowUpRecord,
     events: Mapping[str, tuple[str, str | None]],
 ) -> Person:
     """Return the person behind `asked`, the rows that left them without a link; `everything` is all they did."""
@@ -323,7 +327,7 @@ def _person(
         event_at=event_at,
         asked_at=first,
         seats=None if pd.isna(seats) else int(seats),
-        why=Why(newest["why"]),
+        why=AffectedReason(newest["why"]),
         error_code=None if pd.isna(newest["text_error"]) else str(newest["text_error"]),
         state=state,
         state_at=at,
@@ -338,17 +342,19 @@ def _state(
     newest: Any,
     everything: pd.DataFrame,
     bookings: pd.DataFrame | None,
-    record: Record,
-) -> tuple[State, datetime | None, Actor | None]:
+    record: FollowUpRecord,
+) -> tuple[PersonState, datetime | None, Actor | None]:
     """Return what became of a person, since when, and by whom. A booking outranks all; else the latest counts."""
     booked = _booked_at(first, everything, bookings)
     if booked is not None:
-        return State.BOOKED, booked, None
+        return PersonState.BOOKED, booked, None
     later = everything[(everything["created_at"] > newest["created_at"]) & everything["why"].isna()]
     arrived = later.loc[later["sending"] == Sending.ACCEPTED, "text_at"].dropna()
-    found: list[tuple[datetime, State, Actor | None]] = [(at.to_pydatetime(), State.RE_SENT, None) for at in arrived]
+    found: list[tuple[datetime, PersonState, Actor | None]] = [
+        (at.to_pydatetime(), PersonState.RE_SENT, None) for at in arrived
+    ]
     # Our own re-send is a later booking of theirs: if its text failed, `newest` is that one, and nothing was gained.
-    found += [(at, State.RE_SENT, by) for one in ids if (sent := record.resent.get(one)) for at, by in (sent,)]
+    found += [(at, PersonState.RE_SENT, by) for one in ids if (sent := record.resent.get(one)) for at, by in (sent,)]
     found = [one for one in found if one[0] > newest["created_at"]]
     marks = sorted((record.follow_ups[one] for one in ids if one in record.follow_ups), key=lambda entry: entry.seq)
     # Who was called and then asked again in vain is to be helped again.
@@ -356,7 +362,7 @@ def _state(
     if last and isinstance(last.payload, FollowedUp) and last.payload.state in _STATE_OF:
         found.append((last.at, _STATE_OF[last.payload.state], last.actor))
     if not found:
-        return State.NOTHING, None, None
+        return PersonState.NOTHING, None, None
     at, state, by = max(found, key=lambda one: one[0])
     return state, at, by
 
@@ -386,7 +392,7 @@ def _events(facts: Facts) -> dict[str, tuple[str, str | None]]:
 
 
 # What is left to do comes first, in this order.
-_ORDER = (State.NOTHING, State.RE_SENT, State.CALLED, State.GAVE_UP, State.BOOKED)
+_ORDER = (PersonState.NOTHING, PersonState.RE_SENT, PersonState.CALLED, PersonState.GAVE_UP, PersonState.BOOKED)
 
 
 def _urgency(person: Person, today: date) -> tuple[int, int, str, int, datetime]:
@@ -414,11 +420,11 @@ def _seats(lost: Sequence[Person], bookings: pd.DataFrame | None) -> Seats:
     return Seats(sum(said) + round(silent * usual), how)
 
 
-def _unknown(facts: Facts, stretch: Stretch) -> tuple[str, ...]:
+def _unknown(facts: Facts, time_range: TimeRange) -> tuple[str, ...]:
     """Return in sentences what this cannot say, for want of a reading."""
     snapshot = facts.snapshot
     found = [caveat.sentence for reading in (snapshot.pending_bookings, snapshot.texts) for caveat in reading.caveats]
-    if stretch.since < snapshot.rows_since:
+    if time_range.since < snapshot.rows_since:
         read = facts.clock(snapshot.rows_since)
         found.append(f"Single bookings are at hand from {read} on: of before that, there may be more people.")
     if facts.rows(snapshot.events) is None:

@@ -11,7 +11,7 @@ from lib.model.keys import classify, dsn_project_ref, key_project_ref, url_proje
 from lib.model.reading import Reading, SourceName
 from lib.settings import SECRETS_FILE, Settings
 from lib.snapshot import Snapshot, label
-from lib.sources.connected import WHERE_TO_GET
+from lib.sources.source_registry import WHERE_TO_GET
 
 
 class SourceState(StrEnum):
@@ -40,10 +40,14 @@ _SETTINGS_OF = {
     SourceName.VERCEL: ("VERCEL_TOKEN", "VERCEL_PROJECT_ID", "VERCEL_TEAM_ID", "VERCEL_API_URL"),
     SourceName.GITHUB: ("GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_API_URL", "REQUIRED_COMMIT"),
     SourceName.TWILIO: (
-        "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_API_KEY", "TWILIO_API_SECRET", "TWILIO_API_URL",
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_AUTH_TOKEN",
+        "TWILIO_API_KEY",
+        "TWILIO_API_SECRET",
+        "TWILIO_API_URL",
     ),
     SourceName.BOOKING_APP: ("BOOKING_APP_URL", "BOOKING_API_KEY", "TEST_EVENT_ID", "TEST_MOBILE_NUMBER"),
-}  # fmt: skip
+}
 
 _KEY_FIXES = {
     KeyKind.PUBLISHABLE: "SUPABASE_SECRET_KEY holds a publishable key, which row level security blinds",

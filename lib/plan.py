@@ -20,10 +20,10 @@ ESTIMATE = (timedelta(minutes=15), timedelta(minutes=30))
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanStep:
     """One step. `evidence` are ids of checks; it is done when all of `done_when` are ok.
 
-    `mends`: what is done in it changes the world, by a button of the desk or `by_people` in another system.
+    `fixes`: what is done in it changes the world, by a button of the desk or `by_people` in another system.
     """
 
     id: str
@@ -32,7 +32,7 @@ class Step:
     asks: str
     evidence: tuple[str, ...]
     done_when: tuple[str, ...] = ()
-    mends: bool = False
+    changes_world: bool = False
     by_people: bool = False
 
 
@@ -48,7 +48,7 @@ class EvidenceState(StrEnum):
 class StepEvidence:
     """A step as the evidence stands: whether it is answered, and what is to be done in it now, if anything is."""
 
-    step: Step
+    step: PlanStep
     checks: tuple[Check, ...]
     answered: bool
     tasks: tuple[Task, ...]
@@ -63,12 +63,20 @@ class StepEvidence:
 
 # What only people in other systems, or a developer, can set right.
 _ELSEWHERE = (
-    "key_sees_all", "api_key_active", "required_env", "builds_pass", "account_active", "account_errors",
-    "texts_arrive", "link_opens", "receipts_arrive", "jobs_move",
-)  # fmt: skip
+    "key_sees_all",
+    "api_key_active",
+    "required_env",
+    "builds_pass",
+    "account_active",
+    "account_errors",
+    "texts_arrive",
+    "link_opens",
+    "receipts_arrive",
+    "jobs_move",
+)
 
-STEPS: tuple[Step, ...] = (
-    Step(
+STEPS: tuple[PlanStep, ...] = (
+    PlanStep(
         "verify_deployment",
         "1",
         "Verify the deployment",
@@ -76,54 +84,54 @@ STEPS: tuple[Step, ...] = (
         evidence=("serving_commit", "fix_live", "builds_pass", "nothing_waits"),
         done_when=("serving_commit",),
     ),
-    Step(
+    PlanStep(
         "redeploy",
         "2A",
         "Redeploy or promote",
         "If the required commit is not live: build it, or promote a build that is ready.",
         evidence=("serving_commit", "builds_pass", "nothing_waits", "required_env"),
         done_when=("serving_commit", "nothing_waits"),
-        mends=True,
+        changes_world=True,
     ),
-    Step(
+    PlanStep(
         "git_integration",
         "2B",
         "Check the Git integration",
         "Does a push reach Vercel: repository, production branch, the signs of life of Vercel's app?",
         evidence=("git_integration", "reason_05_unheard", "reason_08_git_deploys_off", "actions_pass"),
         done_when=("git_integration",),
-        mends=True,
+        changes_world=True,
         by_people=True,
     ),
-    Step(
+    PlanStep(
         "force_deployment",
         "2C",
         "Force a deployment",
         "If a push is not heard: an empty commit on the production branch shows whether the way works again.",
         evidence=("git_integration", "reason_05_unheard"),
         done_when=("serving_commit",),
-        mends=True,
+        changes_world=True,
     ),
-    Step(
+    PlanStep(
         "migration",
         "3",
         "Emergency migration",
         "Does the database refuse what the code writes, and which migration cures what was seen?",
         evidence=("columns_exist", "schema_contract", "null_customer_errors", "writes_succeed"),
         done_when=("columns_exist", "schema_contract", "null_customer_errors"),
-        mends=True,
+        changes_world=True,
     ),
-    Step(
+    PlanStep(
         "other_systems",
         "3B",
-        "Mend what the desk has no button for",
-        "Does a key, a setting, Twilio, the code itself, the link or a job stand in the way? People mend these there.",
+        "Fix what the desk has no button for",
+        "Does a key, a setting, Twilio, the code itself, the link or a job stand in the way? People fix these there.",
         evidence=_ELSEWHERE,
         done_when=_ELSEWHERE,
-        mends=True,
+        changes_world=True,
         by_people=True,
     ),
-    Step(
+    PlanStep(
         "verify_fix",
         "4",
         "Verify the fix",
@@ -131,7 +139,7 @@ STEPS: tuple[Step, ...] = (
         evidence=("api_answers", "texts_follow", "texts_recorded", "metadata_stored", "texts_arrive", "link_opens"),
         done_when=("texts_follow", "texts_recorded", "link_opens"),
     ),
-    Step(
+    PlanStep(
         "monitor",
         "5",
         "Monitor",
@@ -148,7 +156,7 @@ def evidence(diagnosis: Diagnosis, now: Sequence[Task]) -> tuple[StepEvidence, .
     return tuple(_evidence(step, checks, tuple(task for task in now if task.step_id == step.id)) for step in STEPS)
 
 
-def _evidence(step: Step, checks: dict[str, Check], now: tuple[Task, ...]) -> StepEvidence:
+def _evidence(step: PlanStep, checks: dict[str, Check], now: tuple[Task, ...]) -> StepEvidence:
     answered = all(checks[name].status in (CheckStatus.OK, CheckStatus.NOT_APPLICABLE) for name in step.done_when)
     return StepEvidence(
         step=step,
@@ -159,11 +167,11 @@ def _evidence(step: Step, checks: dict[str, Check], now: tuple[Task, ...]) -> St
     )
 
 
-def _advice(step: Step, now: Sequence[Task], answered: bool) -> str:
+def _advice(step: PlanStep, now: Sequence[Task], answered: bool) -> str:
     if now:
         return " ".join(task.words for task in now)
     if answered:
         return "Nothing to do: the evidence already says so."
-    if step.mends:
+    if step.changes_world:
         return "Nothing that this step can cure was seen: doing it would change nothing that is known to be wrong."
     return ""

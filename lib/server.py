@@ -42,17 +42,17 @@ from starlette.routing import Route  # noqa: E402
 from starlette.types import ASGIApp, Message, Receive, Scope, Send  # noqa: E402
 from streamlit.runtime.pages_manager import PagesManager  # noqa: E402
 
-from lib import doors  # noqa: E402
+from lib import endpoints  # noqa: E402
 from lib.journal.errors import JournalError  # noqa: E402
-from lib.journal.store import Journal  # noqa: E402
+from lib.journal.journal import Journal  # noqa: E402
 from lib.model.window import WindowSize  # noqa: E402
-from lib.monitor.status import MonitorStatus  # noqa: E402
+from lib.monitor.monitor_status import MonitorStatus  # noqa: E402
 from lib.settings import load  # noqa: E402
 from lib.snapshot import utc_now  # noqa: E402
-from lib.ui.desk import Desk, opening  # noqa: E402
 from lib.ui.guard import local_without_login  # noqa: E402
-from lib.ui.look import clock  # noqa: E402
-from lib.ui.watch import BackgroundWatch  # noqa: E402
+from lib.ui.monitor_thread import MonitorThread  # noqa: E402
+from lib.ui.runtime import DiagnosisService, app_runtime  # noqa: E402
+from lib.ui.styles import clock  # noqa: E402
 
 _INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
@@ -119,8 +119,8 @@ class SecurityHeaders:
 
 def healthz(_: Request) -> Response:
     """Say how the process, the desk and the watch are. No names, no data: a probe may ask without a login."""
-    health = opening().health()
-    journal, watch = _journal_and_watch(opening().desk)
+    health = app_runtime().health()
+    journal, watch = _journal_and_watch(app_runtime().desk)
     round_at = watch.last_round_at if watch else None
     answer = {
         "process": "ok",
@@ -131,13 +131,13 @@ def healthz(_: Request) -> Response:
     return JSONResponse(answer, 503 if health["desk"] == "failed" else 200)
 
 
-def for_machines(answer: Callable[[Desk], Response]) -> Callable[[Request], Response]:
+def for_machines(answer: Callable[[DiagnosisService], Response]) -> Callable[[Request], Response]:
     """Return the route of a door that only machines with the token may read, and that needs the desk."""
 
     def route(request: Request) -> Response:
         if refusal := _refused(request):
             return refusal
-        desk = opening().desk
+        desk = app_runtime().desk
         if desk is None:
             return JSONResponse({"error": "The desk is not open yet."}, 503)
         return answer(desk)
@@ -145,41 +145,41 @@ def for_machines(answer: Callable[[Desk], Response]) -> Callable[[Request], Resp
     return route
 
 
-def metrics(desk: Desk) -> Response:
+def metrics(desk: DiagnosisService) -> Response:
     """Answer Prometheus. Costs the outside systems nothing: it is one more viewer."""
     journal, watch = _journal_and_watch(desk)
     outcomes = journal.outcomes() if journal and watch else {}
-    text = doors.exposition(desk.diagnosis(WindowSize.DAY), watch, outcomes, utc_now())
+    text = endpoints.exposition(desk.diagnosis(WindowSize.DAY), watch, outcomes, utc_now())
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
-def api_status(desk: Desk) -> Response:
+def api_status(desk: DiagnosisService) -> Response:
     """Answer with the headline as JSON."""
-    return JSONResponse(doors.status(desk.diagnosis(WindowSize.DAY), _journal_and_watch(desk)[1]))
+    return JSONResponse(endpoints.status(desk.diagnosis(WindowSize.DAY), _journal_and_watch(desk)[1]))
 
 
 def _refused(request: Request) -> Response | None:
     """Return the answer to somebody who may not read here; None for who may."""
     token = load().status_token
     local = local_without_login(request.client.host if request.client else "", request.headers)
-    answer = doors.may_read(request.headers.get("authorization"), token, local=local)
-    if answer is doors.Answer.WRONG_TOKEN:
+    answer = endpoints.may_read(request.headers.get("authorization"), token, local=local)
+    if answer is endpoints.Access.WRONG_TOKEN:
         headers = {"WWW-Authenticate": "Bearer"}
         return JSONResponse({"error": "Show STATUS_TOKEN as a bearer token."}, 401, headers)
-    if answer is doors.Answer.NO_TOKEN_SET:
+    if answer is endpoints.Access.NO_TOKEN_SET:
         return JSONResponse({"error": "Set STATUS_TOKEN to let machines read here."}, 403)
     return None
 
 
-def _journal_and_watch(desk: Desk | None) -> tuple[Journal | None, MonitorStatus | None]:
+def _journal_and_watch(desk: DiagnosisService | None) -> tuple[Journal | None, MonitorStatus | None]:
     """Return the journal, if it is open, and how the watch stands, if the journal can be read."""
-    hands = desk.hands() if desk else None
-    if hands is None:
+    action_service = desk.action_service() if desk else None
+    if action_service is None:
         return None, None
     try:
-        return hands.journal, hands.watched()
+        return action_service.journal, action_service.watched()
     except JournalError:
-        return hands.journal, None
+        return action_service.journal, None
 
 
 # Until st.navigation ran once, Streamlit takes the folder `pages` for its older kind of app, and greets a deep link
@@ -216,7 +216,7 @@ def free() -> None:
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Collect garbage while the server is up, and watch in the background, unless MONITOR_EVERY is off."""
     every = load().monitor_every
-    watch = BackgroundWatch(every) if every else None
+    watch = MonitorThread(every) if every else None
     if watch:
         watch.start()
     collecting = asyncio.create_task(collect())

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 
 from lib.model.counts import Counts
-from lib.model.database import Blocker, Catalog, Migration, Visibility
+from lib.model.database import AppliedMigration, Blocker, Catalog, Visibility
 from lib.model.deployments import (
     Branch,
     BranchRules,
@@ -40,9 +40,9 @@ from lib.model.reading import Failure, FailureKind, Observed, Reading, SourceErr
 from lib.model.window import Window, WindowSize
 from lib.sources import booking_data as tables
 from lib.sources import follow_up
-from lib.sources.connected import Sources
 from lib.sources.http import Deadline
 from lib.sources.http import utc_now as utc_now
+from lib.sources.source_registry import Sources
 
 Clock = Callable[[], datetime]
 Readings = Mapping[str, Reading[Any]]
@@ -78,7 +78,7 @@ class Snapshot:
     reconciled: Reading[pd.DataFrame | None]
 
     catalog: Reading[Catalog]
-    migrations: Reading[tuple[Migration, ...]]
+    migrations: Reading[tuple[AppliedMigration, ...]]
     blockers: Reading[tuple[Blocker, ...]]
     database_errors: Reading[pd.DataFrame]
 
@@ -122,7 +122,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True)
-class Question:
+class ReadingSpec:
     """How one reading is asked for.
 
     `label` completes "can …" for a person. `every` is how often it is asked while someone looks; three times
@@ -149,8 +149,8 @@ def _seconds(count: float) -> timedelta:
     return timedelta(seconds=count)
 
 
-def _table(name: str, query: tables.TableQuery, every: float = 10) -> Question:
-    return Question(
+def _table(name: str, query: tables.TableQuery, every: float = 10) -> ReadingSpec:
+    return ReadingSpec(
         name,
         SourceName.BOOKING_DATA,
         f"read {query.table}",
@@ -168,21 +168,31 @@ _BOOKING, _CATALOG, _VERCEL = SourceName.BOOKING_DATA, SourceName.CATALOG, Sourc
 _GITHUB, _TWILIO, _APP = SourceName.GITHUB, SourceName.TWILIO, SourceName.BOOKING_APP
 
 # In an order in which every reading comes after those it needs.
-QUESTIONS: tuple[Question, ...] = (
+READING_SPECS: tuple[ReadingSpec, ...] = (
     # First, for over very many rows it takes longest.
-    Question(
-        "counts", _BOOKING, "count over the whole window",
-        lambda s, w, r, d: s.reporting.counts(w, d), _seconds(60), deadline_seconds=20, windowed=True,
+    ReadingSpec(
+        "counts",
+        _BOOKING,
+        "count over the whole window",
+        lambda s, w, r, d: s.reporting.counts(w, d),
+        _seconds(60),
+        deadline_seconds=20,
+        windowed=True,
     ),
     # Early, for others wait for them, and the database's gateway answers one after the other.
     _table("pending_bookings", tables.PENDING_BOOKINGS),
     _table("short_links", tables.SHORT_LINKS),
-    Question(
-        "visibility", _BOOKING, "see past row level security",
-        lambda s, w, r, d: s.booking_data.visibility(d), _seconds(60),
+    ReadingSpec(
+        "visibility",
+        _BOOKING,
+        "see past row level security",
+        lambda s, w, r, d: s.booking_data.visibility(d),
+        _seconds(60),
     ),
-    Question(
-        "demand_history", _BOOKING, "read when people asked in the last weeks",
+    ReadingSpec(
+        "demand_history",
+        _BOOKING,
+        "read when people asked in the last weeks",
         lambda s, w, r, d: s.reporting.demand(Window.ending(w.end, WindowSize.MONTH), d),
         _seconds(600),
     ),
@@ -196,116 +206,199 @@ QUESTIONS: tuple[Question, ...] = (
     _table("api_usage", tables.API_USAGE),
     _table("api_keys", tables.API_KEYS),
     _table("background_jobs", tables.BACKGROUND_JOBS),
-    Question(
-        "catalog", _CATALOG, "read columns, checks and policies",
-        lambda s, w, r, d: s.catalog.schema(d), _seconds(30),
+    ReadingSpec(
+        "catalog",
+        _CATALOG,
+        "read columns, checks and policies",
+        lambda s, w, r, d: s.catalog.schema(d),
+        _seconds(30),
     ),
-    Question(
-        "migrations", _CATALOG, "read the migration history",
-        lambda s, w, r, d: s.catalog.migrations(d), _seconds(120),
+    ReadingSpec(
+        "migrations",
+        _CATALOG,
+        "read the migration history",
+        lambda s, w, r, d: s.catalog.migrations(d),
+        _seconds(120),
     ),
-    Question(
-        "blockers", _CATALOG, "see who holds locks",
-        lambda s, w, r, d: s.catalog.blockers(d), _seconds(60),
+    ReadingSpec(
+        "blockers",
+        _CATALOG,
+        "see who holds locks",
+        lambda s, w, r, d: s.catalog.blockers(d),
+        _seconds(60),
     ),
-    Question(
-        "database_errors", _CATALOG, "read the logs for failed writes",
-        lambda s, w, r, d: s.catalog.errors(w, d), _seconds(60), windowed=True,
+    ReadingSpec(
+        "database_errors",
+        _CATALOG,
+        "read the logs for failed writes",
+        lambda s, w, r, d: s.catalog.errors(w, d),
+        _seconds(60),
+        windowed=True,
     ),
-    Question(
-        "project", _VERCEL, "read the project",
-        lambda s, w, r, d: s.vercel.project(d), _seconds(30),
+    ReadingSpec(
+        "project",
+        _VERCEL,
+        "read the project",
+        lambda s, w, r, d: s.vercel.project(d),
+        _seconds(30),
     ),
-    Question(
-        "hostnames", _VERCEL, "resolve what each production hostname serves",
-        lambda s, w, r, d: s.vercel.hostnames(d), _seconds(30),
+    ReadingSpec(
+        "hostnames",
+        _VERCEL,
+        "resolve what each production hostname serves",
+        lambda s, w, r, d: s.vercel.hostnames(d),
+        _seconds(30),
     ),
-    Question(
-        "deployments", _VERCEL, "list deployments",
-        lambda s, w, r, d: s.vercel.deployments(d), _seconds(20),
+    ReadingSpec(
+        "deployments",
+        _VERCEL,
+        "list deployments",
+        lambda s, w, r, d: s.vercel.deployments(d),
+        _seconds(20),
     ),
-    Question(
-        "env_names", _VERCEL, "list the names of environment variables",
-        lambda s, w, r, d: s.vercel.env_names(d), _seconds(120),
+    ReadingSpec(
+        "env_names",
+        _VERCEL,
+        "list the names of environment variables",
+        lambda s, w, r, d: s.vercel.env_names(d),
+        _seconds(120),
     ),
-    Question(
-        "vercel_events", _VERCEL, "read the activity",
-        lambda s, w, r, d: s.vercel.activity(w, d), _seconds(60), windowed=True,
+    ReadingSpec(
+        "vercel_events",
+        _VERCEL,
+        "read the activity",
+        lambda s, w, r, d: s.vercel.activity(w, d),
+        _seconds(60),
+        windowed=True,
     ),
-    Question(
-        "build_log", _VERCEL, "read the build log",
+    ReadingSpec(
+        "build_log",
+        _VERCEL,
+        "read the build log",
         lambda s, w, r, d: follow_up.build_log(s.vercel, r["deployments"].value or (), d),
-        _seconds(20), needs=("deployments",),
+        _seconds(20),
+        needs=("deployments",),
     ),
-    Question(
-        "repository", _GITHUB, "read the repository",
-        lambda s, w, r, d: s.github.repository(d), _seconds(120),
+    ReadingSpec(
+        "repository",
+        _GITHUB,
+        "read the repository",
+        lambda s, w, r, d: s.github.repository(d),
+        _seconds(120),
     ),
-    Question(
-        "branch", _GITHUB, "read the production branch",
-        lambda s, w, r, d: s.github.branch(None, d), _seconds(60),
+    ReadingSpec(
+        "branch",
+        _GITHUB,
+        "read the production branch",
+        lambda s, w, r, d: s.github.branch(None, d),
+        _seconds(60),
     ),
-    Question(
-        "required_commit", _GITHUB, "resolve the required commit",
-        lambda s, w, r, d: s.github.required_commit(s.settings.required_commit, d), _seconds(60),
+    ReadingSpec(
+        "required_commit",
+        _GITHUB,
+        "resolve the required commit",
+        lambda s, w, r, d: s.github.required_commit(s.settings.required_commit, d),
+        _seconds(60),
     ),
-    Question(
-        "rules", _GITHUB, "read the rules of the branch",
-        lambda s, w, r, d: s.github.rules(d), _seconds(300),
+    ReadingSpec(
+        "rules",
+        _GITHUB,
+        "read the rules of the branch",
+        lambda s, w, r, d: s.github.rules(d),
+        _seconds(300),
     ),
-    Question(
-        "runs", _GITHUB, "read Actions runs",
+    ReadingSpec(
+        "runs",
+        _GITHUB,
+        "read Actions runs",
         lambda s, w, r, d: s.github.runs(follow_up.present(r["required_commit"]).sha, d),
-        _seconds(60), needs=("required_commit",),
+        _seconds(60),
+        needs=("required_commit",),
     ),
-    Question(
-        "vercel_signs", _GITHUB, "see the signs of Vercel's app",
+    ReadingSpec(
+        "vercel_signs",
+        _GITHUB,
+        "see the signs of Vercel's app",
         lambda s, w, r, d: follow_up.vercel_signs(s.github, r, d),
-        _seconds(60), needs=("required_commit", "branch"),
+        _seconds(60),
+        needs=("required_commit", "branch"),
     ),
-    Question(
-        "comparisons", _GITHUB, "compare commits",
+    ReadingSpec(
+        "comparisons",
+        _GITHUB,
+        "compare commits",
         lambda s, w, r, d: follow_up.comparisons(s.github, r, d),
-        _seconds(60), needs=("hostnames", "required_commit", "branch"),
+        _seconds(60),
+        needs=("hostnames", "required_commit", "branch"),
     ),
-    Question(
-        "account", _TWILIO, "read the account",
-        lambda s, w, r, d: s.twilio.account(d), _seconds(120),
+    ReadingSpec(
+        "account",
+        _TWILIO,
+        "read the account",
+        lambda s, w, r, d: s.twilio.account(d),
+        _seconds(120),
     ),
-    Question(
-        "texts", _TWILIO, "read the message log",
-        lambda s, w, r, d: _texts(s, w, d), _seconds(20), deadline_seconds=20, windowed=True,
+    ReadingSpec(
+        "texts",
+        _TWILIO,
+        "read the message log",
+        lambda s, w, r, d: _texts(s, w, d),
+        _seconds(20),
+        deadline_seconds=20,
+        windowed=True,
     ),
-    Question(
-        "reconciled", _BOOKING, "look single texts up",
+    ReadingSpec(
+        "reconciled",
+        _BOOKING,
+        "look single texts up",
         lambda s, w, r, d: follow_up.reconciled(s.reporting, r, d),
-        _seconds(20), windowed=True, needs=("texts", "messages", "pending_bookings"),
+        _seconds(20),
+        windowed=True,
+        needs=("texts", "messages", "pending_bookings"),
     ),
-    Question(
-        "balance", _TWILIO, "read the balance",
-        lambda s, w, r, d: s.twilio.balance(d), _seconds(300),
+    ReadingSpec(
+        "balance",
+        _TWILIO,
+        "read the balance",
+        lambda s, w, r, d: s.twilio.balance(d),
+        _seconds(300),
     ),
-    Question(
-        "alerts", _TWILIO, "read the alerts",
-        lambda s, w, r, d: s.twilio.alerts(w, d), _seconds(60), windowed=True,
+    ReadingSpec(
+        "alerts",
+        _TWILIO,
+        "read the alerts",
+        lambda s, w, r, d: s.twilio.alerts(w, d),
+        _seconds(60),
+        windowed=True,
     ),
-    Question(
-        "known_texts", _TWILIO, "read single messages",
+    ReadingSpec(
+        "known_texts",
+        _TWILIO,
+        "read single messages",
         lambda s, w, r, d: follow_up.known_texts(s.twilio, r, d),
-        _seconds(60), windowed=True, needs=("texts", "messages", "pending_bookings"),
+        _seconds(60),
+        windowed=True,
+        needs=("texts", "messages", "pending_bookings"),
     ),
-    Question(
-        "app_health", _APP, "reach the front door",
-        lambda s, w, r, d: s.booking_app.health(d), _seconds(30),
+    ReadingSpec(
+        "app_health",
+        _APP,
+        "reach the front door",
+        lambda s, w, r, d: s.booking_app.health(d),
+        _seconds(30),
     ),
     # Opening the link counts as a click in the app, so it is done rarely.
-    Question(
-        "link_opening", _APP, "open the newest confirmation link as a stranger",
+    ReadingSpec(
+        "link_opening",
+        _APP,
+        "open the newest confirmation link as a stranger",
         lambda s, w, r, d: follow_up.link_opening(s.booking_app, r, d),
-        _seconds(300), windowed=True, needs=("pending_bookings", "short_links", "texts"),
+        _seconds(300),
+        windowed=True,
+        needs=("pending_bookings", "short_links", "texts"),
         glances=("hostnames",),
     ),
-)  # fmt: skip
+)
 
 _Key = tuple[str, WindowSize | None]
 # A viewer comes back every ten seconds, give or take: what is due within this time is due.
@@ -316,11 +409,11 @@ RARELY = timedelta(minutes=1)
 
 def _patience() -> float:
     """How long a viewer may wait at most: the longest chain of deadlines, and a little."""
-    return 2 * max(question.deadline_seconds for question in QUESTIONS) + 1
+    return 2 * max(question.deadline_seconds for question in READING_SPECS) + 1
 
 
 @dataclass
-class SnapshotKeeper:
+class SnapshotCache:
     """Holds the newest readings and asks for those that are due. Shared by all viewers; thread-safe."""
 
     sources: Sources
@@ -351,29 +444,31 @@ class SnapshotKeeper:
         """Stop asking. Questions on their way end by their own deadlines."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _collect(self, size: WindowSize, pace: Callable[[Question], timedelta], *, patient: bool = False) -> Snapshot:
+    def _collect(
+        self, size: WindowSize, pace: Callable[[ReadingSpec], timedelta], *, patient: bool = False
+    ) -> Snapshot:
         """Ask what is older than `pace` says; wait for all of it if `patient`, else for what nobody can trust."""
         window = Window.ending(self.clock(), size)
         with self._lock:
-            asked = {question.name: self._ask_if_due(question, window, pace(question)) for question in QUESTIONS}
-            latest = {question.name: self._latest.get(_key(question, size)) for question in QUESTIONS}
+            asked = {question.name: self._ask_if_due(question, window, pace(question)) for question in READING_SPECS}
+            latest = {question.name: self._latest.get(_key(question, size)) for question in READING_SPECS}
         awaited = {
             question.name: future
-            for question in QUESTIONS
+            for question in READING_SPECS
             if (future := asked[question.name])
             and (patient or (reading := latest[question.name]) is None or self._age(reading) > question.budget)
         }
         wait(awaited.values(), timeout=self.patience_seconds)
         readings = {
             question.name: self._answer(question, awaited.get(question.name), latest[question.name])
-            for question in QUESTIONS
+            for question in READING_SPECS
         }
         since = max(window.start, follow_up.rows_since(readings) or window.start)
         readings |= follow_up.newest_part(readings, since) if since > window.start else {}
         return Snapshot(window=window, taken_at=self.clock(), rows_since=since, **readings)
 
     def _answer(
-        self, question: Question, future: Future[Reading[Any]] | None, latest: Reading[Any] | None
+        self, question: ReadingSpec, future: Future[Reading[Any]] | None, latest: Reading[Any] | None
     ) -> Reading[Any]:
         if future is not None and future.done():
             return future.result()
@@ -382,7 +477,7 @@ class SnapshotKeeper:
         late = Failure(FailureKind.TIMEOUT, f"No answer yet to: {question.label}.", "It is still being asked.")
         return self._reading(question, started=time.monotonic(), failure=late)
 
-    def _ask_if_due(self, question: Question, window: Window, pace: timedelta) -> Future[Reading[Any]] | None:
+    def _ask_if_due(self, question: ReadingSpec, window: Window, pace: timedelta) -> Future[Reading[Any]] | None:
         """Start asking unless it is on its way or younger than `pace`. Called with the lock held."""
         key = _key(question, window.size)
         running = self._asked.get(key)
@@ -400,7 +495,7 @@ class SnapshotKeeper:
         return future
 
     def _observe(
-        self, question: Question, window: Window, needed: Mapping[str, Future[Reading[Any]] | Reading[Any]]
+        self, question: ReadingSpec, window: Window, needed: Mapping[str, Future[Reading[Any]] | Reading[Any]]
     ) -> Reading[Any]:
         """Ask one question and keep the reading. Runs in the pool, after what it needs was submitted."""
         readings = {name: item.result() if isinstance(item, Future) else item for name, item in needed.items()}
@@ -426,7 +521,7 @@ class SnapshotKeeper:
             self._latest[_key(question, window.size)] = reading
         return reading
 
-    def _ask(self, question: Question, window: Window, readings: Readings) -> Observed[Any]:
+    def _ask(self, question: ReadingSpec, window: Window, readings: Readings) -> Observed[Any]:
         for need in question.needs:
             failure = readings[need].failure
             # A need that failed makes the follow-up unknown, for the same reason.
@@ -437,7 +532,7 @@ class SnapshotKeeper:
 
     def _reading(
         self,
-        question: Question,
+        question: ReadingSpec,
         started: float,
         observed: Observed[Any] | None = None,
         failure: Failure | None = None,
@@ -458,7 +553,7 @@ class SnapshotKeeper:
         return self.clock() - reading.observed_at
 
 
-_BY_NAME: Mapping[str, Question] = {question.name: question for question in QUESTIONS}
+_BY_NAME: Mapping[str, ReadingSpec] = {question.name: question for question in READING_SPECS}
 
 
 def label(name: str) -> str:
@@ -466,7 +561,7 @@ def label(name: str) -> str:
     return _BY_NAME[name].label
 
 
-def _key(question: Question, size: WindowSize) -> _Key:
+def _key(question: ReadingSpec, size: WindowSize) -> _Key:
     return (question.name, size if question.windowed else None)
 
 
@@ -479,8 +574,8 @@ def _with_failing_since(reading: Reading[Any], previous: Reading[Any] | None) ->
 
 def take(sources: Sources, size: WindowSize, clock: Clock = utc_now) -> Snapshot:
     """Ask every source once, at the same time, and return the snapshot."""
-    keeper = SnapshotKeeper(sources, clock)
+    cache = SnapshotCache(sources, clock)
     try:
-        return keeper.fresh(size)
+        return cache.fresh(size)
     finally:
-        keeper.close()
+        cache.close()

@@ -4,30 +4,30 @@ from lib.ui.guard import guard
 
 guard()
 
-import pandas as pd  # noqa: E402
-import streamlit as st  # noqa: E402
+import pandas as pd
+import streamlit as st
 
-from lib.ui import affected, bookings, counting, pieces, tables  # noqa: E402
-from lib.ui.look import draw  # noqa: E402
-from lib.ui.shell import View, panel, show  # noqa: E402
+from lib.ui import affected_view, bookings_view, counts_view, html_components, tables
+from lib.ui.page_frame import View, panel, show
+from lib.ui.styles import draw
 
 # Nobody looks through a longer list; the address takes any booking of the window.
 MAX_CHOICES = 500
 
 
 def body(view: View) -> None:
-    named = view.diagnosis.once("named", lambda: bookings.of_window(view.facts))
-    counting.reach(view)
+    named = view.diagnosis.once("named", lambda: bookings_view.of_window(view.facts))
+    counts_view.reach(view)
     people(view)
     if not panel(view, "By event", view.snapshot.pending_bookings) or named is None:
         return
     if named.empty:
-        draw(pieces.nothing(f"No booking was initiated in {view.rows}."))
+        draw(html_components.nothing(f"No booking was initiated in {view.rows}."))
         return
     if view.snapshot.cut:
-        counting.events(view)
+        counts_view.events(view)
     else:
-        per_event = view.diagnosis.once("per_event", lambda: bookings.per_event(named))
+        per_event = view.diagnosis.once("per_event", lambda: bookings_view.per_event(named))
         table(view, per_event, tables.EVENTS, "events", "How far the bookings of each event came.")
     st.subheader("Each booking", anchor=False)
     table(view, named, tables.PENDING, "pending", "Bookings with what happened to the text of each.")
@@ -39,9 +39,9 @@ def people(view: View) -> None:
     st.caption(
         f"People who asked to book in {view.window} and got no link that works. Whom to help first stands first."
     )
-    found = affected.look(view)
+    found = affected_view.find_affected(view)
     if found is not None:
-        affected.work_list(view, found, stories=True)
+        affected_view.work_list(view, found, stories=True)
 
 
 def one_booking(view: View, named: pd.DataFrame) -> None:
@@ -49,17 +49,17 @@ def one_booking(view: View, named: pd.DataFrame) -> None:
     if "chosen" not in st.session_state:
         st.session_state["chosen"] = st.query_params.get("booking")
     linked = st.session_state["chosen"]
-    titles = view.diagnosis.once("titles", lambda: bookings.titles(named.head(MAX_CHOICES), view.zone))
+    titles = view.diagnosis.once("titles", lambda: bookings_view.titles(named.head(MAX_CHOICES), view.zone))
     chosen = st.selectbox(
         "Look at one booking",
         [None, *titles, *([linked] if linked and linked not in titles else [])],
-        format_func=lambda id_: titles.get(id_) or bookings.not_here(id_) if id_ else "None",
+        format_func=lambda id_: titles.get(id_) or bookings_view.not_here(id_) if id_ else "None",
         placeholder="Choose a booking",
         key="chosen",
         on_change=link_to_chosen,
     )
     if chosen:
-        draw(bookings.story(named, chosen, view.zone, view.now, sharing=view.sharing))
+        draw(bookings_view.story(named, chosen, view.zone, view.now, sharing=view.sharing))
 
 
 def link_to_chosen() -> None:

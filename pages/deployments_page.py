@@ -4,12 +4,12 @@ from lib.ui.guard import guard
 
 guard()
 
-import streamlit as st  # noqa: E402
+import streamlit as st
 
-from lib.model.verdict import CheckStatus, Hop  # noqa: E402
-from lib.ui import actions, charts, checks, deployments, offers, pieces, tables  # noqa: E402
-from lib.ui.look import draw  # noqa: E402
-from lib.ui.shell import View, panel, show  # noqa: E402
+from lib.model.verdict import CheckStatus, Hop
+from lib.ui import action_buttons, action_dialog, charts, checks_view, deployments_view, html_components, tables
+from lib.ui.page_frame import View, panel, show
+from lib.ui.styles import draw
 
 
 def body(view: View) -> None:
@@ -18,14 +18,14 @@ def body(view: View) -> None:
     reasons(view)
     build_log(view)
     deployed(view)
-    if actions.may_act():
+    if action_dialog.may_act():
         st.subheader("Act on it", anchor=False)
-        offers.deploying(view, key="deployments")
-        offers.forcing(key="deployments")
+        action_buttons.deployment_buttons(view, key="deployments")
+        action_buttons.force_button(key="deployments")
     left, right = st.columns(2, gap="large")
     with left:
         if panel(view, "From push to deployment", snapshot.project) and snapshot.project.value:
-            draw(deployments.git_link(snapshot.project.value))
+            draw(deployments_view.git_link(snapshot.project.value))
     with right:
         environment(view)
 
@@ -35,12 +35,12 @@ def serving(view: View) -> None:
     if panel(view, "What customers get", snapshot.hostnames):
         servings = view.facts.servings
         if servings:
-            draw(pieces.cards(deployments.hostname(view, one) for one in servings))
+            draw(html_components.cards(deployments_view.hostname(view, one) for one in servings))
         else:
-            draw(pieces.nothing("The project has no production hostname."))
+            draw(html_components.nothing("The project has no production hostname."))
     card = view.cannot_tell(snapshot.required_commit)
     required = snapshot.required_commit.value
-    draw(card or (deployments.required(view, required) if required else pieces.nothing("")))
+    draw(card or (deployments_view.required(view, required) if required else html_components.nothing("")))
 
 
 def reasons(view: View) -> None:
@@ -48,14 +48,18 @@ def reasons(view: View) -> None:
     if not asked:
         return
     st.subheader("Why", anchor=False)
-    found = checks.of_status(asked, CheckStatus.FAIL, CheckStatus.WARN)
-    unknown = checks.of_status(asked, CheckStatus.CANNOT_TELL)
+    found = checks_view.of_status(asked, CheckStatus.FAIL, CheckStatus.WARN)
+    unknown = checks_view.of_status(asked, CheckStatus.CANNOT_TELL)
     if not found:
-        draw(pieces.nothing(f"No reason was found. Of {len(asked)} possible ones, {len(unknown)} cannot be told."))
-    checks.listed(view, found)
+        draw(
+            html_components.nothing(
+                f"No reason was found. Of {len(asked)} possible ones, {len(unknown)} cannot be told."
+            )
+        )
+    checks_view.listed(view, found)
     others = [check for check in asked if check not in found]
     if others and st.toggle(f"Show the {len(others)} others", key="all_reasons", bind="query-params"):
-        checks.listed(view, sorted(others, key=lambda check: check.status is not CheckStatus.CANNOT_TELL))
+        checks_view.listed(view, sorted(others, key=lambda check: check.status is not CheckStatus.CANNOT_TELL))
 
 
 def build_log(view: View) -> None:
@@ -63,9 +67,9 @@ def build_log(view: View) -> None:
         return
     log = view.snapshot.build_log.value
     if log is None:
-        draw(pieces.nothing("It neither failed nor is it under way: there is no log to read."))
+        draw(html_components.nothing("It neither failed nor is it under way: there is no log to read."))
     else:
-        draw(deployments.build_log(log))
+        draw(deployments_view.build_log(log))
 
 
 def deployed(view: View) -> None:
@@ -73,7 +77,7 @@ def deployed(view: View) -> None:
         return
     found = view.snapshot.deployments.value or ()
     if not found:
-        draw(pieces.nothing("There is none yet."))
+        draw(html_components.nothing("There is none yet."))
         return
     st.plotly_chart(
         charts.durations(found, view.zone),
@@ -83,7 +87,7 @@ def deployed(view: View) -> None:
     )
     live = frozenset(one.hostname.deployment.id for one in view.facts.servings or () if one.hostname.deployment)
     tables.draw(
-        deployments.listed(found, live),
+        deployments_view.listed(found, live),
         tables.DEPLOYED,
         key="deployments",
         sharing=view.sharing,
@@ -95,8 +99,8 @@ def deployed(view: View) -> None:
 def environment(view: View) -> None:
     if not panel(view, "Environment names", view.snapshot.env_names):
         return
-    table = deployments.environment(view)
-    draw(table or pieces.nothing("Set REQUIRED_ENV_NAMES to have them held against what is there."))
+    table = deployments_view.environment(view)
+    draw(table or html_components.nothing("Set REQUIRED_ENV_NAMES to have them held against what is there."))
 
 
 show(body)

@@ -4,10 +4,10 @@ from lib.ui.guard import guard
 
 guard()
 
-import streamlit as st  # noqa: E402
+import streamlit as st
 
-from lib import handbook  # noqa: E402
-from lib.handbook import Document  # noqa: E402
+from lib import handbook
+from lib.handbook import Document
 
 cause = str(st.query_params.get("cause", ""))
 if section := handbook.sections().get(cause):

@@ -4,35 +4,45 @@ from lib.ui.guard import guard
 
 guard()
 
-import streamlit as st  # noqa: E402
+import streamlit as st
 
-from lib.model.verdict import CheckStatus  # noqa: E402
-from lib.ui import affected, alerts, charts, checks, counting, hypotheses, incidents, pieces, words  # noqa: E402
-from lib.ui.look import draw  # noqa: E402
-from lib.ui.shell import View, panel, show  # noqa: E402
+from lib.model.verdict import CheckStatus
+from lib.ui import (
+    affected_view,
+    alerts_view,
+    charts,
+    checks_view,
+    counts_view,
+    html_components,
+    hypotheses_view,
+    incidents_view,
+    labels,
+)
+from lib.ui.page_frame import View, panel, show
+from lib.ui.styles import draw
 
 
 def body(view: View) -> None:
     diagnosis = view.diagnosis
-    counting.reach(view)
+    counts_view.reach(view)
     st.subheader("The flow, hop by hop", anchor=False)
-    draw(pieces.hops(diagnosis.hops, diagnosis.headline.hop))
-    alerts.firing(view)
+    draw(html_components.hops(diagnosis.hops, diagnosis.headline.hop))
+    alerts_view.firing(view)
     if diagnosis.tiles:
         st.subheader("What success looks like", anchor=False)
-        draw(pieces.tiles(diagnosis.tiles))
+        draw(html_components.tiles(diagnosis.tiles))
     left, right = st.columns([3, 2], gap="large")
     with left:
         timeline(view)
     with right:
         funnel(view)
-    hypotheses.listed(view)
-    affected.line(view)
+    hypotheses_view.listed(view)
+    affected_view.line(view)
     st.page_link("pages/plan_page.py", label="Work through the action plan", icon=":material/checklist:")
-    troubled = checks.of_status(diagnosis.checks, CheckStatus.FAIL, CheckStatus.WARN)
+    troubled = checks_view.of_status(diagnosis.checks, CheckStatus.FAIL, CheckStatus.WARN)
     if troubled:
         st.subheader("Checks that are not fine", anchor=False)
-        checks.listed(view, troubled)
+        checks_view.listed(view, troubled)
     st.page_link("pages/systems_page.py", label="All checks with their evidence", icon=":material/fact_check:")
 
 
@@ -43,7 +53,7 @@ def timeline(view: View) -> None:
     needs = (snapshot.counts,) if snapshot.cut else (snapshot.pending_bookings, snapshot.texts)
     if not panel(view, "What happened when", *(() if known else needs)):
         return
-    marks = incidents.marks(view)
+    marks = incidents_view.marks(view)
     until = snapshot.window.end
     st.plotly_chart(
         view.diagnosis.once(("timeline", marks), lambda: charts.timeline(lines, marks, view.zone, until)),
@@ -52,7 +62,7 @@ def timeline(view: View) -> None:
         alt=f"Bookings and texts over {view.window}, with deployments, migrations and incidents as vertical marks.",
     )
     if len(known) < len(lines) and not snapshot.cut:
-        draw(view.cannot_tell(snapshot.pending_bookings, snapshot.texts) or pieces.nothing(""))
+        draw(view.cannot_tell(snapshot.pending_bookings, snapshot.texts) or html_components.nothing(""))
     counted = ", counted in the database: texts as it knows them" if snapshot.cut else ""
     st.caption(f"Over {view.window}, in the time of {view.settings.time_zone}{counted}.")
 
@@ -63,13 +73,13 @@ def funnel(view: View) -> None:
         return
     stages = view.facts.stages or {}
     if not any(stages.values()):
-        draw(pieces.nothing(f"No booking was initiated in {view.window}."))
+        draw(html_components.nothing(f"No booking was initiated in {view.window}."))
         return
-    reached = ", ".join(f"{label} {stages.get(stage, 'unknown')}" for stage, label in words.STAGE.items())
+    reached = ", ".join(f"{label} {stages.get(stage, 'unknown')}" for stage, label in labels.STAGE.items())
     figure = view.diagnosis.once("funnel", lambda: charts.funnel(stages, view.facts.least_stages))
     st.plotly_chart(figure, key="funnel", config=dict(charts.CONFIG), alt=f"Bookings: {reached}.")
     if any(count is None for count in stages.values()):
-        draw(view.cannot_tell(view.snapshot.texts, view.snapshot.short_links) or pieces.nothing(""))
+        draw(view.cannot_tell(view.snapshot.texts, view.snapshot.short_links) or html_components.nothing(""))
 
 
 show(body)

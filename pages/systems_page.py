@@ -4,28 +4,28 @@ from lib.ui.guard import guard
 
 guard()
 
-import streamlit as st  # noqa: E402
+import streamlit as st
 
-from lib.model.reading import SourceName  # noqa: E402
-from lib.model.verdict import CheckStatus  # noqa: E402
-from lib.ui import alerts, checks, counting, pieces, systems, words  # noqa: E402
-from lib.ui.look import draw  # noqa: E402
-from lib.ui.redact import plain  # noqa: E402
-from lib.ui.shell import View, panel, show  # noqa: E402
+from lib.model.reading import SourceName
+from lib.model.verdict import CheckStatus
+from lib.ui import alerts_view, checks_view, counts_view, html_components, labels, systems_view
+from lib.ui.masking import plain
+from lib.ui.page_frame import View, panel, show
+from lib.ui.styles import draw
 
 
 def body(view: View) -> None:
     for problem in view.settings.problems:
         st.warning(plain(problem.sentence), title="A setting cannot be used", icon=":material/settings_alert:")
     st.subheader("Sources", anchor=False)
-    draw(pieces.cards(systems.source(view, name) for name in SourceName))
-    alerts.panel(view)
+    draw(html_components.cards(systems_view.source(view, name) for name in SourceName))
+    alerts_view.panel(view)
     if panel(view, "What the code expects of the database", view.snapshot.catalog):
         breaches = view.facts.breaches or ()
-        draw(systems.contract_table(breaches))
-        with st.expander(systems.desk_reads(breaches), icon=":material/table_eye:", key="desk_reads"):
-            draw(systems.desk_table(breaches))
-    counting.section(view)
+        draw(systems_view.contract_table(breaches))
+        with st.expander(systems_view.desk_reads(breaches), icon=":material/table_eye:", key="desk_reads"):
+            draw(systems_view.desk_table(breaches))
+    counts_view.section(view)
     all_checks(view)
 
 
@@ -35,16 +35,16 @@ def all_checks(view: View) -> None:
         "Show",
         list(CheckStatus),
         selection_mode="multi",
-        format_func=lambda status: words.CHECK[status].word,
+        format_func=lambda status: labels.CHECK[status].word,
         key="status",
         bind="query-params",
         label_visibility="collapsed",
     )
     listed = [check for check in view.diagnosis.checks if not chosen or check.status in chosen]
     if listed:
-        checks.by_hop(view, listed)
+        checks_view.by_hop(view, listed)
     else:
-        draw(pieces.nothing("No check has this answer."))
+        draw(html_components.nothing("No check has this answer."))
 
 
 show(body)

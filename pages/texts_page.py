@@ -4,34 +4,34 @@ from lib.ui.guard import guard
 
 guard()
 
-import pandas as pd  # noqa: E402
-import streamlit as st  # noqa: E402
+import pandas as pd
+import streamlit as st
 
-from lib.diagnosis import texts as facts_of_texts  # noqa: E402
-from lib.ui import charts, counting, offers, pieces, tables, texts  # noqa: E402
-from lib.ui.look import draw  # noqa: E402
-from lib.ui.shell import View, panel, show  # noqa: E402
+from lib.diagnosis import text_log
+from lib.ui import action_buttons, charts, counts_view, html_components, tables, texts_view
+from lib.ui.page_frame import View, panel, show
+from lib.ui.styles import draw
 
 
 def body(view: View) -> None:
     outbound = view.facts.outbound
-    counting.reach(view)
+    counts_view.reach(view)
     if panel(view, "Did they arrive?", view.snapshot.texts) and outbound is not None:
         if outbound.empty:
-            draw(pieces.nothing(f"Twilio's log has no text to a customer in {view.rows}."))
+            draw(html_components.nothing(f"Twilio's log has no text to a customer in {view.rows}."))
         else:
             arrived(view, outbound)
             counted(view)
             recorded(view, outbound)
             nuisance(view)
-    offers.testing(key="texts")
+    action_buttons.test_buttons(key="texts")
     money(view)
     alerts(view)
 
 
 def arrived(view: View, outbound: pd.DataFrame) -> None:
-    draw(pieces.numbers(texts.delivery_numbers(outbound)))
-    statuses = view.diagnosis.once("by_status", lambda: facts_of_texts.by_status(outbound))
+    draw(html_components.numbers(texts_view.delivery_numbers(outbound)))
+    statuses = view.diagnosis.once("by_status", lambda: text_log.by_status(outbound))
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.plotly_chart(
@@ -46,7 +46,7 @@ def counted(view: View) -> None:
     if view.snapshot.cut and counts is not None:
         st.subheader(f"In the database, over {view.window}", anchor=False)
         st.caption("Every text that messages has a row of, with the status that stands there.")
-        statuses = facts_of_texts.counted_by_status(counts.texts)
+        statuses = text_log.counted_by_status(counts.texts)
         table(view, statuses, tables.STATUSES, "counted", "Texts in the database by status and error.")
 
 
@@ -56,31 +56,31 @@ def recorded(view: View, outbound: pd.DataFrame) -> None:
     unread = view.cannot_tell(snapshot.messages, snapshot.pending_bookings)
     if unread is not None:
         draw(unread)
-    draw(pieces.numbers(texts.recording_numbers(outbound, view.facts.phantoms)))
-    for key, title, meaning, rows in texts.to_look_at(view, outbound):
+    draw(html_components.numbers(texts_view.recording_numbers(outbound, view.facts.unknown_to_twilio)))
+    for key, title, meaning, rows in texts_view.to_look_at(view, outbound):
         if not rows.empty:
             st.subheader(f"{title} ({len(rows):,})", anchor=False)
             st.caption(meaning)
             table(view, rows, tables.TEXTS, key, f"{title} texts.")
-    phantoms = view.facts.phantoms
-    if phantoms is not None and len(phantoms):
-        st.subheader(f"Phantom ({len(phantoms):,})", anchor=False)
+    unknown_to_twilio = view.facts.unknown_to_twilio
+    if unknown_to_twilio is not None and len(unknown_to_twilio):
+        st.subheader(f"Phantom ({len(unknown_to_twilio):,})", anchor=False)
         st.caption("The database claims that they were sent, and Twilio does not know them.")
-        table(view, pd.DataFrame({"sid": phantoms}), tables.PHANTOM, "phantom", "Phantom texts.")
+        table(view, pd.DataFrame({"sid": unknown_to_twilio}), tables.UNKNOWN_TO_TWILIO, "phantom", "Phantom texts.")
 
 
 def nuisance(view: View) -> None:
     many = view.facts.over_sent
     st.subheader("Too many to one number", anchor=False)
     if many.empty:
-        draw(pieces.nothing(f"Nobody, in {view.rows}."))
+        draw(html_components.nothing(f"Nobody, in {view.rows}."))
     else:
         table(view, many, tables.TOO_MANY, "over_sent", "Numbers with too many texts.")
 
 
 def money(view: View) -> None:
     st.subheader("Cost and balance", anchor=False)
-    draw(pieces.numbers(texts.money(view)))
+    draw(html_components.numbers(texts_view.money(view)))
     unread = view.cannot_tell(view.snapshot.balance)
     if unread is not None:
         draw(unread)
@@ -91,9 +91,9 @@ def alerts(view: View) -> None:
         return
     found = view.snapshot.alerts.value
     if found is None or found.empty:
-        draw(pieces.nothing(f"None in {view.window}."))
+        draw(html_components.nothing(f"None in {view.window}."))
     else:
-        table(view, texts.newest_first(found), tables.ALERTS, "alerts", "Twilio's alerts, newest first.")
+        table(view, texts_view.newest_first(found), tables.ALERTS, "alerts", "Twilio's alerts, newest first.")
 
 
 def table(view: View, frame: pd.DataFrame, form: tables.Table, key: str, alt: str) -> None:

@@ -37,12 +37,12 @@ from lib.launch import LaunchedSandbox, start_sandbox  # noqa: E402
 from lib.migrations.catalogue import catalogue  # noqa: E402
 from lib.migrations.script import scripts  # noqa: E402
 from lib.model.window import WindowSize  # noqa: E402
-from lib.sandbox.booking_app import USER_AGENT  # noqa: E402
+from lib.sandbox.booking_app_twin import USER_AGENT  # noqa: E402
 from lib.sandbox.faults import SYSTEMS  # noqa: E402
 from lib.settings import load  # noqa: E402
-from lib.snapshot import SnapshotKeeper, take, utc_now  # noqa: E402
-from lib.sources.connected import Sources, connect  # noqa: E402
+from lib.snapshot import SnapshotCache, take, utc_now  # noqa: E402
 from lib.sources.http import Deadline  # noqa: E402
+from lib.sources.source_registry import Sources, connect  # noqa: E402
 from scripts.dashboard import CHROMIUM_FLAGS, READY_SECONDS, dashboard  # noqa: E402
 from scripts.loads import data_api_calls, write_rows  # noqa: E402
 
@@ -88,12 +88,12 @@ def sources_of(sandbox: LaunchedSandbox) -> Sources:
 
 
 def delay(sandbox: LaunchedSandbox, milliseconds: float) -> None:
-    door = f"{sandbox.settings['SANDBOX_URL']}/faults"
-    httpx.delete(door).raise_for_status()
+    endpoint = f"{sandbox.settings['SANDBOX_URL']}/faults"
+    httpx.delete(endpoint).raise_for_status()
     for system in SYSTEMS if milliseconds else ():
         # The delay is that of our network; the booking app's own way to its database is not measured.
         fault = {"system": system, "delay_ms": milliseconds, "spare": USER_AGENT}
-        httpx.post(door, json=fault).raise_for_status()
+        httpx.post(endpoint, json=fault).raise_for_status()
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -121,12 +121,12 @@ def snapshot_against_slowest(sandbox: LaunchedSandbox) -> Measurement:
 
 def calls_of(sandbox: LaunchedSandbox, viewers: int) -> int:
     """Count the upstream calls that `viewers` cause in a few seconds, at the gateway of the database."""
-    keeper = SnapshotKeeper(sources_of(sandbox))
+    cache = SnapshotCache(sources_of(sandbox))
     before = data_api_calls(sandbox.settings["DATABASE_URL"])
 
     def look() -> None:
         for _ in range(8):
-            keeper.snapshot(WindowSize.DAY)
+            cache.snapshot(WindowSize.DAY)
             time.sleep(0.5)
 
     threads = [threading.Thread(target=look) for _ in range(viewers)]
@@ -134,7 +134,7 @@ def calls_of(sandbox: LaunchedSandbox, viewers: int) -> int:
         thread.start()
     for thread in threads:
         thread.join()
-    keeper.close()
+    cache.close()
     return data_api_calls(sandbox.settings["DATABASE_URL"]) - before
 
 

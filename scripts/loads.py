@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from lib.sandbox.booking_app import USER_AGENT
+from lib.sandbox.booking_app_twin import USER_AGENT
 
 _CALLS = """
 select count(*) from platform.log

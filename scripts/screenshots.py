@@ -18,8 +18,15 @@ IMAGES = ROOT / "docs" / "images"
 CHROMIUM = "/usr/bin/chromium"
 SCENARIO = "missing-column"
 PAGES = (
-    "status", "bookings", "texts", "deployments", "systems", "action-plan", "incident-log", "handbook",
-)  # fmt: skip
+    "status",
+    "bookings",
+    "texts",
+    "deployments",
+    "systems",
+    "action-plan",
+    "incident-log",
+    "handbook",
+)
 README_PAGES = ("status", "deployments")
 WIDTHS = {1440: 900, 390: 844}
 TALLEST = 4000

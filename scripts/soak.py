@@ -106,16 +106,16 @@ def journal_in(folder: str) -> dict[str, str]:
     return {"JOURNAL_URL": f"sqlite:///{folder}/journal.sqlite3"}
 
 
-async def inject(door: str, until: float, seed: int) -> list[str]:
+async def inject(endpoint: str, until: float, seed: int) -> list[str]:
     """Let the other systems misbehave, one after the other, until then. Returns what was done."""
     chance, done = random.Random(seed), []  # noqa: S311 - no secret
     async with httpx.AsyncClient(timeout=60) as client:
         while time.monotonic() < until:
             fault = {"system": chance.choice(SYSTEMS), **chance.choice(FAULTS)}
-            answer = await client.post(f"{door}/sandbox/faults", json=fault)
+            answer = await client.post(f"{endpoint}/sandbox/faults", json=fault)
             done.append(f"{fault} → {answer.status_code}")
             await asyncio.sleep(min(FAULT_SECONDS, max(0.0, until - time.monotonic())))
-            await client.delete(f"{door}/sandbox/faults")
+            await client.delete(f"{endpoint}/sandbox/faults")
     return done
 
 
@@ -198,8 +198,11 @@ def main() -> None:
     if not options.faults:  # a system that fails is asked anew, so there it says nothing
         ratio = many["upstream_calls_per_minute"] / max(1.0, one["upstream_calls_per_minute"])  # type: ignore[operator]
         kept["upstream_as_with_one"] = ratio <= 1.1
-    print(json.dumps({"seed": options.seed, "one": one, "many": many, "memory_growth": round(growth, 3), "kept": kept},
-                     indent=2))  # fmt: skip
+    print(
+        json.dumps(
+            {"seed": options.seed, "one": one, "many": many, "memory_growth": round(growth, 3), "kept": kept}, indent=2
+        )
+    )
     sys.exit(0 if all(kept.values()) else 1)
 
 

@@ -39,9 +39,14 @@ def run(*arguments: str, settings: Mapping[str, str] | None = None) -> Answer:
 def run_cold(*arguments: str, settings: Mapping[str, str] | None = None) -> Answer:
     """Do the same as a shell does."""
     return subprocess.run(
-        [sys.executable, "-m", "lib", *arguments], cwd=ROOT, env=environment(settings or {}),
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
-    )  # fmt: skip
+        [sys.executable, "-m", "lib", *arguments],
+        cwd=ROOT,
+        env=environment(settings or {}),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
 
 
 def _command(arguments: tuple[str, ...], environ: Mapping[str, str], out: Path, err: Path) -> None:

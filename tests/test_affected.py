@@ -12,22 +12,22 @@ from uuid import UUID
 import pytest
 
 from lib.affected import (
-    NO_RECORD,
+    NO_FOLLOW_UPS,
     Affected,
-    Record,
-    State,
-    Why,
+    AffectedReason,
+    FollowUpRecord,
+    PersonState,
     affected,
+    affected_record,
     follow_up,
-    record_of,
-    seen_people,
-    stretch_of,
+    follow_ups_of,
+    time_range_of,
 )
 from lib.diagnosis.facts import CannotTellError, Facts
-from lib.journal.entry import Argument, FollowUp, Outcome, Receipt, Seen
+from lib.journal.entry import Argument, DiagnosisRecord, FollowUp, Outcome, Receipt
 from lib.journal.errors import JournalError
+from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
-from lib.journal.store import Journal
 from lib.model import frames
 from lib.model.database import KeyKind, Visibility
 from lib.model.people import Actor, Role, Via
@@ -74,7 +74,7 @@ def facts(
     return Facts(snapshot(**(values | changed)), NOW)
 
 
-def found(*arguments: Any, record: Record = NO_RECORD, **changed: Any) -> Affected:
+def found(*arguments: Any, record: FollowUpRecord = NO_FOLLOW_UPS, **changed: Any) -> Affected:
     return affected(facts(*arguments, **changed), record)
 
 
@@ -102,8 +102,8 @@ def test_somebody_whose_text_was_never_sent_or_failed_is_affected_and_nobody_els
         [text(2, at, status="undelivered", error_code="30007"), text(3, at), text(4, at, status="failed")],
     )
     assert {(p.booking_ids, p.why, p.error_code) for p in who.people} == {
-        ((one(1),), Why.NO_TEXT, None),
-        ((one(2),), Why.NOT_DELIVERED, "30007"),
+        ((one(1),), AffectedReason.NO_TEXT, None),
+        ((one(2),), AffectedReason.NOT_DELIVERED, "30007"),
     }
     assert (who.count, len(who.to_do), who.at_least) == (2, 2, False)
 
@@ -125,7 +125,7 @@ def test_a_text_that_arrived_helped_nobody_while_the_link_does_not_open() -> Non
     bookings = [texted(n, at) for n, at in times.items()]
     bookings[1] |= {"confirmed_at": ago(hours=3)}
     who = found(bookings, [text(n, at) for n, at in times.items()], link_opening=login)
-    assert [(p.booking_id, p.why) for p in who.people] == [(one(3), Why.LINK_BROKEN)]
+    assert [(p.booking_id, p.why) for p in who.people] == [(one(3), AffectedReason.LINK_BROKEN)]
     unread = found(bookings, [text(n, at) for n, at in times.items()], link_opening=AWAY)
     assert unread.people == () and any("links that arrived" in sentence for sentence in unread.unknown)
 
@@ -135,7 +135,7 @@ def test_unread_bookings_or_texts_and_a_blind_key_are_cannot_tell_and_never_nobo
     for unread in ({"texts": AWAY}, {"pending_bookings": AWAY}, {"visibility": blind}):
         with pytest.raises(CannotTellError):
             found([], **unread)
-        kept = seen_people(facts([], **unread))
+        kept = affected_record(facts([], **unread))
         assert kept.count is None and kept.words.startswith("Who was affected cannot be told.")
 
 
@@ -148,13 +148,13 @@ def test_of_a_cut_off_table_it_says_that_there_may_be_more() -> None:
 
 def test_a_number_stands_in_no_repr_and_in_nothing_that_the_journal_keeps() -> None:
     asking = facts([asked(1, ago(hours=3), mobile_number=PHONE)])
-    assert PHONE[3:] not in repr(affected(asking)) + repr(seen_people(asking))
+    assert PHONE[3:] not in repr(affected(asking)) + repr(affected_record(asking))
 
 
 # What became of them -------------------------------------------------------------------------------------
 
 
-def state_of(*arguments: Any, **more: Any) -> State:
+def state_of(*arguments: Any, **more: Any) -> PersonState:
     (person,) = found(*arguments, **more).people
     return person.state
 
@@ -165,24 +165,24 @@ MINE = {"mobile_number": PHONE}
 def test_who_confirmed_a_later_request_or_is_in_the_bookings_booked_anyway() -> None:
     first, later = asked(1, ago(hours=3), **MINE), texted(2, ago(hours=2), **MINE)
     sent = [text(2, ago(hours=2), to_number=PHONE)]
-    assert state_of([first, later | {"confirmed_at": ago(hours=1)}], sent) is State.BOOKED
+    assert state_of([first, later | {"confirmed_at": ago(hours=1)}], sent) is PersonState.BOOKED
     row = {"id": "b", "customer_id": "c", "event_id": "event", "created_at": ago(hours=1)}
     known = first | {"customer_id": "c"}
-    assert state_of([known], [], [], [row]) is State.BOOKED
-    assert state_of([known], [], [], [row | {"event_id": "other"}]) is State.NOTHING
-    assert state_of([known], [], [], [row | {"created_at": ago(hours=9)}]) is State.NOTHING
+    assert state_of([known], [], [], [row]) is PersonState.BOOKED
+    assert state_of([known], [], [], [row | {"event_id": "other"}]) is PersonState.NOTHING
+    assert state_of([known], [], [], [row | {"created_at": ago(hours=9)}]) is PersonState.NOTHING
 
 
 def test_a_later_request_that_was_texted_is_a_new_link_and_one_that_failed_too_is_none() -> None:
     both = [asked(1, ago(hours=3), **MINE), texted(2, ago(hours=2), **MINE)]
-    assert state_of(both, [text(2, ago(hours=2), to_number=PHONE)]) is State.RE_SENT
-    assert state_of(both, [text(2, ago(hours=2), to_number=PHONE, status="failed")]) is State.NOTHING
+    assert state_of(both, [text(2, ago(hours=2), to_number=PHONE)]) is PersonState.RE_SENT
+    assert state_of(both, [text(2, ago(hours=2), to_number=PHONE, status="failed")]) is PersonState.NOTHING
 
 
 def resent(journal: Journal, number: int, outcome: Outcome) -> None:
     new = NewRequest("resend_link", 3, "Quiz", "ab" * 32, arguments=(Argument("booking", one(number)),))
     request = journal.submit_request(new, ANA)
-    journal.claim(request.id, f"resend_link:{number}", ANA)
+    journal.lock(request.id, f"resend_link:{number}", ANA)
     journal.start(request.id, ANA, timedelta(minutes=1))
     journal.finish(request.id, Receipt(outcome, "done"), ANA)
 
@@ -190,9 +190,9 @@ def resent(journal: Journal, number: int, outcome: Outcome) -> None:
 def test_a_receipt_of_a_re_send_counts_where_it_succeeded(journal: Journal) -> None:
     resent(journal, 1, Outcome.SUCCEEDED)
     resent(journal, 2, Outcome.FAILED)
-    who = found([asked(1, ago(hours=3)), asked(2, ago(hours=3))], record=record_of(journal, ago(days=1)))
+    who = found([asked(1, ago(hours=3)), asked(2, ago(hours=3))], record=follow_ups_of(journal, ago(days=1)))
     states = {person.booking_id: (person.state, person.state_by) for person in who.people}
-    assert states == {one(1): (State.RE_SENT, ANA), one(2): (State.NOTHING, None)}
+    assert states == {one(1): (PersonState.RE_SENT, ANA), one(2): (PersonState.NOTHING, None)}
 
 
 def test_called_and_given_up_are_kept_by_booking_taken_back_by_a_later_entry_and_outranked_by_a_booking(
@@ -200,26 +200,26 @@ def test_called_and_given_up_are_kept_by_booking_taken_back_by_a_later_entry_and
 ) -> None:
     who = [asked(1, ago(hours=3), **MINE)]
     for said, becomes in (
-        (FollowUp.CALLED, State.CALLED),
-        (FollowUp.GAVE_UP, State.GAVE_UP),
-        (FollowUp.NOTHING, State.NOTHING),
-        (FollowUp.CALLED, State.CALLED),
+        (FollowUp.CALLED, PersonState.CALLED),
+        (FollowUp.GAVE_UP, PersonState.GAVE_UP),
+        (FollowUp.NOTHING, PersonState.NOTHING),
+        (FollowUp.CALLED, PersonState.CALLED),
     ):
         follow_up(journal, one(1), said, ANA)
-        assert state_of(who, record=record_of(journal, ago(days=1))) is becomes
+        assert state_of(who, record=follow_ups_of(journal, ago(days=1))) is becomes
     assert len(journal.entries()) == 4 and journal.verify().ok
     done = [*who, texted(2, ago(hours=2), confirmed_at=ago(hours=1), **MINE)]
-    assert state_of(done, [text(2, ago(hours=2))], record=record_of(journal, ago(days=1))) is State.BOOKED
+    assert state_of(done, [text(2, ago(hours=2))], record=follow_ups_of(journal, ago(days=1))) is PersonState.BOOKED
 
 
 def test_who_was_called_and_then_asked_again_in_vain_is_to_be_helped_again(tmp_path: Path) -> None:
     settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'earlier.sqlite3'}"})
     with closing(Journal.open(settings, lambda: ago(hours=2))) as journal:
         follow_up(journal, one(1), FollowUp.CALLED, ANA)
-        record = record_of(journal, ago(days=1))
+        record = follow_ups_of(journal, ago(days=1))
     once, again = asked(1, ago(hours=3), **MINE), asked(2, ago(hours=1), **MINE)
-    assert state_of([once], record=record) is State.CALLED
-    assert state_of([once, again], record=record) is State.NOTHING
+    assert state_of([once], record=record) is PersonState.CALLED
+    assert state_of([once, again], record=record) is PersonState.NOTHING
 
 
 def test_only_a_bookings_id_names_somebody_in_the_journal(journal: Journal) -> None:
@@ -249,7 +249,7 @@ def test_the_soonest_event_comes_first_then_the_largest_party_and_what_is_done_o
         asked(6, at, event_id="nobody-knows", seats=9),
     ]
     follow_up(journal, one(5), FollowUp.CALLED, ANA)
-    order = [p.booking_id for p in found(who, [], events, record=record_of(journal, ago(days=1))).people]
+    order = [p.booking_id for p in found(who, [], events, record=follow_ups_of(journal, ago(days=1))).people]
     assert order == [one(4), one(3), one(1), one(6), one(2), one(5)]
 
 
@@ -278,7 +278,7 @@ def test_an_incident_reaches_back_to_when_most_people_were_left_behind(journal: 
         [text(n, ago(hours=hours), status="undelivered") for n, hours in failed.items()]
         + [text(n, ago(hours=hours)) for n, hours in arrived.items()],
     )
-    assert seen_people(asking).since == ago(hours=20)  # five of seven: a longer outage cannot be ruled out
+    assert affected_record(asking).since == ago(hours=20)  # five of seven: a longer outage cannot be ruled out
     quiet = [texted(n, ago(hours=19, minutes=n)) for n in range(20, 26)]
     more = facts(
         [texted(n, ago(hours=hours)) for n, hours in (failed | arrived).items()] + quiet,
@@ -286,12 +286,12 @@ def test_an_incident_reaches_back_to_when_most_people_were_left_behind(journal: 
         + [text(n, ago(hours=hours)) for n, hours in arrived.items()]
         + [text(n, ago(hours=19, minutes=n)) for n in range(20, 26)],
     )
-    people = seen_people(more)
+    people = affected_record(more)
     assert people.since == ago(hours=10)
     incident = journal.open_incident("No texts", ANA)
-    seen = Seen(HeadlineState.BROKEN, "words", ago(hours=7), people=people)
-    stretch = stretch_of(incident, [seen], NOW)
-    assert (stretch.since, stretch.until) == (ago(hours=10), NOW)
-    assert [p.booking_id for p in affected(more, stretch=stretch).people] == [one(n) for n in (3, 4, 6, 7)]
-    before = Seen(HeadlineState.FLOWING, "words", datetime(2026, 1, 1, tzinfo=UTC))
-    assert stretch_of(incident, [before], NOW).since == incident.opened_at
+    seen = DiagnosisRecord(HeadlineState.BROKEN, "words", ago(hours=7), people=people)
+    time_range = time_range_of(incident, [seen], NOW)
+    assert (time_range.since, time_range.until) == (ago(hours=10), NOW)
+    assert [p.booking_id for p in affected(more, time_range=time_range).people] == [one(n) for n in (3, 4, 6, 7)]
+    before = DiagnosisRecord(HeadlineState.FLOWING, "words", datetime(2026, 1, 1, tzinfo=UTC))
+    assert time_range_of(incident, [before], NOW).since == incident.opened_at

@@ -10,14 +10,32 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From left to right: each may import what stands to its left, and itself.
 ORDER = (
-    "model", "settings", "sources", "journal", "snapshot", "diagnosis", "actions", "plan", "monitor", "ui", "pages",
+    "model",
+    "settings",
+    "sources",
+    "journal",
+    "snapshot",
+    "diagnosis",
+    "actions",
+    "plan",
+    "monitor",
+    "ui",
+    "pages",
     "app",
-)  # fmt: skip
+)
 # Parts beside the row, and with which of its places they go.
 BESIDE = {
-    "launch": "settings", "colours": "model", "handbook": "plan", "doors": "monitor", "doctor": "diagnosis",
-    "migrations": "actions", "affected": "diagnosis", "reports": "plan", "fix": "plan",
-}  # fmt: skip
+    "redaction": "model",
+    "launch": "settings",
+    "chart_colours": "model",
+    "handbook": "plan",
+    "endpoints": "monitor",
+    "doctor": "diagnosis",
+    "migrations": "actions",
+    "affected": "diagnosis",
+    "reports": "plan",
+    "plan_state": "plan",
+}
 # Ways in, which put the parts together; no part knows them.
 ENTRANCES = ("__main__", "commands", "run", "server")
 

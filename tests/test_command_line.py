@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from lib.journal.entry import Kind, Note, Outcome, Receipt
+from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
-from lib.journal.store import Journal
 from lib.model.people import Actor, Role, Via
 from lib.model.reading import Freshness, SourceName
 from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
@@ -145,12 +145,17 @@ def test_a_shell_gets_the_exit_code_and_the_words() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        (), ("nonsense",), ("diagnose", "--nonsense"), ("diagnose", "--window", "9d"),
-        ("diagnose", "--compare", "no-such-file"), ("diagnose", "--compare", "pyproject.toml"),
-        ("sandbox", "--scenario", "nonsense"), ("sandbox", "--pace", "fast"),
+        (),
+        ("nonsense",),
+        ("diagnose", "--nonsense"),
+        ("diagnose", "--window", "9d"),
+        ("diagnose", "--compare", "no-such-file"),
+        ("diagnose", "--compare", "pyproject.toml"),
+        ("sandbox", "--scenario", "nonsense"),
+        ("sandbox", "--pace", "fast"),
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_wrong_usage_is_64_with_a_sentence_on_stderr(arguments: tuple[str, ...]):
     answer = run(*arguments)
     assert answer.returncode == 64
@@ -177,17 +182,20 @@ def test_the_plan_says_what_to_do_now_and_gives_the_command_that_shows_it(play: 
     (task,) = document["tasks"]
     assert (task["cause"], task["step"], task["who"]) == ("missing_column", "migration", None)
     assert {step["id"]: step["evidence"] for step in document["steps"] if step["id"] in ("redeploy", "migration")} == {
-        "redeploy": "nothing_to_do", "migration": "advised",
-    }  # fmt: skip
+        "redeploy": "nothing_to_do",
+        "migration": "advised",
+    }
     previewed = run(*shlex.split(task["preview"])[3:], "--json", settings=settings)
     assert previewed.returncode == 0 and "metadata" in json.dumps(as_json(previewed))
 
 
 def test_what_waits_for_a_second_person_is_not_called_refused(play: Play, tmp_path: Path) -> None:
     settings = play("missing-column") | {
-        "JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}", "REQUIRE_SECOND_PERSON": "true",
-        "OPERATORS": "ann@lantern.example, bob@lantern.example", "SWITCHBOARD_USER": "ann@lantern.example",
-    }  # fmt: skip
+        "JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}",
+        "REQUIRE_SECOND_PERSON": "true",
+        "OPERATORS": "ann@lantern.example, bob@lantern.example",
+        "SWITCHBOARD_USER": "ann@lantern.example",
+    }
     ask = ("act", "run_migration", "--arg", "name=pending_bookings_metadata")
     seen = as_json(run(*ask, "--preview", "--json", settings=settings))
     confirmed = ("--digest", seen["digest"], "--confirm", seen["phrase"], "--reason", "The column is gone.")
@@ -195,7 +203,7 @@ def test_what_waits_for_a_second_person_is_not_called_refused(play: Play, tmp_pa
     assert (answer.returncode, as_json(answer)["outcome"]) == (4, "waiting")
 
 
-def test_the_plan_says_who_mends_what_where_when_the_desk_has_no_button(play: Play) -> None:
+def test_the_plan_says_who_fixes_what_where_when_the_desk_has_no_button(play: Play) -> None:
     answer = run("plan", settings=play("provider-rejecting"))
     assert answer.returncode == 2
     for words in ("do this now: ", "who: whoever administers the Twilio account", "exactly: error 21606", "BROKEN"):
@@ -218,7 +226,7 @@ def test_without_a_journal_the_plan_rests_on_the_evidence_and_says_so(play: Play
     )
     document = as_json(answer)
     assert (answer.returncode, document["tasks"], document["incident_id"]) == (0, [], None)
-    assert document["why_nothing"].startswith("Nothing that the desk sees needs to be mended.")
+    assert document["why_nothing"].startswith("Nothing that the desk sees needs to be fixed.")
     assert answer.stderr.startswith("What was done before is not known: ")
 
 
@@ -249,7 +257,7 @@ def lost(tmp_path: Path) -> tuple[dict[str, str], str]:
     journal = Journal.open(Settings.model_validate({"journal_url": url}), utc_now)
     ana = Actor("ana", Role.OPERATOR, Via.COMMAND_LINE)
     request = journal.submit_request(NewRequest("redeploy", 2, "lantern", "0" * 64), ana)
-    journal.claim(request.id, "vercel", ana)
+    journal.lock(request.id, "vercel", ana)
     journal.start(request.id, ana, timedelta(minutes=1))
     journal.finish(request.id, Receipt(Outcome.UNKNOWN, "Vercel did not answer."), ana)
     journal.close()
@@ -319,9 +327,13 @@ def test_the_doctor_ends_with_3_when_a_source_gives_nothing():
 def test_the_sandbox_prints_one_line_and_leaves_nothing_behind_when_it_is_told_to_end():
     process = subprocess.Popen(
         [sys.executable, "-m", "lib", "sandbox", "--scenario", "quiet-day", "--json"],
-        cwd=ROOT, env=environment({}), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=ROOT,
+        env=environment({}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-    )  # fmt: skip
+    )
     try:
         assert process.stdout
         settings = json.loads(process.stdout.readline())["settings"]

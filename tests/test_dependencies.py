@@ -33,19 +33,32 @@ def test_no_list_says_where_packages_come_from(name: str) -> None:
 
 
 def test_the_two_lists_agree() -> None:
-    runs, develops = (
-        dict(re.split(r"\[.*\]==|==", line.split()[0])[:2] for line in lines(name)) for name in LISTS
-    )  # fmt: skip
+    runs, develops = (dict(re.split(r"\[.*\]==|==", line.split()[0])[:2] for line in lines(name)) for name in LISTS)
     assert {name: version for name, version in runs.items() if develops.get(name, version) != version} == {}
 
 
 @pytest.mark.timeout(300)
 def test_no_package_has_a_known_hole() -> None:
     audit = subprocess.run(
-        [sys.executable, "-m", "pip_audit", "-r", "requirements.txt", "--no-deps", "--disable-pip", "--format", "json",
-         "--progress-spinner", "off"],
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "pip_audit",
+            "-r",
+            "requirements.txt",
+            "--no-deps",
+            "--disable-pip",
+            "--format",
+            "json",
+            "--progress-spinner",
+            "off",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
     if "ConnectionError" in audit.stderr or "ServiceError" in audit.stderr:
         pytest.skip("The advisory database cannot be reached from here: nothing was audited.")
     packages = json.loads(audit.stdout)["dependencies"]

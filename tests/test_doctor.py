@@ -12,9 +12,9 @@ from lib.doctor import SourceReport, SourceState, examine, unreachable
 from lib.model.reading import SourceName
 from lib.model.window import WindowSize
 from lib.settings import Settings, load
-from lib.snapshot import QUESTIONS, Snapshot, take
-from lib.sources.connected import connect
-from tests.test_keys import jwt
+from lib.snapshot import READING_SPECS, Snapshot, take
+from lib.sources.source_registry import connect
+from tests.model.test_keys import jwt
 
 Play = Callable[[str], dict[str, str]]
 NOWHERE = Path("/nonexistent/secrets.toml")
@@ -35,7 +35,7 @@ def test_on_the_sandbox_every_source_is_reachable_and_nothing_is_missing(play: P
     assert [*found] == [*SourceName]
     for report in found.values():
         assert (report.state, report.missing, report.fix) == (SourceState.REACHABLE, (), "")
-    assert sum(len(report.can) for report in found.values()) == len(QUESTIONS)
+    assert sum(len(report.can) for report in found.values()) == len(READING_SPECS)
     assert not unreachable(tuple(found.values()))
 
 
@@ -68,9 +68,11 @@ def test_without_the_better_doors_the_catalog_says_what_it_cannot_read(play: Pla
 @pytest.mark.parametrize(
     ("system", "source"),
     [
-        ("supabase", SourceName.BOOKING_DATA), ("twilio", SourceName.TWILIO), ("app", SourceName.BOOKING_APP),
+        ("supabase", SourceName.BOOKING_DATA),
+        ("twilio", SourceName.TWILIO),
+        ("app", SourceName.BOOKING_APP),
     ],
-)  # fmt: skip
+)
 def test_a_system_that_refuses_everything_has_failed_and_says_why(
     play: Play, fault: Callable[..., None], system: str, source: SourceName
 ):

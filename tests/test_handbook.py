@@ -7,11 +7,11 @@ import re
 import pytest
 
 from lib import handbook
-from lib.diagnosis.hypotheses import CAUSES
+from lib.diagnosis.hypotheses import HYPOTHESES
 from lib.handbook import Document
 
 
-@pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.id)
+@pytest.mark.parametrize("cause", HYPOTHESES, ids=lambda cause: cause.id)
 def test_every_cause_has_its_section_under_its_own_title(cause) -> None:
     section = handbook.sections()[cause.id]
     assert section.startswith(f"## {cause.title} (`{cause.id}`)\n")

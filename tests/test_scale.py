@@ -16,7 +16,7 @@ from lib.sandbox.serve import Running
 from lib.settings import load
 from lib.snapshot import Snapshot, take, utc_now
 from lib.sources.booking_data import NEWEST_ROWS
-from lib.sources.connected import connect
+from lib.sources.source_registry import connect
 from scripts.loads import data_api_calls, write_rows
 
 pytestmark = pytest.mark.sandbox

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lib.model.reading import SourceName
 from lib.settings import SettingProblem, Settings, load
-from tests.test_keys import jwt
+from tests.model.test_keys import jwt
 
 NOWHERE = Path("/nonexistent/secrets.toml")
 DSN = "postgresql://postgres.abcdefghijklmnopqrst:planted@aws-0-eu-west-2.pooler.supabase.com:5432/postgres"
@@ -153,11 +153,24 @@ def test_a_file_may_hold_lists_and_truth(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "line", ["VERCEL_TOKEN = 5", "VERCEL_PROJECT_ID = 5", "SUPABASE_URL = 5", "OPERATORS = 5", "OPERATORS = [1, 2]",
-             "NOTIFY_URLS = 5", "NOTIFY_URLS = [{ url = 'planted' }]", "REQUIRE_SECOND_PERSON = 7", "TIME_ZONE = []",
-             "[SUPABASE_SECRET_KEY]\nx = 'planted'", "TEST_MOBILE_NUMBER = 447700900999", "DATABASE_URL = 1.5",
-             "SUPABASE_PROJECT_REF = true", "REQUIRED_COMMIT = 1234567"],
-)  # fmt: skip
+    "line",
+    [
+        "VERCEL_TOKEN = 5",
+        "VERCEL_PROJECT_ID = 5",
+        "SUPABASE_URL = 5",
+        "OPERATORS = 5",
+        "OPERATORS = [1, 2]",
+        "NOTIFY_URLS = 5",
+        "NOTIFY_URLS = [{ url = 'planted' }]",
+        "REQUIRE_SECOND_PERSON = 7",
+        "TIME_ZONE = []",
+        "[SUPABASE_SECRET_KEY]\nx = 'planted'",
+        "TEST_MOBILE_NUMBER = 447700900999",
+        "DATABASE_URL = 1.5",
+        "SUPABASE_PROJECT_REF = true",
+        "REQUIRED_COMMIT = 1234567",
+    ],
+)
 def test_a_value_of_the_wrong_type_is_one_sentence(tmp_path: Path, line: str):
     problem = only_problem(given_in_file(tmp_path, f"GITHUB_TOKEN = 'x'\n{line}"))
     assert problem.sentence.endswith(".") and "planted" not in problem.sentence and "900999" not in problem.sentence
@@ -259,10 +272,24 @@ def test_what_a_source_still_needs_is_named(environ: dict[str, str], source: Sou
 
 SECRET = "plantedSecret4242"
 SHAPES = st.sampled_from(
-    ["{}", "sb_secret_{}", "sb_publishable_{}", "sbp_{}", "postgresql://u:{}@h/d", "https://{}.example/x",
-     "https://u:{}@h", "https://h/?key={}", "https://[{}]/", "http://h:{}/", "AC{}", "a/{}", "{},{}", '["{}"]',
-     jwt(role="anon", ref="{}").replace("{", "{{").replace("}", "}}")]
-)  # fmt: skip
+    [
+        "{}",
+        "sb_secret_{}",
+        "sb_publishable_{}",
+        "sbp_{}",
+        "postgresql://u:{}@h/d",
+        "https://{}.example/x",
+        "https://u:{}@h",
+        "https://h/?key={}",
+        "https://[{}]/",
+        "http://h:{}/",
+        "AC{}",
+        "a/{}",
+        "{},{}",
+        '["{}"]',
+        jwt(role="anon", ref="{}").replace("{", "{{").replace("}", "}}"),
+    ]
+)
 
 
 @examples(max_examples=300, deadline=None)

@@ -13,11 +13,11 @@ from lib.model.reading import FailureKind, Freshness, SourceName
 from lib.model.window import WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import load
-from lib.snapshot import QUESTIONS, Snapshot, SnapshotKeeper, take
-from lib.sources.connected import Sources, connect
+from lib.snapshot import READING_SPECS, Snapshot, SnapshotCache, take
+from lib.sources.source_registry import Sources, connect
 from tests.clocks import Clock
 from tests.sources import bodies
-from tests.sources.stage import Asked, Scripted, Stage, as_json
+from tests.sources.fake_server import Asked, Scripted, Stage, as_json
 
 DAY = WindowSize.DAY
 PROJECT = "/v9/projects/prj_1"
@@ -57,23 +57,27 @@ def vercel_and_github(stage: Holding, clock: Clock) -> Sources:
     stage.tell_all({**bodies.VERCEL, **bodies.GITHUB})
     settings = load(
         {
-            "VERCEL_TOKEN": "vcp_x", "VERCEL_PROJECT_ID": "prj_1", "VERCEL_API_URL": stage.url,
-            "GITHUB_TOKEN": "ghp_x", "GITHUB_REPOSITORY": "lantern-arms/booking", "GITHUB_API_URL": stage.url,
+            "VERCEL_TOKEN": "vcp_x",
+            "VERCEL_PROJECT_ID": "prj_1",
+            "VERCEL_API_URL": stage.url,
+            "GITHUB_TOKEN": "ghp_x",
+            "GITHUB_REPOSITORY": "lantern-arms/booking",
+            "GITHUB_API_URL": stage.url,
         }
-    )  # fmt: skip
+    )
     return connect(settings, clock)
 
 
 @pytest.fixture
-def keeper(vercel_and_github: Sources, clock: Clock) -> Iterator[SnapshotKeeper]:
-    keeper = SnapshotKeeper(vercel_and_github, clock)
-    yield keeper
-    keeper.close()
+def cache(vercel_and_github: Sources, clock: Clock) -> Iterator[SnapshotCache]:
+    cache = SnapshotCache(vercel_and_github, clock)
+    yield cache
+    cache.close()
 
 
-def settle(keeper: SnapshotKeeper) -> None:
+def settle(cache: SnapshotCache) -> None:
     """Wait until nothing is being asked any more."""
-    for future in list(keeper._asked.values()):
+    for future in list(cache._asked.values()):
         future.result(timeout=20)
 
 
@@ -87,7 +91,7 @@ def failed(snapshot: Snapshot, source: SourceName) -> set[FailureKind]:
 def test_every_reading_of_the_sandbox_is_answered_within_the_window(play: Play):
     snapshot = take(connect(load(play("healthy")), lambda: datetime.now(UTC)), DAY)
     assert {reading.name: reading.failure for reading in snapshot.readings if reading.failure} == {}
-    assert len(snapshot.readings) == len(QUESTIONS)
+    assert len(snapshot.readings) == len(READING_SPECS)
     now = datetime.now(UTC)
     assert {reading.freshness(now) for reading in snapshot.readings} == {Freshness.FRESH}
     created = snapshot.pending_bookings.value["created_at"]
@@ -106,8 +110,8 @@ def test_one_system_that_is_down_fails_its_own_readings_and_no_others(
     assert snapshot.link_opening.failure is None, "the link can be opened without Twilio's log"
 
 
-def test_a_source_that_is_not_configured_says_what_to_set(keeper: SnapshotKeeper, clock: Clock):
-    twilio = keeper.snapshot(DAY).texts
+def test_a_source_that_is_not_configured_says_what_to_set(cache: SnapshotCache, clock: Clock):
+    twilio = cache.snapshot(DAY).texts
     assert twilio.freshness(clock.now) is Freshness.NOT_CONFIGURED
     assert twilio.failure and "TWILIO_ACCOUNT_SID" in twilio.failure.sentence
 
@@ -116,23 +120,23 @@ def test_a_source_that_is_not_configured_says_what_to_set(keeper: SnapshotKeeper
 
 
 def test_how_long_a_reading_has_failed_is_kept_over_refreshes_of_every_kind(
-    keeper: SnapshotKeeper, stage: Holding, clock: Clock
+    cache: SnapshotCache, stage: Holding, clock: Clock
 ):
-    assert keeper.fresh(DAY).repository.failure is None
+    assert cache.fresh(DAY).repository.failure is None
     clock.advance(minutes=10)
     stage.everything = as_json({"message": "Bad credentials"}, 401)
     since = clock.now
-    for refresh in (keeper.snapshot, keeper.fresh, keeper.snapshot, keeper.fresh):
+    for refresh in (cache.snapshot, cache.fresh, cache.snapshot, cache.fresh):
         snapshot = refresh(DAY)
         assert (snapshot.repository.failing_since, snapshot.project.failing_since) == (since, since)
         clock.advance(minutes=10)
     stage.everything = None
-    assert keeper.fresh(DAY).repository.failing_since is None
+    assert cache.fresh(DAY).repository.failing_since is None
 
 
-def test_what_follows_from_a_failed_reading_fails_for_the_same_reason(keeper: SnapshotKeeper, stage: Holding):
+def test_what_follows_from_a_failed_reading_fails_for_the_same_reason(cache: SnapshotCache, stage: Holding):
     stage.tell("/v7/deployments", as_json({"error": {"code": "forbidden"}}, 403))
-    snapshot = keeper.fresh(DAY)
+    snapshot = cache.fresh(DAY)
     assert snapshot.deployments.failure and snapshot.build_log.failure
     assert snapshot.build_log.failure.kind is snapshot.deployments.failure.kind
     assert "Not asked" in snapshot.build_log.failure.sentence
@@ -154,29 +158,29 @@ def test_a_late_answer_is_a_timeout_now_and_is_kept_when_it_comes(
     vercel_and_github: Sources, stage: Holding, clock: Clock
 ):
     stage.held.add("/v10/projects/prj_1/env")
-    keeper = SnapshotKeeper(vercel_and_github, clock, patience_seconds=2)
-    first = keeper.snapshot(DAY)
+    cache = SnapshotCache(vercel_and_github, clock, patience_seconds=2)
+    first = cache.snapshot(DAY)
     assert first.env_names.failure and first.env_names.failure.kind is FailureKind.TIMEOUT
     assert first.branch.failure is None and first.project.failure is None
     stage.released.set()
-    settle(keeper)
+    settle(cache)
     asked = len(stage.asked)
-    second = keeper.snapshot(DAY)
+    second = cache.snapshot(DAY)
     assert second.env_names.value is not None and second.env_names.failing_since is None
     assert len(stage.asked) == asked
-    keeper.close()
+    cache.close()
 
 
 # Who waits for what ----------------------------------------------------------------------------------------
 
 
-def test_fifty_viewers_at_once_cost_as_much_as_one(keeper: SnapshotKeeper, stage: Holding):
+def test_fifty_viewers_at_once_cost_as_much_as_one(cache: SnapshotCache, stage: Holding):
     together = threading.Barrier(50)
     snapshots: list[Snapshot] = []
 
     def look() -> None:
         together.wait()
-        snapshots.append(keeper.snapshot(DAY))
+        snapshots.append(cache.snapshot(DAY))
 
     threads = [threading.Thread(target=look) for _ in range(50)]
     for thread in threads:
@@ -187,19 +191,19 @@ def test_fifty_viewers_at_once_cost_as_much_as_one(keeper: SnapshotKeeper, stage
     assert len(snapshots) == 50 and all(snapshot.project.value for snapshot in snapshots)
 
     stage.asked.clear()
-    alone = SnapshotKeeper(connect(keeper.sources.settings, keeper.clock), keeper.clock)
+    alone = SnapshotCache(connect(cache.sources.settings, cache.clock), cache.clock)
     alone.snapshot(DAY)
     alone.close()
     assert for_fifty == Counter(asked.path for asked in stage.asked)
 
 
-def test_a_recent_reading_is_not_asked_for_again(keeper: SnapshotKeeper, stage: Holding, clock: Clock):
-    keeper.snapshot(DAY)
-    settle(keeper)
+def test_a_recent_reading_is_not_asked_for_again(cache: SnapshotCache, stage: Holding, clock: Clock):
+    cache.snapshot(DAY)
+    settle(cache)
     asked = len(stage.asked)
     clock.advance(seconds=5)
-    keeper.snapshot(DAY)
-    settle(keeper)
+    cache.snapshot(DAY)
+    settle(cache)
     assert len(stage.asked) == asked
 
 
@@ -208,23 +212,23 @@ def project_is_now(stage: Holding, name: str) -> None:
 
 
 def test_a_reading_that_is_merely_due_is_refreshed_behind_the_last_one(
-    keeper: SnapshotKeeper, stage: Holding, clock: Clock
+    cache: SnapshotCache, stage: Holding, clock: Clock
 ):
-    before = keeper.snapshot(DAY).project
+    before = cache.snapshot(DAY).project
     project_is_now(stage, "renamed")
     clock.advance(seconds=40)  # asked every 30 s, good for 90
-    shown = keeper.snapshot(DAY).project
+    shown = cache.snapshot(DAY).project
     assert (shown.value, shown.observed_at) == (before.value, before.observed_at)
-    settle(keeper)
-    refreshed = keeper.snapshot(DAY).project
+    settle(cache)
+    refreshed = cache.snapshot(DAY).project
     assert refreshed.value and refreshed.value.name == "renamed"
 
 
-def test_a_reading_past_its_budget_is_waited_for(keeper: SnapshotKeeper, stage: Holding, clock: Clock):
-    keeper.snapshot(DAY)
+def test_a_reading_past_its_budget_is_waited_for(cache: SnapshotCache, stage: Holding, clock: Clock):
+    cache.snapshot(DAY)
     project_is_now(stage, "renamed")
     clock.advance(seconds=91)
-    waited = keeper.snapshot(DAY).project
+    waited = cache.snapshot(DAY).project
     assert waited.value and waited.value.name == "renamed"
     assert waited.freshness(clock.now) is Freshness.FRESH
 
@@ -232,51 +236,51 @@ def test_a_reading_past_its_budget_is_waited_for(keeper: SnapshotKeeper, stage: 
 def test_a_source_that_hangs_shows_its_last_value_with_its_age(
     vercel_and_github: Sources, stage: Holding, clock: Clock
 ):
-    keeper = SnapshotKeeper(vercel_and_github, clock, patience_seconds=0.5)
-    before = keeper.fresh(DAY).project
+    cache = SnapshotCache(vercel_and_github, clock, patience_seconds=0.5)
+    before = cache.fresh(DAY).project
     stage.held.add(PROJECT)
     clock.advance(minutes=20)
-    shown = keeper.snapshot(DAY).project
+    shown = cache.snapshot(DAY).project
     assert (shown.value, shown.observed_at) == (before.value, before.observed_at)
     assert shown.freshness(clock.now) is Freshness.STALE
-    keeper.close()
+    cache.close()
 
 
-def test_each_window_has_readings_of_its_own_and_shares_the_rest(keeper: SnapshotKeeper, stage: Holding):
-    keeper.snapshot(DAY)
-    settle(keeper)
+def test_each_window_has_readings_of_its_own_and_shares_the_rest(cache: SnapshotCache, stage: Holding):
+    cache.snapshot(DAY)
+    settle(cache)
     stage.asked.clear()
-    week = keeper.snapshot(WindowSize.WEEK)
-    settle(keeper)
+    week = cache.snapshot(WindowSize.WEEK)
+    settle(cache)
     assert week.window.size is WindowSize.WEEK
     paths = {asked.path for asked in stage.asked}
     assert any("/events" in path for path in paths), "the activity is of a window"
     assert not any(path.startswith("/repos/") for path in paths), "the repository is of none"
 
 
-def test_a_refresh_asks_also_for_what_is_recent(keeper: SnapshotKeeper, stage: Holding):
-    keeper.fresh(DAY)
+def test_a_refresh_asks_also_for_what_is_recent(cache: SnapshotCache, stage: Holding):
+    cache.fresh(DAY)
     once = len(stage.asked)
     stage.asked.clear()
-    keeper.fresh(DAY)
+    cache.fresh(DAY)
     assert len(stage.asked) == once
 
 
 def test_a_look_asks_for_what_is_older_than_it_may_be_and_keeps_the_pace_of_what_is_asked_rarely(
-    keeper: SnapshotKeeper, stage: Holding, clock: Clock
+    cache: SnapshotCache, stage: Holding, clock: Clock
 ):
-    keeper.fresh(WindowSize.DAY)
+    cache.fresh(WindowSize.DAY)
     stage.asked.clear()
     clock.advance(seconds=8)
-    keeper.look(WindowSize.DAY, timedelta(seconds=20))
+    cache.look(WindowSize.DAY, timedelta(seconds=20))
     assert stage.asked == []
-    seen = keeper.look(WindowSize.DAY, timedelta(seconds=5))
+    seen = cache.look(WindowSize.DAY, timedelta(seconds=5))
     assert {seen.deployments.observed_at, seen.project.observed_at} == {clock()}
     assert seen.env_names.observed_at < clock()
 
 
 def test_every_reading_comes_after_those_it_needs():
     seen: set[str] = set()
-    for question in QUESTIONS:
+    for question in READING_SPECS:
         assert seen >= set(question.needs), question.name
         seen.add(question.name)

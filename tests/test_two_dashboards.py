@@ -15,10 +15,10 @@ import psycopg
 import pytest
 
 from lib import settings as settings_
+from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
-from lib.journal.store import Journal
 from lib.model.people import Actor, Role, Via
-from lib.monitor.status import MonitorStatus, read_status
+from lib.monitor.monitor_status import MonitorStatus, read_status
 from lib.sandbox.serve import Running
 from lib.snapshot import utc_now
 from tests.browser.conftest import free_port, running

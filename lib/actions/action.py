@@ -18,7 +18,7 @@ from pydantic import SecretStr
 
 from lib.settings import Settings
 from lib.snapshot import Snapshot
-from lib.sources.connected import Sources
+from lib.sources.source_registry import Sources
 
 Args = Mapping[str, str]
 Progress = Callable[[str], None]
@@ -41,7 +41,7 @@ class Touches(StrEnum):
     NOTHING = "nothing"
 
 
-class Finding(StrEnum):
+class PreflightStatus(StrEnum):
     """What a preflight check says. BLOCK stops the action."""
 
     OK = "ok"
@@ -54,7 +54,7 @@ class Preflight:
     """One thing that was looked at before acting."""
 
     id: str
-    status: Finding
+    status: PreflightStatus
     words: str
 
 
@@ -94,7 +94,7 @@ class Preview:
 
     @property
     def blocked(self) -> bool:
-        return any(check.status is Finding.BLOCK for check in self.preflight)
+        return any(check.status is PreflightStatus.BLOCK for check in self.preflight)
 
     @property
     def phrase(self) -> str | None:
@@ -133,7 +133,7 @@ class Verification:
 
 
 @dataclass(frozen=True)
-class Desk:
+class ActionContext:
     """What an action may use: the sources, the settings, the time, and what the desk sees now."""
 
     sources: Sources
@@ -164,15 +164,15 @@ class Action(ABC):
     settles_within: ClassVar[timedelta] = timedelta(minutes=3)
 
     @abstractmethod
-    def lock(self, desk: Desk, args: Args) -> str:
+    def lock(self, context: ActionContext, args: Args) -> str:
         """Name what only one action may touch at a time. Known without looking at the outside world."""
 
     @abstractmethod
-    def resolve(self, desk: Desk, args: Args) -> Target:
+    def resolve(self, context: ActionContext, args: Args) -> Target:
         """Read the outside world and return what the action would touch. Raises `RefusedError`."""
 
     @abstractmethod
-    def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
         """Return the exact calls or SQL, without secrets."""
 
     @abstractmethod
@@ -180,22 +180,24 @@ class Action(ABC):
         """Return what will be another afterwards."""
 
     @abstractmethod
-    def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
+    def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         """Return what was looked at, and what blocks."""
 
     @abstractmethod
-    def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
         """Do it, once. Only the executor calls this."""
 
     @abstractmethod
-    def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
+    def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         """Look once whether it worked; the executor asks again until it settles."""
 
-    def way_back(self, args: Args) -> str:
+    def undo_for(self, args: Args) -> str:
         """Return how it is undone, or the words that it cannot be."""
         return self.undo
 
-    def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
+    def find(
+        self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
+    ) -> Effect | None:
         """After an unknown outcome: look for the trace of `request_id`. None: nothing is to be found."""
         return None
 
@@ -203,24 +205,24 @@ class Action(ABC):
         """Return today's target without what only the preview that was confirmed could have told."""
         return target
 
-    def preview(self, desk: Desk, args: Args) -> Preview:
+    def preview(self, context: ActionContext, args: Args) -> Preview:
         """Return what it would do now. Raises `RefusedError` or `SourceError`."""
         unknown = sorted(args.keys() - set(self.asks))
         missing = [name for name in self.asks if not args.get(name)]
         if unknown or missing:
             words = [f"{name} is not known here" for name in unknown] + [f"{name} is needed" for name in missing]
             raise RefusedError(f"{self.title}: {', '.join(words)}.")
-        target = self.resolve(desk, args)
+        target = self.resolve(context, args)
         return Preview(
             action=self.id,
             title=self.title,
             tier=self.tier,
             args=tuple(sorted(args.items())),
             target=target,
-            calls=self.calls(desk, target, args),
+            calls=self.calls(context, target, args),
             will_differ=self.will_differ(target),
-            undo=self.way_back(args),
-            preflight=self.preflight(desk, target, args),
+            undo=self.undo_for(args),
+            preflight=self.preflight(context, target, args),
         )
 
 
@@ -241,12 +243,12 @@ class FailedError(Exception):
 
 
 def ok(check: str, words: str) -> Preflight:
-    return Preflight(check, Finding.OK, words)
+    return Preflight(check, PreflightStatus.OK, words)
 
 
 def warn(check: str, words: str) -> Preflight:
-    return Preflight(check, Finding.WARN, words)
+    return Preflight(check, PreflightStatus.WARN, words)
 
 
 def block(check: str, words: str) -> Preflight:
-    return Preflight(check, Finding.BLOCK, words)
+    return Preflight(check, PreflightStatus.BLOCK, words)

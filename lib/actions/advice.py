@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pandas as pd
 
-from lib.actions.relevance import cured_by, recommended, seen_faults
+from lib.actions.applicable_migrations import cured_by, database_faults, recommended
 from lib.diagnosis import thresholds
 from lib.diagnosis.builds import is_transient
 from lib.diagnosis.diagnose import Diagnosis
@@ -141,7 +141,7 @@ def tasks(diagnosis: Diagnosis, settings: Settings) -> tuple[Task, ...]:
     code = tuple(_code(case))
     database = tuple(_database(case, fix_on_its_way=bool(code)))
     found = (
-        *_sight(case),
+        *_visibility(case),
         *_callers(case, explained=bool(database)),
         *database,
         *code,
@@ -173,7 +173,7 @@ def _others(case: _Case) -> Iterator[Task]:
 # Who may see and who may ask.
 
 
-def _sight(case: _Case) -> Iterator[Task]:
+def _visibility(case: _Case) -> Iterator[Task]:
     if not case.fails("key_sees_all"):
         return
     yield Task(
@@ -208,7 +208,7 @@ def _callers(case: _Case, *, explained: bool) -> Iterator[Task]:
                 "read_app_log",
                 "api_failing",
                 "other_systems",
-                "Read the app's log for the failing call, and mend what it names.",
+                "Read the app's log for the failing call, and fix what it names.",
                 case.summary(check),
                 who=_DEVELOPER,
                 place="Vercel → Project → Logs",
@@ -237,7 +237,7 @@ def _database(case: _Case, *, fix_on_its_way: bool) -> Iterator[Task]:
     facts = case.facts
     if not facts.snapshot.catalog.usable(facts.now):
         return
-    faults = seen_faults(facts.snapshot, facts.now)
+    faults = database_faults(facts.snapshot, facts.now)
     for migration in recommended(faults):
         # Code that writes no null any more is the cure; until it is live, the column may take the nulls.
         bridge = fix_on_its_way and all(fault.startswith("null_refused:") for fault in migration.cures)
@@ -278,7 +278,7 @@ def _code(case: _Case) -> Iterator[Task]:
             "mend_the_build",
             "build_failing",
             "other_systems",
-            "Mend the first error of the build with a commit, and push it: Vercel then builds it by itself. "
+            "Fix the first error of the build with a commit, and push it: Vercel then builds it by itself. "
             "Building the same commit again fails again.",
             case.summary("builds_pass"),
             who=_DEVELOPER,
@@ -322,9 +322,16 @@ def _git(case: _Case) -> Generator[Task, None, bool]:
     def setting(id_: str, words: str, place: str, path: str, exactly: str) -> Task:
         why = case.summary("git_integration")
         return Task(
-            id_, "git_integration_broken", "git_integration", words, why,
-            who=_VERCEL_ADMIN, place=place, link=case.vercel(path), exactly=exactly,
-        )  # fmt: skip
+            id_,
+            "git_integration_broken",
+            "git_integration",
+            words,
+            why,
+            who=_VERCEL_ADMIN,
+            place=place,
+            link=case.vercel(path),
+            exactly=exactly,
+        )
 
     if project is None:
         return True
@@ -413,15 +420,25 @@ def _rebuild(cause: str, why: str) -> Task:
 def _provider(case: _Case) -> Iterator[Task]:
     def at_twilio(id_: str, words: str, check: str, place: str, link: str, exactly: str = "") -> Task:
         return Task(
-            id_, "provider_failing", "other_systems", words, case.summary(check),
-            who=_TWILIO_ADMIN, place=place, link=case.link(link), exactly=exactly,
-        )  # fmt: skip
+            id_,
+            "provider_failing",
+            "other_systems",
+            words,
+            case.summary(check),
+            who=_TWILIO_ADMIN,
+            place=place,
+            link=case.link(link),
+            exactly=exactly,
+        )
 
     if case.fails("account_active"):
         yield at_twilio(
-            "settle_twilio_account", "Settle the bill or have the suspension lifted.", "account_active",
-            "Twilio Console → Billing", "https://console.twilio.com/us1/billing/manage-billing/billing-overview",
-        )  # fmt: skip
+            "settle_twilio_account",
+            "Settle the bill or have the suspension lifted.",
+            "account_active",
+            "Twilio Console → Billing",
+            "https://console.twilio.com/us1/billing/manage-billing/billing-overview",
+        )
     elif case.fails("account_errors") and (error := _account_error(case.facts)):
         words = f"{error.meaning}: {_sentence(error.action)}"
         yield at_twilio(

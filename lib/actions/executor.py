@@ -18,8 +18,8 @@ from uuid import UUID, uuid4
 
 from lib.actions.action import (
     Action,
+    ActionContext,
     Args,
-    Desk,
     Effect,
     FailedError,
     Preview,
@@ -29,12 +29,12 @@ from lib.actions.action import (
     block,
     ok,
 )
-from lib.actions.previews import Previews
+from lib.actions.preview_store import PreviewStore
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
 from lib.journal.errors import ConflictError, JournalError
-from lib.journal.request import BEATS_EVERY, NewRequest, Request, RequestState, Turn, TurnRefusal
-from lib.journal.store import TWO_PEOPLE, Journal
-from lib.journal.text import tidy
+from lib.journal.journal import TWO_PEOPLE, Journal
+from lib.journal.request import BEATS_EVERY, LockRefusal, LockResult, NewRequest, Request, RequestState
+from lib.journal.text_rules import tidy
 from lib.model.people import NO_LOGIN, Actor, Role
 from lib.model.reading import SourceError
 from lib.sources.http import OutcomeUnknownError
@@ -74,9 +74,9 @@ class Executor:
     """Submits and carries out requests. Safe to share between threads; other processes share the journal."""
 
     journal: Journal
-    desk: Desk
+    context: ActionContext
     actions: Mapping[str, Action]
-    previews: Previews
+    previews: PreviewStore
     sleep: Callable[[float], None] = time.sleep
 
     def preview(self, action_id: str, args: Args) -> Preview:
@@ -102,7 +102,7 @@ class Executor:
             arguments=tuple(Argument(name, value) for name, value in sorted(order.args.items())),
             summary=action.title,
             reason=order.reason[:_LONGEST_REASON],
-            needs_approval=action.tier is Tier.TYPED_PHRASE and self.desk.settings.require_second_person,
+            needs_approval=action.tier is Tier.TYPED_PHRASE and self.context.settings.require_second_person,
             incident_id=order.incident_id,
             step_id=order.step_id,
         )
@@ -127,9 +127,9 @@ class Executor:
         args = {argument.name: argument.value for argument in request.asked.arguments}
         if request.state is not RequestState.REQUESTED:
             return request
-        lock = action.lock(self.desk, args)
-        turn = self.journal.claim(request.id, lock, actor, hold_for=RECHECK_WITHIN, cool_down=action.cooldown)
-        if turn.refusal is TurnRefusal.TAKEN:
+        lock = action.lock(self.context, args)
+        turn = self.journal.lock(request.id, lock, actor, hold_for=RECHECK_WITHIN, cool_down=action.cooldown)
+        if turn.refusal is LockRefusal.TAKEN:
             return turn.request  # another click carries it out: to refuse it here would stop that one
         if not turn.granted:
             return self._refuse(turn.request, _why_not(turn), actor)
@@ -138,13 +138,13 @@ class Executor:
             self._still_the_same(request.asked.digest, preview)
         except (RefusedError, SourceError) as error:
             return self._refuse(request, _words(error), actor)
-        with self._beating(request.id):
+        with self._heartbeats(request.id):
             turn = self.journal.start(request.id, actor, action.timeout + action.settles_within)
             if not turn.granted:
                 return self._refuse(turn.request, _why_not(turn), actor)
             return self._run(action, turn.request, preview, args, actor)
 
-    def look_again(self, request_id: UUID, actor: Actor) -> Request:
+    def recheck(self, request_id: UUID, actor: Actor) -> Request:
         """Resolve an unknown outcome by looking outside, if what is to be seen there decides it.
 
         Raises `RefusedError` for somebody who may not act at all.
@@ -160,17 +160,17 @@ class Executor:
         since = request.started_at or request.requested_at
         # The target as it was before the effect tells what came of it; that of today may hold the effect already.
         kept = self.previews.find(request.asked.digest)
-        target = kept or action.not_previewed(action.resolve(self.desk, args))
-        effect = action.find(self.desk, target, args, str(request.id), since)
+        target = kept or action.not_previewed(action.resolve(self.context, args))
+        effect = action.find(self.context, target, args, str(request.id), since)
         if effect is None:
             return request
-        seen = action.verify(self.desk, target, args, effect)
+        seen = action.verify(self.context, target, args, effect)
         if seen.agreed is None:
             return request
         outcome = Outcome.SUCCEEDED if seen.agreed else Outcome.FAILED
         return self._resolve(request, outcome, f"{effect.words} {seen.words}", actor)
 
-    def say_what_was_seen(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
+    def record_observation(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
         """Resolve an unknown outcome by what an operator saw: the desk cannot look everywhere.
 
         Raises `RefusedError` for somebody who may not act at all, and `JournalError` without words, or if the
@@ -187,10 +187,10 @@ class Executor:
 
     def _preview(self, action: Action, args: Args) -> Preview:
         """Return the action's own preview, with what the journal says of its limit."""
-        preview = action.preview(self.desk, args)
+        preview = action.preview(self.context, args)
         if action.per_hour is None:
             return preview
-        requests = self.journal.requests(since=self.desk.clock() - timedelta(hours=1), limit=_ENOUGH_REQUESTS)
+        requests = self.journal.requests(since=self.context.clock() - timedelta(hours=1), limit=_ENOUGH_REQUESTS)
         started = sum(request.action == action.id and request.started_at is not None for request in requests)
         limit = (
             block("hourly", f"It was done {started} times within the hour, and that is the limit.")
@@ -200,19 +200,19 @@ class Executor:
         return replace(preview, preflight=(*preview.preflight, limit))
 
     @contextmanager
-    def _beating(self, request_id: UUID) -> Iterator[None]:
+    def _heartbeats(self, request_id: UUID) -> Iterator[None]:
         """Beat while the request is carried out, so that others soon see it if this process dies."""
         over = threading.Event()
 
-        def beat() -> None:
+        def heartbeat() -> None:
             while not over.wait(BEATS_EVERY.total_seconds()):
                 try:
-                    self.journal.beat(request_id)
+                    self.journal.heartbeat(request_id)
                 except JournalError as error:
                     log.warning("No sign of life could be given for request %s: %s", request_id, error)
 
-        self.journal.beat(request_id)
-        beating = threading.Thread(target=beat, name="beat", daemon=True)
+        self.journal.heartbeat(request_id)
+        beating = threading.Thread(target=heartbeat, name="beat", daemon=True)
         beating.start()
         try:
             yield
@@ -229,9 +229,9 @@ class Executor:
             except JournalError as error:  # what is half done must go on: the receipt says how it ended
                 log.warning("What request %s is doing could not be written down: %s", request.id, error)
 
-        started = self.desk.clock()
+        started = self.context.clock()
         try:
-            effect = action.run(self.desk, target, args, str(request.id), report)
+            effect = action.run(self.context, target, args, str(request.id), report)
         except OutcomeUnknownError as error:
             report(error.failure.sentence)
             found = None if action.leaves_nothing else self._find(action, preview, args, request, started)
@@ -257,7 +257,7 @@ class Executor:
         """Look for the trace of an effect whose answer was lost. The other side's lists may lag a little."""
         for _ in range(3):
             try:
-                if found := action.find(self.desk, preview.target, args, str(request.id), since):
+                if found := action.find(self.context, preview.target, args, str(request.id), since):
                     return found
             except SourceError:
                 pass  # it is the next look that counts; in the end the outcome stays unknown
@@ -268,15 +268,15 @@ class Executor:
         self, action: Action, preview: Preview, args: Args, effect: Effect, report: Callable[[str], None]
     ) -> Verification:
         """Look until the sources agree, disagree, or the time is over."""
-        end = self.desk.clock() + action.settles_within
+        end = self.context.clock() + action.settles_within
         seen = Verification(None, "Nothing was seen yet.")
         last = ""
         while True:
             try:
-                seen = action.verify(self.desk, preview.target, args, effect)
+                seen = action.verify(self.context, preview.target, args, effect)
             except SourceError as error:
                 seen = Verification(None, error.failure.sentence)
-            if seen.agreed is not None or self.desk.clock() >= end:
+            if seen.agreed is not None or self.context.clock() >= end:
                 return seen
             if seen.words != last:
                 report(seen.words)
@@ -329,9 +329,9 @@ def _facts(preview: Preview, before: str = "") -> tuple[Fact, ...]:
     return (*stated, *(Fact(name, value) for name, value in preview.target.facts))
 
 
-def _why_not(turn: Turn) -> str:
+def _why_not(turn: LockResult) -> str:
     """Say who is in the way. The journal takes addresses out of texts, so staff go by the name before the @."""
-    if turn.refusal is TurnRefusal.BUSY and turn.held_by is not None:
+    if turn.refusal is LockRefusal.BUSY and turn.held_by is not None:
         who = turn.held_by.requested_by.name.partition("@")[0]
         return f"{who} is running {turn.held_by.action} on the same target: see request {turn.held_by.id}."
     return turn.words

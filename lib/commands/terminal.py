@@ -21,13 +21,13 @@ from lib.actions.action import RefusedError
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.journal.errors import JournalError
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from lib.model.people import Actor, Role, Via
 from lib.model.verdict import HeadlineState
 from lib.model.window import WindowSize
 from lib.settings import SECRETS_FILE, Settings, load
 from lib.snapshot import Snapshot, take, utc_now
-from lib.sources.connected import connect
+from lib.sources.source_registry import connect
 
 out = Console(highlight=False)
 progress = Console(stderr=True, highlight=False)
@@ -89,7 +89,7 @@ def configured() -> Settings:
     return settings
 
 
-def look(settings: Settings, window: WindowSize) -> Snapshot:
+def take_snapshot(settings: Settings, window: WindowSize) -> Snapshot:
     """Ask every source that is configured."""
     with progress.status("Asking every source …"):
         return take(connect(settings, utc_now), window)
@@ -97,7 +97,7 @@ def look(settings: Settings, window: WindowSize) -> Snapshot:
 
 def diagnose_now(settings: Settings, window: WindowSize) -> Diagnosis:
     """Ask every source that is configured, and judge what they answer."""
-    snapshot = look(settings, window)
+    snapshot = take_snapshot(settings, window)
     return diagnose(snapshot, utc_now(), Terms.of(settings))
 
 

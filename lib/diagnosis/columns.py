@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 _TEXT = pa.large_string()
 
 
-def among(keys: pd.Series, values: pd.Series) -> pd.Series:
+def isin(keys: pd.Series, values: pd.Series) -> pd.Series:
     """Return for each of `keys` whether it is one of `values`; null never is.
 
     What `keys.isin(values)` says, many times faster on a million SIDs.

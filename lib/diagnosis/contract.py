@@ -42,7 +42,7 @@ class Break(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class ContractRule:
     """What one piece of code does with one table."""
 
     code: Code
@@ -63,7 +63,7 @@ class Contract:
     """All rules, and the commit from which on the code counts as "after"."""
 
     fix: str
-    rules: tuple[Rule, ...]
+    rules: tuple[ContractRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Breach:
     """One place where the database does not keep the contract. `detail` is the constraint or literal."""
 
     kind: Break
-    rule: Rule
+    rule: ContractRule
     column: str | None
     sentence: str
     detail: str = ""
@@ -90,7 +90,7 @@ def load(path: Path = CONTRACT_FILE) -> Contract:
     """Read the contract file and add what this desk itself reads."""
     document = tomllib.loads(path.read_text(encoding="utf-8"))
     rules = [
-        Rule(
+        ContractRule(
             code=Code(rule["code"]),
             table=rule["table"],
             why=rule["why"],
@@ -101,7 +101,9 @@ def load(path: Path = CONTRACT_FILE) -> Contract:
         )
         for rule in document["rule"]
     ]
-    desk = [Rule(Code.DESK, query.table, "this desk reads it", reads=query.database_columns) for query in QUERIES]
+    desk = [
+        ContractRule(Code.DESK, query.table, "this desk reads it", reads=query.database_columns) for query in QUERIES
+    ]
     return Contract(document["fix"], tuple(rules + desk))
 
 
@@ -110,7 +112,7 @@ def breaches(contract: Contract, catalog: Catalog) -> tuple[Breach, ...]:
     return tuple(breach for rule in contract.rules for breach in _breaches(rule, catalog))
 
 
-def _breaches(rule: Rule, catalog: Catalog) -> Iterator[Breach]:
+def _breaches(rule: ContractRule, catalog: Catalog) -> Iterator[Breach]:
     if not catalog.has_table(rule.table):
         yield Breach(Break.MISSING_TABLE, rule, None, f"The database has no table {rule.table}.")
         return
@@ -127,7 +129,9 @@ def _breaches(rule: Rule, catalog: Catalog) -> Iterator[Breach]:
             yield from _refused_literals(rule, column_name, values, check)
 
 
-def _refused_literals(rule: Rule, column: str, values: tuple[str, ...], check: CheckConstraint) -> Iterator[Breach]:
+def _refused_literals(
+    rule: ContractRule, column: str, values: tuple[str, ...], check: CheckConstraint
+) -> Iterator[Breach]:
     """Compare literals with a check that lists what it allows; any other form of check is not judged."""
     if check.table != rule.table or check.columns != (column,) or not _LISTED.fullmatch(check.definition.strip()):
         return

@@ -12,7 +12,7 @@ from lib.diagnosis.facts import Facts, Terms
 from lib.diagnosis.headline import headline
 from lib.diagnosis.hops import hops
 from lib.diagnosis.hypotheses import weigh
-from lib.diagnosis.once import Once
+from lib.diagnosis.memo_cache import MemoCache
 from lib.diagnosis.tiles import tiles
 from lib.model.verdict import Check, Headline, HopState, Hypothesis, Tile, Verdict
 from lib.snapshot import Snapshot
@@ -30,7 +30,7 @@ class Diagnosis:
     hypotheses: tuple[Hypothesis, ...]
     hops: tuple[HopState, ...]
     tiles: tuple[Tile, ...]
-    _made: Once = field(default_factory=Once, init=False, repr=False, compare=False)
+    _made: MemoCache = field(default_factory=MemoCache, init=False, repr=False, compare=False)
 
     def check(self, name: str) -> Check:
         return next(check for check in self.checks if check.id == name)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lib.diagnosis.checking import Finding, cannot_tell, counted, fail, not_applicable, ok
+from lib.diagnosis.check_api import CheckResult, cannot_tell, counted, fail, not_applicable, ok
 from lib.diagnosis.facts import Facts
 from lib.model.deployments import Deployment, EnvName
 
 
-def required_environment(facts: Facts) -> Finding:
+def required_environment(facts: Facts) -> CheckResult:
     """Hold the required names against the project's variables and against what the serving builds were made with."""
     required = facts.terms.required_env_names
     # The same name may be there once for production and once for previews.

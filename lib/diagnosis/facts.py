@@ -13,17 +13,16 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from lib.diagnosis import contract as contract_
-from lib.diagnosis import demand
 from lib.diagnosis import journeys as journeys_
 from lib.diagnosis import serving as serving_
-from lib.diagnosis import texts as texts_
+from lib.diagnosis import text_log, usual_demand
 from lib.diagnosis import timeline as timeline_
-from lib.diagnosis.code import RunningCode, running_code
-from lib.diagnosis.columns import among
+from lib.diagnosis.columns import isin
 from lib.diagnosis.contract import Breach
 from lib.diagnosis.journeys import JourneyInputs, Stage
+from lib.diagnosis.running_code import RunningCode, running_code
 from lib.diagnosis.serving import Serving
-from lib.diagnosis.texts import Spending
+from lib.diagnosis.text_log import Spending
 from lib.diagnosis.timeline import Mark, MarkKind, Series
 from lib.model.counts import Counts
 from lib.model.phone import NOBODYS_NUMBER
@@ -166,7 +165,7 @@ class Facts:
             return None
         texts, known = self.value(self.snapshot.texts), self.value(self.snapshot.known_texts)
         if texts is not None and known is not None and len(known):
-            texts = pd.concat([texts, known[~among(known["sid"], texts["sid"])]], ignore_index=True)
+            texts = pd.concat([texts, known[~isin(known["sid"], texts["sid"])]], ignore_index=True)
         inputs = JourneyInputs(
             pending_bookings=self.pending,
             texts=texts,
@@ -226,7 +225,7 @@ class Facts:
         if texts is None:
             return None
         texts = _somebodys(texts, "to_number")
-        return texts_.reconciled(
+        return text_log.reconciled(
             texts,
             self.messages,
             self.pending,
@@ -239,15 +238,15 @@ class Facts:
     @cached_property
     def over_sent(self) -> pd.DataFrame:
         """The numbers that got too many texts, and how many. Raises `CannotTellError` without Twilio's log."""
-        return texts_.over_sent(self.need_outbound())
+        return text_log.over_sent(self.need_outbound())
 
     @cached_property
-    def phantoms(self) -> pd.Series | None:
+    def unknown_to_twilio(self) -> pd.Series | None:
         """The SIDs that the database claims and Twilio denies; None unless all three sides were read."""
         texts, known = self.value(self.snapshot.texts), self.value(self.snapshot.known_texts)
         if texts is None or known is None or self.messages is None or self.snapshot.texts.truncated:
             return None
-        claimed = texts_.phantoms(self.messages, texts, known, self.pending)
+        claimed = text_log.unknown_to_twilio(self.messages, texts, known, self.pending)
         # Of these Twilio was not asked, or did not answer.
         return claimed[~claimed.isin([caveat.subject for caveat in self.snapshot.known_texts.caveats])]
 
@@ -256,7 +255,7 @@ class Facts:
         if self.outbound is None:
             return None
         days = (self.snapshot.window.end - self.snapshot.rows_since) / timedelta(days=1)
-        return texts_.spending(self.outbound, self.value(self.snapshot.balance), days)
+        return text_log.spending(self.outbound, self.value(self.snapshot.balance), days)
 
     @cached_property
     def servings(self) -> tuple[Serving, ...] | None:
@@ -278,7 +277,7 @@ class Facts:
         history = self.rows(self.snapshot.demand_history)
         if history is None or not self.complete(self.snapshot.demand_history):
             return None
-        return demand.usual(history["created_at"], self.snapshot.window, self.terms.zone, history["initiated"])
+        return usual_demand.usual(history["created_at"], self.snapshot.window, self.terms.zone, history["initiated"])
 
     @cached_property
     def running_code(self) -> RunningCode:

@@ -21,7 +21,7 @@ from lib.diagnosis.checks.recording import settled_texts
 from lib.diagnosis.checks.sending import settled_journeys
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Recording, Sending
-from lib.diagnosis.texts import terminal
+from lib.diagnosis.text_log import terminal
 from lib.model.reading import Freshness
 from lib.model.verdict import Check, CheckStatus, Headline, HeadlineState, Hop
 
@@ -33,11 +33,11 @@ FOUNDATIONS = ("key_sees_all", "bookings_initiated", "texts_follow", "texts_arri
 # Either of these shows that the link in the text works.
 LINK_WORKS = ("link_opens", "openers_confirm")
 # With no booking, these have to be known before it may be called nobody's wish.
-DOORS = ("demand_seen", "api_key_active")
+DEMAND_VISIBLE = ("demand_seen", "api_key_active")
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class HeadlineRule:
     """If `check` has `status`, the headline is `state`; the check's own summary follows `sentence`.
 
     Under an amber rule `sentence` goes on from "Texts flow, but …", where it is known that they do.
@@ -127,38 +127,48 @@ def _unknown(_: Facts) -> datetime | None:
 _BROKEN, _DEGRADED = HeadlineState.BROKEN, HeadlineState.DEGRADED
 
 # The order of the flow: what breaks earlier is said first. Of two that break the same hop, the one that says more.
-RULES: tuple[Rule, ...] = (
-    Rule("front_door", FAIL, _BROKEN, "Bookings cannot start.", _unknown),
-    Rule("api_answers", FAIL, _BROKEN, "Bookings cannot start: the booking API fails.", _api_since),
-    Rule("api_key_active", FAIL, _BROKEN, "Bookings cannot start: the caller's API key is refused.", _refused_since),
-    Rule("account_active", FAIL, _BROKEN, "Texts cannot be sent.", _unsent_since),
-    Rule("account_errors", FAIL, _BROKEN, "Texts are not sent.", _unsent_since),
-    Rule("texts_follow", FAIL, _BROKEN, "Texts are not sent: bookings come in and none follows.", _unsent_since),
-    Rule("texts_arrive", FAIL, _BROKEN, "Texts are sent and do not arrive.", _failing_since),
-    Rule("link_opens", FAIL, _BROKEN, "Texts go out, and nobody can confirm.", _unconfirmed_since),
-    Rule("openers_confirm", FAIL, _BROKEN, "Texts go out, and nobody confirms.", _unconfirmed_since),
-    Rule("confirmations_book", FAIL, _BROKEN, "Customers confirm, and no booking is made.", _unbooked_since),
+RULES: tuple[HeadlineRule, ...] = (
+    HeadlineRule("front_door", FAIL, _BROKEN, "Bookings cannot start.", _unknown),
+    HeadlineRule("api_answers", FAIL, _BROKEN, "Bookings cannot start: the booking API fails.", _api_since),
+    HeadlineRule(
+        "api_key_active", FAIL, _BROKEN, "Bookings cannot start: the caller's API key is refused.", _refused_since
+    ),
+    HeadlineRule("account_active", FAIL, _BROKEN, "Texts cannot be sent.", _unsent_since),
+    HeadlineRule("account_errors", FAIL, _BROKEN, "Texts are not sent.", _unsent_since),
+    HeadlineRule(
+        "texts_follow", FAIL, _BROKEN, "Texts are not sent: bookings come in and none follows.", _unsent_since
+    ),
+    HeadlineRule("texts_arrive", FAIL, _BROKEN, "Texts are sent and do not arrive.", _failing_since),
+    HeadlineRule("link_opens", FAIL, _BROKEN, "Texts go out, and nobody can confirm.", _unconfirmed_since),
+    HeadlineRule("openers_confirm", FAIL, _BROKEN, "Texts go out, and nobody confirms.", _unconfirmed_since),
+    HeadlineRule("confirmations_book", FAIL, _BROKEN, "Customers confirm, and no booking is made.", _unbooked_since),
 )
 _UNRECORDED = "Texts go out, but the database does not know of them."
 _OLD_CODE = "new code does not reach production."
-AMBER_RULES: tuple[Rule, ...] = (
-    Rule("texts_recorded", FAIL, _DEGRADED, _UNRECORDED, _lost_since),
-    Rule("metadata_stored", FAIL, _DEGRADED, "Texts go out, but are not stored with their bookings.", _lost_since),
-    Rule("columns_exist", FAIL, _DEGRADED, "the database and the code do not fit.", _unknown),
-    Rule("texts_follow", WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
-    Rule("account_errors", WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
-    Rule("texts_arrive", WARN, _DEGRADED, "Not every text arrives.", _failing_since),
-    Rule("openers_confirm", WARN, _DEGRADED, "Texts go out, and nobody has confirmed lately.", _unconfirmed_since),
-    Rule("confirmations_book", WARN, _DEGRADED, "Not every confirmation became a booking.", _unbooked_since),
-    Rule("api_answers", WARN, _DEGRADED, "Not every booking call starts a booking.", _unknown),
-    Rule("receipts_arrive", FAIL, _DEGRADED, "receipts from Twilio do not reach the database.", _receipts_since),
-    Rule("jobs_move", FAIL, _DEGRADED, "the app's background jobs do not run.", _jobs_since),
-    Rule("required_env", FAIL, _DEGRADED, "production's settings are not in order.", _unknown),
-    Rule("git_integration", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
-    Rule("builds_pass", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
-    Rule("nothing_waits", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
-    Rule("serving_commit", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
-    Rule("texts_recorded", WARN, _DEGRADED, "Earlier texts are missing from the database.", _lost_since),
+AMBER_RULES: tuple[HeadlineRule, ...] = (
+    HeadlineRule("texts_recorded", FAIL, _DEGRADED, _UNRECORDED, _lost_since),
+    HeadlineRule(
+        "metadata_stored", FAIL, _DEGRADED, "Texts go out, but are not stored with their bookings.", _lost_since
+    ),
+    HeadlineRule("columns_exist", FAIL, _DEGRADED, "the database and the code do not fit.", _unknown),
+    HeadlineRule("texts_follow", WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
+    HeadlineRule("account_errors", WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
+    HeadlineRule("texts_arrive", WARN, _DEGRADED, "Not every text arrives.", _failing_since),
+    HeadlineRule(
+        "openers_confirm", WARN, _DEGRADED, "Texts go out, and nobody has confirmed lately.", _unconfirmed_since
+    ),
+    HeadlineRule("confirmations_book", WARN, _DEGRADED, "Not every confirmation became a booking.", _unbooked_since),
+    HeadlineRule("api_answers", WARN, _DEGRADED, "Not every booking call starts a booking.", _unknown),
+    HeadlineRule(
+        "receipts_arrive", FAIL, _DEGRADED, "receipts from Twilio do not reach the database.", _receipts_since
+    ),
+    HeadlineRule("jobs_move", FAIL, _DEGRADED, "the app's background jobs do not run.", _jobs_since),
+    HeadlineRule("required_env", FAIL, _DEGRADED, "production's settings are not in order.", _unknown),
+    HeadlineRule("git_integration", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    HeadlineRule("builds_pass", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    HeadlineRule("nothing_waits", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    HeadlineRule("serving_commit", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    HeadlineRule("texts_recorded", WARN, _DEGRADED, "Earlier texts are missing from the database.", _lost_since),
 )
 
 
@@ -194,7 +204,7 @@ def _cannot_tell(sentence: str, *checks: Check) -> Headline:
     return Headline(HeadlineState.CANNOT_TELL, f"{sentence} {checks[0].summary}", None, checks[0].hop, ids)
 
 
-def _first_match(rules: tuple[Rule, ...], facts: Facts, checks: Mapping[str, Check]) -> Headline | None:
+def _first_match(rules: tuple[HeadlineRule, ...], facts: Facts, checks: Mapping[str, Check]) -> Headline | None:
     for rule in rules:
         check = checks[rule.check]
         if check.status is rule.status:
@@ -203,7 +213,7 @@ def _first_match(rules: tuple[Rule, ...], facts: Facts, checks: Mapping[str, Che
     return None
 
 
-def _opening(rule: Rule, checks: Mapping[str, Check]) -> str:
+def _opening(rule: HeadlineRule, checks: Mapping[str, Check]) -> str:
     """Say that texts flow only where they are known to; a sentence that begins large says it all by itself."""
     if rule.sentence[0].isupper():
         return rule.sentence
@@ -224,7 +234,7 @@ def _since(since: Since, facts: Facts) -> datetime | None:
 
 def _no_demand(facts: Facts, checks: Mapping[str, Check]) -> Headline:
     """Nobody is known to have asked: no traffic, if it is known that they could have."""
-    shut = [checks[name] for name in DOORS if checks[name].status is CheckStatus.CANNOT_TELL]
+    shut = [checks[name] for name in DEMAND_VISIBLE if checks[name].status is CheckStatus.CANNOT_TELL]
     if _app_silent(facts):
         shut.append(checks["front_door"])
     if shut:
@@ -232,7 +242,7 @@ def _no_demand(facts: Facts, checks: Mapping[str, Check]) -> Headline:
     history = facts.rows(facts.snapshot.demand_history)
     last = None if history is None or history.empty else history["created_at"].max().to_pydatetime()
     sentence = f"Nobody asked to book, so there was nothing to text. {checks['bookings_initiated'].summary}"
-    return Headline(HeadlineState.NO_TRAFFIC, sentence, last, Hop.DEMAND, ("bookings_initiated", *DOORS))
+    return Headline(HeadlineState.NO_TRAFFIC, sentence, last, Hop.DEMAND, ("bookings_initiated", *DEMAND_VISIBLE))
 
 
 def _app_silent(facts: Facts) -> bool:

@@ -8,7 +8,7 @@ from lib.model.verdict import Check, CheckStatus, Hop, HopState
 
 # The check that has to be known for a hop to be called good.
 DECISIVE: Mapping[Hop, str] = {
-    Hop.SIGHT: "key_sees_all",
+    Hop.VISIBILITY: "key_sees_all",
     Hop.DEMAND: "bookings_initiated",
     Hop.CODE: "serving_commit",
     Hop.ACCEPTED: "texts_follow",

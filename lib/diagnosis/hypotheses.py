@@ -27,7 +27,7 @@ _RANK = {
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class HypothesisSpec:
     """One possible cause, and the checks its verdict rests on. `explains` are the hops that it can break.
 
     What fails of `checks` speaks for the cause, what passes against it. What fails of `signs` speaks for it, and
@@ -149,8 +149,8 @@ def _no_demand(statuses: Statuses) -> Verdict:
 
 
 # In the order of depth: a cause stands before those that follow from it.
-CAUSES: tuple[Cause, ...] = (
-    Cause(
+HYPOTHESES: tuple[HypothesisSpec, ...] = (
+    HypothesisSpec(
         "reads_blocked",
         "The desk cannot see",
         "Nothing can be said about the texts: the desk's own key does not see the data.",
@@ -160,7 +160,7 @@ CAUSES: tuple[Cause, ...] = (
         checks=("key_sees_all",),
         signs=("empty_means_empty", "project_matches"),
     ),
-    Cause(
+    HypothesisSpec(
         "api_key_rejected",
         "The caller's API key is refused",
         "Bookings cannot start: the key that the booking calls use is switched off.",
@@ -169,7 +169,7 @@ CAUSES: tuple[Cause, ...] = (
         decided_by("api_key_active"),
         checks=("api_key_active",),
     ),
-    Cause(
+    HypothesisSpec(
         "api_failing",
         "The booking API fails",
         "Bookings cannot start: the booking app answers with errors of its own.",
@@ -181,7 +181,7 @@ CAUSES: tuple[Cause, ...] = (
         checks=("api_answers",),
         signs=("front_door",),
     ),
-    Cause(
+    HypothesisSpec(
         "missing_column",
         "The database lacks a column that the code writes",
         "Texts go out, but the database has no place to record them. Deploying again does not change that.",
@@ -190,7 +190,7 @@ CAUSES: tuple[Cause, ...] = (
         decided_by("columns_exist"),
         checks=("columns_exist", "metadata_stored"),
     ),
-    Cause(
+    HypothesisSpec(
         "git_integration_broken",
         "Pushes do not reach production",
         "New code does not reach production: the connection between GitHub and Vercel is broken or set wrong.",
@@ -203,7 +203,7 @@ CAUSES: tuple[Cause, ...] = (
         checks=("git_integration",),
         signs=_UNBUILT,
     ),
-    Cause(
+    HypothesisSpec(
         "build_failing",
         "Production builds fail",
         "New code cannot become live: its builds fail.",
@@ -215,7 +215,7 @@ CAUSES: tuple[Cause, ...] = (
         checks=("builds_pass",),
         signs=("reason_16_build_failed",),
     ),
-    Cause(
+    HypothesisSpec(
         "not_promoted",
         "The right build is ready, and another is live",
         "New code is ready and waits: production still shows an older version.",
@@ -225,7 +225,7 @@ CAUSES: tuple[Cause, ...] = (
         checks=("nothing_waits",),
         signs=("reason_19_rollback_pin", "reason_20_auto_assign_off", "reason_23_older_took_domain"),
     ),
-    Cause(
+    HypothesisSpec(
         "code_not_deployed",
         "The required code is not live",
         "Production runs older code than it should.",
@@ -234,7 +234,7 @@ CAUSES: tuple[Cause, ...] = (
         _code_not_deployed,
         checks=("serving_commit", "fix_live"),
     ),
-    Cause(
+    HypothesisSpec(
         "not_null_constraint",
         "A NOT NULL column refuses the record",
         "Texts go out, but recording them fails for new customers.",
@@ -244,7 +244,7 @@ CAUSES: tuple[Cause, ...] = (
         checks=("null_customer_errors",),
         signs=("schema_contract",),
     ),
-    Cause(
+    HypothesisSpec(
         "provider_unconfigured",
         "The app has no working Twilio settings",
         "No texts go out: the booking app is not set up to send them.",
@@ -254,7 +254,7 @@ CAUSES: tuple[Cause, ...] = (
         checks=("texts_follow", "required_env"),
         rest=("api_answers", "account_errors", "account_active"),
     ),
-    Cause(
+    HypothesisSpec(
         "provider_failing",
         "Twilio or the phone networks refuse the texts",
         "Texts are refused or do not arrive: the trouble is at Twilio or the phone network.",
@@ -264,7 +264,7 @@ CAUSES: tuple[Cause, ...] = (
         checks=("account_errors", "texts_arrive"),
         signs=("account_active",),
     ),
-    Cause(
+    HypothesisSpec(
         "link_broken",
         "The confirmation link does not open",
         "Customers get the text, but its link does not let them confirm.",
@@ -273,12 +273,12 @@ CAUSES: tuple[Cause, ...] = (
         _link_broken,
         checks=("link_opens", "openers_confirm"),
     ),
-    Cause(
+    HypothesisSpec(
         "sent_not_recorded",
         "Texts go out and are not recorded",
         "Customers get their texts, but the database does not know of them.",
         Remedy(
-            "Mend the cause that is named above this; if none is, the database's log names what refuses the app's "
+            "Fix the cause that is named above this; if none is, the database's log names what refuses the app's "
             "write: a trigger, a policy or a grant."
         ),
         frozenset({Hop.RECORDED}),
@@ -286,7 +286,7 @@ CAUSES: tuple[Cause, ...] = (
         checks=("texts_recorded", "metadata_stored"),
         signs=("writes_succeed",),
     ),
-    Cause(
+    HypothesisSpec(
         "receipts_stale",
         "Twilio's receipts do not reach the database",
         "Texts arrive, but the booking system does not learn of it.",
@@ -295,7 +295,7 @@ CAUSES: tuple[Cause, ...] = (
         decided_by("receipts_arrive"),
         checks=("receipts_arrive",),
     ),
-    Cause(
+    HypothesisSpec(
         "jobs_stuck",
         "Background jobs do not move",
         "Reminders and other later texts wait: the app's background jobs do not run.",
@@ -304,7 +304,7 @@ CAUSES: tuple[Cause, ...] = (
         decided_by("jobs_move", on_warn=Verdict.POSSIBLE, on_absent=Verdict.RULED_OUT),
         checks=("jobs_move",),
     ),
-    Cause(
+    HypothesisSpec(
         "no_demand",
         "Nobody asked to book",
         "There is nothing to text: nobody asked to book.",
@@ -323,12 +323,12 @@ def weigh(checks: Sequence[Check]) -> tuple[Hypothesis, ...]:
     by_id = {check.id: check for check in checks}
     statuses = {check.id: check.status for check in checks}
     broken = {check.hop for check in checks if check.status is FAIL}
-    verdicts = {cause.id: cause.judge(statuses) for cause in CAUSES}
-    ordered = sorted(CAUSES, key=lambda cause: (_RANK[verdicts[cause.id]], -len(cause.explains & broken)))
+    verdicts = {cause.id: cause.judge(statuses) for cause in HYPOTHESES}
+    ordered = sorted(HYPOTHESES, key=lambda cause: (_RANK[verdicts[cause.id]], -len(cause.explains & broken)))
     return tuple(_hypothesis(cause, verdicts[cause.id], by_id) for cause in ordered)
 
 
-def _hypothesis(cause: Cause, verdict: Verdict, checks: Mapping[str, Check]) -> Hypothesis:
+def _hypothesis(cause: HypothesisSpec, verdict: Verdict, checks: Mapping[str, Check]) -> Hypothesis:
     open_ = verdict not in (Verdict.RULED_OUT, Verdict.CANNOT_TELL)
     bad, good = {FAIL, WARN}, {OK}
     if verdict is Verdict.RULED_OUT:

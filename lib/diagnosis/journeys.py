@@ -14,7 +14,7 @@ from enum import StrEnum
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.columns import among
+from lib.diagnosis.columns import isin
 from lib.model.counts import Counts
 from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
 
@@ -95,7 +95,7 @@ def journeys(inputs: JourneyInputs, now: datetime) -> pd.DataFrame:
         detail = pd.DataFrame(index=matched.index, columns=["status", "created_at", "error_code"])
     else:
         columns = ["sid", "status", "created_at", "error_code"]
-        chosen = texts.loc[among(texts["sid"], matched), columns]
+        chosen = texts.loc[isin(texts["sid"], matched), columns]
         detail = chosen.drop_duplicates("sid").set_index("sid").reindex(matched.to_numpy())
     frame["text_sid"] = matched.astype("str").where(matched.notna())
     frame["text_status"] = detail["status"].to_numpy()
@@ -120,13 +120,13 @@ def _match(pending: pd.DataFrame, inputs: JourneyInputs) -> pd.Series:
         return sids
     outbound = inputs.texts["direction"].str.startswith("outbound")
     texts = inputs.texts.loc[outbound, _FOR_MATCHING].sort_values("created_at", kind="stable")
-    known = pending["sms_sid"].where(among(pending["sms_sid"], texts["sid"]))
+    known = pending["sms_sid"].where(isin(pending["sms_sid"], texts["sid"]))
     sids = sids.where(known.isna(), known)
     sids = _fill(sids, _by_link(pending, texts, inputs.short_links))
     left = pending[sids.isna()].dropna(subset="mobile_number")
     if left.empty:
         return sids
-    right = texts[among(texts["to_number"], left["mobile_number"]) & ~among(texts["sid"], sids)]
+    right = texts[isin(texts["to_number"], left["mobile_number"]) & ~isin(texts["sid"], sids)]
     return _fill(sids, _by_number(left, right[_may_be_of_a_booking(right, pending, inputs.short_links)]))
 
 
@@ -150,9 +150,9 @@ def _may_be_of_a_booking(texts: pd.DataFrame, pending: pd.DataFrame, links: pd.D
     something else. Where Twilio keeps no bodies, every text may be it.
     """
     without_link = texts["link_code"].isna() & texts["body_digest"].notna()
-    of_another = among(texts["link_code"], pending["token"])
+    of_another = isin(texts["link_code"], pending["token"])
     if links is not None:
-        of_another |= among(texts["link_code"], links["short_code"])
+        of_another |= isin(texts["link_code"], links["short_code"])
     return ~(without_link | of_another)
 
 
@@ -165,7 +165,7 @@ def _by_number(pending: pd.DataFrame, texts: pd.DataFrame) -> pd.Series:
     for skew in (timedelta(0), thresholds.CLOCK_SKEW):
         while True:
             left = pending[~pending.index.isin(found.index)]
-            new = _latest_before(texts[~among(texts["sid"], found)], left, skew)
+            new = _latest_before(texts[~isin(texts["sid"], found)], left, skew)
             if new.empty:
                 break
             found = new if found.empty else pd.concat([found, new])
@@ -200,7 +200,7 @@ def _sending(frame: pd.DataFrame, inputs: JourneyInputs, now: datetime) -> pd.Se
     if inputs.begins is not None:
         sending[frame["created_at"] < inputs.begins + thresholds.CLOCK_SKEW] = Sending.TOO_SOON
     if inputs.customers is not None:
-        sending[among(frame["customer_id"], _opted_out(inputs.customers))] = Sending.OPTED_OUT
+        sending[isin(frame["customer_id"], _opted_out(inputs.customers))] = Sending.OPTED_OUT
     sending[frame["text_sid"].notna()] = Sending.ACCEPTED
     return sending
 
@@ -229,9 +229,14 @@ def delivery_of(status: pd.Series, created_at: pd.Series, now: datetime) -> pd.S
 
 def _recording(frame: pd.DataFrame, inputs: JourneyInputs, now: datetime) -> pd.Series:
     recording = recording_of(
-        frame["text_sid"], frame["text_at"], inputs.messages, frame["sms_sid"], now,
-        complete=inputs.messages_complete, reconciled=inputs.reconciled,
-    )  # fmt: skip
+        frame["text_sid"],
+        frame["text_at"],
+        inputs.messages,
+        frame["sms_sid"],
+        now,
+        complete=inputs.messages_complete,
+        reconciled=inputs.reconciled,
+    )
     recording[frame["text_sid"].isna()] = Recording.NO_TEXT
     recording[frame["sending"] == Sending.UNKNOWN] = Recording.UNKNOWN
     return recording
@@ -256,15 +261,15 @@ def recording_of(
     recording = pd.Series(Recording.LOST if readable else Recording.UNKNOWN, index=sid.index, dtype="object")
     recording[created_at > now - thresholds.RECORDING_SETTLES] = Recording.TOO_SOON
     if deferred is not None:
-        recording[among(sid, deferred)] = Recording.DEFERRED
+        recording[isin(sid, deferred)] = Recording.DEFERRED
     if messages is not None:
-        recording[among(sid, messages["message_sid"])] = Recording.RECORDED
+        recording[isin(sid, messages["message_sid"])] = Recording.RECORDED
     if reconciled is not None:
         in_messages, with_booking = reconciled["in_messages"], reconciled["with_booking"]
         nowhere = reconciled.loc[~in_messages & (with_booking == False).fillna(False), "sid"]  # noqa: E712 - or null
-        recording[among(sid, nowhere) & (recording == Recording.UNKNOWN)] = Recording.LOST
-        recording[among(sid, reconciled.loc[with_booking.fillna(False), "sid"])] = Recording.DEFERRED
-        recording[among(sid, reconciled.loc[in_messages, "sid"])] = Recording.RECORDED
+        recording[isin(sid, nowhere) & (recording == Recording.UNKNOWN)] = Recording.LOST
+        recording[isin(sid, reconciled.loc[with_booking.fillna(False), "sid"])] = Recording.DEFERRED
+        recording[isin(sid, reconciled.loc[in_messages, "sid"])] = Recording.RECORDED
     return recording
 
 

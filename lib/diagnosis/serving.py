@@ -9,7 +9,7 @@ from enum import StrEnum
 from lib.model.deployments import Branch, Comparison, Deployment, Hostname, RequiredCommit, same_commit
 
 
-class Position(StrEnum):
+class CommitPosition(StrEnum):
     """Where the serving commit stands, seen from the required commit."""
 
     SAME = "same"
@@ -21,9 +21,9 @@ class Position(StrEnum):
     @property
     def contains_required(self) -> bool | None:
         """Whether the required commit is live there. None: cannot be told."""
-        if self is Position.UNKNOWN:
+        if self is CommitPosition.UNKNOWN:
             return None
-        return self in (Position.SAME, Position.NEWER)
+        return self in (CommitPosition.SAME, CommitPosition.NEWER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Serving:
     """One production hostname against the required commit. `behind_by` counts the commits not live there."""
 
     hostname: Hostname
-    position: Position
+    position: CommitPosition
     behind_by: int | None
     why_unknown: str = ""
 
@@ -53,14 +53,14 @@ def _serving(
 ) -> Serving:
     if hostname.deployment is None:
         reason = hostname.failure.sentence if hostname.failure else "Its deployment is unknown."
-        return Serving(hostname, Position.UNKNOWN, None, reason)
+        return Serving(hostname, CommitPosition.UNKNOWN, None, reason)
     sha = hostname.serving_commit
     if sha is None:
-        return Serving(hostname, Position.UNKNOWN, None, "It was uploaded by hand: it has no commit.")
+        return Serving(hostname, CommitPosition.UNKNOWN, None, "It was uploaded by hand: it has no commit.")
     if required is None:
-        return Serving(hostname, Position.UNKNOWN, None, "The required commit is unknown.")
+        return Serving(hostname, CommitPosition.UNKNOWN, None, "The required commit is unknown.")
     if same_commit(sha, required.sha):
-        return Serving(hostname, Position.SAME, 0)
+        return Serving(hostname, CommitPosition.SAME, 0)
     return _by_branch(hostname, sha, required, branch) or _by_comparison(hostname, sha, required, comparisons)
 
 
@@ -72,8 +72,8 @@ def _by_branch(hostname: Hostname, sha: str, required: RequiredCommit, branch: B
     if serving_at is None or required_at is None:
         return None
     if serving_at < required_at:
-        return Serving(hostname, Position.NEWER, 0)
-    return Serving(hostname, Position.BEHIND, serving_at - required_at)
+        return Serving(hostname, CommitPosition.NEWER, 0)
+    return Serving(hostname, CommitPosition.BEHIND, serving_at - required_at)
 
 
 def _by_comparison(
@@ -81,9 +81,9 @@ def _by_comparison(
 ) -> Serving:
     found = next((c for c in comparisons if same_commit(c.base, sha) and same_commit(c.head, required.sha)), None)
     if found is None:
-        return Serving(hostname, Position.UNKNOWN, None, "The two commits could not be compared.")
-    position = {"identical": Position.SAME, "ahead": Position.BEHIND, "behind": Position.NEWER}.get(
-        found.status, Position.ELSEWHERE
+        return Serving(hostname, CommitPosition.UNKNOWN, None, "The two commits could not be compared.")
+    position = {"identical": CommitPosition.SAME, "ahead": CommitPosition.BEHIND, "behind": CommitPosition.NEWER}.get(
+        found.status, CommitPosition.ELSEWHERE
     )
     return Serving(hostname, position, found.ahead_by)
 

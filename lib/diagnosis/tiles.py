@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lib.diagnosis.checking import counted
+from lib.diagnosis.check_api import counted
 from lib.diagnosis.checks.demand import initiate_calls
 from lib.diagnosis.checks.recording import due_to_be_stored, null_errors
 from lib.diagnosis.facts import CannotTellError, Facts

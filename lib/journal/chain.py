@@ -18,15 +18,15 @@ from sqlalchemy import Connection, Row, Select, select, update
 
 from lib.journal.entry import PHASE_OF, About, Entry, Kind, Payload, canonical, dumped, kind_of, loaded, name
 from lib.journal.errors import JournalError
-from lib.journal.tables import GENESIS, entries, head
-from lib.journal.text import actor_name
+from lib.journal.schema import GENESIS, entries, head
+from lib.journal.text_rules import actor_name
 from lib.model.people import Actor, Role, Via
 
 _BATCH = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class ChainPosition:
     """Where the chain ends: the number of its last entry and that entry's hash."""
 
     seq: int
@@ -41,7 +41,7 @@ class ChainReport:
     entries: int
     broken_at: int | None
     words: str
-    head: Position
+    head: ChainPosition
 
 
 def instant(at: datetime) -> str:
@@ -55,18 +55,18 @@ def hash_of(values: Mapping[str, Any]) -> str:
     return hashlib.sha256(f"{values['prev_hash']}\n{canonical(rest)}".encode()).hexdigest()
 
 
-def position(connection: Connection, *, lock: bool = False) -> Position:
+def position(connection: Connection, *, lock: bool = False) -> ChainPosition:
     """Return where the chain ends. With `lock` nobody else can add to it until the transaction ends."""
     query = select(head.c.seq, head.c.hash)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
         raise JournalError("The journal has lost its head.", "Do not write to it: restore it from a backup.")
-    return Position(row.seq, row.hash)
+    return ChainPosition(row.seq, row.hash)
 
 
 def append(
     connection: Connection,
-    end: Position,
+    end: ChainPosition,
     at: datetime,
     actor: Actor,
     payload: Payload,

@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from lib.journal.errors import JournalError
-from lib.journal.text import WRITING, Digest, Exact, Name, Words
+from lib.journal.text_rules import WRITING, Digest, Exact, Name, Words
 from lib.model.people import Actor
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 
     REQUEST = "request"
     APPROVAL = "approval"
-    CLAIMED = "claimed"
+    LOCKED = "claimed"
     STARTED = "started"
     PROGRESS = "progress"
     RECEIPT = "receipt"
@@ -65,7 +65,7 @@ class Phase(StrEnum):
 PHASE_OF: Mapping[Kind, Phase] = {
     Kind.REQUEST: Phase.REQUEST,
     Kind.APPROVAL: Phase.APPROVAL,
-    Kind.CLAIMED: Phase.CLAIM,
+    Kind.LOCKED: Phase.CLAIM,
     Kind.STARTED: Phase.DECISION,
     Kind.REFUSED: Phase.DECISION,
     Kind.CANCELLED: Phase.DECISION,
@@ -140,7 +140,7 @@ class Approved:
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class Locked:
     """Somebody is about to start it and re-checks first. If they are not heard of by `until`, nothing was done."""
 
     until: AwareDatetime
@@ -226,14 +226,14 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenCheck:
+class CheckRecord:
     id: Name
     status: CheckStatus
     summary: Words = ""
 
 
 @dataclass(frozen=True, slots=True)
-class SeenHypothesis:
+class HypothesisRecord:
     """`supports` and `refutes` are the ids of the checks for and against it."""
 
     id: Name
@@ -244,7 +244,7 @@ class SeenHypothesis:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenLine:
+class SeriesRecord:
     """How often something happened per bucket; None: it could not be read."""
 
     id: Name
@@ -252,22 +252,22 @@ class SeenLine:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenBuckets:
+class BucketsRecord:
     """What a chart of this moment needs: counts per bucket of `seconds` from `begins` on, and nothing else."""
 
     begins: AwareDatetime
     seconds: int
-    lines: tuple[SeenLine, ...]
+    lines: tuple[SeriesRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class SeenCount:
+class CountRecord:
     id: Name
     count: int
 
 
 @dataclass(frozen=True, slots=True)
-class SeenPeople:
+class AffectedRecord:
     """How many people asked and got no working link. None: it could not be told, and `words` say why.
 
     `states` is what has become of them. `seats` is how many those who have not booked may cost; None: unknown.
@@ -277,13 +277,13 @@ class SeenPeople:
     count: int | None
     words: Words = ""
     at_least: bool = False
-    states: tuple[SeenCount, ...] = ()
+    states: tuple[CountRecord, ...] = ()
     seats: int | None = None
     since: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class DiagnosisRecord:
     """What the diagnosis said at this moment: enough to lay two of them side by side, and to draw and tell it later.
 
     Entries of before there were `buckets` and `people` have None.
@@ -292,10 +292,10 @@ class Seen:
     state: HeadlineState
     sentence: Words
     since: AwareDatetime | None = None
-    checks: tuple[SeenCheck, ...] = ()
-    hypotheses: tuple[SeenHypothesis, ...] = ()
-    buckets: SeenBuckets | None = None
-    people: SeenPeople | None = None
+    checks: tuple[CheckRecord, ...] = ()
+    hypotheses: tuple[HypothesisRecord, ...] = ()
+    buckets: BucketsRecord | None = None
+    people: AffectedRecord | None = None
 
     @property
     def broken(self) -> bool:
@@ -371,16 +371,31 @@ class Alert:
 
 
 # What stands for itself and may be appended at any time.
-Event = Seen | Mute | Unmute | Acknowledgement | Alert | FollowedUp
+Event = DiagnosisRecord | Mute | Unmute | Acknowledgement | Alert | FollowedUp
 Payload = (
-    Asked | Approved | Claimed | Started | Progress | Receipt | Resolution | Refused | Cancelled | Expired
-    | IncidentOpened | StepMoved | Note | IncidentClosed | Freeze | Unfreeze | Event
-)  # fmt: skip
+    Asked
+    | Approved
+    | Locked
+    | Started
+    | Progress
+    | Receipt
+    | Resolution
+    | Refused
+    | Cancelled
+    | Expired
+    | IncidentOpened
+    | StepMoved
+    | Note
+    | IncidentClosed
+    | Freeze
+    | Unfreeze
+    | Event
+)
 
 PAYLOAD_OF: Mapping[Kind, type[Any]] = {
     Kind.REQUEST: Asked,
     Kind.APPROVAL: Approved,
-    Kind.CLAIMED: Claimed,
+    Kind.LOCKED: Locked,
     Kind.STARTED: Started,
     Kind.PROGRESS: Progress,
     Kind.RECEIPT: Receipt,
@@ -391,7 +406,7 @@ PAYLOAD_OF: Mapping[Kind, type[Any]] = {
     Kind.INCIDENT_OPENED: IncidentOpened,
     Kind.STEP: StepMoved,
     Kind.NOTE: Note,
-    Kind.DIAGNOSIS: Seen,
+    Kind.DIAGNOSIS: DiagnosisRecord,
     Kind.INCIDENT_CLOSED: IncidentClosed,
     Kind.FREEZE: Freeze,
     Kind.UNFREEZE: Unfreeze,

@@ -12,7 +12,7 @@ from lib.model.people import Actor
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepRecord:
     """How far one step of the plan is, and who said so when. A step nobody touched has none."""
 
     id: str
@@ -33,13 +33,13 @@ class Incident:
     closed_by: Actor | None = None
     closed_at: datetime | None = None
     closing_words: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[StepRecord, ...] = ()
 
     @property
     def open(self) -> bool:
         return self.closed_at is None
 
-    def step(self, step_id: str) -> Step | None:
+    def step(self, step_id: str) -> StepRecord | None:
         return next((step for step in self.steps if step.id == step_id), None)
 
 
@@ -47,12 +47,12 @@ def incident_of(entries: Sequence[Entry]) -> Incident:
     """Return the incident that its opening, step and closing entries, in order, make. Pure."""
     first = entries[0]
     assert isinstance(first.payload, IncidentOpened) and first.about.incident_id is not None  # noqa: S101
-    steps: dict[str, Step] = {}
+    steps: dict[str, StepRecord] = {}
     closing: Entry | None = None
     for entry in entries:
         payload, step_id = entry.payload, entry.about.step_id
         if isinstance(payload, StepMoved) and step_id is not None:
-            steps[step_id] = Step(step_id, payload.state, payload.reason, entry.actor, entry.at)
+            steps[step_id] = StepRecord(step_id, payload.state, payload.reason, entry.actor, entry.at)
         elif isinstance(payload, IncidentClosed):
             closing = entry
     return Incident(

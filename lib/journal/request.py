@@ -14,9 +14,9 @@ from lib.journal.entry import (
     Argument,
     Asked,
     Cancelled,
-    Claimed,
     Entry,
     Kind,
+    Locked,
     Outcome,
     Phase,
     Progress,
@@ -38,7 +38,7 @@ class RequestState(StrEnum):
 
     WAITING = "waiting"  # for a second person
     REQUESTED = "requested"
-    CLAIMED = "claimed"  # somebody re-checks and is about to start
+    LOCKED = "claimed"  # somebody re-checks and is about to start
     STARTED = "started"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -50,12 +50,12 @@ class RequestState(StrEnum):
     @property
     def may_be_stopped(self) -> bool:
         """Whether it can still be kept from happening."""
-        return self in (self.WAITING, self.REQUESTED, self.CLAIMED)
+        return self in (self.WAITING, self.REQUESTED, self.LOCKED)
 
     @property
     def holds_its_target(self) -> bool:
         """Whether nothing else may be done to the target meanwhile."""
-        return self in (self.CLAIMED, self.STARTED, self.UNKNOWN)
+        return self in (self.LOCKED, self.STARTED, self.UNKNOWN)
 
     @property
     def over(self) -> bool:
@@ -114,7 +114,7 @@ class Request:
         return self.about.action or ""
 
 
-class TurnRefusal(StrEnum):
+class LockRefusal(StrEnum):
     """Why it is not this request's turn."""
 
     TAKEN = "taken"  # somebody else has claimed it
@@ -126,11 +126,11 @@ class TurnRefusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class LockResult:
     """The answer to a claim or a start: go ahead, or why not. `held_by` is the request that is in the way."""
 
     request: Request
-    refusal: TurnRefusal | None = None
+    refusal: LockRefusal | None = None
     words: str = ""
     held_by: Request | None = None
 
@@ -139,17 +139,17 @@ class Turn:
         return self.refusal is None
 
 
-def request_of(entries: Sequence[Entry], now: datetime, last_beat: datetime | None = None) -> Request:
+def request_of(entries: Sequence[Entry], now: datetime, last_heartbeat: datetime | None = None) -> Request:
     """Return the request that `entries`, all of one request in order, make at `now`. Pure.
 
     `last_beat` is when whoever carries it out was last alive; None if they give no sign of it.
     """
     at = {PHASE_OF[entry.kind]: entry for entry in entries if entry.kind in PHASE_OF}
-    first, approval, claim = at[Phase.REQUEST], at.get(Phase.APPROVAL), at.get(Phase.CLAIM)
+    first, approval, lock = at[Phase.REQUEST], at.get(Phase.APPROVAL), at.get(Phase.CLAIM)
     decision, receipt, resolution = at.get(Phase.DECISION), at.get(Phase.RECEIPT), at.get(Phase.RESOLUTION)
     assert isinstance(first.payload, Asked)  # noqa: S101 - one kind, one payload
     started = decision if decision is not None and decision.kind is Kind.STARTED else None
-    state, deadline = _state_and_deadline(first.payload, at, now, last_beat)
+    state, deadline = _state_and_deadline(first.payload, at, now, last_heartbeat)
     ends = receipt or resolution or (decision if decision is not started else None)
     return Request(
         id=_id(first),
@@ -162,7 +162,7 @@ def request_of(entries: Sequence[Entry], now: datetime, last_beat: datetime | No
         deadline=deadline,
         approved_by=approval.actor if approval else None,
         approved_at=approval.at if approval else None,
-        lock_key=claim.lock_key if claim else None,
+        lock_key=lock.lock_key if lock else None,
         started_at=started.at if started else None,
         ended_at=ends.at if ends else None,
         progress=tuple(entry.payload for entry in entries if isinstance(entry.payload, Progress)),
@@ -185,7 +185,7 @@ _STATE_OF_STOP = {
 
 
 def _state_and_deadline(
-    asked: Asked, at: dict[Phase, Entry], now: datetime, last_beat: datetime | None
+    asked: Asked, at: dict[Phase, Entry], now: datetime, last_heartbeat: datetime | None
 ) -> tuple[RequestState, datetime | None]:
     # A receipt that says how it ended outranks what somebody saw outside, even if it came later.
     for phase in (Phase.RECEIPT, Phase.RESOLUTION):
@@ -194,17 +194,17 @@ def _state_and_deadline(
             return _STATE_OF_OUTCOME[payload.outcome], None
     if Phase.RECEIPT in at:
         return RequestState.UNKNOWN, None
-    decision, claim = at.get(Phase.DECISION), at.get(Phase.CLAIM)
+    decision, lock = at.get(Phase.DECISION), at.get(Phase.CLAIM)
     if decision is not None and isinstance(decision.payload, Started):
         until = decision.payload.until
-        if last_beat is not None:
-            until = min(until, last_beat + SILENT_AFTER)
+        if last_heartbeat is not None:
+            until = min(until, last_heartbeat + SILENT_AFTER)
         return (RequestState.STARTED, until) if now < until else (RequestState.UNKNOWN, None)
     if decision is not None:
         return _STATE_OF_STOP[decision.kind], None
-    if claim is not None and isinstance(claim.payload, Claimed):
-        until = claim.payload.until
-        return (RequestState.CLAIMED, until) if now < until else (RequestState.EXPIRED, None)
+    if lock is not None and isinstance(lock.payload, Locked):
+        until = lock.payload.until
+        return (RequestState.LOCKED, until) if now < until else (RequestState.EXPIRED, None)
     if now >= asked.valid_until:
         return RequestState.EXPIRED, None
     waits = asked.needs_approval and Phase.APPROVAL not in at

@@ -18,7 +18,7 @@ _LISTS = frozenset({"cures", "visible", "functions", "allows"})
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MigrationStep:
     """Statements that run in one transaction."""
 
     words: str
@@ -29,7 +29,7 @@ class Step:
 class Migration:
     """One migration of the catalogue.
 
-    `cures` names the breaches that it mends, as `kind:table.column`. `requires` and `verify` are questions that
+    `cures` names the breaches that it fixes, as `kind:table.column`. `requires` and `verify` are questions that
     answer with one boolean, whether the columns that they are about exist or not. `lock_timeout` and
     `statement_timeout` are whole seconds, as "2s". `visible` are the columns, as `table.column`, and `functions` the
     functions of `public` that the Data API must know afterwards. Exactly one of `undone_by` and `cannot_be_undone` is
@@ -44,7 +44,7 @@ class Migration:
     lock_timeout: str
     statement_timeout: str
     verify: str
-    steps: tuple[Step, ...]
+    steps: tuple[MigrationStep, ...]
     visible: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     requires: str | None = None
@@ -105,9 +105,9 @@ def _read(path: Path) -> Migration:
     return Migration(name=path.stem, steps=_steps(given["title"], body), **known)
 
 
-def _steps(title: str, body: str) -> tuple[Step, ...]:
+def _steps(title: str, body: str) -> tuple[MigrationStep, ...]:
     """Split the statements at `-- step:` lines; without any, they are one step."""
     first, *rest = _STEP.split(body)
     if not rest:
-        return (Step(title, first.strip()),)
-    return tuple(Step(words, sql.strip()) for words, sql in zip(rest[::2], rest[1::2], strict=True))
+        return (MigrationStep(title, first.strip()),)
+    return tuple(MigrationStep(words, sql.strip()) for words, sql in zip(rest[::2], rest[1::2], strict=True))

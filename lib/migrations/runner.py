@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from lib.migrations.catalogue import Migration, Step
-from lib.migrations.doors import MigrationDoor, SqlRefusedError
+from lib.migrations.catalogue import Migration, MigrationStep
+from lib.migrations.executors import MigrationExecutor, SqlRefusedError
 from lib.migrations.script import BUSY, LOCK_KEY, NOT_VERIFIED, RELOAD_SCHEMA, HistoryRow, scripts
-from lib.model.database import Blocker, CatalogWay, DatabaseIdentity
+from lib.model.database import Blocker, CatalogAccess, DatabaseIdentity
 from lib.model.reading import SourceError
+from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.catalog import DescriptionDoor, blockers, identity
+from lib.sources.catalog import DescriptionCatalogClient, blockers, identity
 from lib.sources.http import Deadline, OutcomeUnknownError
-from lib.sources.redact import redact
 
 Progress = Callable[[str], None]
 
@@ -50,14 +50,14 @@ class MigrationOutcome(StrEnum):
 
     SUCCEEDED = "succeeded"
     NOTHING_TO_DO = "nothing_to_do"
-    REHEARSED = "rehearsed"
+    DRY_RUN = "rehearsed"
     REFUSED = "refused"  # the world was not as it must be, or somebody was in the way
     FAILED = "failed"  # Postgres did not do it
     UNKNOWN = "unknown"  # the answer was lost, and looking did not settle it
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class MigrationStatus:
     """What the database says of a migration now.
 
     `in_place` is the answer to its `verify`, `requires_met` to its `requires`. `blockers` hold locks on its table,
@@ -104,18 +104,18 @@ class _Stop(Exception):  # noqa: N818 - it ends a run; its result says whether t
 class Runner:
     """Runs migrations through one door. `clock` gives the time in UTC, `sleep` waits for so many seconds."""
 
-    door: MigrationDoor
-    data_api: DescriptionDoor | None
+    executor: MigrationExecutor
+    data_api: DescriptionCatalogClient | None
     clock: Callable[[], datetime]
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
 
-    def look(self, migration: Migration) -> Look:
+    def look(self, migration: Migration) -> MigrationStatus:
         """Read what preview and preflight need, without changing anything. Raises `SourceError`."""
         deadline = Deadline(LOOK_SECONDS)
         in_place, requires_met = self._answers(migration, deadline)
-        return Look(
-            identity(self.door, deadline),
+        return MigrationStatus(
+            identity(self.executor, deadline),
             in_place,
             requires_met,
             self._blockers(migration, deadline),
@@ -152,28 +152,30 @@ class Runner:
         except SourceError as error:
             return MigrationResult(MigrationOutcome.REFUSED, f"{error} {_NOTHING_CHANGED}")
         _may_be_written(seen.identity)
-        on_progress(f"Database {seen.identity.database}, as {seen.identity.user}, through the {self.door.way}.")
+        on_progress(f"Database {seen.identity.database}, as {seen.identity.user}, through the {self.executor.way}.")
         if seen.in_place:
             return self._nothing_to_do(migration, seen, dry_run, on_progress)
         if not seen.requires_met:
             return _refusal(migration.requires_words, before=False)
         if seen.blockers:
             on_progress(f"Locks on {migration.table} now: {self._named(seen.blockers)}.")
-        rendered = scripts(migration, rehearse=dry_run, history=history)
+        rendered = scripts(migration, dry_run=dry_run, history=history)
         for number, step in enumerate(rendered):
             on_progress(f"Step {number + 1} of {len(migration.steps)}: {step.words}.")
             self._step(migration, step, number, dry_run, attempts, on_progress)
         if dry_run:
-            return _rehearsed(migration)
+            return _dry_run_done(migration)
         return self._confirmed(migration, "It is in place.", on_progress)
 
-    def _nothing_to_do(self, migration: Migration, seen: Look, dry_run: bool, on_progress: Progress) -> MigrationResult:
+    def _nothing_to_do(
+        self, migration: Migration, seen: MigrationStatus, dry_run: bool, on_progress: Progress
+    ) -> MigrationResult:
         """Leave the schema alone; but if the Data API has not noticed it yet, tell it to load the schema again."""
         words, visible = "It is in place already: nothing to do.", seen.visible
         if visible is False and not dry_run:
             on_progress("It is in place, and the Data API does not know it: its schema cache is stale.")
             try:
-                self.door.run(RELOAD_SCHEMA, Deadline(LOOK_SECONDS))
+                self.executor.run(RELOAD_SCHEMA, Deadline(LOOK_SECONDS))
             except (SqlRefusedError, SourceError):
                 words += " The Data API could not be told."
             else:
@@ -184,13 +186,19 @@ class Runner:
         )
 
     def _step(
-        self, migration: Migration, step: Step, number: int, dry_run: bool, attempts: int, on_progress: Progress
+        self,
+        migration: Migration,
+        step: MigrationStep,
+        number: int,
+        dry_run: bool,
+        attempts: int,
+        on_progress: Progress,
     ) -> None:
         """Run one step. Raises `_Stop` if it did not happen, or if nobody can say."""
         seconds = _GRACE_SECONDS + migration.statement_seconds * step.sql.count(";\n")
         for attempt in range(1, attempts + 1):
             try:
-                self.door.run(step.sql, Deadline(seconds))
+                self.executor.run(step.sql, Deadline(seconds))
                 return
             except SqlRefusedError as error:
                 if error.state == _LOCK_NOT_AVAILABLE and attempt < attempts:
@@ -253,7 +261,7 @@ class Runner:
         if number + 1 < len(migration.steps):
             # What was asked speaks of the whole, and that is not in place before the last step, whatever this one did.
             return replace(unknown, words=f"{lost} {_in_doubt(migration, number)}", after=False)
-        if self.door.way is CatalogWay.DIRECT or lost.status is not None:
+        if self.executor.way is CatalogAccess.DIRECT or lost.status is not None:
             words = f"The answer was lost; looking shows that it did not happen. {_left(migration, number)}"
             return replace(unknown, outcome=MigrationOutcome.FAILED, words=words, after=False)
         # A request that nobody answered may still stand in a queue on the way.
@@ -307,17 +315,17 @@ class Runner:
     def _answers(self, migration: Migration, deadline: Deadline) -> tuple[bool, bool]:
         """Return the answers to `verify` and `requires`. No answer (null) is a no."""
         sql = f"select ({migration.verify}) as in_place, ({migration.requires or 'true'}) as requires_met"
-        found = self.door.rows(sql, deadline)
-        row = parse.need(found[0] if found else None, f"The {self.door.way}", "whether the change is in place")
+        found = self.executor.rows(sql, deadline)
+        row = parse.need(found[0] if found else None, f"The {self.executor.way}", "whether the change is in place")
         return row.get("in_place") is True, row.get("requires_met") is True
 
     def _answer(self, sql: str, deadline: Deadline) -> bool:
-        found = self.door.rows(sql, deadline)
+        found = self.executor.rows(sql, deadline)
         answer = parse.boolean(found[0] if found else None, "answer")
-        return parse.need(answer, f"The {self.door.way}", "a yes or no")
+        return parse.need(answer, f"The {self.executor.way}", "a yes or no")
 
     def _blockers(self, migration: Migration, deadline: Deadline) -> tuple[Blocker, ...]:
-        return tuple(held for held in blockers(self.door, deadline) if held.table == migration.table)
+        return tuple(held for held in blockers(self.executor, deadline) if held.table == migration.table)
 
     def _blockers_now(self, migration: Migration) -> tuple[Blocker, ...]:
         try:
@@ -356,11 +364,11 @@ def _refusal(words: str, before: bool | None = None) -> MigrationResult:
     return MigrationResult(MigrationOutcome.REFUSED, f"{words} {_NOTHING_CHANGED}", before=before)
 
 
-def _rehearsed(migration: Migration) -> MigrationResult:
+def _dry_run_done(migration: Migration) -> MigrationResult:
     count = len(migration.steps)
     what = "It works" if count == 1 else f"The first of {count} steps works; the others build on it"
     words = f"{what}. It was rolled back. {_NOTHING_CHANGED}"
-    return MigrationResult(MigrationOutcome.REHEARSED, words, before=False, after=False)
+    return MigrationResult(MigrationOutcome.DRY_RUN, words, before=False, after=False)
 
 
 def _left(migration: Migration, number: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from lib.migrations.catalogue import Migration, Step
+from lib.migrations.catalogue import Migration, MigrationStep
 
 # One migration at a time, whoever runs it: the key of an advisory lock that ends with its transaction.
 LOCK_KEY = 1396855876
@@ -39,7 +39,9 @@ class HistoryRow:
             raise ValueError("The version of a migration must be digits alone.")
 
 
-def scripts(migration: Migration, *, rehearse: bool = False, history: HistoryRow | None = None) -> tuple[Step, ...]:
+def scripts(
+    migration: Migration, *, dry_run: bool = False, history: HistoryRow | None = None
+) -> tuple[MigrationStep, ...]:
     """Return what runs, one script for each transaction.
 
     A rehearsal ends in ROLLBACK: it takes the same locks for as long, and changes nothing. Of several steps only
@@ -47,14 +49,14 @@ def scripts(migration: Migration, *, rehearse: bool = False, history: HistoryRow
     """
     end = len(migration.steps) - 1
     rendered = tuple(
-        Step(step.words, _transaction(migration, step.sql, history, last=number == end, rehearse=rehearse))
+        MigrationStep(step.words, _transaction(migration, step.sql, history, last=number == end, dry_run=dry_run))
         for number, step in enumerate(migration.steps)
     )
-    return rendered[:1] if rehearse else rendered
+    return rendered[:1] if dry_run else rendered
 
 
 def _transaction(
-    migration: Migration, statements: str, history: HistoryRow | None, *, last: bool, rehearse: bool
+    migration: Migration, statements: str, history: HistoryRow | None, *, last: bool, dry_run: bool
 ) -> str:
     parts = [
         "begin;\n"
@@ -68,7 +70,7 @@ def _transaction(
         parts.append(_unless(f"({migration.verify})", NOT_VERIFIED, "the change is not what it must be"))
         parts += [_history(migration, history)] if history else []
         parts.append(RELOAD_SCHEMA)
-    return "\n\n".join([*parts, "rollback;" if rehearse else "commit;"]) + "\n"
+    return "\n\n".join([*parts, "rollback;" if dry_run else "commit;"]) + "\n"
 
 
 def _unless(condition: str, state: str, words: str) -> str:

@@ -47,7 +47,7 @@ class Visibility:
         return self.key_kind.sees_past_row_security and self.key_proved is not False
 
 
-class CatalogWay(StrEnum):
+class CatalogAccess(StrEnum):
     """Through which door the catalog was read."""
 
     DIRECT = "direct connection"
@@ -114,7 +114,7 @@ class DatabaseIdentity:
 class Catalog:
     """The schema `public` as the database has it now. A part that this way in cannot read is None."""
 
-    way: CatalogWay
+    way: CatalogAccess
     columns: tuple[Column, ...]
     checks: tuple[CheckConstraint, ...] | None
     policies: tuple[Policy, ...] | None
@@ -129,7 +129,7 @@ class Catalog:
 
 
 @dataclass(frozen=True, slots=True)
-class Migration:
+class AppliedMigration:
     """One row of `supabase_migrations.schema_migrations`."""
 
     version: str

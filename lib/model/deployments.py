@@ -172,7 +172,7 @@ class LogLevel(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class BuildLogLine:
     """One line of a build log, ANSI codes and token-like strings removed."""
 
     at: datetime
@@ -185,10 +185,10 @@ class BuildLog:
     """The build log of one deployment, oldest line first."""
 
     deployment_id: str
-    lines: tuple[LogLine, ...]
+    lines: tuple[BuildLogLine, ...]
 
     @property
-    def first_error(self) -> LogLine | None:
+    def first_error(self) -> BuildLogLine | None:
         return next((line for line in self.lines if line.level is LogLevel.ERROR), None)
 
 

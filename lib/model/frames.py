@@ -1,7 +1,7 @@
 """The frames: for each, its columns with dtype, unit, nullability and who may see them.
 
 Privacy is declared here, once, per column. Masking is an allowlist: only `Privacy.PUBLIC` columns
-reach a browser as they are (`lib.ui.redact`), and a column nobody declared is not public.
+reach a browser as they are (`lib.ui.masking`), and a column nobody declared is not public.
 """
 
 from __future__ import annotations
@@ -261,10 +261,26 @@ RECONCILED = _schema(
 )
 
 SCHEMAS: tuple[pa.DataFrameSchema, ...] = (
-    PENDING_BOOKINGS, DEMAND, BOOKINGS, EVENTS, CUSTOMERS, MESSAGES, DELIVERY_RECEIPTS, WEBHOOK_LOG, AUDIT_LOG,
-    API_USAGE, API_KEYS, BACKGROUND_JOBS, SHORT_LINKS, TEXTS, ALERTS, DATABASE_ERRORS,
-    BOOKING_COUNTS, TEXT_COUNTS, RECONCILED,
-)  # fmt: skip
+    PENDING_BOOKINGS,
+    DEMAND,
+    BOOKINGS,
+    EVENTS,
+    CUSTOMERS,
+    MESSAGES,
+    DELIVERY_RECEIPTS,
+    WEBHOOK_LOG,
+    AUDIT_LOG,
+    API_USAGE,
+    API_KEYS,
+    BACKGROUND_JOBS,
+    SHORT_LINKS,
+    TEXTS,
+    ALERTS,
+    DATABASE_ERRORS,
+    BOOKING_COUNTS,
+    TEXT_COUNTS,
+    RECONCILED,
+)
 
 
 def privacy_of(schema: pa.DataFrameSchema, column: str) -> Privacy | None:

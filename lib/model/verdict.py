@@ -12,7 +12,7 @@ from lib.model.reading import SourceName
 class Hop(StrEnum):
     """One arrow of the flow, in order. SIGHT and CODE stand before it: can I see, and what runs."""
 
-    SIGHT = "sight"
+    VISIBILITY = "sight"
     DEMAND = "demand"
     CODE = "code"
     ACCEPTED = "accepted"

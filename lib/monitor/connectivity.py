@@ -11,13 +11,13 @@ from urllib.parse import urlsplit
 
 from lib.model.reading import FailureKind, Reading, SourceName
 from lib.settings import Settings
-from lib.snapshot import QUESTIONS, Snapshot
+from lib.snapshot import READING_SPECS, Snapshot
 from lib.sources.http import together
 
 CONNECT_SECONDS = 3.0
 _NO_CONNECTION = (FailureKind.UNAVAILABLE, FailureKind.TIMEOUT)
 # A question that needs another's answer waits for that, and fails with it: it says little about its own source.
-_ASKED = frozenset(question.name for question in QUESTIONS if not question.needs)
+_ASKED = frozenset(question.name for question in READING_SPECS if not question.needs)
 _PORTS = {"http": 80, "https": 443, "postgres": 5432, "postgresql": 5432}
 
 Place = tuple[str, int]

@@ -24,18 +24,18 @@ from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.journal.entry import Alert
 from lib.journal.errors import JournalError
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from lib.model.reading import SourceError
 from lib.monitor import messages
+from lib.monitor.alert_state import AlertEvent, AlertState, EventKind, RuleReading, RuleStatus, next_state
 from lib.monitor.connectivity import offline
-from lib.monitor.deployments import Sight, compare
-from lib.monitor.errands import Prober, Slot, is_due, last_attempt, weekly_message
-from lib.monitor.memory import MONITOR, Lease, Memory, Page, SeenHeadline
-from lib.monitor.quiet import Subject
-from lib.monitor.rules import RULES, Look, read_all
-from lib.monitor.sending import Sender, Targets, targets_of
-from lib.monitor.state import AlertEvent, AlertState, EventKind, Finding, RuleReading, next_state
-from lib.monitor.view import View
+from lib.monitor.deployment_news import DeploymentObservation, compare
+from lib.monitor.inputs import MonitorInputs
+from lib.monitor.rules import RULES, Observation, read_all
+from lib.monitor.scheduled_jobs import Prober, Slot, is_due, last_attempt, weekly_message
+from lib.monitor.sender import NotificationTargets, Sender, notification_targets
+from lib.monitor.silences import Subject
+from lib.monitor.store import MONITOR, HeadlineRecord, Lease, MonitorStore, StoreTransaction
 from lib.snapshot import Clock
 from lib.sources.http import Deadline, Http
 
@@ -109,7 +109,7 @@ class _Step:
 class Monitor:
     """Watches what `view` shows, every `every`. `run` ends soon after `stop` is set; `view` is None while it cannot."""
 
-    view: Callable[[], View | None]
+    view: Callable[[], MonitorInputs | None]
     clock: Clock
     every: timedelta
     stop: threading.Event = field(default_factory=threading.Event)
@@ -118,7 +118,7 @@ class Monitor:
     def __post_init__(self) -> None:
         self._sender = Sender(self.name, self.clock)
         self._http = Http(clock=self.clock)
-        self._targets: tuple[tuple[SecretStr, ...], Targets] | None = None
+        self._targets: tuple[tuple[SecretStr, ...], NotificationTargets] | None = None
         self._leased: Journal | None = None
         self._prober = Prober()
 
@@ -147,7 +147,7 @@ class Monitor:
         """Give the lease back, so that another one may watch at once."""
         try:
             if self._leased:
-                Memory(self._leased).release(self.name)
+                MonitorStore(self._leased).release(self.name)
         except JournalError as error:
             log.warning("The lease stays until it runs out: %s", error)
         self._http.close()
@@ -177,14 +177,14 @@ class Monitor:
             view = self.view()
         if view is None:
             return None
-        self._run_errands(view)
-        with Memory(view.journal).writing(self.name, self.clock) as page:
+        self._run_scheduled_jobs(view)
+        with MonitorStore(view.journal).writing(self.name, self.clock) as page:
             if page is not None:
                 page.end_round()
-        self._beat(view)
+        self._heartbeat(view)
         return Round(diagnosis, tuple(events))
 
-    def judge(self, view: View, max_age: timedelta = timedelta(0)) -> Diagnosis:
+    def judge(self, view: MonitorInputs, max_age: timedelta = timedelta(0)) -> Diagnosis:
         """Return what the desk says now, from readings no older than `max_age`."""
         snapshot = view.look(max_age)
         return diagnose(snapshot, self.clock(), Terms.of(view.settings))
@@ -192,17 +192,17 @@ class Monitor:
     def _barred(self, journal: Journal) -> str | None:
         """Return who else watches; None if we do, having taken or prolonged the lease."""
         now = self.clock()
-        memory, lease = Memory(journal), Lease(self.name, now + self.every + LEASE)
-        held = memory.take(lease, now)
+        store, lease = MonitorStore(journal), Lease(self.name, now + self.every + LEASE)
+        held = store.take(lease, now)
         if held.holder != self.name and is_dead(held.holder):
             log.info("%s is gone: taking over.", held.holder)
-            held = memory.take(lease, now, over=held.holder)
+            held = store.take(lease, now, over=held.holder)
         if held.holder != self.name:
             return held.holder
         self._leased = journal
         return None
 
-    def _write(self, view: View, diagnosis: Diagnosis, *, confirms: bool) -> _Step | None:
+    def _write(self, view: MonitorInputs, diagnosis: Diagnosis, *, confirms: bool) -> _Step | None:
         """Decide what this look means, and write all of it at once; None if the lease went to somebody else."""
         settings, headline = view.settings, diagnosis.headline
         away = offline(diagnosis.facts.snapshot, settings)
@@ -210,41 +210,41 @@ class Monitor:
         probe = last_attempt(view.journal, self.clock() - _PROBES_MATTER_FOR * every) if every else None
         patience = timedelta(minutes=settings.main_ahead_minutes)
         recipients = self._targets_of(view).recipients
-        with Memory(view.journal).writing(self.name, self.clock) as page:
+        with MonitorStore(view.journal).writing(self.name, self.clock) as page:
             if page is None:
                 return None
             firing = frozenset(rule_id for rule_id, state in page.states.items() if state.firing)
-            readings = read_all(Look(diagnosis, away, patience, probe, probes=every is not None, firing=firing))
+            readings = read_all(Observation(diagnosis, away, patience, probe, probes=every is not None, firing=firing))
             states, events = _next_states(page, readings, confirms)
             for rule_id, event in events:
                 told = messages.of_alert(rule_id, event, settings.zone, settings.dashboard_url)
                 page.post(_marked(told, view), recipients)
                 if event.kind is not EventKind.REMINDER:
                     page.note(Alert(rule_id, event.kind.value, event.story.title, event.since))
-            known, news = compare(page.watch.known, _sight(view.world, diagnosis))
+            known, news = compare(page.watch.known, _visibility(view.world, diagnosis))
             if page.decisions.silence(Subject.DEPLOYMENTS, page.now) is None:
                 for one in news:
                     page.post(_marked(messages.of_deployment(one, settings.dashboard_url), view), recipients)
-            page.keep(states, known, SeenHeadline(headline.state, headline.sentence, headline.since))
+            page.keep(states, known, HeadlineRecord(headline.state, headline.sentence, headline.since))
         return _Step(events, any(_unsettled(states[rule.id], readings[rule.id]) for rule in RULES if rule.quick))
 
-    def _run_errands(self, view: View) -> None:
+    def _run_scheduled_jobs(self, view: MonitorInputs) -> None:
         """Do what there is to do besides looking. Raises `JournalError`."""
         view.journal.expire(MONITOR)
         self._probe_if_due(view)
         settings, now = view.settings, self.clock()
         subject = Slot.read(settings.weekly_summary).subject(now, settings.zone) if settings.weekly_summary else None
         recipients = self._targets_of(view).recipients
-        if subject is None or view.week is None or not recipients or Memory(view.journal).posted(subject):
+        if subject is None or view.week is None or not recipients or MonitorStore(view.journal).posted(subject):
             return
         week = diagnose(view.week(), now, Terms.of(settings))
         message = weekly_message(subject, week, view.journal, settings.dashboard_url)
-        with Memory(view.journal).writing(self.name, self.clock) as page:
+        with MonitorStore(view.journal).writing(self.name, self.clock) as page:
             if page is not None:
                 page.post(_marked(message, view), recipients)
         self._sender.deliver(view.journal, self._targets_of(view))
 
-    def _probe_if_due(self, view: View) -> None:
+    def _probe_if_due(self, view: MonitorInputs) -> None:
         """Make the synthetic booking that is due, or remember why it could not be made. Raises `JournalError`."""
         every = view.settings.synthetic_every
         if not every or not view.executor or not is_due(view.journal, every, self.clock()):
@@ -252,7 +252,7 @@ class Monitor:
         why = self._prober.start(view.executor())
         if why is None:
             return
-        with Memory(view.journal).writing(self.name, self.clock) as page:
+        with MonitorStore(view.journal).writing(self.name, self.clock) as page:
             if page is not None:
                 page.keep_unmade(why)
 
@@ -260,15 +260,15 @@ class Monitor:
         """Let an errand that is under way come to its end."""
         self._prober.wait(patience)
 
-    def _targets_of(self, view: View) -> Targets:
+    def _targets_of(self, view: MonitorInputs) -> NotificationTargets:
         urls = view.settings.notify_urls
         if self._targets is None or self._targets[0] != urls:
-            self._targets = urls, targets_of(urls)
+            self._targets = urls, notification_targets(urls)
             for problem in self._targets[1].problems:
                 log.warning("%s", problem)
         return self._targets[1]
 
-    def _beat(self, view: View) -> None:
+    def _heartbeat(self, view: MonitorInputs) -> None:
         """Tell the outside watcher that this round was finished: its silence is how our own end is noticed.
 
         A sandbox has no beat: whoever watches a sandbox does not watch the business.
@@ -286,12 +286,12 @@ class Monitor:
                 log.warning("The heartbeat was not taken: the answer was %d.", answer.status)
 
 
-def _marked(message: messages.Message, view: View) -> messages.Message:
+def _marked(message: messages.Message, view: MonitorInputs) -> messages.Message:
     return messages.of_sandbox(message) if view.settings.sandbox_url is not None else message
 
 
 def _next_states(
-    page: Page, readings: Mapping[str, RuleReading], confirms: bool
+    page: StoreTransaction, readings: Mapping[str, RuleReading], confirms: bool
 ) -> tuple[dict[str, AlertState], Events]:
     """Return the state of every rule after this look, and what is to be told. A look that confirms is for the quick."""
     states: dict[str, AlertState] = {}
@@ -299,19 +299,19 @@ def _next_states(
     for rule in RULES:
         if rule.quick or not confirms:
             before = page.states.get(rule.id, AlertState())
-            hush = page.decisions.hush(rule.id, before, page.now)
-            states[rule.id], told = next_state(before, readings[rule.id], rule, page.now, hush)
+            silence_state = page.decisions.silence_state(rule.id, before, page.now)
+            states[rule.id], told = next_state(before, readings[rule.id], rule, page.now, silence_state)
             events += ((rule.id, event) for event in told)
     return states, tuple(events)
 
 
 def _unsettled(state: AlertState, reading: RuleReading) -> bool:
     """Whether another look soon may confirm what this one saw."""
-    return state.unsettled and reading.finding in (Finding.GOOD, Finding.BAD)
+    return state.unsettled and reading.finding in (RuleStatus.GOOD, RuleStatus.BAD)
 
 
-def _sight(world: str, diagnosis: Diagnosis) -> Sight:
+def _visibility(world: str, diagnosis: Diagnosis) -> DeploymentObservation:
     facts, snapshot = diagnosis.facts, diagnosis.facts.snapshot
-    return Sight(
+    return DeploymentObservation(
         world, facts.value(snapshot.deployments), facts.value(snapshot.hostnames), facts.value(snapshot.project)
     )

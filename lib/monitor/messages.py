@@ -10,15 +10,15 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from lib.model.deployments import Deployment
-from lib.monitor.deployments import DeploymentNews, NewsKind
-from lib.monitor.state import AlertEvent, EventKind, Severity
-from lib.sources.redact import redact
+from lib.monitor.alert_state import AlertEvent, EventKind, Severity
+from lib.monitor.deployment_news import DeploymentNews, NewsKind
+from lib.redaction import redact
 
 LONGEST_TITLE = 110
 LONGEST_LINE = 400
 
 
-class Tone(StrEnum):
+class NotificationType(StrEnum):
     """How a message sounds; the names of Apprise's notification types."""
 
     INFO = "info"
@@ -32,7 +32,7 @@ class Message:
     """One message. Of two about the same `subject` only the newer one matters while neither was sent."""
 
     subject: str
-    tone: Tone
+    tone: NotificationType
     title: str
     body: str
 
@@ -57,7 +57,7 @@ def of_alert(rule_id: str, event: AlertEvent, zone: ZoneInfo, dashboard_url: str
             f"Now: {event.now_is}" if event.now_is else "",
             f"It was: {story.cause}" if story.cause else "",
         ]
-        tone = Tone.SUCCESS
+        tone = NotificationType.SUCCESS
     else:
         lines = [
             story.words,
@@ -65,17 +65,17 @@ def of_alert(rule_id: str, event: AlertEvent, zone: ZoneInfo, dashboard_url: str
             f"Cause: {story.cause}" if story.cause else "",
             f"Next step: {story.next_step}" if story.next_step else "",
         ]
-        tone = Tone.FAILURE if story.severity is Severity.CRITICAL else Tone.WARNING
+        tone = NotificationType.FAILURE if story.severity is Severity.CRITICAL else NotificationType.WARNING
     return Message(rule_id, tone, title, _body(lines, "status" if resolved else story.page, dashboard_url))
 
 
 _NEWS_WORDS = {
-    NewsKind.LIVE: ("is live", Tone.INFO),
-    NewsKind.PROMOTED: ("was promoted and is live", Tone.INFO),
-    NewsKind.ROLLED_BACK: ("is live again: production was rolled back", Tone.WARNING),
-    NewsKind.FAILED: ("failed to build and is not live", Tone.WARNING),
-    NewsKind.SKIPPED: ("was skipped and is not live", Tone.WARNING),
-    NewsKind.BLOCKED: ("is blocked and not live", Tone.WARNING),
+    NewsKind.LIVE: ("is live", NotificationType.INFO),
+    NewsKind.PROMOTED: ("was promoted and is live", NotificationType.INFO),
+    NewsKind.ROLLED_BACK: ("is live again: production was rolled back", NotificationType.WARNING),
+    NewsKind.FAILED: ("failed to build and is not live", NotificationType.WARNING),
+    NewsKind.SKIPPED: ("was skipped and is not live", NotificationType.WARNING),
+    NewsKind.BLOCKED: ("is blocked and not live", NotificationType.WARNING),
 }
 _NEWS_STEPS = {
     NewsKind.FAILED: "Next step: read the first error of its build log.",

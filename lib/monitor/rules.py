@@ -13,18 +13,18 @@ from datetime import datetime, timedelta
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.headline import RULES as BREAKS
-from lib.diagnosis.serving import Position
+from lib.diagnosis.serving import CommitPosition
 from lib.journal.request import Request, RequestState
 from lib.model.deployments import same_commit
 from lib.model.reading import Failure, FailureKind, Freshness, Reading, SourceName
 from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop
+from lib.monitor.alert_state import AlertContent, RuleReading, RuleStatus, Severity
 from lib.monitor.connectivity import asked, stopped
 from lib.monitor.messages import first_sentence
-from lib.monitor.state import Finding, RuleReading, Severity, Story
 
 OK, WARN, FAIL, CANNOT_TELL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.CANNOT_TELL
 # Without these the desk does not know whether texts flow.
-_SIGHT_NEEDS = (SourceName.BOOKING_DATA, SourceName.TWILIO, SourceName.BOOKING_APP)
+_VISIBILITY_NEEDS = (SourceName.BOOKING_DATA, SourceName.TWILIO, SourceName.BOOKING_APP)
 
 NAMES: Mapping[SourceName, str] = {
     SourceName.BOOKING_DATA: "the booking database",
@@ -45,7 +45,7 @@ class Unmade:
 
 
 @dataclass(frozen=True)
-class Look:
+class Observation:
     """One look: what the desk says, whether nothing at all can be reached from here, and how patient we are.
 
     `probe` is the last synthetic booking, None while there is none yet; `probes` says whether any are to be made.
@@ -61,7 +61,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AlertRule:
     """One thing that is watched.
 
     `quick` rules are confirmed by further looks within the same round; the others count one look per round.
@@ -71,7 +71,7 @@ class Rule:
 
     id: str
     title: str
-    read: Callable[[Look], RuleReading]
+    read: Callable[[Observation], RuleReading]
     quick: bool = False
     depends_on: tuple[str, ...] = ()
     yields_to: tuple[str, ...] = ()
@@ -81,42 +81,42 @@ class Rule:
     most_reminders: int = 12
 
 
-def read_all(look: Look) -> dict[str, RuleReading]:
+def read_all(look: Observation) -> dict[str, RuleReading]:
     """Return what every rule found at this look, those explained by another rule marked so."""
     readings: dict[str, RuleReading] = {}
     for rule in RULES:  # in an order in which every rule comes after those that may explain it
         reading = rule.read(look)
         explained = any(reading.hop in readings[name].explains for name in rule.depends_on)
         outranked = any(_outranks(readings[name], reading, name in look.firing) for name in rule.yields_to)
-        if reading.finding is Finding.BAD and (explained or outranked):
-            reading = replace(reading, finding=Finding.EXPLAINED)
+        if reading.finding is RuleStatus.BAD and (explained or outranked):
+            reading = replace(reading, finding=RuleStatus.EXPLAINED)
         readings[rule.id] = reading
     return readings
 
 
 def _outranks(other: RuleReading, reading: RuleReading, fires: bool) -> bool:
     """Whether `other`, which `fires`, is of the flow and as severe, or is not yet known to be over."""
-    if other.finding in (Finding.BAD, Finding.EXPLAINED):
-        return other.hop is not Hop.SIGHT and other.story.severity >= reading.story.severity
-    return fires and (other.finding is Finding.GOOD or bool(other.explains))
+    if other.finding in (RuleStatus.BAD, RuleStatus.EXPLAINED):
+        return other.hop is not Hop.VISIBILITY and other.story.severity >= reading.story.severity
+    return fires and (other.finding is RuleStatus.GOOD or bool(other.explains))
 
 
 def good(words: str = "") -> RuleReading:
-    return RuleReading(Finding.GOOD, Story("", words))
+    return RuleReading(RuleStatus.GOOD, AlertContent("", words))
 
 
 def cannot_tell(explains: Iterable[Hop] = ()) -> RuleReading:
     """Return that nothing is known. A trouble that may last still explains what it explained."""
-    return RuleReading(Finding.CANNOT_TELL, explains=frozenset(explains))
+    return RuleReading(RuleStatus.CANNOT_TELL, explains=frozenset(explains))
 
 
 # We ourselves --------------------------------------------------------------------------------------------
 
 
-def _offline(look: Look) -> RuleReading:
+def _offline(look: Observation) -> RuleReading:
     if not look.offline:
         return good("The outside world can be reached again.")
-    story = Story(
+    story = AlertContent(
         "We are offline",
         "None of the systems can be reached from here. That says nothing about them: our own connection is down.",
         cause="No connection from the machine that watches.",
@@ -124,22 +124,22 @@ def _offline(look: Look) -> RuleReading:
         page="systems",
         severity=Severity.CRITICAL,
     )
-    return RuleReading(Finding.BAD, story, hop=Hop.SIGHT, explains=frozenset(Hop))
+    return RuleReading(RuleStatus.BAD, story, hop=Hop.VISIBILITY, explains=frozenset(Hop))
 
 
-def _blind(look: Look) -> RuleReading:
+def _blind(look: Observation) -> RuleReading:
     headline = look.diagnosis.headline
     if headline.state is not HeadlineState.CANNOT_TELL:
         return good("Whether texts flow can be told again.")
-    story = Story(
+    story = AlertContent(
         "The watch is blind",
         headline.sentence,
         cause=_cause(look.diagnosis) or "A reading that the answer rests on is missing.",
-        next_step="Open Systems: it says for each source what is missing and how to mend it.",
+        next_step="Open Systems: it says for each source what is missing and how to fix it.",
         page="systems",
         severity=Severity.CRITICAL,
     )
-    return RuleReading(Finding.BAD, story, hop=Hop.SIGHT)
+    return RuleReading(RuleStatus.BAD, story, hop=Hop.VISIBILITY)
 
 
 # Accounts ------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def _blind(look: Look) -> RuleReading:
 _ACCOUNT_CHECKS = ("account_active", "account_errors", "api_key_active", "key_sees_all")
 
 
-def _account(look: Look) -> RuleReading:
+def _account(look: Observation) -> RuleReading:
     """An account, a key or a sender is refused: by Twilio, by the booking app, or to this desk itself."""
     diagnosis = look.diagnosis
     checks = [diagnosis.check(name) for name in _ACCOUNT_CHECKS]
@@ -163,11 +163,11 @@ def _account(look: Look) -> RuleReading:
         return cannot_tell({errors.hop} if errors.status is WARN and "account" in look.firing else ())
     hops = frozenset(check.hop for check in failed)
     return RuleReading(
-        Finding.BAD,
+        RuleStatus.BAD,
         _together(stories),
         at_once=True,
-        hop=failed[0].hop if failed else Hop.SIGHT,
-        explains=hops | {Hop.SIGHT} if any(source in _SIGHT_NEEDS for source in refused) else hops,
+        hop=failed[0].hop if failed else Hop.VISIBILITY,
+        explains=hops | {Hop.VISIBILITY} if any(source in _VISIBILITY_NEEDS for source in refused) else hops,
         parts=frozenset([*(check.id for check in failed), *map(_refused, refused)]),
         unknown=unknown,
     )
@@ -186,7 +186,7 @@ def _refused(source: SourceName) -> str:
     return f"refused:{source}"
 
 
-def _together(stories: list[Story]) -> Story:
+def _together(stories: list[AlertContent]) -> AlertContent:
     """Return one story of troubles that are there at the same time: all are named, the first is told."""
     first, *others = stories
     if not others:
@@ -223,9 +223,9 @@ def _unread(diagnosis: Diagnosis, check: Check) -> bool:
     return any(_unanswered(one) or one.freshness(diagnosis.facts.now) is Freshness.STALE for one in readings)
 
 
-def _story_of_check(diagnosis: Diagnosis, check: Check) -> Story:
+def _story_of_check(diagnosis: Diagnosis, check: Check) -> AlertContent:
     top = diagnosis.likeliest
-    return Story(
+    return AlertContent(
         check.summary,
         " ".join((diagnosis.headline.sentence, *check.evidence[:1])),
         cause=_cause(diagnosis),
@@ -236,8 +236,8 @@ def _story_of_check(diagnosis: Diagnosis, check: Check) -> Story:
     )
 
 
-def _story_of_refusal(failure: Failure) -> Story:
-    return Story(
+def _story_of_refusal(failure: Failure) -> AlertContent:
+    return AlertContent(
         failure.sentence,
         "The desk cannot look there until its key is accepted again.",
         cause="A key of ours was revoked, changed or mistyped.",
@@ -254,17 +254,17 @@ _NO_ANSWER = (FailureKind.TIMEOUT, FailureKind.UNAVAILABLE, FailureKind.RATE_LIM
 _AT_VERCEL = frozenset({Hop.DEMAND, Hop.CODE, Hop.LINK})
 
 
-def _unreachable(look: Look) -> RuleReading:
+def _unreachable(look: Observation) -> RuleReading:
     snapshot = look.diagnosis.facts.snapshot
     silent = [source for source in SourceName if stopped(snapshot.of(source), _NO_ANSWER)]
     if not silent:
         return good("All systems answer again.")
     explains = _AT_VERCEL if SourceName.VERCEL in silent else frozenset()
-    if any(source in _SIGHT_NEEDS for source in silent):
-        explains |= {Hop.SIGHT}
+    if any(source in _VISIBILITY_NEEDS for source in silent):
+        explains |= {Hop.VISIBILITY}
     names = " and ".join(NAMES[source] for source in silent)
     why = (_why_silent(snapshot.of(source)) for source in silent)
-    story = Story(
+    story = AlertContent(
         f"{names[0].upper()}{names[1:]} {'does' if len(silent) == 1 else 'do'} not answer",
         " Also: ".join(dict.fromkeys(why)),
         cause="The other side is down, or something on the way to it.",
@@ -273,7 +273,7 @@ def _unreachable(look: Look) -> RuleReading:
         severity=Severity.CRITICAL if SourceName.BOOKING_APP in silent else Severity.WARNING,
     )
     parts = frozenset(source.value for source in silent)
-    return RuleReading(Finding.BAD, story, hop=Hop.SIGHT, explains=explains, parts=parts)
+    return RuleReading(RuleStatus.BAD, story, hop=Hop.VISIBILITY, explains=explains, parts=parts)
 
 
 def _why_silent(readings: tuple[Reading[object], ...]) -> str:
@@ -290,7 +290,7 @@ def _unanswered(reading: Reading[object]) -> bool:
 _NEW_CODE_ONLY = ("git_integration", "builds_pass", "nothing_waits", "serving_commit")
 
 
-def _flow(look: Look) -> RuleReading:
+def _flow(look: Observation) -> RuleReading:
     headline = look.diagnosis.headline
     # New code that waits is one of the causes, or can wait until customers are served again.
     explains = frozenset({Hop.CODE})
@@ -304,7 +304,7 @@ def _flow(look: Look) -> RuleReading:
         return unclear if unread else good(headline.sentence)
     broken = headline.state is HeadlineState.BROKEN
     top = look.diagnosis.likeliest
-    story = Story(
+    story = AlertContent(
         headline.sentence,
         headline.sentence,
         cause=_cause(look.diagnosis),
@@ -315,7 +315,7 @@ def _flow(look: Look) -> RuleReading:
     )
     # Another hop that breaks is another trouble, though an earlier one that is degraded says nothing of those after it.
     parts = frozenset({headline.hop.value} if broken and headline.hop else ())
-    return RuleReading(Finding.BAD, story, hop=headline.hop, explains=explains, parts=parts)
+    return RuleReading(RuleStatus.BAD, story, hop=headline.hop, explains=explains, parts=parts)
 
 
 def _cause(diagnosis: Diagnosis) -> str:
@@ -329,7 +329,7 @@ def _cause(diagnosis: Diagnosis) -> str:
 _PROBE_SETTLES_WITHIN = timedelta(minutes=10)
 
 
-def _probe(look: Look) -> RuleReading:
+def _probe(look: Observation) -> RuleReading:
     """Only a booking that was seen to go through is a success. None yet, or one under way, says nothing."""
     if not look.probes:
         return good("No synthetic bookings are made any more.")
@@ -338,15 +338,15 @@ def _probe(look: Look) -> RuleReading:
         return cannot_tell()
     if isinstance(probe, Unmade):
         # Not at once: it is tried again every round, and a source may be silent for a moment.
-        return RuleReading(Finding.BAD, _story_of_unmade(probe), hop=Hop.DEMAND)
+        return RuleReading(RuleStatus.BAD, _content_of_unmade(probe), hop=Hop.DEMAND)
     if probe.state is RequestState.SUCCEEDED:
         return good("A synthetic booking went through every hop.")
     story = _story_of_probe(look.diagnosis, probe)
-    return RuleReading(Finding.BAD, story, at_once=True, hop=Hop.DEMAND) if story else cannot_tell()
+    return RuleReading(RuleStatus.BAD, story, at_once=True, hop=Hop.DEMAND) if story else cannot_tell()
 
 
-def _story_of_unmade(unmade: Unmade) -> Story:
-    return Story(
+def _content_of_unmade(unmade: Unmade) -> AlertContent:
+    return AlertContent(
         "The synthetic booking could not be made",
         "Whether a booking goes through is not known until one can be made again.",
         cause=f"The synthetic booking could not be made: {unmade.why}",
@@ -356,7 +356,7 @@ def _story_of_unmade(unmade: Unmade) -> Story:
     )
 
 
-def _story_of_probe(diagnosis: Diagnosis, probe: Request) -> Story | None:
+def _story_of_probe(diagnosis: Diagnosis, probe: Request) -> AlertContent | None:
     """Return what is wrong with a booking that was asked for; None while, or if, nothing is known to be."""
     settled = diagnosis.facts.now - probe.requested_at > _PROBE_SETTLES_WITHIN
     severity, next_step = Severity.WARNING, "Open the action plan at its fourth step, and look at that booking's hops."
@@ -375,13 +375,13 @@ def _story_of_probe(diagnosis: Diagnosis, probe: Request) -> Story | None:
         case _:
             return None
     words = probe.words or "It was never seen to go through."
-    return Story(title, words, cause, next_step, "action-plan", severity, since=probe.requested_at)
+    return AlertContent(title, words, cause, next_step, "action-plan", severity, since=probe.requested_at)
 
 
 # The way of new code -------------------------------------------------------------------------------------
 
 
-def _main_ahead(look: Look) -> RuleReading:
+def _main_ahead(look: Observation) -> RuleReading:
     """Main is ahead of production for too long. A build that is on its way, or a young commit, says neither."""
     diagnosis = look.diagnosis
     serving = diagnosis.check("serving_commit")
@@ -391,7 +391,7 @@ def _main_ahead(look: Look) -> RuleReading:
     if serving.status is not FAIL or since is None or diagnosis.facts.now - since <= look.main_may_be_ahead_for:
         return cannot_tell()
     top = diagnosis.likeliest
-    story = Story(
+    story = AlertContent(
         "Main is ahead of production",
         f"{serving.summary} New code has waited since {diagnosis.facts.clock(since)}.",
         cause=_cause(diagnosis),
@@ -399,7 +399,7 @@ def _main_ahead(look: Look) -> RuleReading:
         page="deployments",
         since=since,
     )
-    return RuleReading(Finding.BAD, story, hop=Hop.CODE)
+    return RuleReading(RuleStatus.BAD, story, hop=Hop.CODE)
 
 
 def _ahead_since(diagnosis: Diagnosis) -> datetime | None:
@@ -424,7 +424,7 @@ def _ahead_since(diagnosis: Diagnosis) -> datetime | None:
 def _not_live(facts: Facts) -> tuple[str, ...]:
     """Return the commits of the production branch that are to be live and are not, on one hostname or more."""
     branch, required = facts.value(facts.snapshot.branch), facts.value(facts.snapshot.required_commit)
-    behind = [serving.behind_by or 0 for serving in facts.servings or () if serving.position is Position.BEHIND]
+    behind = [serving.behind_by or 0 for serving in facts.servings or () if serving.position is CommitPosition.BEHIND]
     at = branch.position(required.sha) if branch and required else None
     if branch is None or at is None:
         return ()
@@ -433,19 +433,27 @@ def _not_live(facts: Facts) -> tuple[str, ...]:
 
 _DAY = timedelta(days=1)
 # Every rule after those it depends on or yields to.
-RULES: tuple[Rule, ...] = (
-    Rule("offline", "Our own connection", _offline, fire_after=2),
-    Rule("account", "Accounts and keys", _account, quick=True, depends_on=("offline",)),
-    Rule("unreachable", "Systems that answer", _unreachable, depends_on=("offline",)),
-    Rule("blind", "Our own sight", _blind, depends_on=("offline", "account", "unreachable"), fire_after=5),
-    Rule("flow", "The flow of texts", _flow, quick=True, depends_on=("offline", "account", "unreachable")),
-    Rule(
-        "probe", "The synthetic booking", _probe,
-        depends_on=("offline", "unreachable"), yields_to=("account", "flow"), resolve_after=1,
+RULES: tuple[AlertRule, ...] = (
+    AlertRule("offline", "Our own connection", _offline, fire_after=2),
+    AlertRule("account", "Accounts and keys", _account, quick=True, depends_on=("offline",)),
+    AlertRule("unreachable", "Systems that answer", _unreachable, depends_on=("offline",)),
+    AlertRule("blind", "Our own sight", _blind, depends_on=("offline", "account", "unreachable"), fire_after=5),
+    AlertRule("flow", "The flow of texts", _flow, quick=True, depends_on=("offline", "account", "unreachable")),
+    AlertRule(
+        "probe",
+        "The synthetic booking",
+        _probe,
+        depends_on=("offline", "unreachable"),
+        yields_to=("account", "flow"),
+        resolve_after=1,
     ),
-    Rule(
-        "main_ahead", "New code reaches production", _main_ahead,
-        depends_on=("offline", "unreachable", "flow"), remind_every=_DAY, most_reminders=3,
+    AlertRule(
+        "main_ahead",
+        "New code reaches production",
+        _main_ahead,
+        depends_on=("offline", "unreachable", "flow"),
+        remind_every=_DAY,
+        most_reminders=3,
     ),
-)  # fmt: skip
-BY_ID: Mapping[str, Rule] = {rule.id: rule for rule in RULES}
+)
+BY_ID: Mapping[str, AlertRule] = {rule.id: rule for rule in RULES}

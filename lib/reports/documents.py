@@ -15,18 +15,18 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
-from lib.affected import STATE_WORDS, State
-from lib.journal.entry import SeenBuckets, SeenCheck, SeenPeople
-from lib.journal.export import Story, as_csv, as_json, as_markdown, both_times, in_markdown
+from lib.affected import STATE_LABELS, PersonState
+from lib.journal.entry import AffectedRecord, BucketsRecord, CheckRecord
+from lib.journal.incident_export import IncidentRecord, as_csv, as_json, as_markdown, both_times, in_markdown
+from lib.journal.rendering import render
 from lib.journal.request import Request
-from lib.journal.telling import tell
 from lib.model.verdict import Verdict
-from lib.reports import page
-from lib.reports.incident import Cause, Look, Report, report_of
-from lib.reports.seen import changes
+from lib.reports import html_page
+from lib.reports.diagnosis_record import changes
+from lib.reports.incident_report import DatedDiagnosis, IncidentReport, WeighedHypothesis, report_of
 
 
-class Form(StrEnum):
+class ExportFormat(StrEnum):
     """The forms of an export; the value is also the ending of its file."""
 
     MARKDOWN = "md"
@@ -41,14 +41,14 @@ _NO_ACTIONS = "No action was asked for in this incident."
 _NO_COUNTS = "The journal keeps no counts with the diagnoses of this incident, so there is no chart."
 
 
-def export(story: Story, form: Form, zone: ZoneInfo, now: datetime) -> str:
+def export(story: IncidentRecord, form: ExportFormat, zone: ZoneInfo, now: datetime) -> str:
     """Return an incident in one of the forms, with instants in the business's zone and in UTC."""
-    if form is Form.CSV:
+    if form is ExportFormat.CSV:
         return as_csv(story, zone)
     report = report_of(story, now)
-    if form is Form.JSON:
+    if form is ExportFormat.JSON:
         return as_json(story, zone, {"report": _json(report)})
-    if form is Form.MARKDOWN:
+    if form is ExportFormat.MARKDOWN:
         return as_markdown(story, zone, tuple(_markdown(report, zone)))
     return _html(report, zone)
 
@@ -63,12 +63,12 @@ class _Picture:
     uri: str
 
 
-def _pictures(report: Report, zone: ZoneInfo, *, vector: bool) -> tuple[_Picture, ...]:
+def _pictures(report: IncidentReport, zone: ZoneInfo, *, vector: bool) -> tuple[_Picture, ...]:
     """Return before and after in one scale, as far as the journal keeps the counts."""
-    from lib.reports.pictures import Image, chart, data_uri, top  # only who has a chart drawn waits for Matplotlib
+    from lib.reports.chart_images import Image, chart, data_uri, top  # only who has a chart drawn waits for Matplotlib
 
     image = Image.SVG if vector else Image.PNG
-    kept: list[tuple[str, Look, SeenBuckets]] = [
+    kept: list[tuple[str, DatedDiagnosis, BucketsRecord]] = [
         (name, look, look.seen.buckets)
         for name, look in (("before", report.before), ("after", report.after))
         if look is not None and look.seen.buckets is not None
@@ -87,17 +87,17 @@ def _pictures(report: Report, zone: ZoneInfo, *, vector: bool) -> tuple[_Picture
 # What all forms say alike.
 
 
-def _evidence(check: SeenCheck) -> str:
+def _evidence(check: CheckRecord) -> str:
     status = check.status.value.replace("_", " ")
     return f"{check.id} ({status}): {check.summary}" if check.summary else f"{check.id} ({status})"
 
 
-def _others(report: Report, verdict: Verdict) -> str:
+def _others(report: IncidentReport, verdict: Verdict) -> str:
     return ", ".join(cause.hypothesis.id for cause in report.of_verdict(verdict))
 
 
-def _states(people: SeenPeople) -> Iterator[tuple[str, str]]:
-    known = {state.value: words for state, words in STATE_WORDS.items()}
+def _states(people: AffectedRecord) -> Iterator[tuple[str, str]]:
+    known = {state.value: words for state, words in STATE_LABELS.items()}
     for one in people.states:
         yield known.get(one.id, one.id), f"{one.count:,}"
 
@@ -128,7 +128,7 @@ def _people(request: Request) -> str:
     return f"{request.requested_by.name}{approved}"
 
 
-def _change_rows(report: Report) -> list[tuple[str, str, str]]:
+def _change_rows(report: IncidentReport) -> list[tuple[str, str, str]]:
     if report.before is None or report.after is None:
         return []
     return [
@@ -141,14 +141,14 @@ def _word(state: str | None) -> str:
     return state.replace("_", " ") if state else "not asked"
 
 
-def _looked(look: Look, zone: ZoneInfo) -> str:
+def _looked(look: DatedDiagnosis, zone: ZoneInfo) -> str:
     return f"{both_times(look.at, zone)}: {look.seen.state.word}. {look.seen.sentence}"
 
 
 # Markdown.
 
 
-def _markdown(report: Report, zone: ZoneInfo) -> Iterator[str]:
+def _markdown(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
     yield from ("## In short", "", *(f"- {in_markdown(line)}" for line in report.summary), "")
     yield from ("## How long it took", "", "| what | how long | from what to what |", "|---|---|---|")
     for measure in report.measures:
@@ -168,7 +168,7 @@ def _markdown(report: Report, zone: ZoneInfo) -> Iterator[str]:
     yield from ("## Before and after", "", *_markdown_changes(report, zone))
 
 
-def _markdown_causes(report: Report, zone: ZoneInfo) -> Iterator[str]:
+def _markdown_causes(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
     if report.judged is None:
         yield from ("No diagnosis was recorded.", "")
         return
@@ -186,7 +186,7 @@ def _markdown_causes(report: Report, zone: ZoneInfo) -> Iterator[str]:
             yield from (f"{title}: {in_markdown(names)}.", "")
 
 
-def _markdown_changes(report: Report, zone: ZoneInfo) -> Iterator[str]:
+def _markdown_changes(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
     looks = [look for look in (report.before, report.after) if look is not None]
     for name, look in zip(("Before", "After"), looks, strict=False):
         yield f"- {name}, {in_markdown(_looked(look, zone))}"
@@ -215,7 +215,7 @@ def _markdown_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iter
 # The page to print.
 
 
-def _html(report: Report, zone: ZoneInfo) -> str:
+def _html(report: IncidentReport, zone: ZoneInfo) -> str:
     incident = report.story.incident
     closed = (
         f"Closed {both_times(incident.closed_at, zone)} by {incident.closed_by.name}. {incident.closing_words}"
@@ -224,93 +224,95 @@ def _html(report: Report, zone: ZoneInfo) -> str:
     )
     opened = f"Opened {both_times(incident.opened_at, zone)} by {incident.opened_by.name}. {closed}"
     parts = [
-        page.heading(1, f"Incident: {incident.title}"),
-        page.paragraph(f"{opened} Times are those of {zone.key}, with UTC beside.", "quiet"),
-        page.heading(2, "In short"),
-        *(page.paragraph(line, "lead" if place == 0 else "") for place, line in enumerate(report.summary)),
-        page.heading(2, "How long it took"),
-        page.table(
+        html_page.heading(1, f"Incident: {incident.title}"),
+        html_page.paragraph(f"{opened} Times are those of {zone.key}, with UTC beside.", "quiet"),
+        html_page.heading(2, "In short"),
+        *(html_page.paragraph(line, "lead" if place == 0 else "") for place, line in enumerate(report.summary)),
+        html_page.heading(2, "How long it took"),
+        html_page.table(
             ("What", "How long", "From what to what"),
             ((Markup("<b>{}</b>").format(one.title), one.words, one.means) for one in report.measures),
         ),
-        page.heading(2, "Causes"),
+        html_page.heading(2, "Causes"),
         *_html_causes(report, zone),
-        page.heading(2, "What was done"),
+        html_page.heading(2, "What was done"),
         *_html_actions(report, zone),
-        page.heading(2, "Who was affected"),
-        page.paragraph(report.people.words if report.people else _NO_PEOPLE),
+        html_page.heading(2, "Who was affected"),
+        html_page.paragraph(report.people.words if report.people else _NO_PEOPLE),
         *_html_states(report),
-        page.heading(2, "Before and after"),
+        html_page.heading(2, "Before and after"),
         *_html_changes(report, zone),
-        page.heading(2, "What happened"),
+        html_page.heading(2, "What happened"),
         *_html_story(report, zone),
-        page.paragraph(
+        html_page.paragraph(
             Markup(
                 "The journal's chain ended at entry {} when this was written, with the hash <code>{}</code>."
             ).format(report.story.position.seq, report.story.position.hash),
             "quiet",
         ),
     ]
-    return page.page(f"Incident: {incident.title}", page.join(parts))
+    return html_page.page(f"Incident: {incident.title}", html_page.join(parts))
 
 
-def _html_causes(report: Report, zone: ZoneInfo) -> Iterator[Markup]:
+def _html_causes(report: IncidentReport, zone: ZoneInfo) -> Iterator[Markup]:
     if report.judged is None:
-        yield page.paragraph("No diagnosis was recorded.")
+        yield html_page.paragraph("No diagnosis was recorded.")
         return
-    yield page.paragraph(f"As the diagnosis saw it at {_looked(report.judged, zone)}", "quiet")
+    yield html_page.paragraph(f"As the diagnosis saw it at {_looked(report.judged, zone)}", "quiet")
     for cause in report.weighed:
-        yield page.heading(3, f"{cause.title}: {cause.hypothesis.verdict.value}")
-        yield page.bullets(_html_evidence(cause))
+        yield html_page.heading(3, f"{cause.title}: {cause.hypothesis.verdict.value}")
+        yield html_page.bullets(_html_evidence(cause))
     if not report.weighed:
-        yield page.paragraph("No cause was even possible by the evidence.")
+        yield html_page.paragraph("No cause was even possible by the evidence.")
     for title, verdict in (("Ruled out", Verdict.RULED_OUT), ("Cannot be told", Verdict.CANNOT_TELL)):
         if names := _others(report, verdict):
-            yield page.paragraph(f"{title}: {names}.", "quiet")
+            yield html_page.paragraph(f"{title}: {names}.", "quiet")
 
 
-def _html_actions(report: Report, zone: ZoneInfo) -> Iterator[Markup]:
+def _html_actions(report: IncidentReport, zone: ZoneInfo) -> Iterator[Markup]:
     for request in report.actions:
-        yield page.heading(3, _action(request))
-        yield page.bullets(_receipt(request, zone))
+        yield html_page.heading(3, _action(request))
+        yield html_page.bullets(_receipt(request, zone))
     if not report.actions:
-        yield page.paragraph(_NO_ACTIONS)
+        yield html_page.paragraph(_NO_ACTIONS)
 
 
-def _html_evidence(cause: Cause) -> Iterator[Markup]:
+def _html_evidence(cause: WeighedHypothesis) -> Iterator[Markup]:
     for words, checks in (("For it", cause.supports), ("Against it", cause.refutes)):
-        inner = page.bullets(_evidence(check) for check in checks) if checks else Markup("nothing")
+        inner = html_page.bullets(_evidence(check) for check in checks) if checks else Markup("nothing")
         yield Markup("{}: {}").format(words, inner)
 
 
-def _html_states(report: Report) -> Iterator[Markup]:
+def _html_states(report: IncidentReport) -> Iterator[Markup]:
     if report.people is not None and report.people.states:
-        yield page.table(("What became of them", "People, once per event"), _states(report.people))
+        yield html_page.table(("What became of them", "People, once per event"), _states(report.people))
 
 
-def _html_changes(report: Report, zone: ZoneInfo) -> Iterator[Markup]:
+def _html_changes(report: IncidentReport, zone: ZoneInfo) -> Iterator[Markup]:
     looks = [look for look in (report.before, report.after) if look is not None]
-    yield page.bullets(f"{name}, {_looked(look, zone)}" for name, look in zip(("Before", "After"), looks, strict=False))
+    yield html_page.bullets(
+        f"{name}, {_looked(look, zone)}" for name, look in zip(("Before", "After"), looks, strict=False)
+    )
     if len(looks) < 2:
-        yield page.paragraph("There are no two diagnoses to compare.")
+        yield html_page.paragraph("There are no two diagnoses to compare.")
     pictures = _pictures(report, zone, vector=True)
     if not pictures:
-        yield page.paragraph(_NO_COUNTS)
-    yield from (page.picture(picture.uri, picture.words) for picture in pictures)
+        yield html_page.paragraph(_NO_COUNTS)
+    yield from (html_page.picture(picture.uri, picture.words) for picture in pictures)
     if rows := _change_rows(report):
-        yield page.table(("What", "Before", "After"), rows)
+        yield html_page.table(("What", "Before", "After"), rows)
 
 
-def _html_story(report: Report, zone: ZoneInfo) -> Iterator[Markup]:
+def _html_story(report: IncidentReport, zone: ZoneInfo) -> Iterator[Markup]:
     for day, entries in groupby(report.story.entries, key=lambda entry: entry.at.astimezone(zone).date()):
-        yield page.heading(3, f"{day:%A} {day.day} {day:%B %Y}")
+        yield html_page.heading(3, f"{day:%A} {day.day} {day:%B %Y}")
         rows = []
         for entry in entries:
-            told = tell(entry)
-            details = page.bullets(told.details) if told.details else Markup("")
+            told = render(entry)
+            details = html_page.bullets(told.details) if told.details else Markup("")
             who = Markup("<small>{} ({})</small>").format(entry.actor.name, entry.actor.role.value)
             rows.append((_clock(entry.at, zone), Markup("{} {}{}").format(told.line, who, details)))
-        yield page.table(("Time", "What"), rows)
+        yield html_page.table(("Time", "What"), rows)
 
 
 def _clock(at: datetime, zone: ZoneInfo) -> Markup:
@@ -322,7 +324,7 @@ def _clock(at: datetime, zone: ZoneInfo) -> Markup:
 # JSON.
 
 
-def _json(report: Report) -> dict[str, Any]:
+def _json(report: IncidentReport) -> dict[str, Any]:
     people = report.people
     counts = {one.id: one.count for one in people.states} if people else {}
     return {
@@ -366,7 +368,9 @@ def _json(report: Report) -> dict[str, Any]:
             "people": people.count,
             "at_least": people.at_least,
             "seats": people.seats,
-            "states": {state.value: counts.get(state.value, 0) for state in State} if people.count is not None else {},
+            "states": {state.value: counts.get(state.value, 0) for state in PersonState}
+            if people.count is not None
+            else {},
             "words": people.words,
         },
         "changes": changes(report.before.seen, report.after.seen) if report.before and report.after else [],

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from lib.actions.action import Touches
-from lib.actions.registry import touched_by
+from lib.actions.action_registry import touched_by
 from lib.diagnosis.timeline import Mark, MarkKind
 from lib.journal.incident import Incident
 from lib.journal.request import Request, RequestState

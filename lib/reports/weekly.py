@@ -14,24 +14,24 @@ from typing import Any
 
 import pandas as pd
 
-from lib.affected import NO_RECORD, State, record_of, seen_people
+from lib.affected import NO_FOLLOW_UPS, PersonState, affected_record, follow_ups_of
 from lib.diagnosis import thresholds
-from lib.diagnosis.checking import counted
+from lib.diagnosis.check_api import counted
 from lib.diagnosis.diagnose import Diagnosis
-from lib.diagnosis.error_codes import Fault, explain
+from lib.diagnosis.error_codes import FaultSide, explain
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery, Stage
 from lib.diagnosis.statistics import percent
 from lib.diagnosis.timeline import Series
-from lib.journal.entry import SeenPeople
+from lib.journal.entry import AffectedRecord
 from lib.journal.errors import JournalError
-from lib.journal.export import in_markdown, story_of
-from lib.journal.store import Journal
+from lib.journal.incident_export import in_markdown, incident_record
+from lib.journal.journal import Journal
 from lib.model.provider import TextStatus
 from lib.model.verdict import HeadlineState
-from lib.reports import page
-from lib.reports.incident import report_of
-from lib.reports.words import lasted
+from lib.reports import html_page
+from lib.reports.durations import exact_duration
+from lib.reports.incident_report import report_of
 
 # Of fewer than this a share says more than is known.
 FEWEST_FOR_A_SHARE = 20
@@ -83,7 +83,7 @@ class Figures:
     delivered: int | None
     failed: int | None
     as_recorded: bool
-    people: SeenPeople
+    people: AffectedRecord
     outages: tuple[Outage, ...] | None
     open_incidents: int | None
     costs: tuple[Cost, ...] | None
@@ -131,7 +131,7 @@ def weekly(diagnosis: Diagnosis, journal: Journal | None) -> Summary:
     )
 
 
-def _without_link(people: SeenPeople) -> str:
+def _without_link(people: AffectedRecord) -> str:
     who = counted(people.count or 0, "person", "people")
     return f"{'at least ' if people.at_least else ''}{who} without a working link"
 
@@ -154,12 +154,12 @@ def _figures(facts: Facts, journal: Journal | None) -> Figures:
         absent.append("Bookings: our key may not see every row, so none can be counted.")
     for reading in (snapshot.pending_bookings, snapshot.texts):
         absent += [caveat.sentence for caveat in reading.caveats]
-    record, outages, still_open = NO_RECORD, None, None
+    record, outages, still_open = NO_FOLLOW_UPS, None, None
     if journal is None:
         absent.append("Outages, and what was done for people: this desk has no journal.")
     else:
         try:
-            record, outages = record_of(journal, window.start), tuple(_outages(journal, facts))
+            record, outages = follow_ups_of(journal, window.start), tuple(_outages(journal, facts))
             still_open = sum(incident.open for incident in journal.incidents())
         except JournalError as error:
             absent.append(f"Outages, and what was done for people: {error.sentence}")
@@ -180,7 +180,7 @@ def _figures(facts: Facts, journal: Journal | None) -> Figures:
         delivered=_total(facts, lines[1]),
         failed=_total(facts, lines[2]),
         as_recorded=recorded,
-        people=seen_people(facts, record),
+        people=affected_record(facts, record),
         outages=outages,
         open_incidents=still_open,
         costs=_costs(customers),
@@ -206,7 +206,7 @@ def _outages(journal: Journal, facts: Facts) -> Iterator[Outage]:
     for incident in reversed(journal.incidents()):
         if incident.closed_at and incident.closed_at < window.start:
             continue
-        report = report_of(story_of(journal, incident.id), facts.now)
+        report = report_of(incident_record(journal, incident.id), facts.now)
         if report.fixed_at is not None and report.fixed_at < window.start:
             continue  # over long ago, though nobody closed it
         began = report.broke_at or incident.opened_at
@@ -290,7 +290,7 @@ def _texts(figures: Figures) -> Iterator[str]:
     yield f"Of {counted(ended, 'text')} whose fate is known, {figures.delivered:,} arrived{share}."
 
 
-def _people(people: SeenPeople) -> Iterator[str]:
+def _people(people: AffectedRecord) -> Iterator[str]:
     yield people.words
 
 
@@ -304,7 +304,7 @@ def _outage_lines(figures: Figures, clock: Callable[[datetime], str]) -> Iterato
         if one.seen is False:
             yield f"{one.title}: opened {clock(one.began)}, and the flow was never seen broken."
             continue
-        length = lasted((one.ended or figures.until) - one.began)
+        length = exact_duration((one.ended or figures.until) - one.began)
         yield f"{one.title}: {length}, from {clock(one.began)} {one.known}."
 
 
@@ -337,7 +337,7 @@ def _next(diagnosis: Diagnosis, figures: Figures) -> list[str]:
         cause = diagnosis.likeliest
         remedy = cause.remedy.words if cause else "Work through the Action plan with your engineer."
         steps.append(f"Something is wrong now: {remedy}")
-    waiting = {one.id: one.count for one in figures.people.states}.get(State.NOTHING, 0)
+    waiting = {one.id: one.count for one in figures.people.states}.get(PersonState.NOTHING, 0)
     if waiting:
         # Somebody who asked for two events is one person and two requests.
         requests = counted(waiting, "request")
@@ -365,7 +365,7 @@ def _wrong_numbers(facts: Facts) -> int:
         return 0
     outbound = facts.of_customers(facts.outbound, "to_number")
     failed = outbound[outbound["delivery"] == Delivery.FAILED].dropna(subset=["error_code", "to_number"])
-    wrong = [code for code in failed["error_code"].unique() if explain(str(code)).fault is Fault.NUMBER]
+    wrong = [code for code in failed["error_code"].unique() if explain(str(code)).fault is FaultSide.NUMBER]
     return int(failed.loc[failed["error_code"].isin(wrong), "to_number"].nunique())
 
 
@@ -382,10 +382,10 @@ def as_text(summary: Summary) -> str:
 
 def as_page(summary: Summary) -> str:
     """Return the summary as a page to print."""
-    parts = [page.heading(1, summary.title)]
+    parts = [html_page.heading(1, summary.title)]
     for one in summary.sections:
-        parts += [page.heading(2, one.title), page.bullets(one.lines)]
-    return page.page(summary.title, page.join(parts))
+        parts += [html_page.heading(2, one.title), html_page.bullets(one.lines)]
+    return html_page.page(summary.title, html_page.join(parts))
 
 
 def as_json(summary: Summary) -> str:

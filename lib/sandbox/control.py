@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lib.sandbox.faults import SYSTEMS, Fault, parse_fault
-from lib.sandbox.mends import MENDS
+from lib.sandbox.faults import SYSTEMS, InjectedFault, parse_fault
+from lib.sandbox.manual_fixes import MANUAL_FIXES
 from lib.sandbox.scenarios import SCENARIOS, Scenario
 
 MOST_BOOKINGS_PER_MINUTE = 600.0
@@ -23,15 +23,15 @@ class Sandbox(Protocol):
 
     scenario: Scenario
     pace: float
-    mended: bool
-    faults: dict[str, Fault]
+    fixed_by_hand: bool
+    faults: dict[str, InjectedFault]
 
     @property
     def settings(self) -> dict[str, str]: ...
 
     async def switch(self, name: str) -> None: ...
 
-    async def mend(self) -> None: ...
+    async def manual_fix(self) -> None: ...
 
 
 class Control:
@@ -45,7 +45,7 @@ class Control:
             Route("/", self._state),
             Route("/scenario", self._scenario, methods=["POST"]),
             Route("/pace", self._pace, methods=["POST"]),
-            Route("/mend", self._mend, methods=["POST"]),
+            Route("/manual-fix", self._apply_manual_fix, methods=["POST"]),
             Route("/faults", self._faults),
             Route("/faults", self._set_fault, methods=["POST"]),
             Route("/faults", self._clear_faults, methods=["DELETE"]),
@@ -56,7 +56,7 @@ class Control:
         if refused is not None:
             return refused
         sandbox, scenario = self._sandbox, self._sandbox.scenario
-        mend = MENDS.get(scenario.name)
+        manual_fix = MANUAL_FIXES.get(scenario.name)
         return JSONResponse(
             {
                 "scenario": scenario.name,
@@ -64,7 +64,9 @@ class Control:
                 "story": scenario.story,
                 "pace": sandbox.pace,
                 "scenarios": [{"name": known.name, "title": known.title} for known in SCENARIOS.values()],
-                "mend": {"where": mend.where, "words": mend.words, "done": sandbox.mended} if mend else None,
+                "manual_fix": {"where": manual_fix.where, "words": manual_fix.words, "done": sandbox.fixed_by_hand}
+                if manual_fix
+                else None,
                 "settings": sandbox.settings,
             }
         )
@@ -89,13 +91,13 @@ class Control:
         self._sandbox.pace = float(pace)
         return await self._state(request)
 
-    async def _mend(self, request: Request) -> Response:
+    async def _apply_manual_fix(self, request: Request) -> Response:
         body = await _json_body(request)
         if isinstance(body, Response):
             return body
-        if self._sandbox.scenario.name not in MENDS:
-            return _error("Nobody outside of the desk has anything to mend in this scenario.")
-        await self._sandbox.mend()
+        if self._sandbox.scenario.name not in MANUAL_FIXES:
+            return _error("Nobody outside of the desk has anything to fix in this scenario.")
+        await self._sandbox.manual_fix()
         return await self._state(request)
 
     async def _faults(self, request: Request) -> Response:

@@ -28,7 +28,7 @@ class Body(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class InjectedFault:
     """What is wrong with a system. Only the share `rate` of its requests is hit."""
 
     delay_ms: float = 0
@@ -40,16 +40,16 @@ class Fault:
     spare: str | None = None  # requests whose User-Agent begins like this are not hit
 
 
-def parse_fault(fields: dict[str, Any]) -> Fault:
+def parse_fault(fields: dict[str, Any]) -> InjectedFault:
     """Read a fault from JSON. Raises `ValueError` with a sentence."""
-    unknown = fields.keys() - asdict(Fault()).keys()
+    unknown = fields.keys() - asdict(InjectedFault()).keys()
     if unknown:
-        raise ValueError(f"Unknown: {', '.join(sorted(unknown))}. Known: {', '.join(asdict(Fault()))}.")
+        raise ValueError(f"Unknown: {', '.join(sorted(unknown))}. Known: {', '.join(asdict(InjectedFault()))}.")
     retry_after, body, status = (fields.get(name) for name in ("retry_after", "body", "status"))
     if body is not None and body not in list(Body):
         raise ValueError(f"body must be one of {', '.join(Body)}.")
     try:
-        return Fault(
+        return InjectedFault(
             delay_ms=float(fields.get("delay_ms") or 0),
             status=None if status is None else int(status),
             retry_after=None if retry_after is None else str(retry_after),
@@ -67,7 +67,7 @@ class Faults:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self.by_system: dict[str, Fault] = {}
+        self.by_system: dict[str, InjectedFault] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         system = scope.get("path", "").lstrip("/").partition("/")[0]
@@ -86,7 +86,7 @@ class Faults:
         else:
             await self._app(scope, receive, send)
 
-    async def _delay(self, fault: Fault, system: str, scope: Scope) -> None:
+    async def _delay(self, fault: InjectedFault, system: str, scope: Scope) -> None:
         """Wait as told, but no longer than the client does, or than the fault is there."""
         now = asyncio.get_running_loop().time
         end = now() + fault.delay_ms / 1000
@@ -116,14 +116,14 @@ class Faults:
         await spoilt(scope, receive, send)
 
 
-def _is_spared(fault: Fault, scope: Scope) -> bool:
+def _is_spared(fault: InjectedFault, scope: Scope) -> bool:
     if fault.spare is None:
         return False
     agent = next((value for name, value in scope.get("headers", ()) if name == b"user-agent"), b"")
     return bool(agent.startswith(fault.spare.encode()))
 
 
-def _refusal(fault: Fault, status: int) -> Response:
+def _refusal(fault: InjectedFault, status: int) -> Response:
     headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
     if fault.body is Body.HTML:
         return Response(_HTML, status, headers, media_type="text/html")

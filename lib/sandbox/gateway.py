@@ -19,32 +19,46 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from lib.sandbox.machine import Machine, SchemaCache
+from lib.sandbox.infrastructure import Infrastructure, SchemaCache
 from lib.sandbox.world import World
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 # These are about one connection and are never passed on (RFC 9110, 7.6.1); the length is set anew.
 _HOP_BY_HOP = frozenset(
-    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-     "transfer-encoding", "upgrade", "host"}
-)  # fmt: skip
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "host",
+    }
+)
 # How many requests lie between two looks for lines past the platform's retention.
 _PRUNE_EVERY = 1000
 _PRUNE_SQL = "delete from platform.log where source_name = 'edge_logs' and at < now() - interval '1 day'"
 
 # JSON Schema's word for a Postgres type, as PostgREST's description has it; all others are strings.
 _JSON_TYPES = {
-    "boolean": "boolean", "smallint": "integer", "integer": "integer", "bigint": "integer",
-    "numeric": "number", "real": "number", "double precision": "number",
-}  # fmt: skip
+    "boolean": "boolean",
+    "smallint": "integer",
+    "integer": "integer",
+    "bigint": "integer",
+    "numeric": "number",
+    "real": "number",
+    "double precision": "number",
+}
 
 
 class Gateway:
     """Passes `/rest/v1` and `/auth/v1` on to whichever Lite serves now."""
 
-    def __init__(self, world: World, machine: Machine) -> None:
+    def __init__(self, world: World, infrastructure: Infrastructure) -> None:
         self._world = world
-        self._machine = machine
+        self._infrastructure = infrastructure
         self._client = httpx.AsyncClient(timeout=60, trust_env=False)  # 60 s: the platform's own limit
         self._requests = count(1)
 
@@ -75,14 +89,14 @@ class Gateway:
         if answer.background is not None:
             await answer.background()
         return JSONResponse(
-            description(self._machine.schema_cache), media_type="application/openapi+json; charset=utf-8"
+            description(self._infrastructure.schema_cache), media_type="application/openapi+json; charset=utf-8"
         )
 
     async def _ask_lite(self, request: Request, path: str) -> Response:
         query = request.url.query
         upstream = self._client.build_request(
             request.method,
-            f"{self._machine.lite_url}{quote(path)}" + (f"?{query}" if query else ""),
+            f"{self._infrastructure.lite_url}{quote(path)}" + (f"?{query}" if query else ""),
             headers=[(name, value) for name, value in request.headers.items() if name not in _HOP_BY_HOP],
             content=await request.body(),
         )

@@ -17,10 +17,17 @@ from zoneinfo import ZoneInfo
 import psycopg
 from psycopg.types.json import Jsonb
 
-from lib.sandbox import twilio
-from lib.sandbox.booking_app import COST_PER_SEGMENT, INITIATE, JOB_TYPE, LINK_LIFE, confirmation_text, guessed_segments
+from lib.sandbox import twilio_twin
+from lib.sandbox.booking_app_twin import (
+    COST_PER_SEGMENT,
+    INITIATE,
+    JOB_TYPE,
+    LINK_LIFE,
+    confirmation_text,
+    guessed_segments,
+)
 from lib.sandbox.releases import Releases, Served
-from lib.sandbox.twin import insert, new_id, seconds
+from lib.sandbox.twin_helpers import insert, new_id, seconds
 from lib.sandbox.world import Row, World
 
 Connection = psycopg.Connection[Row]
@@ -37,20 +44,52 @@ KEY_ID = UUID("00000000-0000-4000-8000-00000000a001")
 
 # Some people are called strange things, and some of them on purpose.
 REGULARS = (
-    ("Margaret", "Whitlock"), ("Tom", "Ashby"), ("Aoife", "Byrne"), ("Dev", "Patel"),
-    ("<script>alert('planted')</script>", "Smith"), ("**Bold** [click](https://planted.example)", "Jones"),
-    ("=HYPERLINK(\"https://planted.example\")", "Brown"), ("Zoë", "O’Neill"), ("$\\LaTeX$ :red[planted]", "Green"),
-)  # fmt: skip
+    ("Margaret", "Whitlock"),
+    ("Tom", "Ashby"),
+    ("Aoife", "Byrne"),
+    ("Dev", "Patel"),
+    ("<script>alert('planted')</script>", "Smith"),
+    ("**Bold** [click](https://planted.example)", "Jones"),
+    ('=HYPERLINK("https://planted.example")', "Brown"),
+    ("Zoë", "O’Neill"),
+    ("$\\LaTeX$ :red[planted]", "Green"),
+)
 NEWCOMERS = (
-    "Alice", "Ben", "Chloe", "Daniel", "Ella", "Finn", "Grace", "Harry", "Isla", "Jack", "Kezia", "Liam", "Mia",
-    "Noah", "Olivia", "Poppy", "Quentin", "Rosie", "Sophie", "Theo", "Uma", "Victor", "Willow", "Zara",
-)  # fmt: skip
+    "Alice",
+    "Ben",
+    "Chloe",
+    "Daniel",
+    "Ella",
+    "Finn",
+    "Grace",
+    "Harry",
+    "Isla",
+    "Jack",
+    "Kezia",
+    "Liam",
+    "Mia",
+    "Noah",
+    "Olivia",
+    "Poppy",
+    "Quentin",
+    "Rosie",
+    "Sophie",
+    "Theo",
+    "Uma",
+    "Victor",
+    "Willow",
+    "Zara",
+)
 SURNAMES = ("Hughes", "Khan", "Marsh", "Okafor", "Price", "Reid", "Stone", "Turner", "Webb", "Young")
 EVENTS = (  # name, days from today, time, capacity
-    ("Quiz Night", -24, "19:30", 60), ("Burns Supper", -15, "19:00", 40), ("Sunday Roast", -6, "12:30", 80),
-    ("Quiz Night", 4, "19:30", 5000), ("Sunday Roast", 8, "12:30", 5000), ("Gin Tasting", 12, "19:00", 5000),
+    ("Quiz Night", -24, "19:30", 60),
+    ("Burns Supper", -15, "19:00", 40),
+    ("Sunday Roast", -6, "12:30", 80),
+    ("Quiz Night", 4, "19:30", 5000),
+    ("Sunday Roast", 8, "12:30", 5000),
+    ("Gin Tasting", 12, "19:00", 5000),
     ("Open Mic", 17, "20:00", 5000),
-)  # fmt: skip
+)
 _PREFIXES = ("400", "411", "512", "725", "810", "932", "984")
 
 
@@ -87,7 +126,7 @@ class Guest:
     code: str
 
 
-class Stage:
+class HistoryBuilder:
     """An empty world, its clock stopped, that a scenario fills with a past."""
 
     def __init__(self, connection: Connection, world: World) -> None:
@@ -240,7 +279,7 @@ class Stage:
         link = f"{self.world.base_url}/app/l/{guest.code}"
         greeted = guest.first_name if guest.regular else "there"
         body = confirmation_text(greeted, name, self._event_day(guest.event).isoformat(), at, link)
-        segments = twilio.segments_of(body)
+        segments = twilio_twin.segments_of(body)
         text: Row = {
             "sid": "SM" + _hex("text", guest.number),
             "created_at": created_at,
@@ -254,7 +293,7 @@ class Stage:
             "from_number": self.world.credentials.sender_number,
             "body": body,
             "segments": segments,
-            "price": segments * twilio.SEGMENT_PRICE,
+            "price": segments * twilio_twin.SEGMENT_PRICE,
             "callbacks_posted": 2,
         }
         self._add("texts", text, schema="twin")
@@ -435,7 +474,7 @@ class Stage:
         account = f"/2010-04-01/Accounts/{self.world.credentials.twilio_account_sid}/Messages.json"
         callback = f"{self.world.base_url}/app/api/webhooks/twilio"
         alert = {
-            "sid": twilio.new_sid("NO"),
+            "sid": twilio_twin.new_sid("NO"),
             "error_code": str(code),
             "text": text,
             "resource_sid": resource_sid,
@@ -484,12 +523,23 @@ class Stage:
 
 
 _TABLES = (  # those that others refer to come first
-    ("public", "api_keys"), ("public", "events"), ("public", "customers"), ("public", "bookings"),
-    ("public", "pending_bookings"), ("public", "messages"), ("public", "message_delivery_status"),
-    ("public", "webhook_logs"), ("public", "short_links"), ("public", "short_link_clicks"),
-    ("public", "api_usage"), ("public", "audit_logs"), ("public", "background_jobs"),
-    ("twin", "texts"), ("twin", "alerts"), ("platform", "log"),
-)  # fmt: skip
+    ("public", "api_keys"),
+    ("public", "events"),
+    ("public", "customers"),
+    ("public", "bookings"),
+    ("public", "pending_bookings"),
+    ("public", "messages"),
+    ("public", "message_delivery_status"),
+    ("public", "webhook_logs"),
+    ("public", "short_links"),
+    ("public", "short_link_clicks"),
+    ("public", "api_usage"),
+    ("public", "audit_logs"),
+    ("public", "background_jobs"),
+    ("twin", "texts"),
+    ("twin", "alerts"),
+    ("platform", "log"),
+)
 
 
 def _regular_number(who: int) -> str:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import httpx
 
-from lib.sandbox.keeper import Kept
 from lib.sandbox.ports import SandboxError, free_port
+from lib.sandbox.supervisor import SupervisedProcess
 from lib.sandbox.world import Credentials
 
 PACKAGE = Path(__file__).with_name("node")
@@ -32,9 +32,7 @@ class Lite:
 
     _numbers = count()
 
-    def __init__(
-        self, folder: Path, node: Path, dsn: str, credentials: Credentials, a_table: str
-    ) -> None:  # fmt: skip
+    def __init__(self, folder: Path, node: Path, dsn: str, credentials: Credentials, a_table: str) -> None:
         """Start Lite on the database at `dsn` and wait until it serves `a_table`. Raises `SandboxError`."""
         self._a_table = a_table
         self._key = credentials.supabase_secret_key
@@ -45,12 +43,13 @@ class Lite:
             port = free_port()
             self.url = f"http://127.0.0.1:{port}"
             (self._folder / "supabase" / "config.toml").write_text(_config(port, dsn, credentials), encoding="utf-8")
-            self._kept = Kept(
+            self._kept = SupervisedProcess(
                 [node, _program(), "--no-telemetry", "start", "--no-admin"],
-                log=self._folder / "lite.log", cwd=self._folder,
+                log=self._folder / "lite.log",
+                cwd=self._folder,
                 # Nothing of ours: Lite has settings with the names of the dashboard's.
                 env={"PATH": os.environ.get("PATH", ""), "HOME": str(self._folder), "DO_NOT_TRACK": "1"},
-            )  # fmt: skip
+            )
             if self._answers():
                 return
             self._kept.stop()

@@ -19,8 +19,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from lib.sandbox.keeper import Kept
 from lib.sandbox.ports import SandboxError, free_port
+from lib.sandbox.supervisor import SupervisedProcess
 
 SUPERUSER = "supabase_admin"
 # Passwords are made up at each start: on a shared machine nobody else gets in.
@@ -50,7 +50,7 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class LogLine:
+class PostgresLogLine:
     """One line of the server's own log."""
 
     at: datetime
@@ -68,7 +68,7 @@ class Postgres:
         self._folder = folder
         self._owner = _other_user() if os.geteuid() == 0 else None
         self._passwords = {role: secrets.token_urlsafe(18) for role in (SUPERUSER, *LOGIN_ROLES)}
-        self._kept: Kept | None = None
+        self._kept: SupervisedProcess | None = None
         self._port = 0
 
     def start(self) -> None:
@@ -98,7 +98,7 @@ class Postgres:
         """Return the connection string of `role`."""
         return f"postgresql://{role}:{self._passwords[role]}@127.0.0.1:{self._port}/postgres"
 
-    def log_lines(self, start: datetime, end: datetime) -> Iterator[LogLine]:
+    def log_lines(self, start: datetime, end: datetime) -> Iterator[PostgresLogLine]:
         """Yield the server's log lines of `[start, end)`, file by file."""
         for path in sorted((self._folder / "data" / "log").glob("*.json")):
             with path.open(encoding="utf-8") as lines:
@@ -122,24 +122,40 @@ class Postgres:
         uid, gid = self._owner or (None, None)
         made = subprocess.run(  # noqa: S603
             [
-                initdb, "-D", data, "-U", SUPERUSER, "--auth=scram-sha-256",
-                f"--pwfile={password_file}", "--encoding=UTF8", "--no-sync",
+                initdb,
+                "-D",
+                data,
+                "-U",
+                SUPERUSER,
+                "--auth=scram-sha-256",
+                f"--pwfile={password_file}",
+                "--encoding=UTF8",
+                "--no-sync",
                 # Postgres's own collation: the same on every system.
-                "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8",
+                "--locale=C",
+                "--locale-provider=builtin",
+                "--builtin-locale=C.UTF-8",
             ],
-            user=uid, group=gid, extra_groups=[] if self._owner else None, cwd=data,
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            user=uid,
+            group=gid,
+            extra_groups=[] if self._owner else None,
+            cwd=data,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         password_file.unlink()
         if made.returncode:
             raise SandboxError(f"PostgreSQL could not set up its folder: {made.stderr.strip()}")
 
-    def _launch(self, postgres: Path) -> Kept:
+    def _launch(self, postgres: Path) -> SupervisedProcess:
         settings = [f"--{name}={value}" for name, value in (_SETTINGS | {"port": str(self._port)}).items()]
-        return Kept(
+        return SupervisedProcess(
             [postgres, "-D", self._folder / "data", *settings],
-            log=self._folder / "postgres.log", user=self._owner, cwd=self._folder,
-        )  # fmt: skip
+            log=self._folder / "postgres.log",
+            user=self._owner,
+            cwd=self._folder,
+        )
 
     def _answers(self) -> bool:
         assert self._kept is not None  # noqa: S101
@@ -180,18 +196,23 @@ def _runs_as(program: Path, owner: tuple[int, int]) -> bool:
     uid, gid = owner
     try:
         version = subprocess.run(  # noqa: S603
-            [program, "--version"], user=uid, group=gid, extra_groups=[], cwd="/",
-            capture_output=True, check=False,
-        )  # fmt: skip
+            [program, "--version"],
+            user=uid,
+            group=gid,
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+            check=False,
+        )
     except PermissionError:
         return False
     return version.returncode == 0
 
 
-def _log_line(entry: Mapping[str, Any]) -> LogLine:
+def _log_line(entry: Mapping[str, Any]) -> PostgresLogLine:
     labels = (("message", None), ("detail", "DETAIL"), ("hint", "HINT"), ("statement", "STATEMENT"))
     parts = [f"{label}:  {entry[key]}" if label else entry[key] for key, label in labels if entry.get(key)]
-    return LogLine(
+    return PostgresLogLine(
         at=datetime.strptime(entry["timestamp"], "%Y-%m-%d %H:%M:%S.%f UTC").replace(tzinfo=UTC),
         severity=entry["error_severity"],
         message="\n".join(parts),

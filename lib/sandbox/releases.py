@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 import psycopg
 from psycopg.types.json import Jsonb
 
-from lib.sandbox import vercel
-from lib.sandbox.booking_app import WEBHOOK_URL_ENV
-from lib.sandbox.twin import milliseconds, new_id
+from lib.sandbox import vercel_twin
+from lib.sandbox.booking_app_twin import WEBHOOK_URL_ENV
+from lib.sandbox.twin_helpers import milliseconds, new_id
 from lib.sandbox.world import Row, World
 
 Connection = psycopg.Connection[Row]
@@ -190,7 +190,7 @@ class Releases:
                 error,
                 target,
                 auto_assign,
-                Jsonb(vercel.environment(self._connection, target or "preview")),
+                Jsonb(vercel_twin.environment(self._connection, target or "preview")),
                 sha,
             ],
         )
@@ -246,7 +246,7 @@ class Releases:
         return self.commit(CULPRIT_MESSAGE, at, records_texts="without_customer", files={"src/lib/bookings.ts": "\n"})
 
     def fix(self, at: datetime, *, build_error: str | None = None) -> str:
-        """Commit what mends it."""
+        """Commit what fixes it."""
         files = {"src/lib/bookings.ts": "\n", "src/lib/sms/record.ts": "\n"}
         return self.commit(FIX_MESSAGE, at, sha=FIX, records_texts="on_pending", files=files, build_error=build_error)
 
@@ -272,7 +272,7 @@ class Releases:
 
     def log(self, at: datetime, kind: str, text: str) -> None:
         """Write one row of Vercel's activity."""
-        vercel.log(self._connection, at, kind, "sam-lantern", text)
+        vercel_twin.log(self._connection, at, kind, "sam-lantern", text)
 
     def at(self, moment: datetime) -> Served:
         """Return what production was at `moment`."""

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
-from lib.sandbox.history import KEY_ID, Circumstances, Stage
+from lib.sandbox.history import KEY_ID, Circumstances, HistoryBuilder
 from lib.sandbox.releases import RELEASE_TIME, TRANSIENT_BUILD_ERROR, TYPE_ERROR
-from lib.sandbox.twin import new_id
+from lib.sandbox.twin_helpers import new_id
 from lib.sandbox.world import Credentials, World
 
 DEFAULT = "code-not-deployed"
@@ -23,26 +23,26 @@ HIT = 6
 class Scenario:
     """A named state of the sandbox. `settings` override the dashboard's; an empty value unsets one.
 
-    `pace` is in bookings per minute. `story` is for people: what happened, and what would mend it.
+    `pace` is in bookings per minute. `story` is for people: what happened, and what would fix it.
     """
 
     name: str
     title: str
     story: str
-    plot: Callable[[Stage], None]
+    plot: Callable[[HistoryBuilder], None]
     pace: float = PACE
     settings: dict[str, str] = field(default_factory=dict)
 
     def apply(self, world: World) -> None:
         """Fill the freshly reset database of `world` with this scenario's past and present."""
         with world.connection() as connection, connection.transaction():
-            self.plot(Stage(connection, world))
+            self.plot(HistoryBuilder(connection, world))
 
 
 # Code that is live ---------------------------------------------------------------------------------------
 
 
-def _fix_live(stage: Stage) -> None:
+def _fix_live(stage: HistoryBuilder) -> None:
     """The fix has been live for twelve days, and two harmless commits since."""
     releases = stage.releases
     before = stage.ago(days=12) - timedelta(minutes=12)
@@ -54,7 +54,7 @@ def _fix_live(stage: Stage) -> None:
     releases.release("Larger type on the booking page", stage.ago(days=3, minutes=-9))
 
 
-def _metadata_migrated(stage: Stage, at: datetime) -> None:
+def _metadata_migrated(stage: HistoryBuilder, at: datetime) -> None:
     """`pending_bookings.metadata`, which the schema already has, on record as a migration."""
     stage.migrate(at, "pending_bookings_metadata", _ADD_METADATA)
     head = stage.connection.execute("select sha from twin.branches where name = 'main'").fetchone()
@@ -71,30 +71,30 @@ def _metadata_migrated(stage: Stage, at: datetime) -> None:
 _ADD_METADATA = "alter table public.pending_bookings add column if not exists metadata jsonb"
 
 
-def _healthy(stage: Stage) -> None:
+def _healthy(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     stage.tell()
 
 
-def _quiet_day(stage: Stage) -> None:
+def _quiet_day(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     stage.let_few_book()
     stage.tell()
 
 
-def _missing_column(stage: Stage) -> None:
+def _missing_column(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     since = stage.just_before_newest(HIT)
     _drop_metadata(stage, since)
 
 
-def _drop_metadata(stage: Stage, since: datetime) -> None:
+def _drop_metadata(stage: HistoryBuilder, since: datetime) -> None:
     words = "Could not find the 'metadata' column of 'pending_bookings' in the schema cache"
     stage.tell(since, Circumstances(record_refused_with=("PGRST204", words)))
     stage.migrate(since, "drop_unused_columns", "alter table public.pending_bookings drop column metadata")
 
 
-def _sent_not_recorded(stage: Stage) -> None:
+def _sent_not_recorded(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     since = stage.just_before_newest(HIT)
     refused = ("42501", "permission denied for table pending_bookings")
@@ -112,7 +112,7 @@ def _sent_not_recorded(stage: Stage) -> None:
 # In all of these the culprit went live just over a day ago, so that the ten bookings of the last 24 hours are hit.
 
 
-def _culprit_live(stage: Stage) -> str:
+def _culprit_live(stage: HistoryBuilder) -> str:
     """Release the culprit; return its deployment."""
     _metadata_migrated(stage, stage.ago(days=9))
     at = stage.ago(hours=24, minutes=12)
@@ -121,7 +121,7 @@ def _culprit_live(stage: Stage) -> str:
     return deployment
 
 
-def _code_not_deployed(stage: Stage) -> None:
+def _code_not_deployed(stage: HistoryBuilder) -> None:
     releases = stage.releases
     _culprit_live(stage)
     fix_at, next_at = stage.ago(hours=20), stage.ago(hours=18, minutes=30)
@@ -131,7 +131,7 @@ def _code_not_deployed(stage: Stage) -> None:
     stage.tell()
 
 
-def _build_failing(stage: Stage) -> None:
+def _build_failing(stage: HistoryBuilder) -> None:
     releases = stage.releases
     _culprit_live(stage)
     moved_at, fix_at, next_at = stage.ago(hours=21), stage.ago(hours=20), stage.ago(hours=18, minutes=30)
@@ -143,7 +143,7 @@ def _build_failing(stage: Stage) -> None:
     stage.tell()
 
 
-def _wrong_branch(stage: Stage) -> None:
+def _wrong_branch(stage: HistoryBuilder) -> None:
     releases = stage.releases
     _culprit_live(stage)
     changed_at, fix_at = stage.ago(hours=22), stage.ago(hours=20)
@@ -153,7 +153,7 @@ def _wrong_branch(stage: Stage) -> None:
     stage.tell()
 
 
-def _git_disconnected(stage: Stage) -> None:
+def _git_disconnected(stage: HistoryBuilder) -> None:
     releases = stage.releases
     _culprit_live(stage)
     stage.connection.execute("update twin.project set git_linked = false")
@@ -162,7 +162,7 @@ def _git_disconnected(stage: Stage) -> None:
     stage.tell()
 
 
-def _older_build_took_domain(stage: Stage) -> None:
+def _older_build_took_domain(stage: HistoryBuilder) -> None:
     releases = stage.releases
     _metadata_migrated(stage, stage.ago(days=9))
     culprit_at, fix_at = stage.ago(hours=24, minutes=36), stage.ago(hours=24, minutes=30)
@@ -175,7 +175,7 @@ def _older_build_took_domain(stage: Stage) -> None:
     stage.tell()
 
 
-def _rolled_back(stage: Stage, since: datetime) -> None:
+def _rolled_back(stage: HistoryBuilder, since: datetime) -> None:
     """The fix was live for two days, then production was rolled back; two builds since are staged."""
     releases = stage.releases
     _metadata_migrated(stage, stage.ago(days=9))
@@ -191,12 +191,12 @@ def _rolled_back(stage: Stage, since: datetime) -> None:
         releases.build(releases.commit(message, at), at, auto_assign=False)
 
 
-def _not_promoted(stage: Stage) -> None:
+def _not_promoted(stage: HistoryBuilder) -> None:
     _rolled_back(stage, stage.just_before_newest(HIT))
     stage.tell()
 
 
-def _two_causes(stage: Stage) -> None:
+def _two_causes(stage: HistoryBuilder) -> None:
     since = stage.just_before_newest(HIT)
     _rolled_back(stage, since)
     _drop_metadata(stage, since)
@@ -205,7 +205,7 @@ def _two_causes(stage: Stage) -> None:
 # Everything else -----------------------------------------------------------------------------------------
 
 
-def _provider_rejecting(stage: Stage) -> None:
+def _provider_rejecting(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     words = (
         "The 'From' phone number provided is not a valid, SMS-capable inbound phone number or short code "
@@ -215,7 +215,7 @@ def _provider_rejecting(stage: Stage) -> None:
     stage.connection.execute("update twin.provider set sender_in_account = false")
 
 
-def _undelivered(stage: Stage) -> None:
+def _undelivered(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     errors = (30007, 30007, 30007, 30007, 0)
     # Enough that it is no bad luck, though somebody may have booked twice.
@@ -223,7 +223,7 @@ def _undelivered(stage: Stage) -> None:
     stage.connection.execute("update twin.provider set carrier_errors = %s", [list(errors)])
 
 
-def _twilio_unconfigured(stage: Stage) -> None:
+def _twilio_unconfigured(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     since = stage.just_before_newest(HIT)
     edited_at = since - timedelta(minutes=4)
@@ -235,7 +235,7 @@ def _twilio_unconfigured(stage: Stage) -> None:
     stage.tell(since, Circumstances(sent=False))
 
 
-def _env_missing(stage: Stage) -> None:
+def _env_missing(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     since = stage.just_before_newest(HIT)
     stage.connection.execute("delete from twin.env where key = 'TWILIO_PHONE_NUMBER'")
@@ -247,14 +247,14 @@ def _env_missing(stage: Stage) -> None:
     stage.tell(since, Circumstances(sent=False))
 
 
-def _link_to_login(stage: Stage) -> None:
+def _link_to_login(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     since = stage.just_before_newest(HIT)
     stage.releases.release("Require sign-in on all pages", since - RELEASE_TIME, confirmation_needs_login=True)
     stage.tell()
 
 
-def _api_500(stage: Stage) -> None:
+def _api_500(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     since = stage.just_before_newest(HIT)
     stage.tell(since, Circumstances(link_made=False))
@@ -267,13 +267,13 @@ def _api_500(stage: Stage) -> None:
     )
 
 
-def _api_key_revoked(stage: Stage) -> None:
+def _api_key_revoked(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     stage.tell(stage.just_before_newest(HIT), Circumstances(key_accepted=False))
     stage.connection.execute("update public.api_keys set is_active = false where id = %s", [KEY_ID])
 
 
-def _receipts_stale(stage: Stage) -> None:
+def _receipts_stale(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     since = stage.just_before_newest(HIT)
     stage.connection.execute(
@@ -286,7 +286,7 @@ def _receipts_stale(stage: Stage) -> None:
     stage.tell(since, Circumstances(receipts_accepted=False))
 
 
-def _jobs_stuck(stage: Stage) -> None:
+def _jobs_stuck(stage: HistoryBuilder) -> None:
     _fix_live(stage)
     since = stage.just_before_newest(HIT)
     stage.tell(since, Circumstances(jobs_run=False))
@@ -314,14 +314,14 @@ _ALL = (
         "The fix is on main and not live",
         "Since yesterday's release the app loses the record of every new customer's text: it writes a message without "
         "a customer, and messages.customer_id is NOT NULL. The fix (3aee739) is on main, but both builds since failed "
-        "because the package registry timed out. Redeploying main mends it.",
+        "because the package registry timed out. Redeploying main fixes it.",
         _code_not_deployed,
     ),
     Scenario(
         "missing-column",
         "The fix is live, its column is gone",
         "Somebody tidied the database and dropped pending_bookings.metadata. The live code sends texts, fails to store "
-        "them and says nothing. Adding the column mends it; redeploying changes nothing.",
+        "them and says nothing. Adding the column fixes it; redeploying changes nothing.",
         _missing_column,
     ),
     Scenario(
@@ -329,7 +329,7 @@ _ALL = (
         "Texts go out, nothing records them",
         "A migration for least rights took UPDATE on pending_bookings from service_role and gave it back for every "
         "column but metadata. Postgres refuses the record (42501), and the code does not look. Code and columns are "
-        "right. Granting UPDATE (metadata) to service_role mends it.",
+        "right. Granting UPDATE (metadata) to service_role fixes it.",
         _sent_not_recorded,
     ),
     Scenario("healthy", "All is well", "The fix is live and bookings flow.", _healthy),
@@ -344,35 +344,35 @@ _ALL = (
         "build-failing",
         "Every build of main fails",
         "As code-not-deployed, but main does not compile: a helper was moved and its import was not. Redeploying fails "
-        "again; a commit that mends the import is needed.",
+        "again; a commit that fixes the import is needed.",
         _build_failing,
     ),
     Scenario(
         "not-promoted",
         "A rollback pins production",
         "Production was rolled back to the build before the fix. Vercel builds main since, and no longer gives it the "
-        "domain: two builds are READY and staged. Promoting the newest mends it.",
+        "domain: two builds are READY and staged. Promoting the newest fixes it.",
         _not_promoted,
     ),
     Scenario(
         "wrong-branch",
         "Vercel takes another branch for production",
         "The project's production branch was changed to `production`, which does not exist. The fix on main was built "
-        "as a preview only. Setting the branch back and deploying main mends it.",
+        "as a preview only. Setting the branch back and deploying main fixes it.",
         _wrong_branch,
     ),
     Scenario(
         "git-disconnected",
         "Vercel no longer hears of pushes",
         "The project was disconnected from GitHub; the fix was pushed after that and never built. Connecting it again "
-        "and deploying main mends it.",
+        "and deploying main fixes it.",
         _git_disconnected,
     ),
     Scenario(
         "older-build-took-domain",
         "An older build took the domain back",
         "The build before the fix was slow, ended after the fix's own build, and took the domain from it. Promoting "
-        "the fix's build mends it.",
+        "the fix's build fixes it.",
         _older_build_took_domain,
     ),
     Scenario(
@@ -392,14 +392,14 @@ _ALL = (
         "twilio-unconfigured",
         "Production has no Twilio settings",
         "The TWILIO_ variables were limited to previews; the next production build has none of them. The API answers "
-        "201 with sms_sent false and Twilio hears nothing. Adding them to production and redeploying mends it.",
+        "201 with sms_sent false and Twilio hears nothing. Adding them to production and redeploying fixes it.",
         _twilio_unconfigured,
     ),
     Scenario(
         "env-missing",
         "A setting came after the build",
         "TWILIO_PHONE_NUMBER was deleted, a build was made without it, and hours later it was added again. "
-        "The project has it and the live build does not. Redeploying mends it.",
+        "The project has it and the live build does not. Redeploying fixes it.",
         _env_missing,
     ),
     Scenario(

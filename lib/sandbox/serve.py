@@ -27,16 +27,16 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lib.sandbox import booking_app, github, twilio, vercel
+from lib.sandbox import booking_app_twin, github_twin, twilio_twin, vercel_twin
 from lib.sandbox.control import Control
-from lib.sandbox.faults import Fault, Faults, HangUpProtocol
+from lib.sandbox.faults import Faults, HangUpProtocol, InjectedFault
 from lib.sandbox.gateway import Gateway
-from lib.sandbox.keeper import wait_until_closed
-from lib.sandbox.machine import Machine
-from lib.sandbox.management import Management
-from lib.sandbox.mends import MENDS
+from lib.sandbox.infrastructure import Infrastructure
+from lib.sandbox.management_twin import Management
+from lib.sandbox.manual_fixes import MANUAL_FIXES
 from lib.sandbox.ports import SandboxError, listen
 from lib.sandbox.scenarios import DEFAULT, SCENARIOS, Scenario
+from lib.sandbox.supervisor import wait_until_closed
 from lib.sandbox.traffic import Traffic
 from lib.sandbox.world import Credentials, World
 
@@ -79,29 +79,29 @@ class Gate:
 class Running:
     """A running sandbox. `world` and `machine` are open to tests; everybody else goes through HTTP."""
 
-    def __init__(self, machine: Machine, world: World, scenario: Scenario, pace: float | None) -> None:
-        self.machine = machine
+    def __init__(self, infrastructure: Infrastructure, world: World, scenario: Scenario, pace: float | None) -> None:
+        self.infrastructure = infrastructure
         self.world = world
         self.scenario = scenario
-        self.mended = False
+        self.fixed_by_hand = False
         self.traffic = Traffic(world)
         self._fixed_pace = pace
         self._switching = asyncio.Lock()
-        gateway = Gateway(world, machine)
+        gateway = Gateway(world, infrastructure)
         self._gate = Gate(
             Starlette(
                 routes=[
                     Mount("/supabase", routes=gateway.routes()),
-                    Mount("/management", routes=Management(world, machine).routes()),
-                    Mount("/vercel", routes=vercel.routes(world)),
-                    Mount("/github", routes=github.routes(world)),
-                    Mount("/twilio", routes=twilio.routes(world)),
-                    Mount("/app", routes=booking_app.routes(world)),
+                    Mount("/management", routes=Management(world, infrastructure).routes()),
+                    Mount("/vercel", routes=vercel_twin.routes(world)),
+                    Mount("/github", routes=github_twin.routes(world)),
+                    Mount("/twilio", routes=twilio_twin.routes(world)),
+                    Mount("/app", routes=booking_app_twin.routes(world)),
                 ]
             )
         )
         twins = Faults(self._gate)
-        self.faults: dict[str, Fault] = twins.by_system
+        self.faults: dict[str, InjectedFault] = twins.by_system
 
         @asynccontextmanager
         async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -127,16 +127,16 @@ class Running:
     @property
     def settings(self) -> dict[str, str]:
         """The settings that point the dashboard at this sandbox."""
-        mend = MENDS.get(self.scenario.name)
-        usual = self.mended and mend is not None and mend.gives_keys
+        manual_fix = MANUAL_FIXES.get(self.scenario.name)
+        usual = self.fixed_by_hand and manual_fix is not None and manual_fix.gives_keys
         return settings(self.world, {} if usual else self.scenario.settings)
 
-    async def mend(self) -> None:
-        """Do what somebody would do in another system to mend the scenario, if it takes somebody."""
+    async def manual_fix(self) -> None:
+        """Do what somebody would do in another system to fix the scenario, if it takes somebody."""
         async with self._switching:
-            if mend := MENDS.get(self.scenario.name):
-                await run_in_threadpool(mend.apply, self.world)
-                self.mended = True
+            if manual_fix := MANUAL_FIXES.get(self.scenario.name):
+                await run_in_threadpool(manual_fix.apply, self.world)
+                self.fixed_by_hand = True
 
     async def switch(self, name: str) -> None:
         """Put everything into scenario `name`, as if nothing had happened before."""
@@ -150,12 +150,12 @@ class Running:
 
     def play(self, scenario: Scenario) -> None:
         """Reset the world and let `scenario` set it up. Nobody else may be at work in it."""
-        with self.machine.changing_the_schema():
-            self.machine.reset()
+        with self.infrastructure.changing_the_schema():
+            self.infrastructure.reset()
             scenario.apply(self.world)
-        self.mended = False
+        self.fixed_by_hand = False
         self.pace = scenario.pace if self._fixed_pace is None else self._fixed_pace
-        self.machine.reload_schema_cache()
+        self.infrastructure.reload_schema_cache()
         self.scenario = scenario  # last: whoever sees it finds the rest in place
 
 
@@ -204,11 +204,11 @@ def start(
         base_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         credentials = Credentials()
         on_progress("Starting PostgreSQL and Supabase Lite")
-        machine = Machine(credentials)
+        infrastructure = Infrastructure(credentials)
         try:
-            machine.start()
-            world = World(base_url, machine.dsn, machine.reload_schema_cache, credentials)
-            running = Running(machine, world, SCENARIOS[scenario], pace)
+            infrastructure.start()
+            world = World(base_url, infrastructure.dsn, infrastructure.reload_schema_cache, credentials)
+            running = Running(infrastructure, world, SCENARIOS[scenario], pace)
             on_progress(f"Setting up the scenario {scenario}")
             running.play(SCENARIOS[scenario])
             server = _Server(running.app, listener)
@@ -221,7 +221,7 @@ def start(
                     running.faults.clear()  # a request that is being delayed must not delay the end
             world.connections.close()
         finally:
-            machine.stop()
+            infrastructure.stop()
 
 
 class _Server:
@@ -231,10 +231,16 @@ class _Server:
         self._listener = listener
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
-                app, http=HangUpProtocol, ws="none", log_level="warning", access_log=False,
-                lifespan="on", timeout_graceful_shutdown=1, server_header=False,
+                app,
+                http=HangUpProtocol,
+                ws="none",
+                log_level="warning",
+                access_log=False,
+                lifespan="on",
+                timeout_graceful_shutdown=1,
+                server_header=False,
             )
-        )  # fmt: skip
+        )
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -304,9 +310,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         run(
-            options.scenario, options.pace, options.port, options.json,
+            options.scenario,
+            options.pace,
+            options.port,
+            options.json,
             lambda line: print(line, file=sys.stderr, flush=True),  # noqa: T201
-        )  # fmt: skip
+        )
     except SandboxError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 
 import requests
 
-from lib.sandbox import twilio
-from lib.sandbox.booking_app import INITIATE, new_session
+from lib.sandbox import twilio_twin
+from lib.sandbox.booking_app_twin import INITIATE, new_session
 from lib.sandbox.history import NEWCOMERS, SURNAMES, mobile_number
-from lib.sandbox.twin import seconds
+from lib.sandbox.twin_helpers import seconds
 from lib.sandbox.world import World
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ _LINK = re.compile(r"https?://\S+/l/\w+")
 
 
 @dataclass(order=True)
-class _Errand:
+class _ScheduledStep:
     """Something that somebody does at `at`."""
 
     at: datetime
@@ -58,7 +58,7 @@ class Traffic:
         self._world = world
         self._session = new_session()
         self._random = random.Random()  # noqa: S311 - no secret
-        self._errands: list[_Errand] = []
+        self._steps: list[_ScheduledStep] = []
         self._started = 0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -67,7 +67,7 @@ class Traffic:
         """Begin, with nobody under way."""
         if self._thread is not None:
             raise RuntimeError("traffic is already running")
-        self._errands.clear()
+        self._steps.clear()
         self._stopping.clear()
         self._thread = threading.Thread(target=self._run, name="sandbox traffic", daemon=True)
         self._thread.start()
@@ -86,8 +86,8 @@ class Traffic:
             while until_next <= 0 and not self._stopping.is_set():
                 until_next += self._random.expovariate(1)
                 self._guarded(self._book)
-            self._guarded(lambda: twilio.post_callbacks(self._world, self._session))
-            self._guarded(self._run_errands)
+            self._guarded(lambda: twilio_twin.post_callbacks(self._world, self._session))
+            self._guarded(self._run_scheduled_jobs)
             self._guarded(self._run_jobs)
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -100,11 +100,11 @@ class Traffic:
     def _later(self, between: tuple[float, float], run: Callable[[], None]) -> None:
         self._started += 1
         at = self._world.now() + seconds(self._random.uniform(*between))
-        heapq.heappush(self._errands, _Errand(at, self._started, run))
+        heapq.heappush(self._steps, _ScheduledStep(at, self._started, run))
 
-    def _run_errands(self) -> None:
-        while self._errands and self._errands[0].at <= self._world.now() and not self._stopping.is_set():
-            heapq.heappop(self._errands).run()
+    def _run_scheduled_jobs(self) -> None:
+        while self._steps and self._steps[0].at <= self._world.now() and not self._stopping.is_set():
+            heapq.heappop(self._steps).run()
 
     def _book(self) -> None:
         with self._world.connection() as connection:

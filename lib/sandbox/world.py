@@ -38,9 +38,12 @@ class Credentials:
     test_mobile_number: str = "+447700900999"  # Ofcom's range for drama: nobody's phone
     # What a build of the booking app needs to have baked in.
     required_env_names: tuple[str, ...] = (
-        "SUPABASE_SERVICE_ROLE_KEY", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN", "TWILIO_PHONE_NUMBER",
+        "SUPABASE_SERVICE_ROLE_KEY",
+        "TWILIO_ACCOUNT_SID",
+        "TWILIO_AUTH_TOKEN",
+        "TWILIO_PHONE_NUMBER",
         "NEXT_PUBLIC_APP_URL",
-    )  # fmt: skip
+    )
 
 
 class Connections:
@@ -108,9 +111,14 @@ class World:
             yield connection
 
     def log_line(
-        self, source_name: Literal["edge_logs", "postgres_logs"], event_message: str,
-        log_attributes: dict[str, str], *, at: datetime | None = None, severity_text: str = "INFO",
-    ) -> None:  # fmt: skip
+        self,
+        source_name: Literal["edge_logs", "postgres_logs"],
+        event_message: str,
+        log_attributes: dict[str, str],
+        *,
+        at: datetime | None = None,
+        severity_text: str = "INFO",
+    ) -> None:
         """Write a line that the Logs API returns, `at` a time (now, if None).
 
         For what no server of ours logs by itself: requests at the gateway, and history. Attributes as on

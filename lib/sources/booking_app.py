@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urljoin, urlsplit
 
 from lib.model.provider import AppHealth, Landing, LinkOpening
 from lib.model.reading import FailureKind, Observed, SourceError
-from lib.sources.http import USER_AGENT, Answer, Deadline, Http, is_loopback, join, utc_now
+from lib.sources.http import USER_AGENT, Deadline, Http, HttpResponse, is_loopback, join, utc_now
 
 SYSTEM = "The booking app"
 HINTS = {
@@ -35,9 +35,20 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 # Parts of a path that are told as they are. Everything else may be a token.
 _LOGIN_SEGMENTS = frozenset({"login", "signin", "sign-in"})
 _KNOWN_SEGMENTS = _LOGIN_SEGMENTS | {
-    "404", "500", "api", "auth", "booking-confirmation", "confirmed", "error", "expired", "l", "not-found", "sso",
-    "sso-api", "success",
-}  # fmt: skip
+    "404",
+    "500",
+    "api",
+    "auth",
+    "booking-confirmation",
+    "confirmed",
+    "error",
+    "expired",
+    "l",
+    "not-found",
+    "sso",
+    "sso-api",
+    "success",
+}
 _DEPLOYMENT = re.compile(rb"(?:data-dpl-id=[\"']|[?&]dpl=)(dpl_[A-Za-z0-9]{1,64})")
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,40}")
 # Next.js redirects like this once it has begun to send the page with a 200.
@@ -114,7 +125,7 @@ class BookingApp:
             url = _joined(url, target)
         return Observed(LinkOpening(pending_booking_id, opened_at, landing, status, tuple(steps)))
 
-    def _ask(self, url: str, deadline: Deadline, agent: str) -> Answer:
+    def _ask(self, url: str, deadline: Deadline, agent: str) -> HttpResponse:
         headers = {"User-Agent": agent, "Accept": "text/html,*/*"}
         return self.http.get(
             url, system=SYSTEM, deadline=deadline, headers=headers, hints=HINTS, max_bytes=MAX_PAGE_BYTES
@@ -137,7 +148,7 @@ class BookingApp:
         parts = self._path(place).split("/")
         return (place.hostname or "") + "/".join(part if part in _KNOWN_SEGMENTS | {""} else "…" for part in parts)
 
-    def _landing(self, place: SplitResult, answer: Answer) -> Landing:
+    def _landing(self, place: SplitResult, answer: HttpResponse) -> Landing:
         path = self._path(place)
         if answer.status == 401 or (answer.status == 403 and any(mark in answer.body for mark in _VERCEL_LOGIN)):
             return Landing.LOGIN
@@ -174,7 +185,7 @@ def _malformed() -> SourceError:
     )
 
 
-def _target(answer: Answer) -> str | None:
+def _target(answer: HttpResponse) -> str | None:
     """Return where the answer sends a browser on to, or None if it stays."""
     if answer.status in _REDIRECTS:
         return answer.headers.get("Location") or None

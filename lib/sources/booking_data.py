@@ -150,12 +150,22 @@ def _unfinished_or_recent(query: Any, window: Window) -> Any:
 PENDING_BOOKINGS = TableQuery(
     frames.PENDING_BOOKINGS,
     _same(
-        "id", "token", "event_id", "mobile_number", "customer_id", "seats", "created_at", "expires_at",
-        "confirmed_at", "booking_id", "metadata",
-    ) | {"api_key_id": "initiated_by_api_key"},
+        "id",
+        "token",
+        "event_id",
+        "mobile_number",
+        "customer_id",
+        "seats",
+        "created_at",
+        "expires_at",
+        "confirmed_at",
+        "booking_id",
+        "metadata",
+    )
+    | {"api_key_id": "initiated_by_api_key"},
     time="created_at",
     parse=_pending_booking,
-)  # fmt: skip
+)
 # When people asked in the weeks before: what is usual, to judge a silence by.
 DEMAND = TableQuery(frames.DEMAND, _same("id", "created_at"), time="created_at")
 BOOKINGS = TableQuery(frames.BOOKINGS, _same("id", "customer_id", "event_id", "seats", "created_at"), time="created_at")
@@ -169,12 +179,25 @@ CUSTOMERS = TableQuery(
 MESSAGES = TableQuery(
     frames.MESSAGES,
     _same(
-        "id", "customer_id", "direction", "message_sid", "status", "twilio_status", "error_code", "to_number",
-        "from_number", "segments", "cost_usd", "created_at", "sent_at", "delivered_at", "failed_at",
+        "id",
+        "customer_id",
+        "direction",
+        "message_sid",
+        "status",
+        "twilio_status",
+        "error_code",
+        "to_number",
+        "from_number",
+        "segments",
+        "cost_usd",
+        "created_at",
+        "sent_at",
+        "delivered_at",
+        "failed_at",
     ),
     time="created_at",
     parse=_message,
-)  # fmt: skip
+)
 DELIVERY_RECEIPTS = TableQuery(
     frames.DELIVERY_RECEIPTS,
     _same("id", "message_id", "status", "error_code", "created_at"),
@@ -203,11 +226,19 @@ API_KEYS = TableQuery(
 BACKGROUND_JOBS = TableQuery(
     frames.BACKGROUND_JOBS,
     _same(
-        "id", "type", "status", "attempts", "max_attempts", "scheduled_for", "created_at", "completed_at",
-        "error", "duration_ms",
+        "id",
+        "type",
+        "status",
+        "attempts",
+        "max_attempts",
+        "scheduled_for",
+        "created_at",
+        "completed_at",
+        "error",
+        "duration_ms",
     ),
     extra=_unfinished_or_recent,
-)  # fmt: skip
+)
 SHORT_LINKS = TableQuery(
     frames.SHORT_LINKS,
     _same("id", "short_code", "destination_url", "link_type", "click_count", "created_at"),
@@ -216,9 +247,19 @@ SHORT_LINKS = TableQuery(
 )
 
 QUERIES: tuple[TableQuery, ...] = (
-    PENDING_BOOKINGS, BOOKINGS, EVENTS, CUSTOMERS, MESSAGES, DELIVERY_RECEIPTS, WEBHOOK_LOG, AUDIT_LOG,
-    API_USAGE, API_KEYS, BACKGROUND_JOBS, SHORT_LINKS,
-)  # fmt: skip
+    PENDING_BOOKINGS,
+    BOOKINGS,
+    EVENTS,
+    CUSTOMERS,
+    MESSAGES,
+    DELIVERY_RECEIPTS,
+    WEBHOOK_LOG,
+    AUDIT_LOG,
+    API_USAGE,
+    API_KEYS,
+    BACKGROUND_JOBS,
+    SHORT_LINKS,
+)
 
 
 # Which deadline the request under way has: the supabase client has no way to pass one on.
@@ -371,9 +412,15 @@ class BookingData:
         return rows, len(rows) if ended else max(total, len(rows)), enough and len(rows) >= NEWEST_ROWS
 
     def _page(
-        self, query: TableQuery, window: Window, deadline: Deadline, missing: frozenset[str],
-        count: CountMethod | None = None, after: Row | None = None, limit: int | None = None,
-    ) -> Any:  # fmt: skip
+        self,
+        query: TableQuery,
+        window: Window,
+        deadline: Deadline,
+        missing: frozenset[str],
+        count: CountMethod | None = None,
+        after: Row | None = None,
+        limit: int | None = None,
+    ) -> Any:
         """Return one answer: the first rows, or those that follow `after`, and with `count` how many there are."""
         request: Any = self._client.table(query.table).select(query.select(missing), count=count)
         if query.time:

@@ -13,10 +13,10 @@ from datetime import datetime
 from pydantic import SecretStr
 
 from lib.model.reading import FailureKind
+from lib.redaction import redact
 from lib.sources import parse
 from lib.sources.booking_app import SYSTEM, BookingApp
-from lib.sources.http import Answer, Deadline, HttpError, Json, OutcomeUnknownError, join, understood
-from lib.sources.redact import redact
+from lib.sources.http import Deadline, HttpError, HttpResponse, Json, OutcomeUnknownError, join, understood
 
 INITIATE_PATH = ("api", "bookings", "initiate")
 MAX_MESSAGE_LENGTH = 200
@@ -108,7 +108,7 @@ class BookingWrites:
         return _read(answer, key)
 
 
-def _read(answer: Answer, key: str) -> BookingAnswer:
+def _read(answer: HttpResponse, key: str) -> BookingAnswer:
     if 300 <= answer.status < 400:
         raise HttpError(
             FailureKind.BAD_DATA,
@@ -138,7 +138,7 @@ def _read(answer: Answer, key: str) -> BookingAnswer:
     )
 
 
-def _made(answer: Answer) -> BookingAnswer:
+def _made(answer: HttpResponse) -> BookingAnswer:
     body = parse.mapping(answer.json(SYSTEM), SYSTEM)
     token, url = parse.text(body, "booking_token"), parse.text(body, "confirmation_url")
     sent = parse.boolean(body, "sms_sent")
@@ -166,7 +166,7 @@ def _words(status: int, code: str | None) -> str:
     return known or f"The app refused the booking ({status}). Nothing was booked and nobody was texted."
 
 
-def _json(answer: Answer) -> Json:
+def _json(answer: HttpResponse) -> Json:
     try:
         return json.loads(answer.body)
     except (ValueError, RecursionError):

@@ -23,21 +23,21 @@ from pydantic import SecretStr
 
 from lib.model import frames
 from lib.model.database import (
+    AppliedMigration,
     Blocker,
     Catalog,
-    CatalogWay,
+    CatalogAccess,
     CheckConstraint,
     Column,
     DatabaseIdentity,
-    Migration,
     Policy,
     TableInfo,
 )
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
+from lib.redaction import redact
 from lib.sources import parse
 from lib.sources.http import Deadline, Http, HttpError
-from lib.sources.redact import redact
 
 Row = dict[str, Any]
 
@@ -145,24 +145,24 @@ _DENIED = re.compile(r"permission denied for (?:table|view|relation) (?P<table>\
 _REST_PATH = re.compile(r"/rest/v1/(?P<table>[a-z_0-9]+)")
 
 
-class CatalogDoor(Protocol):
+class CatalogClient(Protocol):
     """A way to ask the database a read-only question."""
 
     @property
-    def way(self) -> CatalogWay: ...
+    def way(self) -> CatalogAccess: ...
 
     def rows(self, sql: str, deadline: Deadline) -> list[Row]: ...
 
 
 @dataclass(frozen=True)
-class DirectDoor:
+class DirectCatalogClient:
     """A direct connection, opened for one question: no session state survives it.
 
     `read_only` makes Postgres refuse to write through it. Without, it tells whether it could.
     """
 
     dsn: SecretStr
-    way: CatalogWay = CatalogWay.DIRECT
+    way: CatalogAccess = CatalogAccess.DIRECT
     read_only: bool = True
 
     def rows(self, sql: str, deadline: Deadline) -> list[Row]:
@@ -253,14 +253,14 @@ def refused(error: psycopg.Error) -> SourceError:
 
 
 @dataclass(frozen=True)
-class ManagementDoor:
+class ManagementCatalogClient:
     """Supabase's Management API: a read-only user that reads past row level security."""
 
     http: Http
     base_url: str
     project_ref: str
     token: SecretStr
-    way: CatalogWay = CatalogWay.MANAGEMENT_API
+    way: CatalogAccess = CatalogAccess.MANAGEMENT_API
 
     def rows(self, sql: str, deadline: Deadline) -> list[Row]:
         answer = self.http.query_json(
@@ -299,7 +299,7 @@ class ManagementDoor:
 
 
 @dataclass(frozen=True)
-class DescriptionDoor:
+class DescriptionCatalogClient:
     """The Data API's own description: columns and nullability, as of its schema cache."""
 
     http: Http
@@ -321,12 +321,15 @@ class DescriptionDoor:
             )
         return tuple(
             Column(
-                table, name, parse.text(column, "format") or parse.text(column, "type") or "unknown",
-                nullable=name not in parse.texts(definition, "required"), default=parse.text(column, "default"),
+                table,
+                name,
+                parse.text(column, "format") or parse.text(column, "type") or "unknown",
+                nullable=name not in parse.texts(definition, "required"),
+                default=parse.text(column, "default"),
             )
             for table, definition in definitions.items()
             for name, column in definition["properties"].items()
-        )  # fmt: skip
+        )
 
     def knows(self, table: str, columns: Sequence[str], deadline: Deadline) -> bool:
         """Whether the Data API lets these columns be written and read now.
@@ -374,26 +377,28 @@ def _describes_a_table(definition: Any) -> bool:
 class CatalogSource:
     """The catalog through whichever doors are configured; the best one that there is is asked."""
 
-    door: CatalogDoor | None
-    description: DescriptionDoor | None
-    management: ManagementDoor | None
+    client: CatalogClient | None
+    description: DescriptionCatalogClient | None
+    management: ManagementCatalogClient | None
 
     def schema(self, deadline: Deadline) -> Observed[Catalog]:
         """Return the columns, checks, policies and tables of schema `public`."""
-        if self.door is None:
+        if self.client is None:
             return self._described(deadline)
-        answer = self.door.rows(_CATALOG_SQL, deadline)
-        return Observed(_catalog(self.door.way, answer[0].get("catalog") if answer else None))
+        answer = self.client.rows(_CATALOG_SQL, deadline)
+        return Observed(_catalog(self.client.way, answer[0].get("catalog") if answer else None))
 
-    def migrations(self, deadline: Deadline) -> Observed[tuple[Migration, ...]]:
+    def migrations(self, deadline: Deadline) -> Observed[tuple[AppliedMigration, ...]]:
         """Return the migration history that Supabase's command line keeps, oldest first."""
-        door = self._door("the migration history")
-        rows = door.rows(_MIGRATIONS_SQL, deadline)
-        return Observed(tuple(Migration(_text(row, "version", door.way), parse.text(row, "name")) for row in rows))
+        client = self._client("the migration history")
+        rows = client.rows(_MIGRATIONS_SQL, deadline)
+        return Observed(
+            tuple(AppliedMigration(_text(row, "version", client.way), parse.text(row, "name")) for row in rows)
+        )
 
     def blockers(self, deadline: Deadline) -> Observed[tuple[Blocker, ...]]:
         """Return who holds locks on tables of `public`, the longest transaction first."""
-        return Observed(blockers(self._door("the locks"), deadline))
+        return Observed(blockers(self._client("the locks"), deadline))
 
     def errors(self, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
         """Return the failed writes that Supabase's logs hold for `window`, at most their last day."""
@@ -415,14 +420,14 @@ class CatalogSource:
         frame = frames.frame(frames.DATABASE_ERRORS, [_database_error(row) for row in rows])
         return Observed(frame.sort_values("at", kind="stable", ignore_index=True), tuple(caveats))
 
-    def _door(self, what: str) -> CatalogDoor:
-        if self.door is None:
+    def _client(self, what: str) -> CatalogClient:
+        if self.client is None:
             raise SourceError(
                 FailureKind.NOT_CONFIGURED,
                 f"Nothing is connected that can read {what}.",
                 "Set DATABASE_URL, or SUPABASE_ACCESS_TOKEN.",
             )
-        return self.door
+        return self.client
 
     def _described(self, deadline: Deadline) -> Observed[Catalog]:
         if self.description is None:
@@ -433,67 +438,77 @@ class CatalogSource:
             "catalog",
             "The Data API describes columns only, as of its schema cache; checks and policies are unread.",
         )
-        catalog = Catalog(CatalogWay.DATA_API, columns, checks=None, policies=None, tables=None, identity=None)
+        catalog = Catalog(CatalogAccess.DATA_API, columns, checks=None, policies=None, tables=None, identity=None)
         return Observed(catalog, (caveat,))
 
 
-def identity(door: CatalogDoor, deadline: Deadline) -> DatabaseIdentity:
+def identity(client: CatalogClient, deadline: Deadline) -> DatabaseIdentity:
     """Return which database answers through `door`, as whom, and whether it can be written to."""
-    found = door.rows(_IDENTITY_SQL, deadline)
-    return _identity(parse.need(found[0] if found else None, f"The {door.way}", "who we are"), door.way)
+    found = client.rows(_IDENTITY_SQL, deadline)
+    return _identity(parse.need(found[0] if found else None, f"The {client.way}", "who we are"), client.way)
 
 
-def blockers(door: CatalogDoor, deadline: Deadline) -> tuple[Blocker, ...]:
+def blockers(client: CatalogClient, deadline: Deadline) -> tuple[Blocker, ...]:
     """Return who holds locks on tables of `public`, the longest transaction first."""
-    return tuple(_blocker(row, door.way) for row in door.rows(_BLOCKERS_SQL, deadline))
+    return tuple(_blocker(row, client.way) for row in client.rows(_BLOCKERS_SQL, deadline))
 
 
-def _text(row: Row, name: str, way: CatalogWay) -> str:
+def _text(row: Row, name: str, way: CatalogAccess) -> str:
     """Return a name that must be there: a catalog with holes would make columns look missing."""
     return parse.need(parse.text(row, name), f"The {way}", f"the {name} of a part of the catalog")
 
 
-def _flag(row: Row, name: str, way: CatalogWay) -> bool:
+def _flag(row: Row, name: str, way: CatalogAccess) -> bool:
     return parse.need(parse.boolean(row, name), f"The {way}", f"whether something is {name}")
 
 
-def _catalog(way: CatalogWay, parts: Any) -> Catalog:
+def _catalog(way: CatalogAccess, parts: Any) -> Catalog:
     columns, checks, policies, tables, identity = (parse.rows(parse.at(parts, part), f"The {way}") for part in _PARTS)
     return Catalog(
         way=way,
         columns=tuple(
             Column(
-                _text(row, "table", way), _text(row, "name", way), _text(row, "type", way),
-                _flag(row, "nullable", way), parse.text(row, "default"),
+                _text(row, "table", way),
+                _text(row, "name", way),
+                _text(row, "type", way),
+                _flag(row, "nullable", way),
+                parse.text(row, "default"),
             )
             for row in columns
         ),
         checks=tuple(
             CheckConstraint(
-                _text(row, "table", way), _text(row, "name", way), _text(row, "definition", way),
+                _text(row, "table", way),
+                _text(row, "name", way),
+                _text(row, "definition", way),
                 parse.texts(row, "columns"),
             )
             for row in checks
         ),
         policies=tuple(
             Policy(
-                _text(row, "table", way), _text(row, "name", way), _text(row, "command", way),
-                parse.texts(row, "roles"), parse.text(row, "using"),
+                _text(row, "table", way),
+                _text(row, "name", way),
+                _text(row, "command", way),
+                parse.texts(row, "roles"),
+                parse.text(row, "using"),
             )
             for row in policies
         ),
         tables=tuple(
             TableInfo(
-                _text(row, "name", way), parse.boolean(row, "row_security"), parse.integer(row, "estimated_rows"),
+                _text(row, "name", way),
+                parse.boolean(row, "row_security"),
+                parse.integer(row, "estimated_rows"),
                 parse.text(row, "owner"),
             )
             for row in tables
         ),
         identity=_identity(identity[0], way) if identity else None,
-    )  # fmt: skip
+    )
 
 
-def _identity(row: Row, way: CatalogWay) -> DatabaseIdentity:
+def _identity(row: Row, way: CatalogAccess) -> DatabaseIdentity:
     return DatabaseIdentity(
         database=_text(row, "database", way),
         user=_text(row, "user", way),
@@ -505,7 +520,7 @@ def _identity(row: Row, way: CatalogWay) -> DatabaseIdentity:
     )
 
 
-def _blocker(row: Row, way: CatalogWay) -> Blocker:
+def _blocker(row: Row, way: CatalogAccess) -> Blocker:
     started = row.get("transaction_started_at")
     return Blocker(
         pid=parse.need(parse.integer(row, "pid"), f"The {way}", "the process of a lock"),
@@ -519,14 +534,16 @@ def _blocker(row: Row, way: CatalogWay) -> Blocker:
     )
 
 
-def _try_source_columns(door: ManagementDoor, start: datetime, end: datetime, deadline: Deadline) -> list[Row]:
+def _try_source_columns(
+    client: ManagementCatalogClient, start: datetime, end: datetime, deadline: Deadline
+) -> list[Row]:
     for column in _SOURCE_COLUMNS[:-1]:
         try:
-            return door.logs(_ERRORS_SQL.format(source=column), start, end, deadline)
+            return client.logs(_ERRORS_SQL.format(source=column), start, end, deadline)
         except SourceError as error:
             if error.kind is not FailureKind.BAD_DATA:
                 raise
-    return door.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1]), start, end, deadline)
+    return client.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1]), start, end, deadline)
 
 
 def _database_error(row: Row) -> dict[str, Any]:

@@ -14,10 +14,10 @@ from lib.model.deployments import BuildLog, Comparison, Deployment, VercelSigns
 from lib.model.provider import LinkOpening
 from lib.model.reading import FailureKind, Observed, Reading, SourceError
 from lib.sources.booking_app import BookingApp
-from lib.sources.connected import Sources
 from lib.sources.github import GitHub
 from lib.sources.http import Deadline
 from lib.sources.reporting import Reporting
+from lib.sources.source_registry import Sources
 from lib.sources.twilio import Twilio
 from lib.sources.vercel import Vercel
 

@@ -28,9 +28,9 @@ from lib.model.deployments import (
     WorkflowRun,
 )
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
+from lib.redaction import redact
 from lib.sources import parse
 from lib.sources.http import Deadline, Http, HttpError, Json, answered, join, together
-from lib.sources.redact import redact
 
 SYSTEM = "GitHub"
 HINTS: Mapping[FailureKind, str] = {
@@ -132,9 +132,13 @@ class GitHub:
         """Compare `base`...`head`: ahead_by is how many commits of head are not in base."""
         raw = self._get(deadline, "compare", f"{base}...{head}", per_page=1)
         rows = parse.at(raw, "files")
-        files = None if rows is None else tuple(
-            parse.need(parse.text(row, "filename"), SYSTEM, "a file's name") for row in parse.rows(rows, SYSTEM)
-        )  # fmt: skip
+        files = (
+            None
+            if rows is None
+            else tuple(
+                parse.need(parse.text(row, "filename"), SYSTEM, "a file's name") for row in parse.rows(rows, SYSTEM)
+            )
+        )
         comparison = Comparison(
             base=base,
             head=head,

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lib.model.reading import FailureKind, SourceError
+from lib.redaction import redact
 from lib.sources import parse
 from lib.sources.github import SYSTEM, GitHub
 from lib.sources.http import MAX_REASON_LENGTH, Deadline, HttpError, Json, OutcomeUnknownError, understood
-from lib.sources.redact import redact
 
 HINTS: Mapping[FailureKind, str] = {
     FailureKind.UNAUTHORIZED: "The token is wrong or has expired: make a new fine-grained one and set GITHUB_TOKEN.",

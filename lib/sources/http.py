@@ -35,8 +35,8 @@ from requests.structures import CaseInsensitiveDict
 from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential_jitter
 
 from lib.model.reading import FailureKind, SourceError
+from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.redact import redact
 
 T = TypeVar("T")
 Json = Any
@@ -170,7 +170,7 @@ class OutcomeUnknownError(HttpError):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """One HTTP answer, read to its end. Its repr shows the status alone: the rest may hold secrets."""
 
     status: int
@@ -391,11 +391,11 @@ class Http:
         hints: Hints | None = None,
         etag: bool = False,
         redirects: int = 0,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Read a successful answer as `get_json` does, and return it whole (its headers, where it came from)."""
         call = self._call("GET", url, system, params, headers, hints, etag=etag)
 
-        def attempt() -> Answer:
+        def attempt() -> HttpResponse:
             now = call
             for _ in range(redirects + 1):
                 answer = self._exchange(now, deadline)
@@ -432,7 +432,7 @@ class Http:
         headers: Mapping[str, str] | None = None,
         hints: Hints | None = None,
         read_seconds: float = READ_SECONDS,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Write: POST, PATCH, PUT or DELETE. Never sent twice. Waits at most `read_seconds` for the answer.
 
         Raises `OutcomeUnknownError` where it may have taken effect, any other `HttpError` where it has not.
@@ -451,7 +451,7 @@ class Http:
         deadline: Deadline,
         headers: Mapping[str, str] | None = None,
         hints: Hints | None = None,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Write as `send_json` does, and return the answer whatever its status, except a rate limit."""
         call = replace(self._call(method, url, system, None, headers, hints, body=body), is_write=True)
         return self._exchange(call, deadline)
@@ -465,7 +465,7 @@ class Http:
         headers: Mapping[str, str] | None = None,
         hints: Hints | None = None,
         max_bytes: int = MAX_BODY_BYTES,
-    ) -> Answer:
+    ) -> HttpResponse:
         """Return the answer whatever its status, except a rate limit. Asks again only if no answer came at all."""
         call = self._call("GET", url, system, None, headers, hints, max_bytes=max_bytes)
         return self._retrying(deadline, lambda: self._exchange(call, deadline))
@@ -494,7 +494,7 @@ class Http:
     def _retrying(self, deadline: Deadline, attempt: Callable[[], T]) -> T:
         return retrying(deadline, attempt, sleep=self._sleep, first_backoff=self._first_backoff)
 
-    def _exchange(self, call: _Call, deadline: Deadline) -> Answer:
+    def _exchange(self, call: _Call, deadline: Deadline) -> HttpResponse:
         """Ask once. Returns answers of any status; raises for limits that are in force and for broken ones."""
         self._obey_pause(call)
         known = self._known(call) if call.etag else None
@@ -508,7 +508,7 @@ class Http:
             self._remember(call, answer)
         return answer
 
-    def _transfer(self, call: _Call, headers: Mapping[str, str], deadline: Deadline) -> Answer:
+    def _transfer(self, call: _Call, headers: Mapping[str, str], deadline: Deadline) -> HttpResponse:
         left = deadline.left()
         if left <= 0:
             raise call.error(FailureKind.TIMEOUT, f"No time was left to ask {call.system}.")
@@ -526,11 +526,11 @@ class Http:
                 stream=True,
             ) as response:
                 body = _body(response, call, deadline)
-                return Answer(response.status_code, call.url, CaseInsensitiveDict(response.headers), body)
+                return HttpResponse(response.status_code, call.url, CaseInsensitiveDict(response.headers), body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
             raise _broken(call, error, deadline) from None
 
-    def _accepted(self, call: _Call, answer: Answer) -> Answer:
+    def _accepted(self, call: _Call, answer: HttpResponse) -> HttpResponse:
         """Return a successful answer; raise what any other means."""
         if 200 <= answer.status < 300:
             return answer
@@ -555,7 +555,7 @@ class Http:
         if until is not None and until > self._clock():
             raise self._rate_limited(call, until, None)
 
-    def _paused(self, call: _Call, answer: Answer) -> HttpError:
+    def _paused(self, call: _Call, answer: HttpResponse) -> HttpError:
         """Remember until when the other side wants quiet, and return the error that says so."""
         now = self._clock()
         wait = asked_wait(answer.headers, now)
@@ -584,7 +584,7 @@ class Http:
                 self._etags.move_to_end(key)
             return self._etags.get(key)
 
-    def _remember(self, call: _Call, answer: Answer) -> None:
+    def _remember(self, call: _Call, answer: HttpResponse) -> None:
         tag = answer.headers.get("ETag")
         if not tag or len(answer.body) > MAX_ETAG_BODY_BYTES:
             return
@@ -683,7 +683,7 @@ def _unsendable(call: _Call) -> HttpError:
     )
 
 
-def _redirected(call: _Call, answer: Answer) -> _Call:
+def _redirected(call: _Call, answer: HttpResponse) -> _Call:
     """Return `call` to where the answer points, if that is the same origin."""
     try:
         target = urljoin(call.url, answer.headers.get("Location", ""))
@@ -750,7 +750,7 @@ def _basic_parts(credential: str) -> list[str]:
         return []
 
 
-def _limits_us(answer: Answer) -> bool:
+def _limits_us(answer: HttpResponse) -> bool:
     """Whether the answer is a rate limit. GitHub says 403 for its own, with the headers that tell."""
     if answer.status == 429:
         return True

@@ -18,7 +18,7 @@ _SWITCH_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """What somebody does at `where` to mend a scenario, and the sandbox can do in their stead."""
+    """What somebody does at `where` to fix a scenario, and the sandbox can do in their stead."""
 
     where: str
     words: str
@@ -29,7 +29,7 @@ class StandIn:
 class SandboxState:
     """What the sandbox plays. `settings` point the desk at it; some scenarios hand out other keys.
 
-    `mend` is None where nobody outside of the desk has anything to mend.
+    `manual_fix` is None where nobody outside of the desk has anything to fix.
     """
 
     scenario: str
@@ -38,7 +38,7 @@ class SandboxState:
     bookings_per_minute: float
     titles: dict[str, str]
     settings: dict[str, str] = field(repr=False)
-    mend: StandIn | None = None
+    manual_fix: StandIn | None = None
 
     def settings_over(self, environ: Mapping[str, str]) -> Settings:
         """Return the settings of `environ`, pointed at the sandbox as it plays."""
@@ -73,9 +73,9 @@ class SandboxControl:
         """Let bookings come in at this pace."""
         return self._tell("pace", {"bookings_per_minute": bookings_per_minute}, _READ_SECONDS)
 
-    def mend(self) -> SandboxState:
+    def manual_fix(self) -> SandboxState:
         """Do what somebody would do in another system."""
-        return self._tell("mend", {}, _READ_SECONDS)
+        return self._tell("manual-fix", {}, _READ_SECONDS)
 
     def _tell(self, what: str, body: Json, seconds: float) -> SandboxState:
         answer = self.http.send_json("POST", join(self.url, what), body, system=_SYSTEM, deadline=Deadline(seconds))
@@ -91,7 +91,7 @@ def _state(answer: Json) -> SandboxState:
             bookings_per_minute=float(answer["pace"]),
             titles={str(known["name"]): str(known["title"]) for known in answer["scenarios"]},
             settings={str(name): str(value) for name, value in answer["settings"].items()},
-            mend=_mend(answer.get("mend")),
+            manual_fix=_apply_manual_fix(answer.get("manual_fix")),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise SourceError(
@@ -101,7 +101,7 @@ def _state(answer: Json) -> SandboxState:
         ) from None
 
 
-def _mend(answer: Json) -> StandIn | None:
+def _apply_manual_fix(answer: Json) -> StandIn | None:
     if answer is None:
         return None
     return StandIn(str(answer["where"]), str(answer["words"]), bool(answer["done"]))

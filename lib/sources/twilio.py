@@ -26,9 +26,9 @@ from lib.model.phone import e164
 from lib.model.provider import Balance, TwilioAccount
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
+from lib.redaction import redact
 from lib.sources import parse
 from lib.sources.http import Deadline, Http, Json, Params, join, origin, together
-from lib.sources.redact import redact
 
 SYSTEM = "Twilio"
 _STRANGE = "Check TWILIO_API_URL: a proxy or another system may be answering."

@@ -21,22 +21,22 @@ from pydantic import SecretStr
 from lib.model.deployments import (
     AliasRequest,
     BuildLog,
+    BuildLogLine,
     Deployment,
     DeploymentState,
     EnvName,
     GitLink,
     Hostname,
     LogLevel,
-    LogLine,
     Project,
     RollbackNote,
     VercelEvent,
 )
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
+from lib.redaction import redact
 from lib.sources import parse
 from lib.sources.http import Deadline, Http, Json, answered, join, together
-from lib.sources.redact import redact
 
 SYSTEM = "Vercel"
 HINTS: Mapping[FailureKind, str] = {
@@ -604,11 +604,11 @@ def _event(row: Mapping[str, Any]) -> VercelEvent:
     )
 
 
-def _log_lines(rows: list[dict[str, Any]]) -> tuple[LogLine, ...]:
+def _log_lines(rows: list[dict[str, Any]]) -> tuple[BuildLogLine, ...]:
     """Read the three shapes of log rows; the same row may come twice."""
     at = next((time for row in rows if (time := _log_time(row)) is not None), None)
     seen: set[str] = set()
-    lines: list[LogLine] = []
+    lines: list[BuildLogLine] = []
     for row in rows:
         text = _ANSI.sub("", _log_text(row))
         mark = parse.text(row, "id") or parse.text(row, "payload", "id")
@@ -619,7 +619,7 @@ def _log_lines(rows: list[dict[str, Any]]) -> tuple[LogLine, ...]:
         # A line without a time stands where it came: it takes the time of the line before it.
         at = parse.need(_log_time(row) or at, SYSTEM, "the times of a build log's lines")
         lines += (
-            LogLine(at, redact(line[:MAX_LOG_LINE_LENGTH]), _log_level(row, text))
+            BuildLogLine(at, redact(line[:MAX_LOG_LINE_LENGTH]), _log_level(row, text))
             for line in text.splitlines()
             if line.strip()
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lib.model.deployments import DeploymentState
 from lib.model.reading import FailureKind
 from lib.sources import parse
-from lib.sources.http import Answer, Deadline, Json, join, understood
+from lib.sources.http import Deadline, HttpResponse, Json, join, understood
 from lib.sources.vercel import REQUEST_META, SYSTEM, Vercel, read_deployment
 
 MAX_DESCRIPTION_LENGTH = 250
@@ -119,7 +119,9 @@ class VercelWrites:
         )
         return _made(answer)
 
-    def _send(self, method: str, deadline: Deadline, *segments: str, body: Json = None, **params: str | int) -> Answer:
+    def _send(
+        self, method: str, deadline: Deadline, *segments: str, body: Json = None, **params: str | int
+    ) -> HttpResponse:
         return self.vercel.http.send_json(
             method,
             join(self.vercel.base_url, *segments),
@@ -137,6 +139,6 @@ def _meta(request_id: str, **more: str) -> dict[str, Json]:
     return {"meta": {**more, REQUEST_META: request_id}}
 
 
-def _made(answer: Answer) -> Accepted:
+def _made(answer: HttpResponse) -> Accepted:
     made = understood(SYSTEM, lambda: read_deployment(parse.mapping(answer.json(SYSTEM), SYSTEM)))
     return Accepted(made.id, made.state is DeploymentState.QUEUED, made.state, made.sha)

@@ -14,13 +14,13 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import plotly.graph_objects as go
 
-from lib.colours import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
+from lib.chart_colours import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
 from lib.diagnosis.journeys import Stage
 from lib.diagnosis.timeline import COUNTED, READ, Mark, MarkKind, Series
 from lib.model.deployments import Deployment
 from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
-from lib.ui import words
-from lib.ui.redact import in_chart
+from lib.ui import labels
+from lib.ui.masking import in_chart
 
 MAX_POINTS = 1000
 
@@ -29,15 +29,18 @@ CONFIG: Final[Mapping[str, Any]] = {"displayModeBar": False, "scrollZoom": False
 
 # Accepted and delivered texts mostly coincide: the one is a wide band under the other's line.
 _BAND: Final[Mapping[str, Any]] = {
-    "type": "scatter", "mode": "lines", "line": {"color": PURPLE, "width": 8}, "opacity": 0.45,
-}  # fmt: skip
+    "type": "scatter",
+    "mode": "lines",
+    "line": {"color": PURPLE, "width": 8},
+    "opacity": 0.45,
+}
 _ARRIVED: Final[Mapping[str, Any]] = {
-    "type": "scatter", "mode": "lines+markers", "line": {"color": GREEN, "width": 2},
+    "type": "scatter",
+    "mode": "lines+markers",
+    "line": {"color": GREEN, "width": 2},
     "marker": {"symbol": "diamond", "size": 7},
-}  # fmt: skip
-_LOST: Final[Mapping[str, Any]] = {
-    "type": "bar", "marker": {"color": VERMILION, "pattern": {"shape": "x", "size": 5}}
-}  # fmt: skip
+}
+_LOST: Final[Mapping[str, Any]] = {"type": "bar", "marker": {"color": VERMILION, "pattern": {"shape": "x", "size": 5}}}
 _LINES: Final[Mapping[Series, Mapping[str, Any]]] = {
     Series.INITIATED: {"type": "bar", "marker": {"color": BLUE, "opacity": 0.6}},
     Series.FAILED: _LOST,
@@ -75,10 +78,14 @@ def timeline(
             thin = _thinned(counts)
             figure.add_trace(
                 {
-                    "x": _local(pd.DatetimeIndex(thin.index), zone), "y": thin.to_numpy(),
-                    "name": str(series), "hovertemplate": "%{y}", **_within_bucket(thin.index, zone), **style,
+                    "x": _local(pd.DatetimeIndex(thin.index), zone),
+                    "y": thin.to_numpy(),
+                    "name": str(series),
+                    "hovertemplate": "%{y}",
+                    **_within_bucket(thin.index, zone),
+                    **style,
                 }
-            )  # fmt: skip
+            )
     shown = [lines.get(series) for series in drawn]
     top = max((int(c.max()) for c in shown if c is not None and len(c)), default=1)
     _draw_marks(figure, marks, zone, at=max(top, 1) * 1.12)
@@ -107,10 +114,15 @@ def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: fl
         if not times:
             continue
         figure.add_scatter(
-            x=times, y=[at] * len(times), mode="markers", name=str(kind), cliponaxis=False,
+            x=times,
+            y=[at] * len(times),
+            mode="markers",
+            name=str(kind),
+            cliponaxis=False,
             marker={"symbol": symbol, "size": 11, "color": colour},
-            hovertext=[in_chart(mark.words) for mark in shown if mark.kind is kind], hoverinfo="text",
-        )  # fmt: skip
+            hovertext=[in_chart(mark.words) for mark in shown if mark.kind is kind],
+            hoverinfo="text",
+        )
         for moment in times:
             figure.add_vline(x=moment, line={"color": colour, "width": 1, "dash": "dot"}, opacity=0.7)
 
@@ -120,12 +132,12 @@ def funnel(stages: Mapping[Stage, int | None], least: Collection[Stage] = ()) ->
 
     Of the stages in `least` at least so many are known; the text says so.
     """
-    figure = _figure(height=44 * len(words.STAGE) + 40)
+    figure = _figure(height=44 * len(labels.STAGE) + 40)
     most = 0
     known: list[tuple[str, int]] = []
     told: list[str] = []
     unknown: list[tuple[str, int]] = []
-    for stage, label in words.STAGE.items():
+    for stage, label in labels.STAGE.items():
         count = stages.get(stage)
         if count is None:
             unknown.append((label, most))
@@ -134,15 +146,26 @@ def funnel(stages: Mapping[Stage, int | None], least: Collection[Stage] = ()) ->
             known.append((label, count))
             told.append(f"at least {count:,}" if stage in least else f"{count:,}")
     figure.add_bar(
-        x=[count for _, count in known], y=[label for label, _ in known], orientation="h", name="bookings",
-        text=told, textposition="auto", marker={"color": BLUE}, hovertemplate="%{y}: %{text}<extra></extra>",
-    )  # fmt: skip
+        x=[count for _, count in known],
+        y=[label for label, _ in known],
+        orientation="h",
+        name="bookings",
+        text=told,
+        textposition="auto",
+        marker={"color": BLUE},
+        hovertemplate="%{y}: %{text}<extra></extra>",
+    )
     figure.add_bar(
-        x=[count for _, count in unknown], y=[label for label, _ in unknown], orientation="h", name="unknown",
-        text=["unknown"] * len(unknown), textposition="inside", hovertemplate="%{y}: unknown<extra></extra>",
+        x=[count for _, count in unknown],
+        y=[label for label, _ in unknown],
+        orientation="h",
+        name="unknown",
+        text=["unknown"] * len(unknown),
+        textposition="inside",
+        hovertemplate="%{y}: unknown<extra></extra>",
         marker={"color": "rgba(138,147,157,0.25)", "pattern": {"shape": "/", "fgcolor": GREY}},
-    )  # fmt: skip
-    figure.update_yaxes(categoryorder="array", categoryarray=list(words.STAGE.values())[::-1], showgrid=False)
+    )
+    figure.update_yaxes(categoryorder="array", categoryarray=list(labels.STAGE.values())[::-1], showgrid=False)
     figure.update_xaxes(visible=False, rangemode="tozero")
     figure.update_layout(showlegend=False, barmode="overlay", bargap=0.25)
     return figure
@@ -157,10 +180,14 @@ def delivery(by_status: pd.DataFrame) -> go.Figure:
     ]
     figure = _figure(height=40 * len(counts) + 50)
     figure.add_bar(
-        x=counts.to_numpy(), y=[in_chart(str(status)) for status in counts.index], orientation="h",
-        text=[f"{count:,}" for count in counts], textposition="auto", marker={"color": colours},
+        x=counts.to_numpy(),
+        y=[in_chart(str(status)) for status in counts.index],
+        orientation="h",
+        text=[f"{count:,}" for count in counts],
+        textposition="auto",
+        marker={"color": colours},
         hovertemplate="%{y}: %{x}<extra></extra>",
-    )  # fmt: skip
+    )
     figure.update_xaxes(visible=False, rangemode="tozero")
     figure.update_yaxes(showgrid=False)
     figure.update_layout(showlegend=False, bargap=0.3)
@@ -183,11 +210,13 @@ def durations(deployments: Sequence[Deployment], zone: ZoneInfo) -> go.Figure:
         if group:
             figure.add_scatter(
                 x=list(_local(pd.DatetimeIndex([d.created_at for d in group]), zone)),
-                y=[minutes[d.id] if timed else above for d in group], mode="markers", name=name,
+                y=[minutes[d.id] if timed else above for d in group],
+                mode="markers",
+                name=name,
                 marker={"color": colour, "symbol": symbol, "size": 12},
                 text=[in_chart((d.sha or "upload")[:7]) for d in group],
                 hovertemplate="%{text}: %{y:.1f} min" if timed else "%{text}: failed",
-            )  # fmt: skip
+            )
     figure.update_yaxes(rangemode="tozero", ticksuffix=" min", range=[0, above * 1.15])
     return figure
 

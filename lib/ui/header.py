@@ -12,12 +12,11 @@ from lib.model.people import NO_LOGIN, Role
 from lib.model.reading import Freshness, SourceError, SourceName, source_health
 from lib.model.window import WindowSize
 from lib.sources.sandbox_control import SandboxState
-from lib.ui import actions, pieces, words
-from lib.ui import desk as desk_
+from lib.ui import action_dialog, html_components, labels, runtime
 from lib.ui.guard import Viewer
-from lib.ui.look import draw
-from lib.ui.redact import outside, plain, plain_person
-from lib.ui.shell import View, opened_desk, pace, view
+from lib.ui.masking import outside, plain, plain_person
+from lib.ui.page_frame import View, diagnosis_service, pace, view
+from lib.ui.styles import draw
 
 HEAD_START_SECONDS = 0.3
 _PACES = (0.0, 1.0, 4.0, 30.0, 120.0)
@@ -60,10 +59,10 @@ def _controls(viewer: Viewer) -> None:
             bind="query-params",
             help="Larger, and without a single digit of a phone number.",
         )
-        if opened_desk().settings.sandbox_url is not None:
-            _sandbox(desk_.opening().sandbox(), viewer)
+        if diagnosis_service().settings.sandbox_url is not None:
+            _sandbox(runtime.app_runtime().sandbox(), viewer)
         st.space("stretch")
-        actions.freeze_switch()
+        action_dialog.freeze_switch()
         st.badge(_name(viewer), icon=":material/person:", color="gray")
     if problem := st.session_state.pop("sandbox_problem", None):
         st.warning(plain(problem), icon=":material/warning:")
@@ -101,24 +100,24 @@ def _sandbox(sandbox: SandboxState | None, viewer: Viewer) -> None:
         width=180,
         on_change=_set_pace,
     )
-    if sandbox.mend is not None:
+    if sandbox.manual_fix is not None:
         st.button(
-            f"Somebody mended it in {sandbox.mend.where}",
-            key="sandbox_mend",
-            icon=":material/person_check:" if sandbox.mend.done else ":material/engineering:",
-            disabled=sandbox.mend.done,
-            on_click=_mend,
-            help=outside(f"For drills, in the stead of a person: {sandbox.mend.words}."),
+            f"Somebody fixed it in {sandbox.manual_fix.where}",
+            key="sandbox_manual_fix",
+            icon=":material/person_check:" if sandbox.manual_fix.done else ":material/engineering:",
+            disabled=sandbox.manual_fix.done,
+            on_click=_apply_manual_fix,
+            help=outside(f"For drills, in the stead of a person: {sandbox.manual_fix.words}."),
         )
     with st.popover("Story", icon=":material/menu_book:", type="tertiary"):
         st.text(outside(sandbox.story))
 
 
-def _mend() -> None:
-    if actions.operator() is None:
+def _apply_manual_fix() -> None:
+    if action_dialog.operator() is None:
         return  # whatever a browser sends: no more than the buttons that it was shown
     try:
-        desk_.opening().mend()
+        runtime.app_runtime().manual_fix()
     except SourceError as error:
         st.session_state["sandbox_problem"] = str(error)
 
@@ -128,19 +127,19 @@ def _pace_words(pace: float | None) -> str:
 
 
 def _play() -> None:
-    if actions.operator() is None:
+    if action_dialog.operator() is None:
         return  # whatever a browser sends: no more than the buttons that it was shown
     try:
-        desk_.opening().play(st.session_state["scenario"])
+        runtime.app_runtime().play(st.session_state["scenario"])
     except SourceError as error:
         st.session_state["sandbox_problem"] = str(error)
 
 
 def _set_pace() -> None:
-    if actions.operator() is None:
+    if action_dialog.operator() is None:
         return  # whatever a browser sends: no more than the buttons that it was shown
     try:
-        desk_.opening().set_pace(float(st.session_state["pace"]))
+        runtime.app_runtime().set_pace(float(st.session_state["pace"]))
     except SourceError as error:
         st.session_state["sandbox_problem"] = str(error)
 
@@ -153,7 +152,7 @@ def _strip(*, large: bool) -> None:
         seen = view()
         draw(source_dots(seen))
         draw(
-            pieces.headline(
+            html_components.headline(
                 seen.diagnosis.headline,
                 rests_on=rests_on(seen),
                 zone=seen.zone,
@@ -168,22 +167,22 @@ def _strip(*, large: bool) -> None:
 
 def source_dots(seen: View) -> Markup:
     """Where we are, and the six sources, each with its state in sign and word."""
-    dots = pieces.join(_dot(seen, source) for source in SourceName)
+    dots = html_components.join(_dot(seen, source) for source in SourceName)
     return Markup('<div class="sb-bar">{}{}</div>').format(
-        pieces.place(sandbox=seen.settings.sandbox_url is not None), dots
+        html_components.place(sandbox=seen.settings.sandbox_url is not None), dots
     )
 
 
 def _dot(seen: View, source: SourceName) -> Markup:
     readings = seen.snapshot.of(source)
-    sign = words.of_source(source_health(readings, seen.now))
+    sign = labels.of_source(source_health(readings, seen.now))
     failed = (r.failure.sentence for r in readings if r.failure and r.freshness(seen.now) is Freshness.FAILED)
     why = next(failed, "")
-    word = "" if sign is words.FRESHNESS[Freshness.FRESH] else sign.word
+    word = "" if sign is labels.FRESHNESS[Freshness.FRESH] else sign.word
     return Markup(
         '<span class="sb-source sb-{}" title="{}: {}. {}"><b aria-hidden="true">{}</b>'
         '<span>{} <span class="sb-word">{}</span></span></span>'
-    ).format(sign.tone, words.SOURCE[source], sign.word, outside(why), sign.glyph, words.SOURCE[source], word)
+    ).format(sign.tone, labels.SOURCE[source], sign.word, outside(why), sign.glyph, labels.SOURCE[source], word)
 
 
 def rests_on(seen: View) -> datetime:

@@ -1,7 +1,7 @@
 """The tables: which columns of a frame a person sees, under which name, and in which form.
 
 Frames that the diagnosis derives get their schema here, so that their columns are declared as well: what is
-not declared is masked (`lib.ui.redact`).
+not declared is masked (`lib.ui.masking`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from streamlit.elements.lib.column_types import ColumnConfig
 
 from lib.model import frames
 from lib.model.frames import Privacy
-from lib.ui import words
-from lib.ui.redact import for_glass
+from lib.ui import labels
+from lib.ui.masking import for_browser
 
 
 def _public(dtype: Any = None) -> pa.Column:
@@ -32,15 +32,23 @@ def _derived(schema: pa.DataFrameSchema, *columns: str) -> pa.DataFrameSchema:
 
 JOURNEYS = _derived(
     frames.PENDING_BOOKINGS,
-    "text_sid", "text_status", "text_at", "text_error", "sending", "delivery", "recording", "opened", "text_after",
+    "text_sid",
+    "text_status",
+    "text_at",
+    "text_error",
+    "sending",
+    "delivery",
+    "recording",
+    "opened",
+    "text_after",
     "event_name",
-)  # fmt: skip
+)
 OUTBOUND = _derived(frames.TEXTS, "delivery", "recording")
 BY_STATUS = _derived(pa.DataFrameSchema(), "status", "error_code", "count", "last_at", "meaning", "action", "fault")
 OVER_SENT = _derived(
     pa.DataFrameSchema({"to_number": frames.TEXTS.columns["to_number"]}), "in_an_hour", "in_a_day", "duplicates"
 )
-EVENT_FUNNEL = _derived(pa.DataFrameSchema(), "event_name", *(stage.value for stage in words.STAGE))
+EVENT_FUNNEL = _derived(pa.DataFrameSchema(), "event_name", *(stage.value for stage in labels.STAGE))
 PHANTOMS = _derived(pa.DataFrameSchema(), "sid")
 DEPLOYMENTS = _derived(
     pa.DataFrameSchema(
@@ -49,11 +57,17 @@ DEPLOYMENTS = _derived(
             for name in ("message", "author", "branch")
         }
     ),
-    "created_at", "state", "target", "sha", "minutes", "source", "live",
-)  # fmt: skip
+    "created_at",
+    "state",
+    "target",
+    "sha",
+    "minutes",
+    "source",
+    "live",
+)
 
 
-class Form(Enum):
+class ColumnFormat(Enum):
     """How the values of a column are shown."""
 
     TEXT = auto()
@@ -65,12 +79,12 @@ class Form(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TableColumn:
     """One column of a table: where from, under which name, in which form; `words` replace enum values."""
 
     column: str
     label: str
-    form: Form = Form.TEXT
+    form: ColumnFormat = ColumnFormat.TEXT
     words: Mapping[str, str] = field(default_factory=dict)
     help: str | None = None
 
@@ -80,111 +94,116 @@ class Table:
     """The columns of a table, from frames of `schema`."""
 
     schema: pa.DataFrameSchema
-    columns: Sequence[Shown]
+    columns: Sequence[TableColumn]
 
 
 PENDING = Table(
     JOURNEYS,
     (
-        Shown("created_at", "Initiated", Form.TIME),
-        Shown("event_name", "Event"),
-        Shown("mobile_number", "Phone"),
-        Shown("seats", "Seats", Form.COUNT),
-        Shown("sending", "Text", words=words.SENDING),
-        Shown("text_after", "After", Form.DURATION, help="How long the text took to reach Twilio."),
-        Shown("delivery", "Delivery", words=words.DELIVERY),
-        Shown("recording", "Record", words=words.RECORDING),
-        Shown("metadata_state", "Stored SMS", words=words.METADATA, help="What pending_bookings.metadata holds."),
-        Shown("opened", "Link opened"),
-        Shown("confirmed_at", "Confirmed", Form.TIME),
-        Shown("id", "Booking id"),
+        TableColumn("created_at", "Initiated", ColumnFormat.TIME),
+        TableColumn("event_name", "Event"),
+        TableColumn("mobile_number", "Phone"),
+        TableColumn("seats", "Seats", ColumnFormat.COUNT),
+        TableColumn("sending", "Text", words=labels.SENDING),
+        TableColumn("text_after", "After", ColumnFormat.DURATION, help="How long the text took to reach Twilio."),
+        TableColumn("delivery", "Delivery", words=labels.DELIVERY),
+        TableColumn("recording", "Record", words=labels.RECORDING),
+        TableColumn(
+            "metadata_state", "Stored SMS", words=labels.METADATA, help="What pending_bookings.metadata holds."
+        ),
+        TableColumn("opened", "Link opened"),
+        TableColumn("confirmed_at", "Confirmed", ColumnFormat.TIME),
+        TableColumn("id", "Booking id"),
     ),
 )
 STORY = Table(
     JOURNEYS,
     (
-        Shown("event_name", "Event"),
-        Shown("mobile_number", "Phone"),
-        Shown("seats", "Seats"),
-        Shown("created_at", "Initiated"),
-        Shown("sending", "Text", words=words.SENDING),
-        Shown("text_at", "Text reached Twilio"),
-        Shown("text_status", "Twilio's status"),
-        Shown("text_error", "Twilio's error"),
-        Shown("delivery", "Delivery", words=words.DELIVERY),
-        Shown("recording", "Record", words=words.RECORDING),
-        Shown("metadata_state", "Stored SMS", words=words.METADATA),
-        Shown("opened", "Link opened"),
-        Shown("expires_at", "Link ends"),
-        Shown("confirmed_at", "Confirmed"),
-        Shown("booking_id", "Booked as"),
-        Shown("text_sid", "SID of the text"),
+        TableColumn("event_name", "Event"),
+        TableColumn("mobile_number", "Phone"),
+        TableColumn("seats", "Seats"),
+        TableColumn("created_at", "Initiated"),
+        TableColumn("sending", "Text", words=labels.SENDING),
+        TableColumn("text_at", "Text reached Twilio"),
+        TableColumn("text_status", "Twilio's status"),
+        TableColumn("text_error", "Twilio's error"),
+        TableColumn("delivery", "Delivery", words=labels.DELIVERY),
+        TableColumn("recording", "Record", words=labels.RECORDING),
+        TableColumn("metadata_state", "Stored SMS", words=labels.METADATA),
+        TableColumn("opened", "Link opened"),
+        TableColumn("expires_at", "Link ends"),
+        TableColumn("confirmed_at", "Confirmed"),
+        TableColumn("booking_id", "Booked as"),
+        TableColumn("text_sid", "SID of the text"),
     ),
 )
 EVENTS = Table(
     EVENT_FUNNEL,
-    (Shown("event_name", "Event"), *(Shown(s.value, label, Form.COUNT) for s, label in words.STAGE.items())),
+    (
+        TableColumn("event_name", "Event"),
+        *(TableColumn(s.value, label, ColumnFormat.COUNT) for s, label in labels.STAGE.items()),
+    ),
 )
 STATUSES = Table(
     BY_STATUS,
     (
-        Shown("status", "Status"),
-        Shown("count", "Texts", Form.COUNT),
-        Shown("error_code", "Error"),
-        Shown("meaning", "In plain words", Form.SENTENCE),
-        Shown("action", "What to do", Form.SENTENCE),
-        Shown("fault", "On whose side"),
-        Shown("last_at", "Last", Form.TIME),
+        TableColumn("status", "Status"),
+        TableColumn("count", "Texts", ColumnFormat.COUNT),
+        TableColumn("error_code", "Error"),
+        TableColumn("meaning", "In plain words", ColumnFormat.SENTENCE),
+        TableColumn("action", "What to do", ColumnFormat.SENTENCE),
+        TableColumn("fault", "On whose side"),
+        TableColumn("last_at", "Last", ColumnFormat.TIME),
     ),
 )
 TEXTS = Table(
     OUTBOUND,
     (
-        Shown("created_at", "Created", Form.TIME),
-        Shown("to_number", "To"),
-        Shown("status", "Status"),
-        Shown("delivery", "Delivery", words=words.DELIVERY),
-        Shown("recording", "Record", words=words.RECORDING),
-        Shown("error_code", "Error"),
-        Shown("segments", "Segments", Form.COUNT),
-        Shown("sid", "SID"),
+        TableColumn("created_at", "Created", ColumnFormat.TIME),
+        TableColumn("to_number", "To"),
+        TableColumn("status", "Status"),
+        TableColumn("delivery", "Delivery", words=labels.DELIVERY),
+        TableColumn("recording", "Record", words=labels.RECORDING),
+        TableColumn("error_code", "Error"),
+        TableColumn("segments", "Segments", ColumnFormat.COUNT),
+        TableColumn("sid", "SID"),
     ),
 )
 TOO_MANY = Table(
     OVER_SENT,
     (
-        Shown("to_number", "To"),
-        Shown("in_an_hour", "Most in an hour", Form.COUNT),
-        Shown("in_a_day", "Most in a day", Form.COUNT),
-        Shown("duplicates", "Same text again", Form.COUNT),
+        TableColumn("to_number", "To"),
+        TableColumn("in_an_hour", "Most in an hour", ColumnFormat.COUNT),
+        TableColumn("in_a_day", "Most in a day", ColumnFormat.COUNT),
+        TableColumn("duplicates", "Same text again", ColumnFormat.COUNT),
     ),
 )
 ALERTS = Table(
     frames.ALERTS,
     (
-        Shown("created_at", "When", Form.TIME),
-        Shown("level", "Level"),
-        Shown("error_code", "Error"),
-        Shown("text", "What Twilio says", Form.SENTENCE),
-        Shown("resource_sid", "About"),
+        TableColumn("created_at", "When", ColumnFormat.TIME),
+        TableColumn("level", "Level"),
+        TableColumn("error_code", "Error"),
+        TableColumn("text", "What Twilio says", ColumnFormat.SENTENCE),
+        TableColumn("resource_sid", "About"),
     ),
 )
 DEPLOYED = Table(
     DEPLOYMENTS,
     (
-        Shown("created_at", "Created", Form.TIME),
-        Shown("state", "State"),
-        Shown("live", "Serves now"),
-        Shown("target", "Target"),
-        Shown("sha", "Commit"),
-        Shown("message", "Message", Form.SENTENCE),
-        Shown("author", "Author"),
-        Shown("branch", "Branch"),
-        Shown("minutes", "Build", Form.MINUTES),
-        Shown("source", "Made by"),
+        TableColumn("created_at", "Created", ColumnFormat.TIME),
+        TableColumn("state", "State"),
+        TableColumn("live", "Serves now"),
+        TableColumn("target", "Target"),
+        TableColumn("sha", "Commit"),
+        TableColumn("message", "Message", ColumnFormat.SENTENCE),
+        TableColumn("author", "Author"),
+        TableColumn("branch", "Branch"),
+        TableColumn("minutes", "Build", ColumnFormat.MINUTES),
+        TableColumn("source", "Made by"),
     ),
 )
-PHANTOM = Table(PHANTOMS, (Shown("sid", "SID"),))
+UNKNOWN_TO_TWILIO = Table(PHANTOMS, (TableColumn("sid", "SID"),))
 
 # More rows than this are cut before they are sent, and the table says so.
 MAX_ROWS = 2000
@@ -193,11 +212,11 @@ MAX_ROWS = 2000
 def prepared(frame: pd.DataFrame, table: Table, *, sharing: bool) -> pd.DataFrame:
     """Return what a browser may get of `frame`: the table's columns only, masked, with words for enum values."""
     present = [shown for shown in table.columns if shown.column in frame.columns]
-    masked = for_glass(frame[[shown.column for shown in present]], table.schema, sharing=sharing)
+    masked = for_browser(frame[[shown.column for shown in present]], table.schema, sharing=sharing)
     for shown in present:
         if shown.words and shown.column in masked.columns:
             masked[shown.column] = masked[shown.column].map(lambda value, known=shown.words: known.get(value, value))
-        if shown.form is Form.DURATION and shown.column in masked.columns:
+        if shown.form is ColumnFormat.DURATION and shown.column in masked.columns:
             masked[shown.column] = masked[shown.column].dt.total_seconds().round()
     return masked
 
@@ -217,19 +236,19 @@ def draw(frame: pd.DataFrame, table: Table, *, key: str, sharing: bool, zone: st
         st.caption(f"The first {MAX_ROWS:,} of {len(frame):,} rows.")
 
 
-def _config(shown: Shown, zone: str) -> ColumnConfig:
+def _config(shown: TableColumn, zone: str) -> ColumnConfig:
     match shown.form:
-        case Form.TIME:
+        case ColumnFormat.TIME:
             return st.column_config.DatetimeColumn(
                 shown.label, format="D MMM, HH:mm:ss", timezone=zone, help=shown.help
             )
-        case Form.COUNT:
+        case ColumnFormat.COUNT:
             return st.column_config.NumberColumn(shown.label, format="localized", help=shown.help)
-        case Form.DURATION:
+        case ColumnFormat.DURATION:
             return st.column_config.NumberColumn(shown.label, format="%d s", help=shown.help)
-        case Form.MINUTES:
+        case ColumnFormat.MINUTES:
             return st.column_config.NumberColumn(shown.label, format="%.1f min", help=shown.help)
-        case Form.SENTENCE:
+        case ColumnFormat.SENTENCE:
             return st.column_config.Column(shown.label, width="medium", help=shown.help)
-        case Form.TEXT:
+        case ColumnFormat.TEXT:
             return st.column_config.Column(shown.label, help=shown.help)

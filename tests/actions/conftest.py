@@ -12,8 +12,8 @@ import pytest
 
 from lib.actions.action import (
     Action,
+    ActionContext,
     Args,
-    Desk,
     Effect,
     Preflight,
     Progress,
@@ -25,8 +25,8 @@ from lib.actions.action import (
     ok,
 )
 from lib.actions.executor import Executor
-from lib.actions.previews import Previews
-from lib.journal.store import Journal
+from lib.actions.preview_store import PreviewStore
+from lib.journal.journal import Journal
 from lib.model.people import Actor, Role, Via
 from lib.settings import Settings
 
@@ -57,22 +57,22 @@ class Lamp(Action):
     reports: ClassVar[tuple[str, ...]] = ()
     _count: list[int] = field(default_factory=list)
 
-    def lock(self, desk: Desk, args: Args) -> str:
+    def lock(self, context: ActionContext, args: Args) -> str:
         return "lamp"
 
-    def resolve(self, desk: Desk, args: Args) -> Target:
+    def resolve(self, context: ActionContext, args: Args) -> Target:
         return Target("lamp", (("colour", self.colour),))
 
-    def calls(self, desk: Desk, target: Target, args: Args) -> tuple[str, ...]:
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
         return (f"switch on, {self.colour}",)
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return ("It is light.",)
 
-    def preflight(self, desk: Desk, target: Target, args: Args) -> tuple[Preflight, ...]:
+    def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         return (block("bulb", "The bulb is missing."),) if self.blocked else (ok("bulb", "The bulb is there."),)
 
-    def run(self, desk: Desk, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
         self.in_run()
         for words in self.reports:
             progress(words)
@@ -81,10 +81,12 @@ class Lamp(Action):
         self.after_effect()
         return Effect("It was switched on.", "dark", "light", request_id)
 
-    def verify(self, desk: Desk, target: Target, args: Args, effect: Effect) -> Verification:
+    def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         return Verification(self.seen, "It is light." if self.seen else "It is dark.")
 
-    def find(self, desk: Desk, target: Target, args: Args, request_id: str, since: datetime) -> Effect | None:
+    def find(
+        self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
+    ) -> Effect | None:
         self.on_find(target)
         if self.effects.exists() and request_id in self.effects.read_text().split():
             return Effect("The lamp has it.", "dark", "light", request_id)
@@ -100,8 +102,8 @@ def executor_for(journal_file: Path, lamp: Lamp, **settings: Any) -> Executor:
     """An executor as one process has it: its own connection to the shared journal."""
     configured = Settings(journal_url=f"sqlite:///{journal_file}", **settings)
     journal = Journal.open(configured, lambda: datetime.now(UTC))
-    desk = Desk(cast(Any, None), configured, lambda: datetime.now(UTC), cast(Any, None))
-    return Executor(journal, desk, {lamp.id: lamp}, Previews(), sleep=lambda _: None)
+    context = ActionContext(cast(Any, None), configured, lambda: datetime.now(UTC), cast(Any, None))
+    return Executor(journal, context, {lamp.id: lamp}, PreviewStore(), sleep=lambda _: None)
 
 
 @pytest.fixture

@@ -271,7 +271,7 @@ def test_a_lost_answer_of_which_nothing_is_to_be_seen_stays_unknown(tmp_path: Pa
     executor = executor_for(tmp_path / "journal.sqlite3", another(lamp, in_run=lose))
     request = executor.submit(order(executor), OPERATOR)
     assert executor.carry_out(request.id, OPERATOR).state is RequestState.UNKNOWN
-    assert executor.look_again(request.id, OPERATOR).state is RequestState.UNKNOWN
+    assert executor.recheck(request.id, OPERATOR).state is RequestState.UNKNOWN
     # Until somebody says what they saw, the target is left alone.
     assert do(executor, order(executor)) is RequestState.REFUSED
     assert lamp.times == 0
@@ -298,7 +298,7 @@ def test_what_somebody_saw_with_their_own_eyes_frees_the_target(
     executor: Executor, lamp: Lamp, outcome: Outcome, state: RequestState
 ) -> None:
     lost = unresolved(executor, lamp)
-    said = executor.say_what_was_seen(lost.id, outcome, "I stood in the hall.", SECOND)
+    said = executor.record_observation(lost.id, outcome, "I stood in the hall.", SECOND)
     assert (said.state, said.words, said.resolved_by) == (state, "I stood in the hall.", SECOND)
     assert do(executor, order(executor)) is RequestState.SUCCEEDED
     assert lamp.times == 1
@@ -307,7 +307,7 @@ def test_what_somebody_saw_with_their_own_eyes_frees_the_target(
 def test_a_viewer_cannot_say_what_happened(executor: Executor, lamp: Lamp) -> None:
     lost = unresolved(executor, lamp)
     with pytest.raises(RefusedError, match="ask an operator"):
-        executor.say_what_was_seen(lost.id, Outcome.FAILED, "It is dark.", VIEWER)
+        executor.record_observation(lost.id, Outcome.FAILED, "It is dark.", VIEWER)
     assert executor.journal.request(lost.id).state is RequestState.UNKNOWN
 
 
@@ -315,17 +315,17 @@ def test_a_viewer_cannot_say_what_happened(executor: Executor, lamp: Lamp) -> No
 def test_what_happened_is_not_said_without_what_was_seen(executor: Executor, lamp: Lamp, words: str) -> None:
     lost = unresolved(executor, lamp)
     with pytest.raises(JournalError, match="what was seen"):
-        executor.say_what_was_seen(lost.id, Outcome.SUCCEEDED, words, OPERATOR)
+        executor.record_observation(lost.id, Outcome.SUCCEEDED, words, OPERATOR)
     assert executor.journal.request(lost.id).state is RequestState.UNKNOWN
 
 
 def test_nobody_says_what_happened_where_it_is_known_or_still_runs(executor: Executor, lamp: Lamp) -> None:
     waiting = executor.submit(order(executor), OPERATOR)
     with pytest.raises(ConflictError, match="this request is requested"):
-        executor.say_what_was_seen(waiting.id, Outcome.FAILED, "It is dark.", OPERATOR)
+        executor.record_observation(waiting.id, Outcome.FAILED, "It is dark.", OPERATOR)
     executor.carry_out(waiting.id, OPERATOR)
     with pytest.raises(ConflictError, match="this request is succeeded"):
-        executor.say_what_was_seen(waiting.id, Outcome.FAILED, "It is dark.", OPERATOR)
+        executor.record_observation(waiting.id, Outcome.FAILED, "It is dark.", OPERATOR)
 
 
 def test_what_only_looks_fails_and_never_leaves_a_doubt(
@@ -347,7 +347,7 @@ def test_what_only_looks_and_died_is_over_once_somebody_looks(
 ) -> None:
     lost = unresolved(executor, lamp)
     monkeypatch.setattr(Lamp, "leaves_nothing", True)
-    seen = executor.look_again(lost.id, OPERATOR)
+    seen = executor.recheck(lost.id, OPERATOR)
     assert seen.state is RequestState.FAILED
     assert "Do it again" in seen.words
 
@@ -357,7 +357,7 @@ def test_looking_again_looks_for_the_target_of_the_preview_and_not_for_todays(ex
     looked_for: list[tuple[tuple[str, str], ...]] = []
     moved = another(lamp, colour="red", on_find=lambda target: looked_for.append(target.facts))
     executor.actions = {moved.id: moved}
-    executor.look_again(lost.id, OPERATOR)
+    executor.recheck(lost.id, OPERATOR)
     assert looked_for == [(("colour", "green"),)]
 
 
@@ -399,7 +399,7 @@ def test_a_process_killed_between_started_and_the_answer_leaves_an_unknown_outco
     while executor.journal.request(request.id).state is RequestState.STARTED and time.monotonic() < end:
         time.sleep(0.1)
     assert executor.journal.request(request.id).state is RequestState.UNKNOWN
-    assert executor.look_again(request.id, SECOND).state == seen
+    assert executor.recheck(request.id, SECOND).state == seen
     assert lamp.times == times
     assert executor.journal.verify().ok
 

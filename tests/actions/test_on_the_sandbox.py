@@ -9,17 +9,17 @@ from pathlib import Path
 import pytest
 
 from lib.actions.action import Effect
+from lib.actions.action_registry import open_executor
 from lib.actions.executor import Executor, Order
-from lib.actions.previews import Previews
-from lib.actions.registry import open_executor
+from lib.actions.preview_store import PreviewStore
 from lib.journal.request import Request, RequestState
 from lib.model.window import WindowSize
 from lib.sandbox.releases import FIX
 from lib.sandbox.serve import Running
 from lib.settings import load
 from lib.snapshot import take, utc_now
-from lib.sources.connected import connect
 from lib.sources.http import Deadline
+from lib.sources.source_registry import connect
 from tests.actions.conftest import OPERATOR
 from tests.sandbox.twins import build_quickly, wait_until
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.sandbox
 
 
 @pytest.fixture
-def desk(play: Callable[[str], dict[str, str]], tmp_path: Path) -> Iterator[Executor]:
+def context(play: Callable[[str], dict[str, str]], tmp_path: Path) -> Iterator[Executor]:
     """An executor on `missing-column`, with a journal of its own."""
     values = play("missing-column") | {"JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}"}
     settings = load(values, secrets_file=Path("/nonexistent/secrets.toml"))
@@ -37,16 +37,16 @@ def desk(play: Callable[[str], dict[str, str]], tmp_path: Path) -> Iterator[Exec
     executor.journal.close()
 
 
-def done(desk: Executor, action: str, **args: str) -> Request:
-    preview = desk.preview(action, args)
+def done(context: Executor, action: str, **args: str) -> Request:
+    preview = context.preview(action, args)
     assert not preview.blocked and preview.phrase is None, preview.preflight
-    return desk.carry_out(desk.submit(Order(action, args, preview.digest), OPERATOR).id, OPERATOR)
+    return context.carry_out(context.submit(Order(action, args, preview.digest), OPERATOR).id, OPERATOR)
 
 
-def test_a_migration_that_is_tried_works_and_leaves_nothing(desk: Executor, sandbox: Running) -> None:
-    preview = desk.preview("rehearse_migration", {"name": "pending_bookings_metadata"})
+def test_a_migration_that_is_tried_works_and_leaves_nothing(context: Executor, sandbox: Running) -> None:
+    preview = context.preview("rehearse_migration", {"name": "pending_bookings_metadata"})
     assert "rollback" in preview.calls[0].lower()
-    request = done(desk, "rehearse_migration", name="pending_bookings_metadata")
+    request = done(context, "rehearse_migration", name="pending_bookings_metadata")
     assert request.state is RequestState.SUCCEEDED
     assert "It works. It was rolled back. Nothing was changed." in request.words
     with sandbox.world.connection() as connection:
@@ -57,9 +57,9 @@ def test_a_migration_that_is_tried_works_and_leaves_nothing(desk: Executor, sand
 
 
 def test_a_number_that_is_nobodys_tests_the_call_and_promises_nothing_of_delivery(
-    desk: Executor, sandbox: Running
+    context: Executor, sandbox: Running
 ) -> None:
-    request = done(desk, "test_validation")
+    request = done(context, "test_validation")
     assert request.state is RequestState.SUCCEEDED
     assert "Delivery was not tried" in request.words
     with sandbox.world.connection() as connection:
@@ -68,53 +68,53 @@ def test_a_number_that_is_nobodys_tests_the_call_and_promises_nothing_of_deliver
 
 
 def test_the_newest_commit_that_was_previewed_is_built_whatever_branch_is_live(
-    desk: Executor, sandbox: Running
+    context: Executor, sandbox: Running
 ) -> None:
     """Somebody has put a branch of their own into production: its newest commit is not the one that was shown."""
     build_quickly(sandbox)
     with sandbox.world.connection() as connection:
         connection.execute("insert into twin.branches (name, sha) select 'hotfix', sha from twin.commits limit 1")
         connection.execute("update twin.deployments set branch = 'hotfix'")
-    head = desk.desk.sources.github.branch(None, Deadline(10)).value.head
-    preview = desk.preview("redeploy_newest", {})
+    head = context.context.sources.github.branch(None, Deadline(10)).value.head
+    preview = context.preview("redeploy_newest", {})
     assert any(head.sha in call and "main" in call for call in preview.calls)
-    request = done(desk, "redeploy_newest")
+    request = done(context, "redeploy_newest")
     assert request.state is RequestState.SUCCEEDED, request.words
-    hosts = desk.desk.sources.vercel.hostnames(Deadline(10)).value
+    hosts = context.context.sources.vercel.hostnames(Deadline(10)).value
     assert {host.serving_commit for host in hosts if host.redirect_to is None} == {head.sha}
 
 
 def test_where_the_preview_is_not_kept_todays_newest_commit_is_not_held_against_what_was_built(
-    desk: Executor, sandbox: Running
+    context: Executor, sandbox: Running
 ) -> None:
     build_quickly(sandbox)
-    action = desk.actions["redeploy_newest"]
-    preview = desk.preview(action.id, {})
-    request = desk.submit(Order(action.id, {}, preview.digest), OPERATOR)
-    assert desk.journal.claim(request.id, "vercel:booking", OPERATOR).granted
-    assert desk.journal.start(request.id, OPERATOR, timedelta(0)).granted
-    action.run(desk.desk, preview.target, {}, str(request.id), lambda words: None)
+    action = context.actions["redeploy_newest"]
+    preview = context.preview(action.id, {})
+    request = context.submit(Order(action.id, {}, preview.digest), OPERATOR)
+    assert context.journal.lock(request.id, "vercel:booking", OPERATOR).granted
+    assert context.journal.start(request.id, OPERATOR, timedelta(0)).granted
+    action.run(context.context, preview.target, {}, str(request.id), lambda words: None)
     with sandbox.world.connection() as connection:
         older = "select sha from twin.commits order by position limit 1"
         connection.execute(f"update twin.branches set sha = ({older}) where name = 'main'")
-    desk.previews = Previews()
-    wait_until(lambda: desk.look_again(request.id, OPERATOR).state is not RequestState.UNKNOWN)
-    assert desk.journal.request(request.id).state is RequestState.SUCCEEDED
+    context.previews = PreviewStore()
+    wait_until(lambda: context.recheck(request.id, OPERATOR).state is not RequestState.UNKNOWN)
+    assert context.journal.request(request.id).state is RequestState.SUCCEEDED
 
 
 @pytest.mark.parametrize(
     ("action", "args"), [("redeploy_newest", {}), ("deploy_commit", {"sha": FIX}), ("redeploy", {})]
 )
 def test_a_build_of_another_commit_than_was_confirmed_is_not_called_a_success(
-    desk: Executor, sandbox: Running, action: str, args: dict[str, str]
+    context: Executor, sandbox: Running, action: str, args: dict[str, str]
 ) -> None:
-    build = desk.actions[action]
-    target = build.resolve(desk.desk, args)
+    build = context.actions[action]
+    target = build.resolve(context.context, args)
     with sandbox.world.connection() as connection:
         (other,) = connection.execute(
             "select d.id from twin.deployments d where target = 'production' and promoted_at is not null "
             "order by created_at limit 1"
         ).fetchall()
-    seen = build.verify(desk.desk, target, args, Effect("Vercel accepted it.", "", "", other["id"]))
+    seen = build.verify(context.context, target, args, Effect("Vercel accepted it.", "", "", other["id"]))
     assert seen.agreed is False
     assert "was confirmed" in seen.words

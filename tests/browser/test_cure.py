@@ -14,8 +14,8 @@ from playwright.sync_api import Browser, Page, expect
 
 from lib import settings as settings_
 from lib.journal.entry import Kind
+from lib.journal.journal import Journal
 from lib.journal.request import RequestState
-from lib.journal.store import Journal
 from lib.sandbox.serve import Running
 from lib.snapshot import utc_now
 from tests.browser.conftest import free_port, started
@@ -39,8 +39,8 @@ def desk(play: Callable[[str], dict[str, str]], sandbox: Running, tmp_path: Path
 
 
 def pace(sandbox: Running, bookings_per_minute: float) -> None:
-    door = f"{sandbox.world.base_url}/sandbox/pace"
-    httpx.post(door, json={"bookings_per_minute": bookings_per_minute}, timeout=30).raise_for_status()
+    endpoint = f"{sandbox.world.base_url}/sandbox/pace"
+    httpx.post(endpoint, json={"bookings_per_minute": bookings_per_minute}, timeout=30).raise_for_status()
 
 
 def choose_pace(page: Page, words: str) -> None:

@@ -19,7 +19,7 @@ HOSTILE = (
 SCRIPT = f"""
 import streamlit as st
 from lib.ui import look, pieces
-from lib.ui.redact import plain
+from lib.ui.masking import plain
 
 HOSTILE = {HOSTILE!r}
 with st.container(key="glass"):
@@ -36,9 +36,18 @@ def test_nothing_from_outside_becomes_a_tag_a_link_or_a_picture(chromium: Browse
     script.write_text(SCRIPT)
     port = free_port()
     command = [
-        sys.executable, "-m", "streamlit", "run", script, "--server.port", str(port), "--server.headless", "true",
-        "--server.address", "127.0.0.1",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "streamlit",
+        "run",
+        script,
+        "--server.port",
+        str(port),
+        "--server.headless",
+        "true",
+        "--server.address",
+        "127.0.0.1",
+    ]
     with running(command, port, {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}) as address:
         page = chromium.new_page()
         page.goto(address)

@@ -18,9 +18,14 @@ pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 
 STATES = re.compile("FLOWING|DEGRADED|BROKEN|NO TRAFFIC|CANNOT TELL")
 PAGES = {
-    "": "Status", "action-plan": "Action plan", "bookings": "Bookings", "texts": "Texts",
-    "deployments": "Deployments", "incident-log": "Incident log", "systems": "Systems",
-}  # fmt: skip
+    "": "Status",
+    "action-plan": "Action plan",
+    "bookings": "Bookings",
+    "texts": "Texts",
+    "deployments": "Deployments",
+    "incident-log": "Incident log",
+    "systems": "Systems",
+}
 
 
 class Wire:

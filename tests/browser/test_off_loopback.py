@@ -30,9 +30,9 @@ def test_no_route_page_or_export_answers_an_anonymous_stranger_with_data(
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "lib/server.py", "--server.address=0.0.0.0"]
     with running([*command, f"--server.port={port}"], port, settings) as address:
-        for door in ("metrics", "api/status"):
+        for endpoint in ("metrics", "api/status"):
             for headers in ({}, {"Authorization": "Bearer guess"}, {"Host": f"localhost:{port}"}):
-                answer = httpx.get(f"{address}/{door}", headers=headers)
+                answer = httpx.get(f"{address}/{endpoint}", headers=headers)
                 assert (answer.status_code, set(answer.json())) == (403, {"error"})
         assert "sentence" not in httpx.get(f"{address}/healthz").text
         page = chromium.new_page()
@@ -63,8 +63,8 @@ def test_a_server_that_was_started_on_every_address_believes_no_name_that_a_stra
     port, here = free_port(), own_address()
     command = [sys.executable, "-m", "uvicorn", "lib.server:app", "--host=0.0.0.0", f"--port={port}"]
     with running(command, port, settings):
-        for door in ("metrics", "api/status"):
-            answer = httpx.get(f"http://{here}:{port}/{door}", headers={"Host": f"localhost:{port}"})
+        for endpoint in ("metrics", "api/status"):
+            answer = httpx.get(f"http://{here}:{port}/{endpoint}", headers={"Host": f"localhost:{port}"})
             assert (answer.status_code, set(answer.json())) == (403, {"error"})
         frames = seen_on_the_wire(here, port)
     assert any(b"has no login" in frame for frame in frames)

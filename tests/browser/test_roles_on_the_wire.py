@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
 
 from lib import settings as settings_
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from lib.snapshot import utc_now
 from tests.browser.test_journey import dashboard
 

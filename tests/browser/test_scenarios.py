@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, Locator, Page, TimeoutError, expect
 
 from lib import settings as settings_
 from lib.journal.entry import Kind
+from lib.journal.journal import Journal
 from lib.journal.request import RequestState
-from lib.journal.store import Journal
 from lib.sandbox.scenarios import SCENARIOS
 from lib.sandbox.serve import Running
 from lib.snapshot import utc_now
@@ -96,8 +96,8 @@ class Screen:
             self.page.wait_for_timeout(100)
 
     def pace(self, bookings_per_minute: float) -> None:
-        door = f"{self.sandbox.world.base_url}/sandbox/pace"
-        httpx.post(door, json={"bookings_per_minute": bookings_per_minute}, timeout=30).raise_for_status()
+        endpoint = f"{self.sandbox.world.base_url}/sandbox/pace"
+        httpx.post(endpoint, json={"bookings_per_minute": bookings_per_minute}, timeout=30).raise_for_status()
 
     @property
     def tasks(self) -> Locator:
@@ -122,14 +122,14 @@ class Screen:
             elif self.state == "FLOWING" and not self.page.locator("[class*='st-key-task_']").count():
                 return done
             else:
-                self.look_again()
+                self.recheck()
         pytest.fail(f"After {done}: {self.state}, {self.page.locator('.sb-sentence').inner_text()}")
 
     def settled(self) -> None:
         """Wait until the screen shows one run: while it is drawn anew, old and new stand side by side."""
         expect(self.page.locator("[data-test-script-state='notRunning']")).to_have_count(1, timeout=QUICK)
 
-    def look_again(self) -> None:
+    def recheck(self) -> None:
         self.page.get_by_role("button", name="Look again", exact=True).click()
         self.page.wait_for_timeout(1_000)
         self.settled()
@@ -140,7 +140,7 @@ class Screen:
         name = next(word for word in str(task.get_attribute("class")).split() if word.startswith("st-key-task_"))
         done_elsewhere = task.get_by_role("button", name="It is done: look again")
         if done_elsewhere.count():
-            stand_in = self.page.get_by_role("button", name=re.compile("Somebody mended it in"))
+            stand_in = self.page.get_by_role("button", name=re.compile("Somebody fixed it in"))
             stand_in.click()
             expect(stand_in).to_be_disabled(timeout=QUICK)
             with suppress(TimeoutError):  # the desk may see it by itself before anybody says so
@@ -216,7 +216,7 @@ def test_following_the_plan_cures_it(screen: Screen, name: str) -> None:
     for _ in range(10):
         if good.count() == 4:
             break
-        screen.look_again()
+        screen.recheck()
     expect(good).to_have_count(4)
     assert screen.wire.complaints == []
     _story_is_told(screen, name)
@@ -243,7 +243,7 @@ def _story_is_told(screen: Screen, name: str) -> None:
 def test_where_nothing_is_wrong_the_plan_asks_for_nothing(screen: Screen, name: str) -> None:
     screen.play(name)
     expect(screen.page.locator(".sb-state")).to_have_text(NOTHING_TO_CURE[name], timeout=QUICK)
-    expect(screen.page.get_by_text("Nothing that the desk sees needs to be mended.")).to_be_visible(timeout=QUICK)
+    expect(screen.page.get_by_text("Nothing that the desk sees needs to be fixed.")).to_be_visible(timeout=QUICK)
     expect(screen.page.locator("[class*='st-key-task_']")).to_have_count(0)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lib.diagnosis.contract import load
 from lib.model import frames
-from lib.model.database import Catalog, CatalogWay, CheckConstraint, Column, KeyKind, Visibility
+from lib.model.database import Catalog, CatalogAccess, CheckConstraint, Column, KeyKind, Visibility
 from lib.model.deployments import (
     Branch,
     BranchRules,
@@ -33,7 +33,7 @@ from lib.model.deployments import (
 from lib.model.provider import AppHealth, Balance, Landing, LinkOpening, TwilioAccount
 from lib.model.reading import Caveat, CaveatKind, Failure, FailureKind, Reading
 from lib.model.window import Window, WindowSize
-from lib.snapshot import QUESTIONS, Snapshot
+from lib.snapshot import READING_SPECS, Snapshot
 from lib.sources.follow_up import OPTIONAL_NEEDS
 
 NOW = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
@@ -193,7 +193,7 @@ LINK_TYPES = CheckConstraint(
 
 
 def catalog(*without: str, checks: tuple[CheckConstraint, ...] | None = (LINK_TYPES,), **nullable: bool) -> Catalog:
-    return Catalog(CatalogWay.DIRECT, columns(*without, **nullable), checks, (), (), None)
+    return Catalog(CatalogAccess.DIRECT, columns(*without, **nullable), checks, (), (), None)
 
 
 # The world ---------------------------------------------------------------------------------------------------
@@ -270,14 +270,14 @@ def _healthy() -> dict[str, Any]:
 def snapshot(window: Window = WINDOW, rows_since: datetime | None = None, **changed: Any) -> Snapshot:
     """The healthy world with some values changed. A `Failure` or a whole `Reading` is taken as it stands."""
     values = _healthy() | changed
-    readings = {question.name: _reading(question.name, values[question.name]) for question in QUESTIONS}
+    readings = {question.name: _reading(question.name, values[question.name]) for question in READING_SPECS}
     return Snapshot(window=window, taken_at=NOW, rows_since=rows_since or window.start, **readings)
 
 
 def _reading(name: str, value: Any) -> Reading[Any]:
     if isinstance(value, Reading):
         return value
-    question = next(question for question in QUESTIONS if question.name == name)
+    question = next(question for question in READING_SPECS if question.name == name)
     failure = value if isinstance(value, Failure) else None
     given = None if failure else value
     return Reading(name, question.source, NOW, 20.0, question.budget, given, failure)
@@ -301,7 +301,7 @@ def without_column(pending: pd.DataFrame) -> Reading[Any]:
 def without(base: Snapshot, names: Iterable[str], kind: FailureKind) -> Snapshot:
     """`base` with the readings `names` gone, and with them those that need one of them."""
     gone = set(names)
-    for question in QUESTIONS:  # in an order in which every reading comes after those it needs
+    for question in READING_SPECS:  # in an order in which every reading comes after those it needs
         if gone & (set(question.needs) - set(OPTIONAL_NEEDS.get(question.name, ()))):
             gone.add(question.name)
     readings = {

@@ -15,7 +15,7 @@ from lib.diagnosis.facts import Terms
 from lib.model.window import WindowSize
 from lib.settings import load
 from lib.snapshot import Snapshot, take, utc_now
-from lib.sources.connected import connect
+from lib.sources.source_registry import connect
 
 NO_FILE = Path("/nonexistent/secrets.toml")
 

@@ -12,8 +12,8 @@ import pytest
 from lib.diagnosis.checks import ALL
 from lib.diagnosis.facts import Facts
 from lib.model import frames
-from lib.model.database import KeyKind, Migration, Visibility
-from lib.model.deployments import BuildLog, DeploymentState, LogLevel, LogLine
+from lib.model.database import AppliedMigration, KeyKind, Visibility
+from lib.model.deployments import BuildLog, BuildLogLine, DeploymentState, LogLevel
 from lib.model.provider import Balance
 from lib.model.reading import Caveat, CaveatKind, Failure, FailureKind
 from lib.model.verdict import Check, CheckStatus
@@ -132,10 +132,16 @@ TABLE: list[tuple[str, CheckStatus, dict[str, Any]]] = [
     ("project_matches", FAIL, {"visibility": Visibility(KeyKind.SERVICE_ROLE_JWT, True, "one", "two")}),
     ("project_matches", CANNOT_TELL, {"visibility": Visibility(KeyKind.SECRET, True, None, None, {"messages": 0})}),
     ("empty_means_empty", OK, {}),
-    ("empty_means_empty", FAIL,
-     {"visibility": Visibility(KeyKind.ANON_JWT, False, "r", "r", {"pending_bookings": 4, "messages": 0})}),
-    ("empty_means_empty", CANNOT_TELL,
-     {"visibility": Visibility(KeyKind.ANON_JWT, False, "r", "r", {"pending_bookings": 0, "messages": 0})}),
+    (
+        "empty_means_empty",
+        FAIL,
+        {"visibility": Visibility(KeyKind.ANON_JWT, False, "r", "r", {"pending_bookings": 4, "messages": 0})},
+    ),
+    (
+        "empty_means_empty",
+        CANNOT_TELL,
+        {"visibility": Visibility(KeyKind.ANON_JWT, False, "r", "r", {"pending_bookings": 0, "messages": 0})},
+    ),
     ("answers_complete", OK, {}),
     ("answers_complete", OK, {"app_health": Failure(FailureKind.NOT_CONFIGURED, "Not connected.")}),
     ("answers_complete", WARN, {"app_health": AWAY}),
@@ -163,8 +169,14 @@ TABLE: list[tuple[str, CheckStatus, dict[str, Any]]] = [
     ("serving_commit", FAIL, {"hostnames": (hostname(HEAD_BUILD), hostname(FIX_BUILD, "two.example"))}),
     ("serving_commit", CANNOT_TELL, {"hostnames": (hostname(HEAD_BUILD), hostname(None, "two.example"))}),
     ("serving_commit", CANNOT_TELL, {"hostnames": truncated("hostnames", (hostname(HEAD_BUILD),))}),
-    ("serving_commit", WARN, {"hostnames": (hostname(FIX_BUILD),),
-                              "deployments": (dataclasses.replace(HEAD_BUILD, state=DeploymentState.BUILDING),)}),
+    (
+        "serving_commit",
+        WARN,
+        {
+            "hostnames": (hostname(FIX_BUILD),),
+            "deployments": (dataclasses.replace(HEAD_BUILD, state=DeploymentState.BUILDING),),
+        },
+    ),
     ("fix_live", OK, {}),
     ("fix_live", FAIL, {"hostnames": (hostname(OLD_BUILD),)}),
     ("fix_live", CANNOT_TELL, {"branch": AWAY}),
@@ -256,11 +268,26 @@ TABLE: list[tuple[str, CheckStatus, dict[str, Any]]] = [
     ("confirmations_book", OK, {}),
     ("confirmations_book", NOT_APPLICABLE, bookings(booking(1, ago(hours=1)))),
     ("jobs_move", NOT_APPLICABLE, {"background_jobs": table(frames.BACKGROUND_JOBS)}),
-    ("jobs_move", WARN, {"background_jobs": table(
-        frames.BACKGROUND_JOBS, [{"id": "j", "type": "stats", "status": "failed", "created_at": ago(hours=3)}])}),
-    ("jobs_move", OK, {"background_jobs": table(
-        frames.BACKGROUND_JOBS, [{"id": "j", "type": "stats", "status": "pending", "created_at": ago(minutes=10)}])}),
-]  # fmt: skip
+    (
+        "jobs_move",
+        WARN,
+        {
+            "background_jobs": table(
+                frames.BACKGROUND_JOBS, [{"id": "j", "type": "stats", "status": "failed", "created_at": ago(hours=3)}]
+            )
+        },
+    ),
+    (
+        "jobs_move",
+        OK,
+        {
+            "background_jobs": table(
+                frames.BACKGROUND_JOBS,
+                [{"id": "j", "type": "stats", "status": "pending", "created_at": ago(minutes=10)}],
+            )
+        },
+    ),
+]
 
 
 @pytest.mark.parametrize(("id_", "status", "changed"), TABLE)
@@ -277,7 +304,7 @@ def test_a_check_that_cannot_tell_carries_the_reading_that_it_lacked() -> None:
 
 def test_what_others_wrote_is_redacted_in_evidence() -> None:
     planted = "call +447400123456 with sb_secret_abcdefgh12345678"
-    line = LogLine(ago(hours=1), f"Error: {planted}", LogLevel.ERROR)
+    line = BuildLogLine(ago(hours=1), f"Error: {planted}", LogLevel.ERROR)
     failed = builds(ERROR, READY, error_message=planted)
     check = answer("builds_pass", **failed, build_log=BuildLog("dpl_0", (line,)))
     named = answer("api_key_active", **keys(name=planted))
@@ -361,12 +388,12 @@ def test_a_receipt_that_was_taken_counts_at_once_and_one_that_is_missing_after_a
 
 
 STAMPED = (
-    Migration("20260818000000", "long_ago"),
-    Migration("20261118114500", "tidy_columns"),
-    Migration("20261118130000", None),
-    Migration("20261119000000", "from_tomorrow"),
-    Migration("0001", "numbered"),
-    Migration("20261399000000", "no_such_day"),
+    AppliedMigration("20260818000000", "long_ago"),
+    AppliedMigration("20261118114500", "tidy_columns"),
+    AppliedMigration("20261118130000", None),
+    AppliedMigration("20261119000000", "from_tomorrow"),
+    AppliedMigration("0001", "numbered"),
+    AppliedMigration("20261399000000", "no_such_day"),
 )
 
 

@@ -36,9 +36,13 @@ def counted(**changed: Any) -> Counts:
         for status, count in (("delivered", 900), ("undelivered", 100))
     ]
     counts = Counts(
-        MONTH, table(frames.BOOKING_COUNTS, bookings), table(frames.BOOKING_COUNTS), table(frames.TEXT_COUNTS, texts),
-        has_metadata=True, links_opened=24_000,
-    )  # fmt: skip
+        MONTH,
+        table(frames.BOOKING_COUNTS, bookings),
+        table(frames.BOOKING_COUNTS),
+        table(frames.TEXT_COUNTS, texts),
+        has_metadata=True,
+        links_opened=24_000,
+    )
     return dataclasses.replace(counts, **changed)
 
 
@@ -65,9 +69,13 @@ def test_counts_stand_for_the_window_and_rows_for_the_verdict() -> None:
 def test_what_the_database_knows_in_part_is_a_least_number() -> None:
     facts = Facts(cut(), NOW)
     assert facts.stages == {
-        Stage.INITIATED: 30_000, Stage.ACCEPTED: 30_000, Stage.DELIVERED: 24_000, Stage.OPENED: 24_000,
-        Stage.CONFIRMED: 21_000, Stage.BOOKED: 18_000,
-    }  # fmt: skip
+        Stage.INITIATED: 30_000,
+        Stage.ACCEPTED: 30_000,
+        Stage.DELIVERED: 24_000,
+        Stage.OPENED: 24_000,
+        Stage.CONFIRMED: 21_000,
+        Stage.BOOKED: 18_000,
+    }
     assert facts.least_stages == {Stage.ACCEPTED, Stage.DELIVERED, Stage.OPENED}
 
 
@@ -89,9 +97,11 @@ def test_an_outage_as_old_as_the_rows_has_no_known_beginning() -> None:
 
 def test_a_text_that_an_older_row_knows_is_not_lost() -> None:
     lost = {"messages": table(frames.MESSAGES), "pending_bookings": table(frames.PENDING_BOOKINGS)}
-    asked = [{"sid": sid(1), "in_messages": True, "with_booking": False},
-             {"sid": sid(2), "in_messages": False, "with_booking": True},
-             {"sid": sid(3), "in_messages": False, "with_booking": False}]  # fmt: skip
+    asked = [
+        {"sid": sid(1), "in_messages": True, "with_booking": False},
+        {"sid": sid(2), "in_messages": False, "with_booking": True},
+        {"sid": sid(3), "in_messages": False, "with_booking": False},
+    ]
     facts = Facts(cut(**lost, reconciled=table(frames.RECONCILED, asked)), NOW)
     recording = facts.outbound.set_index("sid")["recording"]
     found = [recording[sid(number)] for number in (1, 2, 3)]
@@ -103,7 +113,7 @@ def test_a_text_that_twilio_was_not_asked_for_is_no_phantom() -> None:
     base = snapshot(messages=table(frames.MESSAGES, known))
     unasked = Caveat(CaveatKind.PARTIAL, sid(77), "It was not asked for.")
     part = dataclasses.replace(base, known_texts=dataclasses.replace(base.known_texts, caveats=(unasked,)))
-    assert list(Facts(part, NOW).phantoms) == [sid(78)]
+    assert list(Facts(part, NOW).unknown_to_twilio) == [sid(78)]
 
 
 @pytest.mark.parametrize("said", [{"sms_opt_in": False}, {"messaging_status": "opted_out"}])

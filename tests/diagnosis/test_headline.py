@@ -11,7 +11,7 @@ import pytest
 
 from lib.diagnosis.checks import ALL
 from lib.diagnosis.diagnose import Diagnosis, diagnose
-from lib.diagnosis.headline import AMBER_RULES, DOORS, FOUNDATIONS, LINK_WORKS, RULES
+from lib.diagnosis.headline import AMBER_RULES, DEMAND_VISIBLE, FOUNDATIONS, LINK_WORKS, RULES
 from lib.model import frames
 from lib.model.database import KeyKind, Visibility
 from lib.model.provider import AppHealth, Balance, Landing, LinkOpening, TwilioAccount
@@ -128,7 +128,7 @@ STATES: list[tuple[str, dict[str, Any], HeadlineState, Hop | None, datetime | No
     ("receipts are refused", REFUSED_RECEIPTS, DEGRADED, Hop.DELIVERED, MOMENTS[1]),
     ("production is behind", OLD_CODE, DEGRADED, Hop.CODE, ago(days=3)),
     ("a column is missing", {"catalog": catalog("pending_bookings.metadata")}, DEGRADED, Hop.RECORDED, None),
-    ("our key is blind", BLIND, CANNOT_TELL, Hop.SIGHT, None),
+    ("our key is blind", BLIND, CANNOT_TELL, Hop.VISIBILITY, None),
     ("the bookings are unread", {"pending_bookings": AWAY}, CANNOT_TELL, Hop.DEMAND, None),
     ("Twilio is silent", {"texts": AWAY}, CANNOT_TELL, Hop.ACCEPTED, None),
     ("Twilio's log is incomplete", HALF_READ, CANNOT_TELL, Hop.ACCEPTED, None),
@@ -139,7 +139,7 @@ STATES: list[tuple[str, dict[str, Any], HeadlineState, Hop | None, datetime | No
     ("the app is silent, and jobs are stuck", JOBS | {"app_health": AWAY}, DEGRADED, Hop.CONFIRMED, ago(hours=2)),
     ("the app is silent, and the API fails", FAILING_API | {"app_health": AWAY}, BROKEN, Hop.DEMAND, MOMENTS[2]),
     ("nobody asked, and the app is silent", NOBODY | {"app_health": AWAY}, CANNOT_TELL, Hop.DEMAND, None),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,9 @@ def test_a_stale_reading_makes_nothing_green(name: str) -> None:
 
 def test_the_rules_and_foundations_name_checks_that_exist() -> None:
     ids = {question.id for question in ALL}
-    assert {rule.check for rule in RULES + AMBER_RULES} | set(FOUNDATIONS) | set(LINK_WORKS) | set(DOORS) <= ids
+    assert {rule.check for rule in RULES + AMBER_RULES} | set(FOUNDATIONS) | set(LINK_WORKS) | set(
+        DEMAND_VISIBLE
+    ) <= ids
     assert RESTS_ON.keys() == set(FOUNDATIONS)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lib.diagnosis.checks import ALL
-from lib.diagnosis.hypotheses import CAUSES, weigh
+from lib.diagnosis.hypotheses import HYPOTHESES, weigh
 from lib.model.verdict import Check, CheckStatus, Hypothesis, Verdict
 
 OK, WARN, FAIL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL
@@ -27,12 +27,25 @@ def judged(cause: str, base: CheckStatus = OK, **statuses: CheckStatus) -> Hypot
 
 
 def test_the_ids_are_those_that_others_rely_on() -> None:
-    assert {cause.id for cause in CAUSES} == {
-        "code_not_deployed", "build_failing", "not_promoted", "git_integration_broken", "missing_column",
-        "not_null_constraint", "provider_failing", "provider_unconfigured", "sent_not_recorded", "receipts_stale",
-        "link_broken", "api_failing", "api_key_rejected", "jobs_stuck", "reads_blocked", "no_demand",
-    }  # fmt: skip
-    assert {name for cause in CAUSES for name in cause.all_checks} <= QUESTIONS.keys()
+    assert {cause.id for cause in HYPOTHESES} == {
+        "code_not_deployed",
+        "build_failing",
+        "not_promoted",
+        "git_integration_broken",
+        "missing_column",
+        "not_null_constraint",
+        "provider_failing",
+        "provider_unconfigured",
+        "sent_not_recorded",
+        "receipts_stale",
+        "link_broken",
+        "api_failing",
+        "api_key_rejected",
+        "jobs_stuck",
+        "reads_blocked",
+        "no_demand",
+    }
+    assert {name for cause in HYPOTHESES for name in cause.all_checks} <= QUESTIONS.keys()
 
 
 def test_where_all_is_well_every_cause_is_ruled_out_with_what_rules_it_out() -> None:
@@ -146,7 +159,7 @@ def test_several_causes_can_be_true_at_once() -> None:
 def test_no_single_unknown_makes_any_verdict_stronger_or_another() -> None:
     """Over all pairs of one failing check and one unknown: what is not known only takes away."""
     order = (Verdict.CONFIRMED, Verdict.LIKELY, Verdict.POSSIBLE, Verdict.CANNOT_TELL)
-    relevant = sorted({name for cause in CAUSES for name in cause.all_checks})
+    relevant = sorted({name for cause in HYPOTHESES for name in cause.all_checks})
     for broken in relevant:
         whole = {item.id: item.verdict for item in weigh(checks(OK, **{broken: FAIL}))}
         for unknown in relevant:

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from lib.diagnosis.builds import is_transient
-from lib.diagnosis.demand import usual
 from lib.diagnosis.statistics import Share, chance_of_at_least, chance_of_silence, percent
-from lib.diagnosis.texts import reconciled
+from lib.diagnosis.text_log import reconciled
 from lib.diagnosis.timeline import Series, per_bucket, timeline
+from lib.diagnosis.usual_demand import usual
 from lib.model import frames
 from lib.model.window import Window, WindowSize
 from tests.diagnosis.builders import NOW, table, text

@@ -14,7 +14,7 @@ import pandera.pandas as pa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib.diagnosis import report
+from lib.diagnosis import json_report
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.model import frames
@@ -24,7 +24,7 @@ from lib.model.provider import AppHealth, Landing, LinkOpening
 from lib.model.reading import FailureKind, Freshness
 from lib.model.verdict import CheckStatus, HeadlineState
 from lib.model.window import Window, WindowSize
-from lib.snapshot import QUESTIONS, Snapshot
+from lib.snapshot import READING_SPECS, Snapshot
 from tests.diagnosis.builders import (
     FIX,
     HEAD,
@@ -36,7 +36,7 @@ from tests.diagnosis.builders import (
     snapshot,
     truncated,
     without,
-)  # fmt: skip
+)
 
 CLOCKS_CHANGE = datetime(2026, 10, 25, 1, 0, tzinfo=UTC)
 SID = st.integers(0, 6).map(lambda n: f"SM{n:032x}")
@@ -45,32 +45,55 @@ CODE = st.sampled_from(["21606", "30007", "30003", "20003", "99999", ""])
 WORDS = st.sampled_from(["", "odd", "Error: +447400111222 and sb_secret_abcdefgh123456", "<b>", "🦆"])
 
 STATUSES = [
-    "delivered", "undelivered", "failed", "sent", "queued", "pending", "processing", "success", "signature_failed", "?"
-]  # fmt: skip
+    "delivered",
+    "undelivered",
+    "failed",
+    "sent",
+    "queued",
+    "pending",
+    "processing",
+    "success",
+    "signature_failed",
+    "?",
+]
 
 # What a column holds in real life, and a few things that it should not.
 _BY_NAME: dict[str, st.SearchStrategy[Any]] = {
-    "message_sid": SID, "sid": SID, "sms_sid": SID,
-    "token": st.sampled_from(["t1", "t2", "t3"]), "link_code": st.sampled_from(["c1", "c2", "t1"]),
+    "message_sid": SID,
+    "sid": SID,
+    "sms_sid": SID,
+    "token": st.sampled_from(["t1", "t2", "t3"]),
+    "link_code": st.sampled_from(["c1", "c2", "t1"]),
     "short_code": st.sampled_from(["c1", "c2"]),
-    "mobile_number": NUMBER, "to_number": NUMBER, "from_number": NUMBER,
+    "mobile_number": NUMBER,
+    "to_number": NUMBER,
+    "from_number": NUMBER,
     "direction": st.sampled_from(["outbound-api", "outbound", "inbound", "odd"]),
     "status": st.sampled_from(STATUSES),
     "metadata_state": st.sampled_from(frames.MetadataState),
-    "error_code": CODE, "price_unit": st.sampled_from(["USD", "GBP"]),
+    "error_code": CODE,
+    "price_unit": st.sampled_from(["USD", "GBP"]),
     "endpoint": st.sampled_from(["/api/bookings/initiate", "/api/events"]),
     "status_code": st.sampled_from([201, 400, 500, 503, 0]),
     "origin": st.sampled_from(["postgres_logs", "edge_logs"]),
     "sql_state": st.sampled_from(["23502", "42703", "42501"]),
     "table_name": st.sampled_from(["messages", "pending_bookings"]),
     "column_name": st.sampled_from(["customer_id", "metadata"]),
-}  # fmt: skip
+}
 _TABLES = {
-    "pending_bookings": frames.PENDING_BOOKINGS, "demand_history": frames.DEMAND, "messages": frames.MESSAGES,
-    "webhook_log": frames.WEBHOOK_LOG, "api_usage": frames.API_USAGE, "api_keys": frames.API_KEYS,
-    "background_jobs": frames.BACKGROUND_JOBS, "short_links": frames.SHORT_LINKS, "texts": frames.TEXTS,
-    "known_texts": frames.TEXTS, "alerts": frames.ALERTS, "database_errors": frames.DATABASE_ERRORS,
-}  # fmt: skip
+    "pending_bookings": frames.PENDING_BOOKINGS,
+    "demand_history": frames.DEMAND,
+    "messages": frames.MESSAGES,
+    "webhook_log": frames.WEBHOOK_LOG,
+    "api_usage": frames.API_USAGE,
+    "api_keys": frames.API_KEYS,
+    "background_jobs": frames.BACKGROUND_JOBS,
+    "short_links": frames.SHORT_LINKS,
+    "texts": frames.TEXTS,
+    "known_texts": frames.TEXTS,
+    "alerts": frames.ALERTS,
+    "database_errors": frames.DATABASE_ERRORS,
+}
 
 
 def moments(now: datetime) -> st.SearchStrategy[datetime]:
@@ -140,7 +163,7 @@ def snapshots(draw: st.DrawFn) -> tuple[Snapshot, datetime, Terms]:
     changed["project"] = dataclasses.replace(
         PROJECT, auto_assign_custom_domains=draw(st.none() | st.booleans()), paused=None
     )
-    names = [question.name for question in QUESTIONS]
+    names = [question.name for question in READING_SPECS]
     for name in draw(st.lists(st.sampled_from(sorted(_TABLES)), max_size=1, unique=True)):
         if name in changed:
             changed[name] = truncated(name, changed[name])
@@ -158,7 +181,7 @@ def snapshots(draw: st.DrawFn) -> tuple[Snapshot, datetime, Terms]:
 
 def _spoken(diagnosis: Diagnosis) -> str:
     words = [tile.words + tile.value for tile in diagnosis.tiles] + [hop.words for hop in diagnosis.hops]
-    return json.dumps(report.as_json(diagnosis), ensure_ascii=False) + " ".join(words)
+    return json.dumps(json_report.as_json(diagnosis), ensure_ascii=False) + " ".join(words)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -169,7 +192,7 @@ def test_any_snapshot_has_a_diagnosis_and_a_green_one_rests_on_what_is_known(
     seen, now, terms = world
     diagnosis = diagnose(seen, now, terms)
     facts = diagnosis.facts
-    for name in ("timeline", "marks", "stages", "spending", "usual_demand", "phantoms"):
+    for name in ("timeline", "marks", "stages", "spending", "usual_demand", "unknown_to_twilio"):
         getattr(facts, name)  # each can be worked out
     for check in diagnosis.checks:
         assert check.summary.strip(), check
@@ -187,7 +210,7 @@ def test_any_snapshot_has_a_diagnosis_and_a_green_one_rests_on_what_is_known(
 
 
 def test_the_failure_of_everything_is_a_diagnosis_too() -> None:
-    names = [question.name for question in QUESTIONS]
+    names = [question.name for question in READING_SPECS]
     for kind in FailureKind:
         diagnosis = diagnose(without(snapshot(), names, kind), NOW)
         assert diagnosis.headline.state is HeadlineState.CANNOT_TELL

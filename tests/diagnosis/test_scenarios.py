@@ -11,7 +11,7 @@ from itertools import combinations, cycle
 import pytest
 
 from lib.actions.advice import tasks
-from lib.diagnosis import report
+from lib.diagnosis import json_report
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.hops import DECISIVE
 from lib.model.reading import FailureKind, SourceName
@@ -140,7 +140,7 @@ EXPECTED = {
     ),
     "rls-blind": Expected(
         HeadlineState.CANNOT_TELL,
-        Hop.SIGHT,
+        Hop.VISIBILITY,
         ("reads_blocked",),
         ("no_demand", "sent_not_recorded", "provider_unconfigured", "missing_column", "not_null_constraint"),
     ),
@@ -223,7 +223,7 @@ def test_code_that_is_not_live_is_no_schema_problem(case: Callable[[str], Case])
 
 def test_a_blind_desk_says_nothing_of_texts(case: Callable[[str], Case]) -> None:
     diagnosis = case("rls-blind").whole
-    spoken = json.dumps(report.as_json(diagnosis)) + " ".join(
+    spoken = json.dumps(json_report.as_json(diagnosis)) + " ".join(
         [*(tile.words + tile.value for tile in diagnosis.tiles), *(hop.words for hop in diagnosis.hops)]
     )
     assert not re.search(r"(?i)\bno (?:sms|text)s? (?:was|were|has|have)|nothing was sent|\b0 texts|not sent", spoken)
@@ -241,7 +241,7 @@ def test_no_hop_is_green_whose_decisive_check_is_not(name: str, case: Callable[[
 @pytest.mark.parametrize("name", EXPECTED)
 def test_no_word_of_the_diagnosis_holds_a_phone_number_or_a_token(name: str, case: Callable[[str], Case]) -> None:
     taken = case(name)
-    spoken = json.dumps(report.as_json(taken.whole), ensure_ascii=False)
+    spoken = json.dumps(json_report.as_json(taken.whole), ensure_ascii=False)
     assert not re.search(r"\+44\d|\b07\d{9}", spoken)
     pending, links = taken.snapshot.pending_bookings.value, taken.snapshot.short_links.value
     assert pending is not None and links is not None
@@ -251,7 +251,7 @@ def test_no_word_of_the_diagnosis_holds_a_phone_number_or_a_token(name: str, cas
 
 # What is advised ----------------------------------------------------------------------------------------------
 
-# Until the fix is live, the column may take the nulls; that mends no deployment.
+# Until the fix is live, the column may take the nulls; that fixes no deployment.
 BRIDGE = "run_messages_customer_id_nullable"
 ADVICE = {
     "code-not-deployed": ("deploy_commit", BRIDGE),

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from lib.model.people import Actor, Role, Via
 from tests.clocks import Clock
 from tests.journal.workers import settings_of

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from lib.journal.errors import JournalError
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from lib.model.people import Actor
 from tests.journal.workers import (
     DESK,
@@ -47,8 +47,13 @@ def raw(environ: Environ) -> Iterator[Sql]:
 
 def without_triggers(environ: Environ, *statements: str) -> None:
     """Do to the database what only somebody can do who first takes its rules away."""
-    names = ("entries_are_never_changed", "entries_are_never_deleted", "entries_join_at_the_end",
-             "head_follows_the_last_entry", "head_stays")  # fmt: skip
+    names = (
+        "entries_are_never_changed",
+        "entries_are_never_deleted",
+        "entries_join_at_the_end",
+        "head_follows_the_last_entry",
+        "head_stays",
+    )
     with raw(environ) as sql:
         for name in names:
             if "DATABASE_URL" not in environ:

@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from lib.journal.entry import Kind, Mute, Note, Seen, SeenCheck, SeenHypothesis, StepState
+from lib.journal.entry import CheckRecord, DiagnosisRecord, HypothesisRecord, Kind, Mute, Note, StepState
 from lib.journal.errors import ConflictError, JournalError
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from lib.model.people import Actor
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 from tests.clocks import Clock
@@ -31,8 +31,9 @@ def test_an_incident_is_opened_worked_through_and_closed(
     assert not incident.open
     assert (incident.closed_by, incident.closing_words) == (bob, "The column is back.")
     assert [(step.id, step.state) for step in incident.steps] == [
-        ("verify_deployment", StepState.DONE), ("check_git", StepState.SKIPPED),
-    ]  # fmt: skip
+        ("verify_deployment", StepState.DONE),
+        ("check_git", StepState.SKIPPED),
+    ]
     step = incident.step("check_git")
     assert step is not None and (step.reason, step.actor) == ("Git is fine.", bob)
     assert incident.step("monitor") is None
@@ -93,12 +94,12 @@ def test_what_was_done_for_an_incident_stands_among_its_entries(local: Journal, 
 
 
 def test_a_diagnosis_that_was_seen_comes_back_as_it_was(journal: Journal, ann: Actor, clock: Clock) -> None:
-    seen = Seen(
+    seen = DiagnosisRecord(
         HeadlineState.BROKEN,
         "Texts are not sent.",
         clock.now,
-        (SeenCheck("schema_contract", CheckStatus.FAIL),),
-        (SeenHypothesis("missing_column", Verdict.CONFIRMED),),
+        (CheckRecord("schema_contract", CheckStatus.FAIL),),
+        (HypothesisRecord("missing_column", Verdict.CONFIRMED),),
     )
     incident = journal.open_incident("No texts", ann)
     journal.append(seen, ann, incident.id)

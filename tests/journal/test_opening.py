@@ -10,10 +10,10 @@ import psycopg
 import pytest
 import sqlalchemy
 
-from lib.journal import tables
-from lib.journal.database import connect
+from lib.journal import schema
+from lib.journal.engine import connect
 from lib.journal.errors import JournalError
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from tests.journal.workers import DESK, a_request, open_at_once, open_journal, settings_of, start_together, utc_now
 
 Environ = dict[str, str]
@@ -102,7 +102,7 @@ def test_a_journal_of_a_newer_switchboard_is_left_alone(environ: Environ) -> Non
     open_journal(environ).close()
     database = connect(settings_of(environ))
     with database.writing() as connection:
-        connection.execute(tables.migrations.insert().values(number=999, name="of tomorrow", applied_at="2030"))
+        connection.execute(schema.migrations.insert().values(number=999, name="of tomorrow", applied_at="2030"))
     database.close()
     with pytest.raises(JournalError, match="newer"):
         open_journal(environ)
@@ -111,11 +111,11 @@ def test_a_journal_of_a_newer_switchboard_is_left_alone(environ: Environ) -> Non
 def test_the_tables_are_those_that_the_queries_think_they_are(environ: Environ) -> None:
     open_journal(environ).close()
     database = connect(settings_of(environ))
-    schema = tables.SCHEMA if "DATABASE_URL" in environ else None
+    schema_name = schema.SCHEMA if "DATABASE_URL" in environ else None
     with database.reading() as connection:
         inspector = sqlalchemy.inspect(connection)
-        for table in tables.entries.metadata.sorted_tables:
-            stored = [column["name"] for column in inspector.get_columns(table.name, schema=schema)]
+        for table in schema.entries.metadata.sorted_tables:
+            stored = [column["name"] for column in inspector.get_columns(table.name, schema=schema_name)]
             assert stored == [column.name for column in table.columns]
     database.close()
 

@@ -17,24 +17,24 @@ import pytest
 from lib.journal.entry import (
     PAYLOAD_OF,
     Acknowledgement,
+    AffectedRecord,
     Alert,
     Argument,
+    CheckRecord,
+    DiagnosisRecord,
     Fact,
+    HypothesisRecord,
     Kind,
     Mute,
     Note,
     Outcome,
     Receipt,
-    Seen,
-    SeenCheck,
-    SeenHypothesis,
-    SeenPeople,
     StepState,
 )
 from lib.journal.errors import JournalError
-from lib.journal.export import as_csv, as_json, as_markdown, story_of
-from lib.journal.store import Journal
-from lib.journal.text import LONGEST_WORDS, tidy
+from lib.journal.incident_export import as_csv, as_json, as_markdown, incident_record
+from lib.journal.journal import Journal
+from lib.journal.text_rules import LONGEST_WORDS, tidy
 from lib.model.people import Actor, Role, Via
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 from tests.clocks import Clock
@@ -67,7 +67,7 @@ def fill(journal: Journal, clock: Clock, words: str) -> None:
         new = a_request(target=words, summary=words, reason=words, needs_approval=True, incident_id=incident.id)
         made = journal.submit_request(new, actor)
         journal.approve(made.id, other, words)
-        assert journal.claim(made.id, lock, actor).granted
+        assert journal.lock(made.id, lock, actor).granted
         return made.id
 
     fact = (Fact(words, words),)
@@ -79,9 +79,11 @@ def fill(journal: Journal, clock: Clock, words: str) -> None:
     journal.finish(done, receipt, actor)
     journal.refuse(request("second"), words, actor)
     journal.cancel(request("third"), actor, words)
-    check, cause = SeenCheck("writes_succeed", CheckStatus.FAIL, words), SeenHypothesis("x", Verdict.LIKELY, words)
-    people = SeenPeople(None, words)
-    journal.append(Seen(HeadlineState.BROKEN, words, None, (check,), (cause,), people=people), actor, incident.id)
+    check, cause = CheckRecord("writes_succeed", CheckStatus.FAIL, words), HypothesisRecord("x", Verdict.LIKELY, words)
+    people = AffectedRecord(None, words)
+    journal.append(
+        DiagnosisRecord(HeadlineState.BROKEN, words, None, (check,), (cause,), people=people), actor, incident.id
+    )
     journal.append(Mute("sms", clock.now, words), actor, incident.id)
     journal.append(Acknowledgement("sms", words), actor, incident.id)
     journal.append(Alert("sms", "fired", words, clock.now), actor, incident.id)
@@ -109,7 +111,7 @@ def test_planted_numbers_addresses_and_keys_are_nowhere(
 ) -> None:
     fill(journal, clock, f"He said: {'; '.join(PLANTED)}. That is all.")
     exports = [
-        write(story_of(journal, incident.id), ZoneInfo("Europe/London"))
+        write(incident_record(journal, incident.id), ZoneInfo("Europe/London"))
         for incident in journal.incidents()
         for write in (as_csv, as_json, as_markdown)
     ]
@@ -122,7 +124,7 @@ def test_an_id_is_taken_though_its_digits_would_pass_for_a_number(local: Journal
     booking, commit = "44be3a58-0046-4598-84a9-02319ece0ddb", "006051896c10554e1c48486f01e4cd9d76a9abc7"
     arguments = (Argument("booking", booking), Argument("sha", commit))
     request = local.submit_request(a_request(action="resend_link", arguments=arguments), ann)
-    assert local.claim(request.id, f"resend_link:{booking}", ann).granted
+    assert local.lock(request.id, f"resend_link:{booking}", ann).granted
 
 
 def test_a_number_is_taken_out_of_a_note_whatever_stands_before_it(local: Journal, ann: Actor) -> None:
@@ -154,9 +156,13 @@ def test_what_an_engineer_looks_for_stays(local: Journal, ann: Actor) -> None:
     assert local.note(words, ann).payload.text == words  # type: ignore[union-attr]
     arguments = tuple(
         Argument("id", value)
-        for value in ("3f" * 20, "dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1", "07700900-1234-4123-8123-077009001234",
-                      "pending_bookings_metadata")
-    )  # fmt: skip
+        for value in (
+            "3f" * 20,
+            "dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1",
+            "07700900-1234-4123-8123-077009001234",
+            "pending_bookings_metadata",
+        )
+    )
     assert local.submit_request(a_request(arguments=arguments), ann).asked.arguments == arguments
 
 
@@ -166,7 +172,7 @@ def test_an_operator_stands_in_the_journal_by_name(local: Journal, ann: Actor) -
 
 def test_a_long_answer_is_cut_and_still_recorded(local: Journal, ann: Actor) -> None:
     request = local.submit_request(a_request(), ann)
-    local.claim(request.id, "x", ann)
+    local.lock(request.id, "x", ann)
     local.start(request.id, ann, timedelta(minutes=1))
     words = local.finish(request.id, Receipt(Outcome.FAILED, "error " * 1_000_000), ann).words
     assert len(words) == LONGEST_WORDS and words.endswith("(cut)")

@@ -17,12 +17,12 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from lib.journal.entry import Argument, Fact, Kind, Outcome, Receipt
 from lib.journal.errors import ConflictError, JournalError
-from lib.journal.request import Request, RequestState, TurnRefusal
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
+from lib.journal.request import LockRefusal, Request, RequestState
 from lib.model.people import NO_LOGIN, Actor, Role, Via
 from tests.clocks import Clock
 from tests.journal.conftest import START
-from tests.journal.workers import DESK, OPERATOR, a_request, claim_and_start, open_journal, settings_of, start_together
+from tests.journal.workers import DESK, OPERATOR, a_request, lock_and_start, open_journal, settings_of, start_together
 
 MINUTE = timedelta(minutes=1)
 DONE = Receipt(Outcome.SUCCEEDED, "It is live.", (Fact("commit", "aaaaaaa"),), (Fact("commit", "bbbbbbb"),), True)
@@ -33,7 +33,7 @@ LOCK = "vercel:booking-app"
 
 def started(journal: Journal, actor: Actor, lock: str = LOCK, timeout: timedelta = MINUTE) -> Request:
     request = journal.submit_request(a_request(), actor)
-    assert journal.claim(request.id, lock, actor).granted
+    assert journal.lock(request.id, lock, actor).granted
     assert journal.start(request.id, actor, timeout).granted
     return journal.request(request.id)
 
@@ -43,7 +43,7 @@ def test_a_request_is_claimed_started_and_finished_with_its_receipt(journal: Jou
         a_request(arguments=(Argument("commit", "3f" * 20),), reason="Texts are not sent."), ann
     )
     assert request.state is RequestState.REQUESTED
-    assert journal.claim(request.id, LOCK, ann).request.state is RequestState.CLAIMED
+    assert journal.lock(request.id, LOCK, ann).request.state is RequestState.LOCKED
     assert journal.start(request.id, ann, MINUTE).request.state is RequestState.STARTED
     clock.advance(seconds=20)
     journal.progress(request.id, ann, "Vercel builds it.", "dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1")
@@ -56,8 +56,12 @@ def test_a_request_is_claimed_started_and_finished_with_its_receipt(journal: Jou
     assert [progress.external_id for progress in request.progress] == ["dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1"]
     assert request.started_at is not None and request.ended_at == request.started_at + timedelta(seconds=20)
     assert [entry.kind for entry in journal.entries()] == [
-        Kind.REQUEST, Kind.CLAIMED, Kind.STARTED, Kind.PROGRESS, Kind.RECEIPT,
-    ]  # fmt: skip
+        Kind.REQUEST,
+        Kind.LOCKED,
+        Kind.STARTED,
+        Kind.PROGRESS,
+        Kind.RECEIPT,
+    ]
 
 
 def test_the_same_key_submitted_from_fifty_threads_is_one_request(journal: Journal, ann: Actor) -> None:
@@ -88,7 +92,7 @@ def test_a_request_that_is_refused_at_once_is_never_one_that_could_be_carried_ou
     assert [entry.kind for entry in journal.entries()] == [Kind.REQUEST, Kind.REFUSED]
     with pytest.raises(ConflictError):
         journal.approve(refused.id, bob)
-    assert journal.claim(refused.id, LOCK, ann).refusal is TurnRefusal.NOT_READY
+    assert journal.lock(refused.id, LOCK, ann).refusal is LockRefusal.NOT_READY
     assert journal.submit_request(new, ann) == refused
     assert journal.verify().ok
 
@@ -106,35 +110,35 @@ def test_a_refusal_that_comes_after_the_same_key_was_accepted_leaves_the_first_a
 def test_of_eight_processes_that_claim_and_start_a_request_exactly_one_does(environ: dict[str, str]) -> None:
     with contextlib.closing(open_journal(environ)) as journal:
         request = journal.submit_request(a_request(), OPERATOR)
-        answers = start_together(8, claim_and_start, environ, request.id)
+        answers = start_together(8, lock_and_start, environ, request.id)
         assert sum(claimed for claimed, _ in answers) == 1
         assert sum(did_start for _, did_start in answers) == 1
         kinds = [entry.kind for entry in journal.entries()]
-        assert kinds == [Kind.REQUEST, Kind.CLAIMED, Kind.STARTED]
+        assert kinds == [Kind.REQUEST, Kind.LOCKED, Kind.STARTED]
 
 
 def test_whoever_comes_second_hears_who_runs_it(local: Journal, ann: Actor, bob: Actor) -> None:
     running = started(local, ann)
-    again = local.claim(running.id, LOCK, bob)
-    assert again.refusal is TurnRefusal.TAKEN
+    again = local.lock(running.id, LOCK, bob)
+    assert again.refusal is LockRefusal.TAKEN
     other = local.submit_request(a_request(action="promote"), bob)
-    turn = local.claim(other.id, LOCK, bob)
-    assert turn.refusal is TurnRefusal.BUSY
+    turn = local.lock(other.id, LOCK, bob)
+    assert turn.refusal is LockRefusal.BUSY
     assert turn.held_by is not None and turn.held_by.id == running.id
     assert ann.name in turn.words
-    assert local.claim(other.id, "another:target", bob).granted
+    assert local.lock(other.id, "another:target", bob).granted
 
 
 def test_a_second_person_must_be_somebody_else(local: Journal, ann: Actor, bob: Actor) -> None:
     request = local.submit_request(a_request(needs_approval=True), ann)
     assert request.state is RequestState.WAITING
-    assert local.claim(request.id, LOCK, ann).refusal is TurnRefusal.NOT_READY
+    assert local.lock(request.id, LOCK, ann).refusal is LockRefusal.NOT_READY
     disguises = (ann.name, ann.name.upper(), f" {ann.name}", f"{ann.name}\u200b", ann.name.replace("@", "\u200d@"))
     for disguise in disguises:
         with pytest.raises(ConflictError, match="second person"):
             local.approve(request.id, Actor(disguise, Role.OPERATOR, Via.PAGE))
     assert local.approve(request.id, bob).approved_by == bob
-    assert local.claim(request.id, LOCK, ann).granted
+    assert local.lock(request.id, LOCK, ann).granted
 
 
 @pytest.mark.parametrize(
@@ -176,7 +180,7 @@ def test_a_request_that_nobody_starts_in_time_expires(local: Journal, ann: Actor
     request = local.submit_request(a_request(valid_for=5 * MINUTE), ann)
     clock.advance(minutes=5)
     assert local.request(request.id).state is RequestState.EXPIRED
-    assert local.claim(request.id, LOCK, ann).refusal is TurnRefusal.NOT_READY
+    assert local.lock(request.id, LOCK, ann).refusal is LockRefusal.NOT_READY
     assert [expired.id for expired in local.expire(DESK)] == [request.id]
     assert local.expire(DESK) == ()
     assert local.entries()[-1].kind is Kind.EXPIRED
@@ -186,10 +190,10 @@ def test_a_claim_whose_holder_is_gone_expires_and_frees_its_target(
     local: Journal, ann: Actor, bob: Actor, clock: Clock
 ) -> None:
     lost = local.submit_request(a_request(), ann)
-    local.claim(lost.id, LOCK, ann, hold_for=MINUTE)
+    local.lock(lost.id, LOCK, ann, hold_for=MINUTE)
     clock.advance(minutes=1)
     other = local.submit_request(a_request(), bob)
-    assert local.claim(other.id, LOCK, bob).granted
+    assert local.lock(other.id, LOCK, bob).granted
     # The first one wakes up again: it is too late for it, and it must not act.
     assert not local.start(lost.id, ann, MINUTE).granted
     assert local.request(lost.id).state is RequestState.EXPIRED
@@ -199,12 +203,12 @@ def test_clocks_that_disagree_do_not_let_two_start_on_one_target(
     local: Journal, ann: Actor, bob: Actor, clock: Clock
 ) -> None:
     slow = local.submit_request(a_request(), ann)
-    local.claim(slow.id, LOCK, ann, hold_for=MINUTE)
+    local.lock(slow.id, LOCK, ann, hold_for=MINUTE)
     clock.advance(minutes=1)
     other = local.submit_request(a_request(), bob)
-    assert local.claim(other.id, LOCK, bob).granted
+    assert local.lock(other.id, LOCK, bob).granted
     clock.advance(minutes=-1)  # the clock of the first one's machine
-    assert local.start(slow.id, ann, MINUTE).refusal is TurnRefusal.BUSY
+    assert local.start(slow.id, ann, MINUTE).refusal is LockRefusal.BUSY
     clock.advance(minutes=1)
     assert local.start(other.id, bob, MINUTE).granted
 
@@ -216,20 +220,20 @@ def test_without_a_receipt_the_outcome_is_unknown_and_its_target_stays_taken(
     clock.advance(minutes=1)
     assert local.request(lost.id).state is RequestState.UNKNOWN
     other = local.submit_request(a_request(), bob)
-    assert local.claim(other.id, LOCK, bob).refusal is TurnRefusal.UNRESOLVED
-    assert local.claim(lost.id, LOCK, ann).refusal is TurnRefusal.TAKEN
+    assert local.lock(other.id, LOCK, bob).refusal is LockRefusal.UNRESOLVED
+    assert local.lock(lost.id, LOCK, ann).refusal is LockRefusal.TAKEN
     local.resolve(lost.id, Outcome.FAILED, "Vercel shows no deployment of that minute.", bob)
     assert local.request(lost.id).state is RequestState.FAILED
-    assert local.claim(other.id, LOCK, bob).granted
+    assert local.lock(other.id, LOCK, bob).granted
 
 
 def test_whoever_falls_silent_is_taken_for_dead_long_before_the_deadline(
     journal: Journal, ann: Actor, clock: Clock
 ) -> None:
     lost = started(journal, ann, timeout=12 * MINUTE)
-    journal.beat(lost.id)
+    journal.heartbeat(lost.id)
     clock.advance(seconds=30)
-    journal.beat(lost.id)
+    journal.heartbeat(lost.id)
     clock.advance(seconds=30)
     assert journal.request(lost.id).state is RequestState.STARTED
     clock.advance(seconds=30)
@@ -270,12 +274,12 @@ def test_what_was_started_can_be_neither_refused_nor_cancelled(local: Journal, a
 
 def test_what_was_stopped_can_be_neither_started_nor_finished(local: Journal, ann: Actor) -> None:
     refused = local.submit_request(a_request(), ann)
-    local.claim(refused.id, LOCK, ann)
+    local.lock(refused.id, LOCK, ann)
     assert local.refuse(refused.id, "A newer deployment is live.", ann).words == "A newer deployment is live."
     cancelled = local.submit_request(a_request(), ann)
     local.cancel(cancelled.id, ann)
     for request in (refused, cancelled):
-        assert not local.claim(request.id, LOCK, ann).granted
+        assert not local.lock(request.id, LOCK, ann).granted
         assert not local.start(request.id, ann, MINUTE).granted
         with pytest.raises(ConflictError):
             local.finish(request.id, DONE, ann)
@@ -286,12 +290,12 @@ def test_what_was_stopped_can_be_neither_started_nor_finished(local: Journal, an
 def test_nothing_starts_while_the_desk_is_frozen(journal: Journal, ann: Actor, bob: Actor) -> None:
     claimed, waiting = journal.submit_request(a_request(), ann), journal.submit_request(a_request(), ann)
     running = started(journal, ann, "another:target")
-    assert journal.claim(claimed.id, LOCK, ann).granted
+    assert journal.lock(claimed.id, LOCK, ann).granted
     frozen = journal.freeze("We look first.", bob)
     assert journal.freeze("Once more.", ann) == frozen
     assert journal.frozen() == frozen
-    for turn in (journal.start(claimed.id, ann, MINUTE), journal.claim(waiting.id, "third:target", ann)):
-        assert turn.refusal is TurnRefusal.FROZEN
+    for turn in (journal.start(claimed.id, ann, MINUTE), journal.lock(waiting.id, "third:target", ann)):
+        assert turn.refusal is LockRefusal.FROZEN
         assert "We look first." in turn.words
     assert journal.finish(running.id, DONE, ann).state is RequestState.SUCCEEDED  # what runs is recorded
     journal.unfreeze(ann)
@@ -304,15 +308,15 @@ def test_a_target_cools_down_from_the_last_start(local: Journal, ann: Actor, clo
     local.finish(first.id, FAILED, ann)
     # One that was claimed and refused did nothing: it does not count.
     refused = local.submit_request(a_request(), ann)
-    local.claim(refused.id, LOCK, ann)
+    local.lock(refused.id, LOCK, ann)
     local.refuse(refused.id, "x", ann)
     clock.advance(seconds=50)
     second = local.submit_request(a_request(), ann)
-    turn = local.claim(second.id, LOCK, ann, cool_down=MINUTE)
-    assert turn.refusal is TurnRefusal.COOLING_DOWN
+    turn = local.lock(second.id, LOCK, ann, cool_down=MINUTE)
+    assert turn.refusal is LockRefusal.COOLING_DOWN
     assert "10 s" in turn.words
     clock.advance(seconds=10)
-    assert local.claim(second.id, LOCK, ann, cool_down=MINUTE).granted
+    assert local.lock(second.id, LOCK, ann, cool_down=MINUTE).granted
 
 
 def test_requests_are_listed_newest_first_by_state_time_and_incident(
@@ -373,10 +377,10 @@ class Lives(RuleBasedStateMachine):
             self.approved.add(request)
 
     @rule(request=requests, person=people, lock=locks)
-    def claim(self, request: UUID, person: Actor, lock: str) -> None:
+    def lock(self, request: UUID, person: Actor, lock: str) -> None:
         before = self.journal.request(request)
         busy = any(other.lock_key == lock and other.state.holds_its_target for other in self.journal.requests())
-        granted = self.journal.claim(request, lock, person).granted
+        granted = self.journal.lock(request, lock, person).granted
         expected = before.state is RequestState.REQUESTED and not busy and self.journal.frozen() is None
         assert granted == expected
 
@@ -384,7 +388,7 @@ class Lives(RuleBasedStateMachine):
     def start(self, request: UUID, person: Actor) -> None:
         before = self.journal.request(request).state
         if self.journal.start(request, person, MINUTE).granted:
-            assert before is RequestState.CLAIMED and self.journal.frozen() is None
+            assert before is RequestState.LOCKED and self.journal.frozen() is None
             self.starts[request] += 1
 
     @rule(request=requests, person=people, receipt=st.sampled_from([DONE, FAILED, NO_ANSWER]))

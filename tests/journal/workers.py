@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
-from lib.journal.store import Journal
 from lib.model.people import Actor, Role, Via
 from lib.settings import Settings, load
 from tests.processes import WARM
@@ -66,11 +66,11 @@ def append_many(environ: Environ, count: int, barrier: Any, answers: Any) -> Non
     answers.put(count)
 
 
-def claim_and_start(environ: Environ, request_id: UUID, barrier: Any, answers: Any) -> None:
+def lock_and_start(environ: Environ, request_id: UUID, barrier: Any, answers: Any) -> None:
     """Try to claim a request and to start it, however the claim went."""
     journal = open_journal(environ)
     barrier.wait()
-    claimed = journal.claim(request_id, "vercel:booking-app", OPERATOR).granted
+    claimed = journal.lock(request_id, "vercel:booking-app", OPERATOR).granted
     started = journal.start(request_id, OPERATOR, timedelta(minutes=5)).granted
     answers.put((claimed, started))
 

@@ -28,7 +28,7 @@ def complaints(script: str) -> set[str]:
 @EVERY
 def test_every_script_passes_the_linter_but_for_what_its_header_allows(migration: Migration):
     history = HistoryRow("20251122120000", migration.name)
-    rendered = (*scripts(migration), *scripts(migration, history=history), *scripts(migration, rehearse=True))
+    rendered = (*scripts(migration), *scripts(migration, history=history), *scripts(migration, dry_run=True))
     found = set().union(*(complaints(step.sql) for step in rendered))
     assert found == set(migration.allows), "allowed and not needed is as wrong as needed and not allowed"
 
@@ -57,7 +57,7 @@ def test_only_the_last_step_verifies_and_tells_the_data_api(migration: Migration
 
 @EVERY
 def test_a_rehearsal_is_the_first_step_word_for_word_but_for_its_end(migration: Migration):
-    (rehearsal,) = scripts(migration, rehearse=True)
+    (rehearsal,) = scripts(migration, dry_run=True)
     first = scripts(migration)[0]
     assert rehearsal.sql.removesuffix("rollback;\n") == first.sql.removesuffix("commit;\n")
 

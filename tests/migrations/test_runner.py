@@ -16,17 +16,28 @@ import pytest
 from pydantic import SecretStr
 
 from lib.migrations.catalogue import Migration, catalogue
-from lib.migrations.doors import DirectMigrationDoor, ManagementMigrationDoor, MigrationDoor, migration_door
+from lib.migrations.executors import (
+    DirectMigrationExecutor,
+    ManagementMigrationExecutor,
+    MigrationExecutor,
+    migration_executor,
+)
 from lib.migrations.runner import MigrationOutcome, Runner
 from lib.migrations.script import LOCK_KEY, HistoryRow
-from lib.model.database import CatalogWay
+from lib.model.database import CatalogAccess
 from lib.model.reading import FailureKind, SourceError
 from lib.sandbox.serve import Running
 from lib.sources.booking_app import BookingApp
 from lib.sources.booking_writes import BookingWrites
-from lib.sources.catalog import CatalogSource, DescriptionDoor, DirectDoor, ManagementDoor, Row
+from lib.sources.catalog import (
+    CatalogSource,
+    DescriptionCatalogClient,
+    DirectCatalogClient,
+    ManagementCatalogClient,
+    Row,
+)
 from lib.sources.http import Deadline, Http, OutcomeUnknownError
-from tests.sources.stage import Scripted, Stage, as_json
+from tests.sources.fake_server import Scripted, Stage, as_json
 
 pytestmark = pytest.mark.sandbox
 
@@ -50,31 +61,33 @@ def http() -> Iterator[Http]:
     http.close()
 
 
-def direct(sandbox: Running, http: Http) -> MigrationDoor:
-    return DirectMigrationDoor(DirectDoor(SecretStr(sandbox.world.dsn)))
+def direct(sandbox: Running, http: Http) -> MigrationExecutor:
+    return DirectMigrationExecutor(DirectCatalogClient(SecretStr(sandbox.world.dsn)))
 
 
-def management(sandbox: Running, http: Http) -> MigrationDoor:
+def management(sandbox: Running, http: Http) -> MigrationExecutor:
     keys, url = sandbox.world.credentials, f"{sandbox.world.base_url}/management"
-    return ManagementMigrationDoor(ManagementDoor(http, url, keys.project_ref, SecretStr(keys.supabase_access_token)))
+    return ManagementMigrationExecutor(
+        ManagementCatalogClient(http, url, keys.project_ref, SecretStr(keys.supabase_access_token))
+    )
 
 
 @pytest.fixture
-def data_api(sandbox: Running, http: Http) -> DescriptionDoor:
+def data_api(sandbox: Running, http: Http) -> DescriptionCatalogClient:
     key = SecretStr(sandbox.world.credentials.supabase_secret_key)
-    return DescriptionDoor(http, f"{sandbox.world.base_url}/supabase", key)
+    return DescriptionCatalogClient(http, f"{sandbox.world.base_url}/supabase", key)
 
 
 @pytest.fixture
-def runner(sandbox: Running, http: Http, data_api: DescriptionDoor) -> Runner:
+def runner(sandbox: Running, http: Http, data_api: DescriptionCatalogClient) -> Runner:
     """One that goes through a direct connection."""
-    return Runner(door=direct(sandbox, http), data_api=data_api, clock=now)
+    return Runner(executor=direct(sandbox, http), data_api=data_api, clock=now)
 
 
 @pytest.fixture
-def api_runner(sandbox: Running, http: Http, data_api: DescriptionDoor) -> Runner:
+def api_runner(sandbox: Running, http: Http, data_api: DescriptionCatalogClient) -> Runner:
     """One that goes through the Management API."""
-    return Runner(door=management(sandbox, http), data_api=data_api, clock=now)
+    return Runner(executor=management(sandbox, http), data_api=data_api, clock=now)
 
 
 @pytest.fixture(params=["runner", "api_runner"], ids=["direct", "management"])
@@ -105,9 +118,10 @@ def has_metadata(sandbox: Running) -> bool:
 
 def may_be_null(sandbox: Running) -> bool:
     (row,) = ask(
-        sandbox, "select not attnotnull as it from pg_attribute "
-        "where attrelid = 'public.messages'::regclass and attname = 'customer_id'"
-    )  # fmt: skip
+        sandbox,
+        "select not attnotnull as it from pg_attribute "
+        "where attrelid = 'public.messages'::regclass and attname = 'customer_id'",
+    )
     return bool(row["it"])
 
 
@@ -131,7 +145,7 @@ def open_transaction(sandbox: Running, statement: str, application: str = "psql"
 
 
 def test_the_missing_column_is_added_and_the_next_booking_is_recorded_in_it(
-    sandbox: Running, play: Play, either: Runner, data_api: DescriptionDoor, http: Http
+    sandbox: Running, play: Play, either: Runner, data_api: DescriptionCatalogClient, http: Http
 ):
     play("missing-column")
     assert not data_api.knows("pending_bookings", ["metadata"], Deadline(10))
@@ -175,8 +189,11 @@ def test_what_preview_and_preflight_need_is_read_without_changing_anything(
         seen = either.look(METADATA)
     assert (seen.in_place, seen.requires_met, seen.visible) == (False, True, False)
     assert (seen.identity.database, seen.identity.user, seen.identity.in_recovery, seen.identity.read_only) == (
-        "postgres", "postgres", False, False,
-    )  # fmt: skip
+        "postgres",
+        "postgres",
+        False,
+        False,
+    )
     assert "psql" in {blocker.application for blocker in seen.blockers}
     assert not has_metadata(sandbox)
 
@@ -226,7 +243,7 @@ def test_a_column_that_the_data_api_has_not_noticed_needs_no_ddl_but_a_word_to_t
     stage = Stage()  # the sandbox's own Data API hears of every DDL: its cache is not stale for long
     stage.tell("/rest/v1/", described("id"), described("id"), described("id", "metadata"))
     stage.tell("/rest/v1/pending_bookings", as_json([]))
-    stale = replace(either, data_api=DescriptionDoor(http, stage.url, SecretStr("sb_secret_x")))
+    stale = replace(either, data_api=DescriptionCatalogClient(http, stage.url, SecretStr("sb_secret_x")))
     with psycopg.connect(sandbox.world.dsn, autocommit=True) as connection:
         connection.execute("listen pgrst")
         result = stale.run(METADATA)
@@ -258,8 +275,8 @@ def test_a_connection_that_may_only_read_is_refused_before_anything(sandbox: Run
         sandbox.machine.postgres.dsn("supabase_read_only_user"),
         f"{sandbox.world.dsn}?options=-c%20default_transaction_read_only%3Don",
     ):
-        door = DirectMigrationDoor(DirectDoor(SecretStr(dsn)))
-        result = Runner(door=door, data_api=None, clock=now).run(METADATA)
+        executor = DirectMigrationExecutor(DirectCatalogClient(SecretStr(dsn)))
+        result = Runner(executor=executor, data_api=None, clock=now).run(METADATA)
         assert (result.outcome, result.words) == ("refused", "This connection may only read. Nothing was changed.")
 
 
@@ -272,7 +289,7 @@ def test_a_change_without_its_effect_is_rolled_back(sandbox: Running, play: Play
 
 def test_without_a_way_in_there_is_none_to_write_through():
     with pytest.raises(SourceError) as caught:
-        migration_door(CatalogSource(door=None, description=None, management=None))
+        migration_executor(CatalogSource(executor=None, description=None, management=None))
     assert caught.value.kind is FailureKind.NOT_CONFIGURED
 
 
@@ -407,9 +424,15 @@ def both(*listeners: Callable[[str], None]) -> Callable[[str], None]:
     ],
 )
 def test_a_fault_of_the_management_api_is_resolved_by_looking(
-    spoilt: dict[str, Any], outcome: str, in_place: bool, words: str,
-    sandbox: Running, play: Play, api_runner: Runner, fault: Fault,
-):  # fmt: skip
+    spoilt: dict[str, Any],
+    outcome: str,
+    in_place: bool,
+    words: str,
+    sandbox: Running,
+    play: Play,
+    api_runner: Runner,
+    fault: Fault,
+):
     play("missing-column")
     result = api_runner.run(
         METADATA,
@@ -471,23 +494,23 @@ def test_a_session_that_is_ended_while_it_waits_has_changed_nothing(sandbox: Run
 class Losing:
     """A door through which the answer to script number `at` is lost, after or without its commit."""
 
-    door: MigrationDoor
+    executor: MigrationExecutor
     at: int
     commits: bool
     sent: list[str] = field(default_factory=list)
 
     @property
-    def way(self) -> CatalogWay:
-        return self.door.way
+    def way(self) -> CatalogAccess:
+        return self.executor.way
 
     def rows(self, sql: str, deadline: Deadline) -> list[Row]:
-        return self.door.rows(sql, deadline)
+        return self.executor.rows(sql, deadline)
 
     def run(self, script: str, deadline: Deadline) -> None:
         self.sent.append(script)
         lost = len(self.sent) == self.at
         if self.commits or not lost:
-            self.door.run(script, deadline)
+            self.executor.run(script, deadline)
         if lost:
             raise OutcomeUnknownError(FailureKind.UNAVAILABLE, "The connection broke.", status=500)
 
@@ -500,9 +523,9 @@ def test_of_a_step_on_the_way_whose_answer_was_lost_nobody_says_that_it_did_not_
     """What the catalog is asked speaks of the whole, which is not in place before the last step either way."""
     play("healthy")
     either.run(NULLABLE)
-    door = Losing(either.door, at, commits)
-    result = replace(either, door=door).run(NOT_NULL)
-    assert (result.outcome, result.steps_done, len(door.sent)) == ("unknown", at - 1, at)
+    executor = Losing(either.executor, at, commits)
+    result = replace(either, executor=executor).run(NOT_NULL)
+    assert (result.outcome, result.steps_done, len(executor.sent)) == ("unknown", at - 1, at)
     assert f"Step {at} of 4 may have happened" in result.words
     assert "messages_customer_id_nullable" in result.words
     assert "did not happen" not in result.words and "Nothing was changed" not in result.words
@@ -517,17 +540,17 @@ def test_the_last_step_whose_answer_was_lost_is_resolved_by_looking(
 ):
     play("healthy")
     either.run(NULLABLE)
-    result = replace(either, door=Losing(either.door, 4, commits)).run(NOT_NULL)
+    result = replace(either, executor=Losing(either.executor, 4, commits)).run(NOT_NULL)
     assert result.outcome == outcome and words in result.words
 
 
 def test_a_connection_lost_during_commit_is_resolved_by_looking(
-    sandbox: Running, play: Play, data_api: DescriptionDoor
+    sandbox: Running, play: Play, data_api: DescriptionCatalogClient
 ):
     play("missing-column")
     with cutting_after(sandbox.world.dsn, b"commit;") as dsn:
-        door = DirectMigrationDoor(DirectDoor(SecretStr(dsn)))
-        result = Runner(door=door, data_api=data_api, clock=now).run(METADATA)
+        executor = DirectMigrationExecutor(DirectCatalogClient(SecretStr(dsn)))
+        result = Runner(executor=executor, data_api=data_api, clock=now).run(METADATA)
     assert (result.outcome, result.verified) == ("succeeded", True)
     assert "Its answer was lost" in result.words
 

@@ -12,11 +12,11 @@ from threading import Thread
 
 import pytest
 
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from lib.model.provider import AppHealth
+from lib.monitor.inputs import MonitorInputs
 from lib.monitor.loop import Monitor
-from lib.monitor.view import View
-from lib.snapshot import QUESTIONS, Snapshot
+from lib.snapshot import READING_SPECS, Snapshot
 from tests.clocks import Clock
 from tests.diagnosis import builders as b
 from tests.journal import conftest as of_journal
@@ -35,7 +35,7 @@ class Ear:
     url: str
     status: int = 200
     heard: list[dict[str, str]] = field(default_factory=list)
-    beats: int = 0
+    heartbeats: int = 0
     asked: int = 0
 
     @property
@@ -58,7 +58,7 @@ def ear() -> Iterator[Ear]:
             self._answer()
 
         def do_GET(self) -> None:
-            ear.beats += 1
+            ear.heartbeats += 1
             self._answer()
 
         def _answer(self) -> None:
@@ -96,7 +96,7 @@ class World:
         taken = b.snapshot(**self.changed)
         fresh = {
             question.name: dataclasses.replace(getattr(taken, question.name), observed_at=self.clock.now)
-            for question in QUESTIONS
+            for question in READING_SPECS
         }
         return dataclasses.replace(taken, taken_at=self.clock.now, **fresh)
 
@@ -116,7 +116,7 @@ def monitor(world: World, clock: Clock, ear: Ear, environ: dict[str, str], journ
 
     def start(name: str = "here 1 first", on: Journal = journal, **settings: str) -> Monitor:
         given = {"NOTIFY_URLS": f"json://{ear.url}/", "HEARTBEAT_URL": f"http://{ear.url}/beat", **settings}
-        view = View(settings_of(environ | given), on, world.look, "prj")
+        view = MonitorInputs(settings_of(environ | given), on, world.look, "prj")
         return Monitor(lambda: view, clock, timedelta(milliseconds=4), name=name)
 
     return start

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lib.commands import watching
+from lib.commands import monitor_commands
 from lib.journal.entry import Kind, Mute
 from tests import commands
 from tests.commands import Answer
@@ -71,9 +71,9 @@ def test_maintenance_lasts_what_was_said_also_when_the_clocks_change(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, begins: datetime
 ):
     environ = {"JOURNAL_URL": f"sqlite:///{tmp_path / 'j.sqlite3'}", "TIME_ZONE": "Europe/London"}
-    monkeypatch.setattr(watching, "utc_now", lambda: begins - timedelta(days=1))
+    monkeypatch.setattr(monitor_commands, "utc_now", lambda: begins - timedelta(days=1))
     arguments = ["maintenance", "--from", said, "--for", "2h", "--reason", "New database."]
-    answer = CliRunner().invoke(watching.app, arguments, env=environ)
+    answer = CliRunner().invoke(monitor_commands.app, arguments, env=environ)
     assert answer.exit_code == 0, answer.output
     with contextlib.closing(open_journal(environ)) as journal:
         (entry,) = journal.entries(kinds=[Kind.MUTE])

@@ -16,8 +16,8 @@ from threading import Thread
 
 import pytest
 
-from lib.diagnosis.hypotheses import CAUSES
-from lib.monitor.status import MonitorStatus, read_status
+from lib.diagnosis.hypotheses import HYPOTHESES
+from lib.monitor.monitor_status import MonitorStatus, read_status
 from lib.snapshot import utc_now
 from tests.diagnosis.test_scenarios import EXPECTED
 from tests.journal.workers import open_journal
@@ -92,7 +92,7 @@ def test_a_random_break_is_told_once_with_its_cause_and_its_end_once_across_a_ki
         before = len(first.rounds)
         wait_until(lambda: ear.heard)
         assert len(first.rounds) - before <= 2
-        cause = next(cause.title for cause in CAUSES if cause.id == EXPECTED[scenario].causes[0])
+        cause = next(cause.title for cause in HYPOTHESES if cause.id == EXPECTED[scenario].causes[0])
         assert f"Cause: {cause}" in ear.heard[0]["message"]
         wait_until(lambda: not status().undelivered)
         first.popen.kill()

@@ -15,15 +15,15 @@ import pytest
 from lib.actions.action import RefusedError
 from lib.journal.entry import Alert, Kind
 from lib.journal.errors import JournalError
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from lib.model.deployments import Deployment, DeploymentState
 from lib.model.people import Actor, Role, Via
 from lib.model.reading import Failure, FailureKind, SourceName
-from lib.monitor import loop, quiet, sending
+from lib.monitor import loop, sender, silences
 from lib.monitor.loop import holder_name, is_dead
-from lib.monitor.memory import MONITOR, Outbox
-from lib.monitor.status import read_status
-from lib.snapshot import QUESTIONS, Snapshot
+from lib.monitor.monitor_status import read_status
+from lib.monitor.store import MONITOR, Outbox
+from lib.snapshot import READING_SPECS, Snapshot
 from tests.clocks import Clock
 from tests.diagnosis import builders as b
 from tests.journal.workers import OPERATOR, a_request, open_journal, settings_of
@@ -50,7 +50,7 @@ def test_a_break_is_told_in_the_round_that_sees_it_and_its_end_too(
 ):
     watch = monitor(DASHBOARD_URL="https://desk.example")
     watch.round()
-    assert (world.looks, ear.heard, ear.beats) == (1, [], 1)
+    assert (world.looks, ear.heard, ear.heartbeats) == (1, [], 1)
     world.breaks()
     watch.round()
     watch.round()
@@ -71,8 +71,9 @@ def test_a_break_is_told_in_the_round_that_sees_it_and_its_end_too(
     assert read_status(journal, clock.now).firing == ()
     alerts = [entry.payload for entry in journal.entries(kinds=[Kind.ALERT])]
     assert [(alert.subject, alert.event) for alert in alerts if isinstance(alert, Alert)] == [
-        ("flow", "fired"), ("flow", "resolved")
-    ]  # fmt: skip
+        ("flow", "fired"),
+        ("flow", "resolved"),
+    ]
     assert journal.verify().ok
 
 
@@ -209,8 +210,8 @@ def test_a_target_that_fails_is_tried_ever_more_slowly_then_given_up_and_shown(
     watch.round()
     watch.round()
     assert ear.asked == 1
-    for attempt in range(2, sending.MOST_ATTEMPTS + 1):
-        clock.advance(seconds=sending.wait_after(attempt - 1).total_seconds() - 1)
+    for attempt in range(2, sender.MOST_ATTEMPTS + 1):
+        clock.advance(seconds=sender.wait_after(attempt - 1).total_seconds() - 1)
         watch.round()
         assert ear.asked == attempt - 1
         clock.advance(seconds=2)
@@ -222,7 +223,7 @@ def test_a_target_that_fails_is_tried_ever_more_slowly_then_given_up_and_shown(
     assert "500" in message.error and ear.url not in message.error
     clock.advance(minutes=10)
     watch.round()
-    assert ear.asked == sending.MOST_ATTEMPTS
+    assert ear.asked == sender.MOST_ATTEMPTS
 
 
 def test_only_what_failed_or_was_given_up_is_shown_as_unsent(
@@ -232,7 +233,7 @@ def test_only_what_failed_or_was_given_up_is_shown_as_unsent(
     ear.status = 500
     watch = monitor()
     with monkeypatch.context() as patched:
-        patched.setattr(sending.Sender, "deliver", lambda *_: 0)
+        patched.setattr(sender.Sender, "deliver", lambda *_: 0)
         watch.round()
     status = read_status(journal, clock.now)
     assert (status.undelivered, status.unsent) == (1, ()), "it waits for its first attempt"
@@ -295,12 +296,12 @@ def test_a_message_is_claimed_by_one_sender_and_by_another_when_that_one_died(
     clock.advance(minutes=1)
     outbox = Outbox(journal)
     (message,) = outbox.due(clock.now)
-    until = clock.now + sending.CLAIM
-    assert outbox.claim(message, "one", clock.now, until)
-    assert outbox.claim(message, "other", clock.now, until) is None
+    until = clock.now + sender.CLAIM
+    assert outbox.reserve(message, "one", clock.now, until)
+    assert outbox.reserve(message, "other", clock.now, until) is None
     assert outbox.due(clock.now) == ()
     clock.now = until + timedelta(seconds=1)
-    again = outbox.claim(message, "other", clock.now, clock.now + sending.CLAIM)
+    again = outbox.reserve(message, "other", clock.now, clock.now + sender.CLAIM)
     assert again is not None
     outbox.sent(again, clock.now)
     assert read_status(journal, clock.now).undelivered == 0
@@ -308,7 +309,7 @@ def test_a_message_is_claimed_by_one_sender_and_by_another_when_that_one_died(
 
 def test_an_address_that_apprise_does_not_know_is_named_by_its_place():
     urls = ("json://127.0.0.1:9/", "nonsense://secret-token")
-    targets = sending.targets_of(settings_of({"NOTIFY_URLS": " ".join(urls)}).notify_urls)
+    targets = sender.notification_targets(settings_of({"NOTIFY_URLS": " ".join(urls)}).notify_urls)
     assert len(targets.targets) == 1
     (problem,) = targets.problems
     assert "number 2" in problem and "secret-token" not in problem
@@ -318,7 +319,7 @@ def test_the_rounds_go_on_while_the_heartbeat_is_not_taken(monitor: StartMonitor
     watch = monitor(HEARTBEAT_URL="http://127.0.0.1:9/beat")
     world.breaks()
     assert watch.round() is not None
-    assert (ear.types, ear.beats) == (["failure"], 0)
+    assert (ear.types, ear.heartbeats) == (["failure"], 0)
 
 
 def test_what_a_sandbox_plays_is_marked_and_is_no_beat_of_the_business(monitor: StartMonitor, world: World, ear: Ear):
@@ -326,7 +327,7 @@ def test_what_a_sandbox_plays_is_marked_and_is_no_beat_of_the_business(monitor: 
     world.breaks()
     assert watch.round() is not None
     assert [title.split(":")[:2] for title in ear.titles] == [["SANDBOX", " BROKEN"]]
-    assert ear.beats == 0
+    assert ear.heartbeats == 0
 
 
 # What people decide --------------------------------------------------------------------------------------
@@ -336,7 +337,7 @@ def test_what_breaks_while_muted_is_told_when_the_mute_ends(
     monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, ann: Actor
 ):
     watch = monitor()
-    quiet.mute(journal, ann, "flow", timedelta(minutes=20), "We are changing the menu.", clock.now)
+    silences.mute(journal, ann, "flow", timedelta(minutes=20), "We are changing the menu.", clock.now)
     world.breaks()
     watch.round()
     (alert,) = read_status(journal, clock.now).firing
@@ -351,7 +352,7 @@ def test_maintenance_is_quiet_about_all_from_its_beginning_on_and_measures(
 ):
     watch = monitor()
     begins = clock.now + timedelta(minutes=1)
-    quiet.maintenance(journal, ann, begins, begins + timedelta(hours=1), "New database.", clock.now)
+    silences.maintenance(journal, ann, begins, begins + timedelta(hours=1), "New database.", clock.now)
     watch.round()
     clock.now = begins
     world.breaks()
@@ -359,7 +360,7 @@ def test_maintenance_is_quiet_about_all_from_its_beginning_on_and_measures(
     watch.round()
     assert ear.heard == []
     assert [alert.rule for alert in read_status(journal, clock.now).firing] == ["flow"]
-    quiet.unmute(journal, ann, quiet.Subject.MAINTENANCE)
+    silences.unmute(journal, ann, silences.Subject.MAINTENANCE)
     watch.round()
     assert ear.types == ["failure"]
 
@@ -370,7 +371,7 @@ def test_an_acknowledgement_holds_until_the_trouble_is_over(
     watch = monitor()
     world.breaks()
     watch.round()
-    quiet.acknowledge(journal, ann, "flow", "I am on it.")
+    silences.acknowledge(journal, ann, "flow", "I am on it.")
     (alert,) = read_status(journal, clock.now).firing
     assert alert.acknowledged and alert.acknowledged.by == ann.name
     clock.advance(hours=3)
@@ -396,13 +397,13 @@ def test_another_source_that_stops_is_told_also_to_who_is_on_the_first(
 
     def stops(*sources: SourceName) -> None:
         away = Failure(FailureKind.UNAVAILABLE, "It cannot be reached: no connection.")
-        world.changed = {question.name: away for question in QUESTIONS if question.source in sources}
+        world.changed = {question.name: away for question in READING_SPECS if question.source in sources}
         for _ in range(3):
             clock.advance(minutes=1)
             watch.round()
 
     stops(SourceName.GITHUB)
-    quiet.acknowledge(journal, ann, "unreachable", "GitHub says so itself.")
+    silences.acknowledge(journal, ann, "unreachable", "GitHub says so itself.")
     stops(SourceName.GITHUB)
     stops(SourceName.GITHUB, SourceName.BOOKING_DATA)
     assert ear.titles == ["WARNING: GitHub does not answer", "WORSE: The booking database and GitHub do not answer"]
@@ -432,19 +433,19 @@ def test_deciding_needs_an_operator_a_reason_and_a_sensible_time(local: Journal,
     viewer = Actor("vic@lantern.example", Role.VIEWER, Via.PAGE)
     hour, now = timedelta(hours=1), clock.now
     for refused in (
-        lambda: quiet.mute(local, viewer, "flow", hour, "because", now),
-        lambda: quiet.unmute(local, viewer, "flow"),
-        lambda: quiet.acknowledge(local, viewer, "flow", "because"),
-        lambda: quiet.maintenance(local, viewer, now, now + hour, "because", now),
-        lambda: quiet.mute(local, ann, "flow", timedelta(days=30), "because", now),
-        lambda: quiet.mute(local, ann, "nothing", hour, "because", now),
-        lambda: quiet.maintenance(local, ann, now - hour, now - hour / 2, "because", now),
+        lambda: silences.mute(local, viewer, "flow", hour, "because", now),
+        lambda: silences.unmute(local, viewer, "flow"),
+        lambda: silences.acknowledge(local, viewer, "flow", "because"),
+        lambda: silences.maintenance(local, viewer, now, now + hour, "because", now),
+        lambda: silences.mute(local, ann, "flow", timedelta(days=30), "because", now),
+        lambda: silences.mute(local, ann, "nothing", hour, "because", now),
+        lambda: silences.maintenance(local, ann, now - hour, now - hour / 2, "because", now),
     ):
         with pytest.raises(RefusedError):
             refused()
     for unreasoned in (
-        lambda: quiet.mute(local, ann, "flow", hour, " ", now),
-        lambda: quiet.acknowledge(local, ann, "flow", ""),
+        lambda: silences.mute(local, ann, "flow", hour, " ", now),
+        lambda: silences.acknowledge(local, ann, "flow", ""),
     ):
         with pytest.raises(JournalError):
             unreasoned()

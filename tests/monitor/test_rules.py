@@ -19,12 +19,12 @@ from lib.model.deployments import Deployment, DeploymentState, RequiredCommit, R
 from lib.model.provider import AppHealth, Balance, Landing, LinkOpening, TwilioAccount
 from lib.model.reading import Failure, FailureKind, SourceName
 from lib.model.verdict import CheckStatus, HeadlineState, Hop
+from lib.monitor.alert_state import AlertState, EventKind, RuleReading, RuleStatus, Severity, next_state
 from lib.monitor.connectivity import offline, reaches_any
-from lib.monitor.errands import PROBE, PROBE_ACTION
-from lib.monitor.rules import BY_ID, RULES, Look, Unmade, read_all
-from lib.monitor.state import AlertState, EventKind, Finding, RuleReading, Severity, next_state
+from lib.monitor.rules import BY_ID, RULES, Observation, Unmade, read_all
+from lib.monitor.scheduled_jobs import PROBE, PROBE_ACTION
 from lib.settings import load
-from lib.snapshot import QUESTIONS, Snapshot
+from lib.snapshot import READING_SPECS, Snapshot
 from tests.diagnosis import builders as b
 
 UNREACHABLE = Failure(FailureKind.UNAVAILABLE, "Twilio cannot be reached: no connection.")
@@ -33,7 +33,7 @@ REFUSED = Failure(FailureKind.UNAUTHORIZED, "Vercel does not accept our key (401
 
 
 def names_of(*sources: SourceName) -> list[str]:
-    return [question.name for question in QUESTIONS if question.source in sources]
+    return [question.name for question in READING_SPECS if question.source in sources]
 
 
 def failing(failure: Failure, *sources: SourceName, **changed: object) -> Snapshot:
@@ -87,11 +87,11 @@ def probe(state: RequestState, minutes_ago: float = 0) -> Request:
 
 
 # For each rule a look at which it is bad. A rule without one fails the test below.
-FIRES: dict[str, Look] = {}
+FIRES: dict[str, Observation] = {}
 
 
-def look(snapshot: Snapshot, *, offline: bool = False) -> Look:
-    return Look(diagnose(snapshot, b.NOW), offline)
+def look(snapshot: Snapshot, *, offline: bool = False) -> Observation:
+    return Observation(diagnose(snapshot, b.NOW), offline)
 
 
 FIRES["offline"] = look(all_unreachable(), offline=True)
@@ -120,13 +120,13 @@ def test_each_rule_can_fire_and_says_what_to_do(rule):
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_one_trouble_is_told_by_one_rule(rule):
     readings = read_all(FIRES[rule.id])
-    assert [name for name, reading in readings.items() if reading.finding is Finding.BAD] == [rule.id]
+    assert [name for name, reading in readings.items() if reading.finding is RuleStatus.BAD] == [rule.id]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_all_rules_are_content_with_a_healthy_world(rule):
     healthy = dataclasses.replace(look(b.snapshot()), probe=probe(RequestState.SUCCEEDED))
-    assert read_all(healthy)[rule.id].finding is Finding.GOOD
+    assert read_all(healthy)[rule.id].finding is RuleStatus.GOOD
 
 
 def test_a_rule_comes_after_those_it_depends_on():
@@ -150,7 +150,7 @@ def test_a_rule_comes_after_those_it_depends_on():
 )
 def test_what_an_account_says_of_itself_needs_no_second_look(snapshot):
     reading = read_all(look(snapshot))["account"]
-    assert (reading.finding, reading.at_once, reading.story.severity) == (Finding.BAD, True, Severity.CRITICAL)
+    assert (reading.finding, reading.at_once, reading.story.severity) == (RuleStatus.BAD, True, Severity.CRITICAL)
 
 
 SUSPENDED = TwilioAccount("AC", "suspended", "Full")
@@ -170,9 +170,9 @@ def test_what_is_left_of_a_refusal_explains_the_flow_only_if_the_refusal_was_see
     assert recovering.diagnosis.check("account_errors").status is CheckStatus.WARN
     assert recovering.diagnosis.headline.hop is Hop.ACCEPTED
     seen = read_all(dataclasses.replace(recovering, firing=frozenset({"account"})))
-    assert (seen["account"].finding, seen["flow"].finding) == (Finding.CANNOT_TELL, Finding.EXPLAINED)
+    assert (seen["account"].finding, seen["flow"].finding) == (RuleStatus.CANNOT_TELL, RuleStatus.EXPLAINED)
     unseen = read_all(dataclasses.replace(recovering, firing=frozenset({"flow"})))
-    assert (unseen["account"].finding, unseen["flow"].finding) == (Finding.CANNOT_TELL, Finding.BAD)
+    assert (unseen["account"].finding, unseen["flow"].finding) == (RuleStatus.CANNOT_TELL, RuleStatus.BAD)
 
 
 def test_what_is_left_of_a_refusal_explains_nothing_at_another_hop():
@@ -180,7 +180,7 @@ def test_what_is_left_of_a_refusal_explains_nothing_at_another_hop():
     recovering = look(
         dataclasses.replace(left_of_a_refusal(), link_opening=b.snapshot(link_opening=login).link_opening)
     )
-    assert read_all(dataclasses.replace(recovering, firing=frozenset({"account"})))["flow"].finding is Finding.BAD
+    assert read_all(dataclasses.replace(recovering, firing=frozenset({"account"})))["flow"].finding is RuleStatus.BAD
 
 
 def left_of_a_refusal() -> Snapshot:
@@ -227,7 +227,7 @@ def test_a_flow_that_is_broken_at_another_hop_is_another_trouble_and_one_that_is
         (stuck_jobs(), set()),
     ):
         reading = read_all(look(seen))["flow"]
-        assert (reading.finding, reading.parts) == (Finding.BAD, parts)
+        assert (reading.finding, reading.parts) == (RuleStatus.BAD, parts)
 
 
 @pytest.mark.parametrize(
@@ -241,19 +241,19 @@ def test_a_flow_that_is_broken_at_another_hop_is_another_trouble_and_one_that_is
     ids=["silent", "silent since", "forbidden", "forbidden since"],
 )
 def test_a_key_whose_system_gives_no_answer_is_not_known_to_be_accepted(snapshot: Snapshot):
-    assert read_all(look(snapshot))["account"].finding is Finding.CANNOT_TELL
+    assert read_all(look(snapshot))["account"].finding is RuleStatus.CANNOT_TELL
 
 
 def test_a_key_that_may_not_read_everything_is_accepted_and_so_is_what_is_not_connected():
     unconnected = Failure(FailureKind.NOT_CONFIGURED, "Vercel is not connected.")
     for seen in (b.snapshot(alerts=FORBIDDEN, rules=FORBIDDEN), failing(unconnected, SourceName.VERCEL)):
-        assert read_all(look(seen))["account"].finding is Finding.GOOD
+        assert read_all(look(seen))["account"].finding is RuleStatus.GOOD
 
 
 def test_vercel_down_does_not_page_for_bookings():
     readings = read_all(look(failing(UNREACHABLE, SourceName.VERCEL, app_health=app_down())))
-    assert readings["unreachable"].finding is Finding.BAD
-    assert readings["flow"].finding is Finding.EXPLAINED
+    assert readings["unreachable"].finding is RuleStatus.BAD
+    assert readings["flow"].finding is RuleStatus.EXPLAINED
 
 
 def test_vercel_down_does_page_for_what_vercel_does_not_explain():
@@ -262,16 +262,16 @@ def test_vercel_down_does_page_for_what_vercel_does_not_explain():
         (b.text(n, at, status="failed", error_code="30007") for n, at in reversed(list(enumerate(b.MOMENTS, 1)))),
     )
     readings = read_all(look(failing(UNREACHABLE, SourceName.VERCEL, texts=texts)))
-    assert readings["flow"].finding is Finding.BAD
+    assert readings["flow"].finding is RuleStatus.BAD
 
 
-RARELY_ASKED = tuple(question.name for question in QUESTIONS if question.every >= timedelta(minutes=1))
+RARELY_ASKED = tuple(question.name for question in READING_SPECS if question.every >= timedelta(minutes=1))
 
 
 def test_a_source_that_stopped_answering_is_unreachable_though_rare_answers_are_known_from_before():
     twilio = mixed(failing(UNREACHABLE, SourceName.TWILIO), answered_before=("account", "balance", "alerts"))
     reading = read_all(look(twilio))["unreachable"]
-    assert (reading.finding, reading.story.title) == (Finding.BAD, "Twilio does not answer")
+    assert (reading.finding, reading.story.title) == (RuleStatus.BAD, "Twilio does not answer")
 
 
 def test_a_source_that_answers_one_question_and_not_another_is_reachable():
@@ -282,14 +282,14 @@ def test_a_source_that_answers_one_question_and_not_another_is_reachable():
         since(mixed(b.snapshot(texts=UNREACHABLE), answered_before=("account", "balance")), minutes=2),
         dataclasses.replace(since(b.snapshot(texts=UNREACHABLE), minutes=2), account=well.account),
     ):
-        assert read_all(look(part))["unreachable"].finding is Finding.GOOD
+        assert read_all(look(part))["unreachable"].finding is RuleStatus.GOOD
 
 
 def test_an_answer_during_a_question_that_ran_out_of_time_is_an_answer():
     timed_out = b.snapshot(texts=Failure(FailureKind.TIMEOUT, "Twilio did not answer.")).texts
     slow = dataclasses.replace(b.snapshot(), texts=dataclasses.replace(timed_out, latency_ms=20_000))
     others = ("account", "balance", "alerts")
-    for seconds, finding in ((19, Finding.GOOD), (21, Finding.BAD)):
+    for seconds, finding in ((19, RuleStatus.GOOD), (21, RuleStatus.BAD)):
         seen = mixed(slow, answered_before=others, seconds=seconds)
         assert read_all(look(seen))["unreachable"].finding is finding
 
@@ -297,20 +297,20 @@ def test_an_answer_during_a_question_that_ran_out_of_time_is_an_answer():
 def test_a_source_that_stops_is_unreachable_though_one_of_its_questions_has_failed_for_days():
     days = since(b.snapshot(alerts=UNREACHABLE), minutes=60 * 24 * 3).alerts
     stopped = mixed(failing(UNREACHABLE, SourceName.TWILIO), answered_before=("account", "balance"))
-    assert read_all(look(dataclasses.replace(stopped, alerts=days)))["unreachable"].finding is Finding.BAD
+    assert read_all(look(dataclasses.replace(stopped, alerts=days)))["unreachable"].finding is RuleStatus.BAD
 
 
 def test_a_question_that_waits_for_another_source_says_nothing_of_its_own():
     """Single texts are looked up in the database once Twilio's log is there."""
     waits = b.without(b.snapshot(), ["texts"], FailureKind.TIMEOUT)
     before = tuple(name for name in names_of(SourceName.BOOKING_DATA) if name != "reconciled")
-    assert read_all(look(mixed(waits, answered_before=before, seconds=8)))["unreachable"].finding is Finding.GOOD
+    assert read_all(look(mixed(waits, answered_before=before, seconds=8)))["unreachable"].finding is RuleStatus.GOOD
 
 
 def test_a_young_commit_is_on_its_way_and_no_alert_neither_a_recovery():
     readings = read_all(look(behind(minutes=5)))
-    assert readings["main_ahead"].finding is Finding.CANNOT_TELL
-    assert readings["flow"].finding is Finding.GOOD
+    assert readings["main_ahead"].finding is RuleStatus.CANNOT_TELL
+    assert readings["flow"].finding is RuleStatus.GOOD
 
 
 MERGE, WORK = b.commit("d" * 40, b.ago(minutes=3)), b.commit("e" * 40, b.ago(days=2))
@@ -346,7 +346,7 @@ def test_main_is_ahead_since_new_code_could_have_been_live_and_not_since_it_was_
     snapshot: Snapshot, since: datetime | None
 ):
     reading = read_all(look(snapshot))["main_ahead"]
-    assert (reading.finding, reading.story.since) == (Finding.BAD if since else Finding.CANNOT_TELL, since)
+    assert (reading.finding, reading.story.since) == (RuleStatus.BAD if since else RuleStatus.CANNOT_TELL, since)
     if since:
         assert f"New code has waited since {since.astimezone(UTC):%H:%M}." in reading.story.words
 
@@ -356,13 +356,13 @@ def test_code_that_was_live_waits_since_it_was_rolled_back():
     project = dataclasses.replace(b.PROJECT, rollback_note=RollbackNote("sam", "It broke.", b.ago(minutes=12)))
     rolled_back = look(b.snapshot(hostnames=(b.hostname(old, alias_moved_at=b.ago(minutes=12)),), project=project))
     assert rolled_back.diagnosis.check("serving_commit").status is CheckStatus.FAIL
-    assert read_all(rolled_back)["main_ahead"].finding is Finding.CANNOT_TELL
+    assert read_all(rolled_back)["main_ahead"].finding is RuleStatus.CANNOT_TELL
 
 
 def test_an_unreadable_flow_is_not_a_flow_that_recovered():
     blind = FIRES["blind"]
     assert blind.diagnosis.headline.state is HeadlineState.CANNOT_TELL
-    assert read_all(blind)["flow"].finding is Finding.CANNOT_TELL
+    assert read_all(blind)["flow"].finding is RuleStatus.CANNOT_TELL
 
 
 def test_a_flow_of_which_something_is_unread_just_now_is_not_a_flow_that_recovered():
@@ -370,7 +370,7 @@ def test_a_flow_of_which_something_is_unread_just_now_is_not_a_flow_that_recover
     behind_and_silent = dataclasses.replace(behind(), app_health=b.snapshot(app_health=silent).app_health)
     unread_link = b.snapshot(link_opening=silent)
     for seen in (b.snapshot(app_health=silent), behind_and_silent, unread_link):
-        assert read_all(look(seen))["flow"].finding is Finding.CANNOT_TELL
+        assert read_all(look(seen))["flow"].finding is RuleStatus.CANNOT_TELL
     assert look(unread_link).diagnosis.headline.state is HeadlineState.FLOWING
 
 
@@ -378,7 +378,7 @@ def test_what_our_keys_may_never_read_keeps_no_alert_about_the_flow_from_ending(
     forbidden = Failure(FailureKind.FORBIDDEN, "This key may not read alerts.")
     unconnected = Failure(FailureKind.NOT_CONFIGURED, "The booking app is not connected.")
     for seen in (b.snapshot(alerts=forbidden), failing(unconnected, SourceName.BOOKING_APP)):
-        assert read_all(look(seen))["flow"].finding is Finding.GOOD
+        assert read_all(look(seen))["flow"].finding is RuleStatus.GOOD
 
 
 # The synthetic booking ------------------------------------------------------------------------------------
@@ -391,16 +391,16 @@ def read_probe(probe: Request | Unmade | None) -> RuleReading:
 @pytest.mark.parametrize(
     ("snapshot", "finding"),
     [
-        (b.snapshot(app_health=app_down()), Finding.EXPLAINED),
-        (b.snapshot(link_opening=LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())), Finding.EXPLAINED),
-        (b.snapshot(account=TwilioAccount("AC", "suspended", "Full")), Finding.EXPLAINED),
-        (failing(REFUSED, SourceName.VERCEL), Finding.BAD),
-        (stuck_jobs(), Finding.BAD),
+        (b.snapshot(app_health=app_down()), RuleStatus.EXPLAINED),
+        (b.snapshot(link_opening=LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())), RuleStatus.EXPLAINED),
+        (b.snapshot(account=TwilioAccount("AC", "suspended", "Full")), RuleStatus.EXPLAINED),
+        (failing(REFUSED, SourceName.VERCEL), RuleStatus.BAD),
+        (stuck_jobs(), RuleStatus.BAD),
     ],
     ids=["app down", "link broken", "suspended", "a key of ours", "degraded"],
 )
 def test_a_synthetic_booking_that_failed_is_told_unless_a_trouble_as_great_of_the_flow_is(
-    snapshot: Snapshot, finding: Finding
+    snapshot: Snapshot, finding: RuleStatus
 ):
     failed = dataclasses.replace(look(snapshot), probe=probe(RequestState.FAILED))
     assert read_all(failed)["probe"].finding is finding
@@ -408,47 +408,47 @@ def test_a_synthetic_booking_that_failed_is_told_unless_a_trouble_as_great_of_th
 
 def test_a_degraded_flow_explains_a_synthetic_booking_that_could_not_be_made():
     unmade = dataclasses.replace(look(stuck_jobs()), probe=Unmade(b.NOW, "The event is not in the database."))
-    assert read_all(unmade)["probe"].finding is Finding.EXPLAINED
+    assert read_all(unmade)["probe"].finding is RuleStatus.EXPLAINED
 
 
 @pytest.mark.parametrize(
     ("state", "minutes_ago", "finding", "severity"),
     [
-        (RequestState.SUCCEEDED, 0, Finding.GOOD, None),
-        (RequestState.FAILED, 0, Finding.BAD, Severity.CRITICAL),
-        (RequestState.REFUSED, 0, Finding.BAD, Severity.WARNING),
-        (RequestState.EXPIRED, 16, Finding.BAD, Severity.WARNING),
-        (RequestState.UNKNOWN, 5, Finding.CANNOT_TELL, None),
-        (RequestState.UNKNOWN, 11, Finding.BAD, Severity.WARNING),
-        (RequestState.WAITING, 11, Finding.CANNOT_TELL, None),
-        (RequestState.REQUESTED, 11, Finding.CANNOT_TELL, None),
-        (RequestState.CLAIMED, 0, Finding.CANNOT_TELL, None),
-        (RequestState.STARTED, 3, Finding.CANNOT_TELL, None),
-        (RequestState.CANCELLED, 11, Finding.CANNOT_TELL, None),
+        (RequestState.SUCCEEDED, 0, RuleStatus.GOOD, None),
+        (RequestState.FAILED, 0, RuleStatus.BAD, Severity.CRITICAL),
+        (RequestState.REFUSED, 0, RuleStatus.BAD, Severity.WARNING),
+        (RequestState.EXPIRED, 16, RuleStatus.BAD, Severity.WARNING),
+        (RequestState.UNKNOWN, 5, RuleStatus.CANNOT_TELL, None),
+        (RequestState.UNKNOWN, 11, RuleStatus.BAD, Severity.WARNING),
+        (RequestState.WAITING, 11, RuleStatus.CANNOT_TELL, None),
+        (RequestState.REQUESTED, 11, RuleStatus.CANNOT_TELL, None),
+        (RequestState.LOCKED, 0, RuleStatus.CANNOT_TELL, None),
+        (RequestState.STARTED, 3, RuleStatus.CANNOT_TELL, None),
+        (RequestState.CANCELLED, 11, RuleStatus.CANNOT_TELL, None),
     ],
 )
 def test_a_synthetic_booking_is_good_only_if_it_was_seen_to_go_through(
-    state: RequestState, minutes_ago: float, finding: Finding, severity: Severity | None
+    state: RequestState, minutes_ago: float, finding: RuleStatus, severity: Severity | None
 ):
     reading = read_probe(probe(state, minutes_ago))
     assert (reading.finding, reading.story.severity if severity else None) == (finding, severity)
-    if finding is Finding.BAD:
+    if finding is RuleStatus.BAD:
         story = reading.story
         assert reading.at_once and story.words and story.cause and story.next_step
 
 
 def test_no_synthetic_booking_is_neither_a_failure_nor_a_recovery():
-    assert read_probe(None).finding is Finding.CANNOT_TELL
+    assert read_probe(None).finding is RuleStatus.CANNOT_TELL
 
 
 def test_where_no_synthetic_booking_is_asked_for_any_more_there_is_no_trouble_with_them():
     reading = read_all(dataclasses.replace(look(b.snapshot()), probes=False))["probe"]
-    assert (reading.finding, reading.story.words) == (Finding.GOOD, "No synthetic bookings are made any more.")
+    assert (reading.finding, reading.story.words) == (RuleStatus.GOOD, "No synthetic bookings are made any more.")
 
 
 def test_a_synthetic_booking_that_could_not_be_made_is_a_failure_with_its_reason():
     reading = read_probe(Unmade(b.NOW, "The event is not in the database."))
-    assert (reading.finding, reading.story.severity) == (Finding.BAD, Severity.WARNING)
+    assert (reading.finding, reading.story.severity) == (RuleStatus.BAD, Severity.WARNING)
     assert reading.story.cause == "The synthetic booking could not be made: The event is not in the database."
     assert not reading.at_once, "it is tried again every round: a source that was silent once is no news"
 
@@ -471,9 +471,11 @@ def free() -> int:
 
 def settings_at(twilio: int, app: int):
     environ = {
-        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32, "TWILIO_AUTH_TOKEN": "x", "TWILIO_API_URL": f"http://127.0.0.1:{twilio}",
+        "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
+        "TWILIO_AUTH_TOKEN": "x",
+        "TWILIO_API_URL": f"http://127.0.0.1:{twilio}",
         "BOOKING_APP_URL": f"http://127.0.0.1:{app}",
-    }  # fmt: skip
+    }
     return load(environ)
 
 

@@ -14,22 +14,21 @@ import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from lib.actions.action import Desk as ActionDesk
+from lib.actions.action import ActionContext
+from lib.actions.action_registry import ACTIONS
 from lib.actions.executor import Executor
-from lib.actions.previews import Previews
-from lib.actions.registry import ACTIONS
+from lib.actions.preview_store import PreviewStore
+from lib.journal.journal import Journal
 from lib.journal.request import Request
-from lib.journal.store import Journal
 from lib.settings import Settings
 from lib.snapshot import Snapshot, utc_now
-from lib.sources.connected import Sources
 from lib.sources.http import Http
-from lib.ui import desk as desk_
-from lib.ui import guard, header
-from lib.ui.desk import Desk
-from lib.ui.hands import Hands
+from lib.sources.source_registry import Sources
+from lib.ui import guard, header, runtime
+from lib.ui.action_service import ActionService
+from lib.ui.runtime import DiagnosisService
 from tests.pages import synthetic
-from tests.pages.lamp import Lamp, SafeSwitch, Switch
+from tests.pages.fake_action import Lamp, SafeSwitch, Switch
 from tests.pages.synthetic import NOW
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,10 +41,10 @@ _scanned_once = cache(manifest_scanner.scan_component_manifests)
 
 
 @dataclass
-class OpenedDoor:
+class OpenedClient:
     """An opening that is open already."""
 
-    desk: Desk | None
+    desk: DiagnosisService | None
     failure: str | None = None
     progress: list[str] = field(default_factory=list)
 
@@ -73,13 +72,19 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
     """A function that opens a page of the dashboard on a snapshot: `open_page("status", snapshot)`."""
 
     def run(
-        page: str, taken: Snapshot, *, settings: Settings | None = None, user: dict[str, Any] | None = None,
-        state: dict[str, Any] | None = None, live: bool = False, hands: Hands | None = None,
-    ) -> AppTest:  # fmt: skip
+        page: str,
+        taken: Snapshot,
+        *,
+        settings: Settings | None = None,
+        user: dict[str, Any] | None = None,
+        state: dict[str, Any] | None = None,
+        live: bool = False,
+        action_service: ActionService | None = None,
+    ) -> AppTest:
         clock = utc_now if live else lambda: NOW
-        opens = {"open_hands": lambda: hands} if hands else {}
-        desk = Desk(settings or Settings(), lambda size: taken, clock, **opens)
-        monkeypatch.setattr(desk_, "opening", lambda: OpenedDoor(desk))
+        opens = {"open_action_service": lambda: action_service} if action_service else {}
+        desk = DiagnosisService(settings or Settings(), lambda size: taken, clock, **opens)
+        monkeypatch.setattr(runtime, "app_runtime", lambda: OpenedClient(desk))
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         for key, value in (state or {}).items():
             test.session_state[key] = value
@@ -98,25 +103,31 @@ def lamp() -> Lamp:
 
 
 @pytest.fixture
-def hands(tmp_path: Path, lamp: Lamp) -> Iterator[Hands]:
+def action_service(tmp_path: Path, lamp: Lamp) -> Iterator[ActionService]:
     """Hands on a journal of their own; every action but two is the real one, without any system behind it."""
     settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}"})
     journal = Journal.open(settings, utc_now)
-    desk = ActionDesk(Sources(settings, Http(clock=utc_now), utc_now), settings, utc_now, synthetic.planted)
+    context = ActionContext(Sources(settings, Http(clock=utc_now), utc_now), settings, utc_now, synthetic.planted)
     switches = {switch.id: switch for switch in (Switch(lamp), SafeSwitch(lamp))}
-    made = Hands(Executor(journal, desk, {**ACTIONS, **switches}, Previews(), sleep=lambda seconds: None))
+    made = ActionService(
+        Executor(journal, context, {**ACTIONS, **switches}, PreviewStore(), sleep=lambda seconds: None)
+    )
     yield made
     made.close()
     journal.close()
 
 
-def settled(hands: Hands) -> Request:
+def settled(action_service: ActionService) -> Request:
     """Wait until nothing is under way and return the newest request."""
     while True:
-        hands.changed()
-        doings = hands.doings()
-        if doings.requests and not doings.busy and not hands.runs_here(doings.requests[0].id):
-            return doings.requests[0]
+        action_service.changed()
+        journal_state = action_service.journal_state()
+        if (
+            journal_state.requests
+            and not journal_state.busy
+            and not action_service.runs_here(journal_state.requests[0].id)
+        ):
+            return journal_state.requests[0]
         time.sleep(0.01)
 
 

@@ -12,11 +12,11 @@ import pandas as pd
 
 from lib.model import deployments as d
 from lib.model import frames
-from lib.model.database import Catalog, CatalogWay, Column, KeyKind, Visibility
+from lib.model.database import Catalog, CatalogAccess, Column, KeyKind, Visibility
 from lib.model.provider import AppHealth, Balance, Landing, LinkOpening, TwilioAccount
 from lib.model.reading import Caveat, CaveatKind, Failure, FailureKind, Reading
 from lib.model.window import Window, WindowSize
-from lib.snapshot import QUESTIONS, Snapshot
+from lib.snapshot import READING_SPECS, Snapshot
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 PHONE = "+447700900123"
@@ -45,7 +45,7 @@ def snapshot(values: dict[str, Any], *, failure: Failure = NOT_CONFIGURED, age: 
             failure=None if question.name in values else failure,
             failing_since=None if question.name in values else NOW - timedelta(minutes=7),
         )
-        for question in QUESTIONS
+        for question in READING_SPECS
     }
     window = Window.ending(NOW, WindowSize.DAY)
     return Snapshot(window=window, taken_at=NOW, rows_since=window.start, **readings)
@@ -122,57 +122,90 @@ def _rows() -> dict[str, list[dict[str, Any]]]:
     ago = [NOW - timedelta(minutes=minutes) for minutes in (300, 200, 100, 40)]
     pending = [
         {
-            "id": f"00000000-0000-4000-8000-00000000000{i}", "token": f"{TOKEN}-{i}", "event_id": "event-1",
-            "mobile_number": PHONE, "seats": 2, "created_at": at, "expires_at": at + timedelta(days=1),
+            "id": f"00000000-0000-4000-8000-00000000000{i}",
+            "token": f"{TOKEN}-{i}",
+            "event_id": "event-1",
+            "mobile_number": PHONE,
+            "seats": 2,
+            "created_at": at,
+            "expires_at": at + timedelta(days=1),
             "metadata_state": "null",
         }
         for i, at in enumerate(ago)
-    ]  # fmt: skip
+    ]
     texts = [
         {
-            "sid": f"SM{i:032x}", "status": "delivered" if i else "undelivered", "direction": "outbound-api",
-            "to_number": PHONE, "from_number": "+441632960100", "link_url": f"https://l.example/{LINK_CODE}{i}",
-            "link_code": f"{LINK_CODE}{i}", "body_digest": "d", "segments": 1, "price": -0.04, "price_unit": "USD",
-            "error_code": None if i else "30005", "error_message": f"{HOSTILE} {PHONE}", "created_at": at,
+            "sid": f"SM{i:032x}",
+            "status": "delivered" if i else "undelivered",
+            "direction": "outbound-api",
+            "to_number": PHONE,
+            "from_number": "+441632960100",
+            "link_url": f"https://l.example/{LINK_CODE}{i}",
+            "link_code": f"{LINK_CODE}{i}",
+            "body_digest": "d",
+            "segments": 1,
+            "price": -0.04,
+            "price_unit": "USD",
+            "error_code": None if i else "30005",
+            "error_message": f"{HOSTILE} {PHONE}",
+            "created_at": at,
         }
         for i, at in enumerate(ago[:3])
-    ]  # fmt: skip
+    ]
     return {
         "pending_bookings": pending,
         "texts": texts,
         "events": [{"id": "event-1", "name": HOSTILE, "date": "2026-11-30"}],
         "alerts": [
             {
-                "sid": "NO1", "error_code": "11200", "level": "error", "created_at": NOW,
+                "sid": "NO1",
+                "error_code": "11200",
+                "level": "error",
+                "created_at": NOW,
                 "text": f"{HOSTILE} could not call back about {PHONE} with {KEY}",
             }
         ],
         "short_links": [
             {"id": "link-1", "short_code": LINK_CODE, "token": f"{TOKEN}-1", "click_count": 1, "created_at": ago[1]}
         ],
-    }  # fmt: skip
+    }
 
 
 def _of_systems() -> dict[str, Any]:
     serving = d.Deployment(
-        "dpl_serving", "a.vercel.app", d.DeploymentState.READY, NOW - timedelta(hours=20), "PROMOTED", "production",
-        sha=_SHA, branch="main", commit_message=f"{HOSTILE} {KEY}", commit_author=f"Sam {PHONE}",
-        building_at=NOW - timedelta(hours=20), ready_at=NOW - timedelta(hours=19, minutes=58),
-    )  # fmt: skip
+        "dpl_serving",
+        "a.vercel.app",
+        d.DeploymentState.READY,
+        NOW - timedelta(hours=20),
+        "PROMOTED",
+        "production",
+        sha=_SHA,
+        branch="main",
+        commit_message=f"{HOSTILE} {KEY}",
+        commit_author=f"Sam {PHONE}",
+        building_at=NOW - timedelta(hours=20),
+        ready_at=NOW - timedelta(hours=19, minutes=58),
+    )
     broken = dataclasses.replace(
-        serving, id="dpl_broken", state=d.DeploymentState.ERROR, substate=None, sha=_HEAD, ready_at=None,
-        created_at=NOW - timedelta(hours=1), error_message=f"{HOSTILE} {KEY}",
-    )  # fmt: skip
+        serving,
+        id="dpl_broken",
+        state=d.DeploymentState.ERROR,
+        substate=None,
+        sha=_HEAD,
+        ready_at=None,
+        created_at=NOW - timedelta(hours=1),
+        error_message=f"{HOSTILE} {KEY}",
+    )
     head = d.Commit(_HEAD, f"{HOSTILE} {PHONE}", "Sam", NOW - timedelta(hours=2))
     old = d.Commit(_SHA, "before", "Sam", NOW - timedelta(hours=21))
     log = (
-        d.LogLine(NOW, "Cloning", d.LogLevel.INFO),
-        d.LogLine(NOW, f"{HOSTILE} {KEY} {PHONE}", d.LogLevel.ERROR),
+        d.BuildLogLine(NOW, "Cloning", d.LogLevel.INFO),
+        d.BuildLogLine(NOW, f"{HOSTILE} {KEY} {PHONE}", d.LogLevel.ERROR),
     )
     link = d.GitLink("github", "lantern-arms", "booking", 1, "main", 1)
     return {
         "visibility": Visibility(KeyKind.SECRET, True, "ref", None),
-        "catalog": Catalog(CatalogWay.DIRECT, (Column("messages", "customer_id", "uuid", False),), (), (), (), None),
+        "catalog": Catalog(CatalogAccess.DIRECT, (Column("messages", "customer_id", "uuid", False),), (), (), (), None),
         "migrations": (),
         "blockers": (),
         "project": d.Project("prj_1", "booking", None, link, True),

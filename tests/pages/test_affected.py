@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lib.affected import State, record_of
+from lib.affected import PersonState, follow_ups_of
 from lib.journal.entry import FollowedUp, FollowUp, Kind
 from lib.settings import Settings
-from lib.ui import affected as affected_
-from lib.ui.hands import Hands
+from lib.ui import affected_view
+from lib.ui.action_service import ActionService
 from tests.pages import synthetic
 from tests.pages.conftest import Open, sent
 
@@ -17,8 +17,8 @@ from tests.pages.conftest import Open, sent
 LAST = "00000000-0000-4000-8000-000000000003"
 
 
-def bookings(open_page: Open, hands: Hands | None, **more: object) -> AppTest:
-    test = open_page("bookings", synthetic.planted(), hands=hands, **more)
+def bookings(open_page: Open, action_service: ActionService | None, **more: object) -> AppTest:
+    test = open_page("bookings", synthetic.planted(), action_service=action_service, **more)
     assert not test.exception
     return test
 
@@ -32,29 +32,29 @@ def row(test: AppTest) -> str:
 
 
 def test_each_person_is_a_row_with_a_masked_number_the_reason_and_what_can_be_done(
-    open_page: Open, hands: Hands
+    open_page: Open, action_service: ActionService
 ) -> None:
-    test = bookings(open_page, hands)
+    test = bookings(open_page, action_service)
     assert {f"resend_{LAST}", f"called_{LAST}", f"gave_up_{LAST}", f"story_{LAST}"} <= keys(test)
     assert "••123" in row(test) and "2 seats" in row(test) and "no text was sent" in row(test)
     assert "<img" not in row(test) and [secret for secret in synthetic.PLANTED if secret.encode() in sent(test)] == []
-    shared = bookings(open_page, hands, state={"share": True})
+    shared = bookings(open_page, action_service, state={"share": True})
     assert "••123" not in row(shared)
 
 
-def test_called_is_written_down_once_shown_and_taken_back(open_page: Open, hands: Hands) -> None:
-    test = bookings(open_page, hands)
-    incident = hands.journal.open_incident("No texts", synthetic_actor())
-    hands.changed()
+def test_called_is_written_down_once_shown_and_taken_back(open_page: Open, action_service: ActionService) -> None:
+    test = bookings(open_page, action_service)
+    incident = action_service.journal.open_incident("No texts", synthetic_actor())
+    action_service.changed()
     test.button(key=f"called_{LAST}").click().run()
-    (entry,) = hands.journal.entries(kinds=[Kind.FOLLOW_UP])
+    (entry,) = action_service.journal.entries(kinds=[Kind.FOLLOW_UP])
     assert isinstance(entry.payload, FollowedUp) and entry.payload.state is FollowUp.CALLED
     assert entry.about.incident_id == incident.id
-    assert affected_.SIGNS[State.CALLED].word in row(test)
+    assert affected_view.SIGNS[PersonState.CALLED].word in row(test)
     test.button(key=f"nothing_{LAST}").click().run()
-    assert len(hands.journal.entries(kinds=[Kind.FOLLOW_UP])) == 2
-    assert affected_.SIGNS[State.NOTHING].word in row(test)
-    assert record_of(hands.journal, incident.opened_at).follow_ups[LAST].payload.state is FollowUp.NOTHING
+    assert len(action_service.journal.entries(kinds=[Kind.FOLLOW_UP])) == 2
+    assert affected_view.SIGNS[PersonState.NOTHING].word in row(test)
+    assert follow_ups_of(action_service.journal, incident.opened_at).follow_ups[LAST].payload.state is FollowUp.NOTHING
 
 
 def synthetic_actor() -> object:
@@ -64,16 +64,21 @@ def synthetic_actor() -> object:
 
 
 def test_a_viewer_sees_the_list_and_can_mark_nothing(
-    open_page: Open, hands: Hands, monkeypatch: pytest.MonkeyPatch
+    open_page: Open, action_service: ActionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = Settings.model_validate({"operators": "ana@example.com", "viewers": "owner@example.com"})
     monkeypatch.setattr("lib.ui.guard.settings_.load", lambda: settings)
-    test = bookings(open_page, hands, settings=settings, user={"is_logged_in": True, "email": "owner@example.com"})
+    test = bookings(
+        open_page, action_service, settings=settings, user={"is_logged_in": True, "email": "owner@example.com"}
+    )
     assert "••123" in row(test) and keys(test) == {f"story_{LAST}"}
-    monkeypatch.setattr("lib.ui.actions.opened_desk", lambda: type("Desk", (), {"hands": lambda self: hands})())
-    monkeypatch.setattr("lib.ui.actions.who_looks", lambda: affected_viewer())
-    affected_.mark(LAST, FollowUp.CALLED, None)  # as a forged click would
-    assert hands.journal.entries(kinds=[Kind.FOLLOW_UP]) == ()
+    monkeypatch.setattr(
+        "lib.ui.action_dialog.diagnosis_service",
+        lambda: type("Service", (), {"action_service": lambda self: action_service})(),
+    )
+    monkeypatch.setattr("lib.ui.action_dialog.who_looks", lambda: affected_viewer())
+    affected_view.mark(LAST, FollowUp.CALLED, None)  # as a forged click would
+    assert action_service.journal.entries(kinds=[Kind.FOLLOW_UP]) == ()
 
 
 def affected_viewer() -> object:
@@ -83,28 +88,34 @@ def affected_viewer() -> object:
     return Viewer("owner@example.com", Role.VIEWER)
 
 
-def test_the_story_of_a_person_is_one_click_away_and_the_address_keeps_it(open_page: Open, hands: Hands) -> None:
-    test = bookings(open_page, hands)
+def test_the_story_of_a_person_is_one_click_away_and_the_address_keeps_it(
+    open_page: Open, action_service: ActionService
+) -> None:
+    test = bookings(open_page, action_service)
     test.button(key=f"story_{LAST}").click().run()
     assert f"Booking {LAST}".encode() in sent(test)
     assert test.query_params["booking"] in (LAST, [LAST])
 
 
-def test_status_counts_them_and_leads_to_the_list(open_page: Open, hands: Hands) -> None:
-    out = sent(open_page("status", synthetic.planted(), hands=hands))
+def test_status_counts_them_and_leads_to_the_list(open_page: Open, action_service: ActionService) -> None:
+    out = sent(open_page("status", synthetic.planted(), action_service=action_service))
     assert b"1 person got no working link" in out and b"1 still to help" in out
 
 
-def test_without_bookings_or_texts_it_is_cannot_tell_and_no_number(open_page: Open, hands: Hands) -> None:
+def test_without_bookings_or_texts_it_is_cannot_tell_and_no_number(
+    open_page: Open, action_service: ActionService
+) -> None:
     for page in ("status", "bookings"):
-        out = sent(open_page(page, synthetic.partial(), hands=hands))
+        out = sent(open_page(page, synthetic.partial(), action_service=action_service))
         assert b"Cannot tell" in out
         assert b"Still to help" not in out
         assert b"Nobody, as far" not in out
 
 
-def test_the_incident_has_the_list_of_its_own_stretch(open_page: Open, hands: Hands) -> None:
-    incident = hands.journal.open_incident("No texts", synthetic_actor())
-    test = open_page("incidents", synthetic.planted(), hands=hands, state={"incident": str(incident.id)})
+def test_the_incident_has_the_list_of_its_own_stretch(open_page: Open, action_service: ActionService) -> None:
+    incident = action_service.journal.open_incident("No texts", synthetic_actor())
+    test = open_page(
+        "incidents", synthetic.planted(), action_service=action_service, state={"incident": str(incident.id)}
+    )
     assert not test.exception
     assert b"Who they are, and what to do for each" in sent(test)

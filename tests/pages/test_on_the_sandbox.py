@@ -10,8 +10,8 @@ from lib import settings as settings_
 from lib.model.window import WindowSize
 from lib.sandbox.serve import Running
 from lib.snapshot import take, utc_now
-from lib.sources.connected import Sources
 from lib.sources.http import Http
+from lib.sources.source_registry import Sources
 from tests.pages.conftest import PAGES, Open, sent
 
 pytestmark = pytest.mark.sandbox

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lib.model.verdict import HeadlineState
-from lib.ui import words
+from lib.ui import labels
 from tests.pages import synthetic
 from tests.pages.conftest import PAGES, Open, sent
 
@@ -22,8 +22,12 @@ STATES = {
 UNREAD = ("stale", "everything failed", "nothing configured")
 # What stands on a page where something was read and would be a false zero where it was not.
 ZEROS = (
-    b"No booking was initiated", b"has no text to a customer", b"Nobody", b"no production hostname", b"There is none",
-)  # fmt: skip
+    b"No booking was initiated",
+    b"has no text to a customer",
+    b"Nobody",
+    b"no production hostname",
+    b"There is none",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -40,7 +44,7 @@ def test_every_page_draws_in_every_state_and_leaks_nothing(open_page: Open, page
 @pytest.mark.parametrize("state", UNREAD)
 def test_what_was_not_read_is_cannot_tell_and_neither_zero_nor_green(open_page: Open, page: str, state: str) -> None:
     out = sent(open_page(page, STATES[state]()))
-    assert words.HEADLINE[HeadlineState.CANNOT_TELL].word.encode() in out
+    assert labels.HEADLINE[HeadlineState.CANNOT_TELL].word.encode() in out
     assert [zero for zero in ZEROS if zero in out] == []
     assert b"sb-good" not in out.replace(b".sb-good {", b"").replace(b"html.sb-old", b"")
 

@@ -14,19 +14,19 @@ from typer.testing import CliRunner
 
 from lib.__main__ import app as command_line
 from lib.actions.action import RefusedError
+from lib.actions.action_registry import ACTIONS
 from lib.actions.executor import Order
-from lib.actions.registry import ACTIONS
 from lib.commands.terminal import ActionExit, actor
 from lib.journal.entry import Outcome
 from lib.journal.request import NewRequest, Request, RequestState
 from lib.model.people import Actor, Role, Via
 from lib.settings import Settings, load
-from lib.ui import actions, guard, header
-from lib.ui.actions import Ask
-from lib.ui.hands import Hands
+from lib.ui import action_dialog, guard, header
+from lib.ui.action_dialog import OpenDialog
+from lib.ui.action_service import ActionService
 from tests.pages import synthetic
 from tests.pages.conftest import PAGES, Open, sent, settled
-from tests.pages.lamp import Lamp
+from tests.pages.fake_action import Lamp
 
 ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
 EVE = Actor("eve@example.com", Role.VIEWER, Via.PAGE)
@@ -55,10 +55,14 @@ def user(actor: Actor) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_page_offers_a_viewer_anything_that_acts(open_page: Open, hands: Hands, roles: Roles, page: str) -> None:
-    hands.journal.open_incident("Texts do not arrive", ANA)
+def test_no_page_offers_a_viewer_anything_that_acts(
+    open_page: Open, action_service: ActionService, roles: Roles, page: str
+) -> None:
+    action_service.journal.open_incident("Texts do not arrive", ANA)
     everything_open = {f"step_{step}": True for step in ("redeploy", "migration", "verify_fix", "force_deployment")}
-    test = open_page(page, synthetic.planted(), hands=hands, settings=BOTH, user=user(EVE), state=everything_open)
+    test = open_page(
+        page, synthetic.planted(), action_service=action_service, settings=BOTH, user=user(EVE), state=everything_open
+    )
     assert not test.exception
     assert {button.key for button in test.button if not str(button.key).startswith(LOOKS)} <= HARMLESS
 
@@ -70,36 +74,42 @@ def test_only_an_operator_has_every_system_asked_anew_and_changes_what_the_sandb
     """Looking anew opens a customer's link; a callback runs for whatever a browser sends."""
     who = ANA if role == "operator" else EVE
     done: list[str] = []
-    monkeypatch.setattr(actions, "who_looks", lambda: guard.Viewer(Role(role), who.name))
-    monkeypatch.setattr(actions, "opened_desk", lambda: SimpleNamespace(look_again=lambda: done.append("look")))
-    opening = SimpleNamespace(
-        mend=lambda: done.append("mend"), play=lambda _: done.append("play"), set_pace=lambda _: done.append("pace")
+    monkeypatch.setattr(action_dialog, "who_looks", lambda: guard.Viewer(Role(role), who.name))
+    monkeypatch.setattr(
+        action_dialog, "diagnosis_service", lambda: SimpleNamespace(recheck=lambda: done.append("look"))
     )
-    monkeypatch.setattr(header.desk_, "opening", lambda: opening)
+    opening = SimpleNamespace(
+        manual_fix=lambda: done.append("manual_fix"),
+        play=lambda _: done.append("play"),
+        set_pace=lambda _: done.append("pace"),
+    )
+    monkeypatch.setattr(header.runtime, "app_runtime", lambda: opening)
     monkeypatch.setattr(header.st, "session_state", {"scenario": "healthy", "pace": 1})
-    for callback in (actions.look_at_everything, header._mend, header._play, header._set_pace):
+    for callback in (action_dialog.recheck_everything, header._apply_manual_fix, header._play, header._set_pace):
         callback()
-    assert done == (["look", "mend", "play", "pace"] if role == "operator" else [])
+    assert done == (["look", "manual_fix", "play", "pace"] if role == "operator" else [])
 
 
 @pytest.mark.parametrize("action", sorted(ACTIONS))
 def test_a_dialog_in_a_viewers_session_state_is_not_drawn(
-    open_page: Open, hands: Hands, roles: Roles, action: str
+    open_page: Open, action_service: ActionService, roles: Roles, action: str
 ) -> None:
-    ask = Ask(action, dict.fromkeys(ACTIONS[action].asks, "x"))
-    test = open_page("plan", synthetic.planted(), hands=hands, settings=BOTH, user=user(EVE), state={"ask": ask})
+    ask = OpenDialog(action, dict.fromkeys(ACTIONS[action].asks, "x"))
+    test = open_page(
+        "plan", synthetic.planted(), action_service=action_service, settings=BOTH, user=user(EVE), state={"ask": ask}
+    )
     assert {button.key for button in test.button} <= HARMLESS
-    assert hands.journal.requests() == ()
+    assert action_service.journal.requests() == ()
 
 
 @pytest.mark.parametrize("action", ["run_migration", "redeploy"])
 def test_who_is_an_operator_no_more_cannot_confirm_the_dialog_they_had_open(
-    open_page: Open, hands: Hands, lamp: Lamp, roles: Roles, action: str
+    open_page: Open, action_service: ActionService, lamp: Lamp, roles: Roles, action: str
 ) -> None:
     """The two actions are the lamp's: one with a phrase, one for a click."""
-    ask = Ask(action, dict.fromkeys(hands.executor.actions[action].asks, "x"))
+    ask = OpenDialog(action, dict.fromkeys(action_service.executor.actions[action].asks, "x"))
     test: AppTest = open_page(
-        "plan", synthetic.planted(), hands=hands, settings=BOTH, user=user(ANA), state={"ask": ask}
+        "plan", synthetic.planted(), action_service=action_service, settings=BOTH, user=user(ANA), state={"ask": ask}
     )
     if action == "run_migration":
         test.text_input(key="ask_phrase").set_value("hall lamp")
@@ -107,59 +117,63 @@ def test_who_is_an_operator_no_more_cannot_confirm_the_dialog_they_had_open(
     roles(NOBODY_YET)
     test.button(key="ask_confirm").click().run()
     assert any("Viewers may look and not act" in warning.value for warning in test.warning)
-    assert (lamp.switched, hands.journal.requests()) == (0, ())
+    assert (lamp.switched, action_service.journal.requests()) == (0, ())
 
 
 @pytest.fixture
-def lost(hands: Hands, lamp: Lamp) -> Request:
+def lost(action_service: ActionService, lamp: Lamp) -> Request:
     """A request whose outcome is unknown."""
     lamp.lost = True
-    digest = hands.preview("redeploy", {}).digest
-    hands.submit(Order("redeploy", {}, digest), ANA)
-    request = settled(hands)
+    digest = action_service.preview("redeploy", {}).digest
+    action_service.submit(Order("redeploy", {}, digest), ANA)
+    request = settled(action_service)
     assert request.state is RequestState.UNKNOWN
     return request
 
 
-def test_a_viewer_is_not_asked_what_happened(open_page: Open, hands: Hands, roles: Roles, lost: Request) -> None:
-    test = open_page("status", synthetic.planted(), hands=hands, settings=BOTH, user=user(EVE))
+def test_a_viewer_is_not_asked_what_happened(
+    open_page: Open, action_service: ActionService, roles: Roles, lost: Request
+) -> None:
+    test = open_page("status", synthetic.planted(), action_service=action_service, settings=BOTH, user=user(EVE))
     assert b"never run again by itself" in sent(test)
     assert {button.key for button in test.button if not str(button.key).startswith(LOOKS)} <= HARMLESS
     assert not [field.key for field in test.text_input if str(field.key).startswith("strip_")]
 
 
 def test_who_is_an_operator_no_more_cannot_say_what_happened(
-    open_page: Open, hands: Hands, roles: Roles, lost: Request
+    open_page: Open, action_service: ActionService, roles: Roles, lost: Request
 ) -> None:
-    test = open_page("plan", synthetic.planted(), hands=hands, settings=BOTH, user=user(ANA))
+    test = open_page("plan", synthetic.planted(), action_service=action_service, settings=BOTH, user=user(ANA))
     test.text_input(key=f"strip_seen_{lost.id}").set_value("It is light.").run()
     roles(NOBODY_YET)
     test.button(key=f"strip_happened_{lost.id}").click().run()
     assert any("Viewers may look and not act" in warning.value for warning in test.warning)
-    assert hands.journal.request(lost.id).state is RequestState.UNKNOWN
+    assert action_service.journal.request(lost.id).state is RequestState.UNKNOWN
 
 
 @pytest.mark.parametrize("action", sorted(ACTIONS))
 @pytest.mark.parametrize("role", [Role.VIEWER, Role.DESK])
-def test_past_the_pages_the_executor_takes_nothing_from_who_may_not_act(hands: Hands, action: str, role: Role) -> None:
+def test_past_the_pages_the_executor_takes_nothing_from_who_may_not_act(
+    action_service: ActionService, action: str, role: Role
+) -> None:
     order = Order(action, dict.fromkeys(ACTIONS[action].asks, "x"), digest="0" * 64, phrase="x", reason="x")
     eve = Actor(EVE.name, role, Via.PAGE)
-    waiting = hands.journal.submit_request(
+    waiting = action_service.journal.submit_request(
         NewRequest(action, int(ACTIONS[action].tier), "target", "0" * 64, uuid4(), needs_approval=True), ANA
     )
     for ask in (
-        lambda: hands.submit(order, eve),
-        lambda: hands.click(order, eve),
-        lambda: hands.approve(waiting.id, eve),
-        lambda: hands.look_again(waiting.id, eve),
-        lambda: hands.executor.carry_out(waiting.id, eve),
-        lambda: hands.executor.look_again(waiting.id, eve),
-        lambda: hands.say_what_was_seen(waiting.id, Outcome.SUCCEEDED, "It is there.", eve),
-        lambda: hands.executor.say_what_was_seen(waiting.id, Outcome.SUCCEEDED, "It is there.", eve),
+        lambda: action_service.submit(order, eve),
+        lambda: action_service.click(order, eve),
+        lambda: action_service.approve(waiting.id, eve),
+        lambda: action_service.recheck(waiting.id, eve),
+        lambda: action_service.executor.carry_out(waiting.id, eve),
+        lambda: action_service.executor.recheck(waiting.id, eve),
+        lambda: action_service.record_observation(waiting.id, Outcome.SUCCEEDED, "It is there.", eve),
+        lambda: action_service.executor.record_observation(waiting.id, Outcome.SUCCEEDED, "It is there.", eve),
     ):
         with pytest.raises(RefusedError, match="Viewers may look and not act"):
             ask()
-    assert [request.state for request in hands.journal.requests()] == [RequestState.WAITING]
+    assert [request.state for request in action_service.journal.requests()] == [RequestState.WAITING]
 
 
 @pytest.fixture

@@ -67,12 +67,20 @@ def test_everybody_else_is_refused(user: dict[str, object]) -> None:
         *(
             ("127.0.0.1", "127.0.0.1", {"Host": "localhost:8501", name: "https"}, False)
             for name in (
-                "X-Forwarded-For", "x-forwarded-for", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Port",
-                "Forwarded", "Via", "X-Real-Ip", "CF-Connecting-IP", "True-Client-IP",
+                "X-Forwarded-For",
+                "x-forwarded-for",
+                "X-Forwarded-Host",
+                "X-Forwarded-Proto",
+                "X-Forwarded-Port",
+                "Forwarded",
+                "Via",
+                "X-Real-Ip",
+                "CF-Connecting-IP",
+                "True-Client-IP",
             )
         ),
     ],
-)  # fmt: skip
+)
 def test_without_a_login_only_this_machine_is_let_in(
     address: str, peer: str, headers: Mapping[str, str], let_in: bool
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lib.diagnosis.diagnose import Diagnosis, diagnose
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from lib.model import frames
 from lib.model.people import Actor, Role, Via
 from lib.settings import Settings

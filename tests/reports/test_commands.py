@@ -19,7 +19,7 @@ Run = Callable[..., Result]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """A function that runs the command line on a journal of its own, with no source configured."""
     settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}"})
-    for module in ("recording", "terminal"):
+    for module in ("incident_commands", "terminal"):
         monkeypatch.setattr(f"lib.commands.{module}.load", lambda: settings)
     monkeypatch.setenv("SWITCHBOARD_USER", "ana@example.org")
     return lambda *arguments: CliRunner().invoke(app, list(arguments))
@@ -47,7 +47,7 @@ def test_a_follow_up_is_of_a_booking_and_by_an_operator(run: Run, monkeypatch: p
     assert run("incident", "follow-up", booking, "called").exit_code == 0
     assert run("incident", "follow-up", "+447700900123", "called").exit_code == 2
     settings = Settings.model_validate({"operators": "somebody.else@example.org"})
-    for module in ("recording", "terminal"):
+    for module in ("incident_commands", "terminal"):
         monkeypatch.setattr(f"lib.commands.{module}.load", lambda: settings)
     assert run("incident", "follow-up", booking, "called").exit_code == 2
 

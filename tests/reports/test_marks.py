@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from lib.diagnosis.timeline import Mark, MarkKind
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
+from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
-from lib.journal.store import Journal
 from lib.model.window import Window, WindowSize
+from lib.reports.durations import exact_duration
 from lib.reports.marks import with_journal
-from lib.reports.words import lasted
 from tests.clocks import Clock
 from tests.diagnosis.builders import NOW, ago
 from tests.reports.conftest import ANA
@@ -19,7 +19,7 @@ from tests.reports.conftest import ANA
 def ran(journal: Journal, action: str, outcome: Outcome, *, changed: bool = True) -> None:
     new = NewRequest(action, 3, "booking", "ab" * 32, arguments=(Argument("name", "pending_bookings_metadata"),))
     request = journal.submit_request(new, ANA)
-    journal.claim(request.id, action, ANA)
+    journal.lock(request.id, action, ANA)
     journal.start(request.id, ANA, timedelta(minutes=5))
     after = (Fact("column", "there"),) if changed else ()
     journal.finish(request.id, Receipt(outcome, "done", after=after), ANA)
@@ -52,6 +52,12 @@ def test_incidents_migrations_and_what_took_effect_are_marked_in_order_beside_th
 
 
 def test_a_duration_is_said_in_its_two_largest_units() -> None:
-    assert [lasted(timedelta(seconds=seconds)) for seconds in (-5, 59, 60, 125, 3600, 7500, 200_000)] == [
-        "0 s", "59 s", "1 min", "2 min 5 s", "1 h", "2 h 5 min", "2 days 7 h",
-    ]  # fmt: skip
+    assert [exact_duration(timedelta(seconds=seconds)) for seconds in (-5, 59, 60, 125, 3600, 7500, 200_000)] == [
+        "0 s",
+        "59 s",
+        "1 min",
+        "2 min 5 s",
+        "1 h",
+        "2 h 5 min",
+        "2 days 7 h",
+    ]

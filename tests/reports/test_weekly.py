@@ -12,11 +12,11 @@ from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.journal.entry import FollowUp
 from lib.journal.incident import Incident
-from lib.journal.store import Journal
+from lib.journal.journal import Journal
 from lib.model import frames
 from lib.model.provider import Balance
 from lib.model.reading import Failure, FailureKind
-from lib.reports.seen import keep
+from lib.reports.diagnosis_record import keep_diagnosis
 from lib.reports.weekly import Cost, Summary, as_json, as_page, as_text, weekly
 from tests.clocks import Clock
 from tests.diagnosis.builders import NOW, ago, booking, snapshot, table, text
@@ -28,9 +28,9 @@ AWAY = Failure(FailureKind.UNAVAILABLE, "It is away.")
 def an_incident(journal: Journal, clock: Clock, begins: Diagnosis, title: str = "No texts") -> Incident:
     """Open an incident that saw the flow as it `begins`, and half an hour later whole."""
     incident = journal.open_incident(title, ANA)
-    keep(journal, begins, ANA, incident.id)
+    keep_diagnosis(journal, begins, ANA, incident.id)
     clock.advance(minutes=30)
-    keep(journal, whole(), ANA, incident.id)
+    keep_diagnosis(journal, whole(), ANA, incident.id)
     return incident
 
 
@@ -135,8 +135,9 @@ def test_money_is_exact_and_of_two_currencies_never_added(journal: Journal) -> N
     assert "1 text has no price yet" in week.body
     document = json.loads(as_json(week))
     assert [(cost["total"], cost["per_text"]) for cost in document["figures"]["costs"]] == [
-        ("0.0075", "0.0075"), ("0.3", "0.1500"),
-    ]  # fmt: skip
+        ("0.0075", "0.0075"),
+        ("0.3", "0.1500"),
+    ]
 
 
 def test_what_became_of_people_is_counted_and_a_stranger_s_words_stay_text(journal: Journal) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from lib.sandbox import twilio as twilio_twin
+from lib.sandbox import twilio_twin as twilio_twin
 from lib.sandbox.serve import Running
 from tests.sandbox.twins import build_quickly, serving, wait_until
 
@@ -65,8 +65,11 @@ def test_the_fixed_code_answers_sends_and_stores_the_text_on_the_pending_booking
     answer = app.initiate()
     body = answer.json()
     assert (answer.status_code, body["status"], body["sms_sent"], body["customer_exists"]) == (
-        201, "pending", True, False
-    )  # fmt: skip
+        201,
+        "pending",
+        True,
+        False,
+    )
     assert body["event"]["available_seats"] > 0
     text, pending = app.newest_text(), app.newest_pending()
     assert str(pending["token"]) == body["booking_token"]

@@ -26,24 +26,26 @@ PROJECT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture
-def door(sandbox: Running) -> str:
+def endpoint(sandbox: Running) -> str:
     return f"{sandbox.world.base_url}/sandbox"
 
 
-def test_the_door_tells_what_is_played_and_what_could_be(door: str, play: Callable[[str], dict[str, str]]) -> None:
+def test_the_door_tells_what_is_played_and_what_could_be(endpoint: str, play: Callable[[str], dict[str, str]]) -> None:
     settings = play("healthy")
-    state = httpx.get(f"{door}/").json()
+    state = httpx.get(f"{endpoint}/").json()
     assert (state["scenario"], state["pace"], state["settings"]) == ("healthy", 0, settings)
     assert {scenario["name"] for scenario in state["scenarios"]} == set(SCENARIOS)
 
 
-def test_the_pace_can_be_changed_while_it_runs(door: str, play: Callable[[str], dict[str, str]]) -> None:
-    assert httpx.post(f"{door}/pace", json={"bookings_per_minute": 2.5}).json()["pace"] == 2.5
+def test_the_pace_can_be_changed_while_it_runs(endpoint: str, play: Callable[[str], dict[str, str]]) -> None:
+    assert httpx.post(f"{endpoint}/pace", json={"bookings_per_minute": 2.5}).json()["pace"] == 2.5
     play("healthy")
-    assert httpx.get(f"{door}/").json()["pace"] == 0, "this sandbox was started with a pace, which a switch restores"
+    assert httpx.get(f"{endpoint}/").json()["pace"] == 0, (
+        "this sandbox was started with a pace, which a switch restores"
+    )
 
 
-def test_nonsense_is_refused_with_a_sentence(door: str) -> None:
+def test_nonsense_is_refused_with_a_sentence(endpoint: str) -> None:
     for path, body in (
         ("scenario", {"name": "no-such-scenario"}),
         ("scenario", {"name": ["healthy"]}),
@@ -55,31 +57,31 @@ def test_nonsense_is_refused_with_a_sentence(door: str) -> None:
         ("faults", {"system": "vercel", "delay_ms": "long"}),
         ("faults", {"system": "vercel", "no_such_fault": 1}),
     ):
-        answer = httpx.post(f"{door}/{path}", json=body)
+        answer = httpx.post(f"{endpoint}/{path}", json=body)
         assert answer.status_code == 400
         assert answer.json()["error"].endswith(".")
 
 
-def test_somebody_mends_what_the_desk_cannot_and_only_where_there_is_something(
-    door: str, play: Callable[[str], dict[str, str]]
+def test_somebody_fixes_what_the_desk_cannot_and_only_where_there_is_something(
+    endpoint: str, play: Callable[[str], dict[str, str]]
 ) -> None:
     play("jobs-stuck")
-    assert httpx.get(f"{door}/").json()["mend"]["done"] is False
-    assert httpx.post(f"{door}/mend", json={}).json()["mend"]["done"] is True
+    assert httpx.get(f"{endpoint}/").json()["manual_fix"]["done"] is False
+    assert httpx.post(f"{endpoint}/manual-fix", json={}).json()["manual_fix"]["done"] is True
     play("missing-column")
-    assert httpx.get(f"{door}/").json()["mend"] is None
-    refused = httpx.post(f"{door}/mend", json={})
+    assert httpx.get(f"{endpoint}/").json()["manual_fix"] is None
+    refused = httpx.post(f"{endpoint}/manual-fix", json={})
     assert refused.status_code == 400 and refused.json()["error"].endswith(".")
 
 
-def test_pages_in_a_browser_have_no_say(door: str) -> None:
+def test_pages_in_a_browser_have_no_say(endpoint: str) -> None:
     stranger = {"Origin": "https://stranger.example"}
-    assert httpx.get(f"{door}/", headers=stranger).status_code == 403
-    assert httpx.post(f"{door}/pace", json={"bookings_per_minute": 9}, headers=stranger).status_code == 403
-    assert httpx.delete(f"{door}/faults", headers=stranger).status_code == 403
-    assert httpx.post(f"{door}/pace", content='{"bookings_per_minute": 9}').status_code == 415
-    assert httpx.get(f"{door}/", headers={"Host": "stranger.example"}).status_code == 400
-    assert httpx.get(f"{door}/").json()["pace"] == 0
+    assert httpx.get(f"{endpoint}/", headers=stranger).status_code == 403
+    assert httpx.post(f"{endpoint}/pace", json={"bookings_per_minute": 9}, headers=stranger).status_code == 403
+    assert httpx.delete(f"{endpoint}/faults", headers=stranger).status_code == 403
+    assert httpx.post(f"{endpoint}/pace", content='{"bookings_per_minute": 9}').status_code == 415
+    assert httpx.get(f"{endpoint}/", headers={"Host": "stranger.example"}).status_code == 400
+    assert httpx.get(f"{endpoint}/").json()["pace"] == 0
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -114,13 +116,13 @@ def test_a_system_can_hang_up_and_be_slow(sandbox: Running, fault: Callable[...,
 
 
 def test_a_fault_can_hit_a_share_of_the_requests_and_be_lifted(
-    sandbox: Running, door: str, fault: Callable[..., None]
+    sandbox: Running, endpoint: str, fault: Callable[..., None]
 ) -> None:
     fault("supabase", status=500, rate=0)
     assert _events(sandbox).status_code == 200
     fault("supabase", status=500)
-    assert httpx.get(f"{door}/faults").json()["supabase"]["status"] == 500
-    httpx.delete(f"{door}/faults")
+    assert httpx.get(f"{endpoint}/faults").json()["supabase"]["status"] == 500
+    httpx.delete(f"{endpoint}/faults")
     assert _events(sandbox).status_code == 200
 
 
@@ -173,8 +175,12 @@ def _start(stdin: int) -> tuple[subprocess.Popen[str], list[int]]:
     """Start a sandbox as a user does; return it with the processes below it."""
     sandbox = subprocess.Popen(
         [sys.executable, "-m", "lib.sandbox.serve", "--scenario", "healthy", "--json"],
-        cwd=PROJECT, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-    )  # fmt: skip
+        cwd=PROJECT,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
     assert sandbox.stdout is not None
     settings = json.loads(sandbox.stdout.readline())["settings"]
     assert httpx.get(f"{settings['SANDBOX_URL']}/").json()["scenario"] == "healthy"
@@ -194,8 +200,9 @@ def _events(sandbox: Running, timeout: float = 30) -> httpx.Response:
     secret = sandbox.world.credentials.supabase_secret_key
     return httpx.get(
         f"{sandbox.world.base_url}/supabase/rest/v1/events?select=id,name&order=id",
-        headers={"apikey": secret, "Authorization": f"Bearer {secret}"}, timeout=timeout,
-    )  # fmt: skip
+        headers={"apikey": secret, "Authorization": f"Bearer {secret}"},
+        timeout=timeout,
+    )
 
 
 def _descendants(parent: int) -> list[int]:

@@ -23,9 +23,12 @@ def api(sandbox: Running, play: Callable[..., object]) -> Iterator[Callable[...,
     with httpx.Client(base_url=f"{sandbox.world.base_url}/supabase", timeout=30) as client:
 
         def ask(
-            path: str, method: str = "GET", key: str | None = secret, headers: dict[str, str] | None = None,
+            path: str,
+            method: str = "GET",
+            key: str | None = secret,
+            headers: dict[str, str] | None = None,
             **more: Any,
-        ) -> httpx.Response:  # fmt: skip
+        ) -> httpx.Response:
             keys = {"apikey": key, "Authorization": f"Bearer {key}"} if key else {}
             return client.request(method, path, headers=keys | (headers or {}), **more)
 
@@ -98,8 +101,15 @@ def test_the_description_names_tables_columns_and_which_may_not_be_null(
 ) -> None:
     described = api("/rest/v1/").json()["definitions"]
     assert described["messages"]["required"] == [
-        "id", "customer_id", "direction", "message_sid", "body", "status", "created_at", "updated_at"
-    ]  # fmt: skip
+        "id",
+        "customer_id",
+        "direction",
+        "message_sid",
+        "body",
+        "status",
+        "created_at",
+        "updated_at",
+    ]
     assert described["pending_bookings"]["properties"]["metadata"] == {"format": "jsonb"}
     assert described["pending_bookings"]["properties"]["mobile_number"]["maxLength"] == 20
     assert api("/rest/v1/", key=sandbox.world.credentials.supabase_publishable_key).status_code == 403

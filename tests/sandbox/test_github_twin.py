@@ -105,7 +105,7 @@ def test_vercel_hears_nothing_while_the_project_is_disconnected(play, github, ve
     assert [suite["app"]["slug"] for suite in suites] == ["github-actions"]
 
 
-def test_a_commit_that_changes_files_mends_a_build_and_an_empty_one_does_not(
+def test_a_commit_that_changes_files_fixes_a_build_and_an_empty_one_does_not(
     sandbox, play, github, vercel, repository
 ) -> None:
     play("build-failing")

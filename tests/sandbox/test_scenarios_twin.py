@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lib.sandbox.history import Stage
+from lib.sandbox.history import HistoryBuilder
 from lib.sandbox.releases import FIX
 from lib.sandbox.scenarios import DEFAULT, HIT, SCENARIOS
 from lib.sandbox.serve import Running
@@ -17,10 +17,21 @@ from lib.sandbox.world import World
 pytestmark = pytest.mark.sandbox
 
 WITH_FIX_LIVE = {
-    "missing-column", "sent-not-recorded", "healthy", "quiet-day", "provider-rejecting", "undelivered",
-    "twilio-unconfigured", "env-missing", "link-to-login", "api-500", "api-key-revoked", "rls-blind",
-    "receipts-stale", "jobs-stuck",
-}  # fmt: skip
+    "missing-column",
+    "sent-not-recorded",
+    "healthy",
+    "quiet-day",
+    "provider-rejecting",
+    "undelivered",
+    "twilio-unconfigured",
+    "env-missing",
+    "link-to-login",
+    "api-500",
+    "api-key-revoked",
+    "rls-blind",
+    "receipts-stale",
+    "jobs-stuck",
+}
 DAY = "created_at > now() - interval '24 hours'"
 
 
@@ -68,7 +79,7 @@ def stage(sandbox: Running) -> Callable[[str], None]:
     """Put the tables into a scenario. The Data API is not told: these tests look at the tables only."""
 
     def apply(name: str) -> None:
-        sandbox.machine.reset()
+        sandbox.infrastructure.reset()
         SCENARIOS[name].apply(sandbox.world)
 
     return apply
@@ -165,7 +176,7 @@ def test_the_newest_bookings_fare_the_same_at_every_hour_of_the_day(
         order by p.created_at desc limit 10) as newest"""
     fates = set()
     for hours in range(0, 24, 3):
-        sandbox.machine.reset()
+        sandbox.infrastructure.reset()
         monkeypatch.setattr(World, "now", lambda _, ahead=timedelta(hours=hours): datetime.now(UTC) + ahead)
         SCENARIOS["healthy"].apply(sandbox.world)
         fates.add(ask(newest))
@@ -179,9 +190,9 @@ def crowd(sandbox: Running) -> Callable[[str], datetime]:
     """Tell a scenario in which thirty people asked within five minutes before it broke; return when that was."""
 
     def told(name: str) -> datetime:
-        sandbox.machine.reset()
+        sandbox.infrastructure.reset()
         with sandbox.world.connection() as connection, connection.transaction():
-            stage = Stage(connection, sandbox.world)
+            stage = HistoryBuilder(connection, sandbox.world)
             newest = stage.moments[-HIT]
             stage.moments = sorted([*stage.moments, *(newest - timedelta(seconds=10 * n) for n in range(1, 31))])
             SCENARIOS[name].plot(stage)

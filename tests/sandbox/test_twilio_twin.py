@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from lib.sandbox.serve import Running
-from lib.sandbox.twilio import segments_of, signature
+from lib.sandbox.twilio_twin import segments_of, signature
 from tests.sandbox.twins import wait_until
 
 pytestmark = pytest.mark.sandbox

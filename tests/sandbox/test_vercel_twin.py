@@ -7,7 +7,7 @@ import pytest
 
 from lib.sandbox.releases import FIX
 from lib.sandbox.serve import Running
-from lib.sandbox.vercel import PLANTED_BYPASS_SECRET, PLANTED_ENV_VALUE, PLANTED_HOOK_URL
+from lib.sandbox.vercel_twin import PLANTED_BYPASS_SECRET, PLANTED_ENV_VALUE, PLANTED_HOOK_URL
 from tests.sandbox.twins import build_quickly, serving, wait_until
 
 pytestmark = pytest.mark.sandbox
@@ -16,15 +16,15 @@ pytestmark = pytest.mark.sandbox
 def test_without_the_right_token_or_team_it_refuses_as_vercel_does(sandbox: Running, play) -> None:
     play("healthy")
     keys = sandbox.world.credentials
-    door = f"{sandbox.world.base_url}/vercel"
-    project = f"{door}/v9/projects/{keys.vercel_project_id}"
+    endpoint = f"{sandbox.world.base_url}/vercel"
+    project = f"{endpoint}/v9/projects/{keys.vercel_project_id}"
     wrong, right = {"Authorization": "Bearer wrong"}, {"Authorization": f"Bearer {keys.vercel_token}"}
 
     def get(url: str, **more: object) -> httpx.Response:
         return httpx.get(url, trust_env=False, **more)  # type: ignore[arg-type]
 
-    assert get(f"{door}/v2/user").status_code == 401
-    assert get(f"{door}/v2/user", headers=wrong).json()["error"]["invalidToken"] is True
+    assert get(f"{endpoint}/v2/user").status_code == 401
+    assert get(f"{endpoint}/v2/user", headers=wrong).json()["error"]["invalidToken"] is True
     assert get(project, headers=right).status_code == 404  # no team named: the token's own account is asked
     other_team = get(project, headers=right, params={"teamId": "team_other"})
     assert (other_team.status_code, other_team.json()["error"]["code"]) == (403, "forbidden")

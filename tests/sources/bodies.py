@@ -15,7 +15,7 @@ from lib.sources.github import GitHub
 from lib.sources.http import Http
 from lib.sources.twilio import Twilio
 from lib.sources.vercel import Vercel
-from tests.sources.stage import Scripted
+from tests.sources.fake_server import Scripted
 
 NOW = datetime(2025, 11, 22, 12, 0, tzinfo=UTC)
 WINDOW = Window.ending(NOW, WindowSize.DAY)
@@ -34,9 +34,19 @@ HOOK = "https://api.vercel.com/v1/integrations/deploy/prj_1/plantedHook"
 LOG_TOKEN = "npm_plantedTokenInALog0123456789"
 BOOKING_TOKEN = "6f1c2f0e-8f55-4f0e-9d53-0a8a5c1f2b3c"
 SECRETS = (
-    VERCEL_TOKEN, GITHUB_TOKEN, TWILIO_TOKEN, PHONE, "07700 900123", MAIL, BODY_WORDS, ENV_VALUE, BYPASS, HOOK,
-    LOG_TOKEN, BOOKING_TOKEN,
-)  # fmt: skip
+    VERCEL_TOKEN,
+    GITHUB_TOKEN,
+    TWILIO_TOKEN,
+    PHONE,
+    "07700 900123",
+    MAIL,
+    BODY_WORDS,
+    ENV_VALUE,
+    BYPASS,
+    HOOK,
+    LOG_TOKEN,
+    BOOKING_TOKEN,
+)
 
 FIX = "3aee739" + "0" * 33
 OLD = "91c0ffe" + "1" * 33
@@ -176,8 +186,14 @@ VERCEL: dict[str, Any] = {
         "deployments": [
             listed("dpl_old", OLD, ms(8)),
             listed(
-                "dpl_new", FIX, ms(10), readyState="ERROR", readySubstate=None, aliasAssigned=None,
-                errorCode="BUILD_FAILED", errorMessage=f"Command failed: TWILIO_AUTH_TOKEN={TWILIO_TOKEN}",
+                "dpl_new",
+                FIX,
+                ms(10),
+                readyState="ERROR",
+                readySubstate=None,
+                aliasAssigned=None,
+                errorCode="BUILD_FAILED",
+                errorMessage=f"Command failed: TWILIO_AUTH_TOKEN={TWILIO_TOKEN}",
                 oomReport="out-of-memory",
             ),
         ],
@@ -193,19 +209,32 @@ VERCEL: dict[str, Any] = {
     ],
     "/v10/projects/prj_1/env": {
         "envs": [
-            {"id": "e1", "key": "TWILIO_AUTH_TOKEN", "value": ENV_VALUE, "type": "encrypted",
-             "target": ["production"], "createdAt": ms(1), "updatedAt": ms(11)},
+            {
+                "id": "e1",
+                "key": "TWILIO_AUTH_TOKEN",
+                "value": ENV_VALUE,
+                "type": "encrypted",
+                "target": ["production"],
+                "createdAt": ms(1),
+                "updatedAt": ms(11),
+            },
             {"id": "e2", "key": "PREVIEW_ONLY", "value": ENV_VALUE, "type": "plain", "target": "preview"},
         ]
     },
     "/v3/events": {
         "events": [
-            {"id": "1", "type": "instant-rollback-created", "text": f"rolled back, {PHONE}", "createdAt": ms(9),
-             "user": {"uid": "usr_1", "username": "sam-lantern", "email": MAIL}, "payload": {"value": ENV_VALUE}},
+            {
+                "id": "1",
+                "type": "instant-rollback-created",
+                "text": f"rolled back, {PHONE}",
+                "createdAt": ms(9),
+                "user": {"uid": "usr_1", "username": "sam-lantern", "email": MAIL},
+                "payload": {"value": ENV_VALUE},
+            },
             {"id": "2", "type": "git-integration-repo-push", "text": "push", "createdAt": ms(10), "user": None},
         ]
     },
-}  # fmt: skip
+}
 
 
 def commit(sha: str, message: str, parent: str | None) -> dict[str, Any]:
@@ -253,14 +282,23 @@ GITHUB: dict[str, Any] = {
     f"{_REPO}/actions/runs": {
         "total_count": 1,
         "workflow_runs": [
-            {"id": 5, "name": "test", "head_sha": FIX, "status": "completed", "conclusion": "success",
-             "created_at": "2025-11-22T10:01:00Z", "html_url": "https://github.com/x/y/actions/runs/5"}
+            {
+                "id": 5,
+                "name": "test",
+                "head_sha": FIX,
+                "status": "completed",
+                "conclusion": "success",
+                "created_at": "2025-11-22T10:01:00Z",
+                "html_url": "https://github.com/x/y/actions/runs/5",
+            }
         ],
     },
     f"{_REPO}/rules/branches/main": [
         {"type": "pull_request"},
-        {"type": "required_status_checks",
-         "parameters": {"required_status_checks": [{"context": "test"}, {"context": "lint"}]}},
+        {
+            "type": "required_status_checks",
+            "parameters": {"required_status_checks": [{"context": "test"}, {"context": "lint"}]},
+        },
     ],
     f"{_REPO}/branches/main/protection": Scripted(b'{"message": "Branch not protected"}', 404),
     f"{_REPO}/commits/{FIX}/status": {
@@ -275,7 +313,7 @@ GITHUB: dict[str, Any] = {
     f"{_REPO}/contents/vercel.json": file_of(
         {"git": {"deploymentEnabled": {"main": False}}, "ignoreCommand": "exit 0"}
     ),
-}  # fmt: skip
+}
 
 _ACCOUNT = f"/2010-04-01/Accounts/{ACCOUNT}"
 
@@ -308,12 +346,18 @@ TWILIO: dict[str, Any] = {
     f"{_ACCOUNT}/Messages/{SID}.json": message(SID),
     "/monitor/v1/Alerts": {
         "alerts": [
-            {"sid": "NO1", "error_code": "11200", "log_level": "error", "resource_sid": SID,
-             "alert_text": "Msg=Bad+answer&To=%2B447700900123", "date_created": "2025-11-22T11:00:00Z"}
+            {
+                "sid": "NO1",
+                "error_code": "11200",
+                "log_level": "error",
+                "resource_sid": SID,
+                "alert_text": "Msg=Bad+answer&To=%2B447700900123",
+                "date_created": "2025-11-22T11:00:00Z",
+            }
         ],
         "meta": {"next_page_url": None},
     },
-}  # fmt: skip
+}
 
 PAGE = b'<!doctype html><html data-dpl-id="dpl_old"><h1>Confirm your booking</h1></html>'
 BOOKING_APP: dict[str, Any] = {

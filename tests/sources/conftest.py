@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from lib.sources.http import Deadline, Http
-from tests.sources.stage import Stage
+from tests.sources.fake_server import Stage
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from lib.sources.booking_app import BookingApp
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import BOOKING_TOKEN, LINK_CODE, NOW, OLD, PAGE
-from tests.sources.stage import Scripted, Stage
+from tests.sources.fake_server import Scripted, Stage
 
 PAGE_PATH = f"/booking-confirmation/{BOOKING_TOKEN}"
 

@@ -23,7 +23,7 @@ from lib.sandbox.serve import Running
 from lib.sources import booking_data as tables
 from lib.sources.booking_data import BookingData, TableQuery
 from lib.sources.http import Deadline
-from tests.sources.stage import Scripted, Stage, as_json
+from tests.sources.fake_server import Scripted, Stage, as_json
 
 Play = Callable[[str], dict[str, str]]
 KEY = "sb_secret_planted_4242424242"
@@ -156,8 +156,10 @@ def test_a_server_with_a_smaller_cap_is_read_to_the_end(stage: Stage):
     rows = [{"id": f"{n:04}", "name": "Quiz"} for n in range(5)]
     stage.tell(
         "/rest/v1/events",
-        as_json(rows[:2], Content_Range="0-1/5"), as_json(rows[2:4]), as_json(rows[4:]),
-    )  # fmt: skip
+        as_json(rows[:2], Content_Range="0-1/5"),
+        as_json(rows[2:4]),
+        as_json(rows[4:]),
+    )
     assert list(read(BookingData(stage.url, SecretStr(KEY)), tables.EVENTS).value["id"]) == [r["id"] for r in rows]
 
 
@@ -230,8 +232,10 @@ def test_null_an_empty_object_and_one_without_the_text_are_three_findings(source
     }
     frame = read(source, tables.PENDING_BOOKINGS).value
     expected = {
-        "null": MetadataState.NULL, "{}": MetadataState.EMPTY, '{"source": "web"}': MetadataState.WITHOUT_SMS,
-    }  # fmt: skip
+        "null": MetadataState.NULL,
+        "{}": MetadataState.EMPTY,
+        '{"source": "web"}': MetadataState.WITHOUT_SMS,
+    }
     for row in frame.itertuples():
         state = expected.get(json.dumps(stored[row.id]), MetadataState.STORED)
         assert row.metadata_state == state

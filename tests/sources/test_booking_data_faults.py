@@ -17,7 +17,7 @@ from lib.sandbox.serve import Running
 from lib.sources import booking_data as tables
 from lib.sources.booking_data import BookingData, TableQuery
 from lib.sources.http import Deadline
-from tests.sources.stage import Stage, as_json
+from tests.sources.fake_server import Stage, as_json
 from tests.sources.test_http import DrippingServer
 
 KEY = "sb_secret_planted_4242424242"

@@ -16,15 +16,15 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from lib.model.database import Catalog, CatalogWay
+from lib.model.database import Catalog, CatalogAccess
 from lib.model.reading import CaveatKind, FailureKind, SourceError
 from lib.model.window import Window, WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import Settings, load
-from lib.sources.catalog import CatalogSource, DescriptionDoor, DirectDoor, ManagementDoor
-from lib.sources.connected import Sources
+from lib.sources.catalog import CatalogSource, DescriptionCatalogClient, DirectCatalogClient, ManagementCatalogClient
 from lib.sources.http import Deadline, Http
-from tests.sources.stage import Stage, as_json
+from lib.sources.source_registry import Sources
+from tests.sources.fake_server import Stage, as_json
 
 Play = Callable[[str], dict[str, str]]
 TOKEN = "sbp_planted_4242424242"
@@ -45,17 +45,17 @@ def catalog_of(settings: Settings, *without: str) -> CatalogSource:
 
 
 WAYS = {
-    CatalogWay.DIRECT: (),
-    CatalogWay.MANAGEMENT_API: ("database_url",),
-    CatalogWay.DATA_API: ("database_url", "supabase_access_token"),
+    CatalogAccess.DIRECT: (),
+    CatalogAccess.MANAGEMENT_API: ("database_url",),
+    CatalogAccess.DATA_API: ("database_url", "supabase_access_token"),
 }
 
 
-def by(settings: Settings, way: CatalogWay) -> CatalogSource:
+def by(settings: Settings, way: CatalogAccess) -> CatalogSource:
     return catalog_of(settings, *WAYS[way])
 
 
-def schema(settings: Settings, way: CatalogWay) -> Catalog:
+def schema(settings: Settings, way: CatalogAccess) -> Catalog:
     return by(settings, way).schema(Deadline(10)).value
 
 
@@ -64,17 +64,17 @@ def schema(settings: Settings, way: CatalogWay) -> Catalog:
 
 def test_all_doors_tell_the_same_tables_columns_and_nullability(healthy: Settings):
     told = {}
-    for way in CatalogWay:
+    for way in CatalogAccess:
         catalog = schema(healthy, way)
         assert catalog.way is way
         told[way] = {(c.table, c.name, c.nullable) for c in catalog.columns}
-    assert ("messages", "customer_id", False) in told[CatalogWay.DIRECT]
-    assert ("pending_bookings", "metadata", True) in told[CatalogWay.DIRECT]
-    assert told[CatalogWay.DIRECT] == told[CatalogWay.MANAGEMENT_API] == told[CatalogWay.DATA_API]
+    assert ("messages", "customer_id", False) in told[CatalogAccess.DIRECT]
+    assert ("pending_bookings", "metadata", True) in told[CatalogAccess.DIRECT]
+    assert told[CatalogAccess.DIRECT] == told[CatalogAccess.MANAGEMENT_API] == told[CatalogAccess.DATA_API]
 
 
 def test_both_sql_doors_tell_the_same_checks_policies_and_tables(healthy: Settings):
-    direct, managed = schema(healthy, CatalogWay.DIRECT), schema(healthy, CatalogWay.MANAGEMENT_API)
+    direct, managed = schema(healthy, CatalogAccess.DIRECT), schema(healthy, CatalogAccess.MANAGEMENT_API)
     assert (direct.columns, direct.checks) == (managed.columns, managed.checks)
     # How Postgres prints an expression depends on the search path; what it means does not.
     assert [(p.table, p.name, p.command, p.roles) for p in direct.policies or ()] == [
@@ -86,7 +86,7 @@ def test_both_sql_doors_tell_the_same_checks_policies_and_tables(healthy: Settin
 
 
 def test_checks_policies_and_row_security_are_those_of_the_database(healthy: Settings):
-    catalog = schema(healthy, CatalogWay.DIRECT)
+    catalog = schema(healthy, CatalogAccess.DIRECT)
     link_types = next(c for c in catalog.checks or () if c.name == "short_links_link_type_check")
     assert (link_types.table, link_types.columns) == ("short_links", ("link_type",))
     assert "booking_confirmation" in link_types.definition
@@ -96,8 +96,8 @@ def test_checks_policies_and_row_security_are_those_of_the_database(healthy: Set
 
 
 def test_the_identity_says_as_whom_we_read(healthy: Settings):
-    direct = schema(healthy, CatalogWay.DIRECT).identity
-    managed = schema(healthy, CatalogWay.MANAGEMENT_API).identity
+    direct = schema(healthy, CatalogAccess.DIRECT).identity
+    managed = schema(healthy, CatalogAccess.MANAGEMENT_API).identity
     assert direct and managed
     assert (direct.user, direct.bypasses_row_security, direct.time_zone) == ("postgres", True, "UTC")
     assert (managed.user, managed.read_only) == ("supabase_read_only_user", True)
@@ -110,7 +110,7 @@ def test_a_dropped_column_is_gone_and_a_nullable_one_is_nullable(play: Play, san
         connection.execute("alter table public.messages alter column customer_id drop not null")
     sandbox.world.reload_schema_cache()
     try:
-        for way in CatalogWay:
+        for way in CatalogAccess:
             catalog = schema(settings, way)
             assert catalog.has_table("pending_bookings")
             assert catalog.column("pending_bookings", "metadata") is None
@@ -121,26 +121,26 @@ def test_a_dropped_column_is_gone_and_a_nullable_one_is_nullable(play: Play, san
 
 
 def test_the_description_says_what_it_leaves_unread(healthy: Settings):
-    observed = by(healthy, CatalogWay.DATA_API).schema(Deadline(10))
+    observed = by(healthy, CatalogAccess.DATA_API).schema(Deadline(10))
     assert [c.kind for c in observed.caveats] == [CaveatKind.PARTIAL]
     assert (observed.value.checks, observed.value.policies, observed.value.tables) == (None, None, None)
 
 
-@pytest.mark.parametrize("way", [CatalogWay.DIRECT, CatalogWay.MANAGEMENT_API])
-def test_the_migration_history_is_read_in_order(healthy: Settings, way: CatalogWay):
+@pytest.mark.parametrize("way", [CatalogAccess.DIRECT, CatalogAccess.MANAGEMENT_API])
+def test_the_migration_history_is_read_in_order(healthy: Settings, way: CatalogAccess):
     migrations = by(healthy, way).migrations(Deadline(10)).value
     assert migrations[0].name == "initial_schema"
     assert [m.version for m in migrations] == sorted(m.version for m in migrations)
 
 
-@pytest.mark.parametrize("way", [CatalogWay.DIRECT, CatalogWay.MANAGEMENT_API])
-def test_a_session_that_holds_a_lock_is_seen_without_its_query(healthy: Settings, sandbox: Running, way: CatalogWay):
+@pytest.mark.parametrize("way", [CatalogAccess.DIRECT, CatalogAccess.MANAGEMENT_API])
+def test_a_session_that_holds_a_lock_is_seen_without_its_query(healthy: Settings, sandbox: Running, way: CatalogAccess):
     with psycopg.connect(sandbox.world.dsn, application_name="somebody") as connection:
         connection.execute("lock table public.customers in share mode")
         blockers = by(healthy, way).blockers(Deadline(10)).value
     ours = next(b for b in blockers if b.table == "customers")
     assert (ours.mode, ours.user) == ("ShareLock", "postgres")
-    if way is CatalogWay.DIRECT:  # the read-only user is told less about other sessions
+    if way is CatalogAccess.DIRECT:  # the read-only user is told less about other sessions
         assert (ours.state, ours.application) == ("idle in transaction", "somebody")
         started = ours.transaction_started_at
         assert started and abs(datetime.now(UTC) - started) < timedelta(minutes=1)
@@ -212,8 +212,8 @@ def test_only_the_last_day_of_the_logs_is_read_and_a_longer_window_says_so(healt
 
 
 def managed(stage: Stage, http: Http) -> CatalogSource:
-    door = ManagementDoor(http, stage.url, "p", SecretStr(TOKEN))
-    return CatalogSource(door, None, door)
+    client = ManagementCatalogClient(http, stage.url, "p", SecretStr(TOKEN))
+    return CatalogSource(client, None, client)
 
 
 LOGS = "/v1/projects/p/analytics/endpoints/logs"
@@ -222,10 +222,13 @@ QUERY = "/v1/projects/p/database/query/read-only"
 
 def test_the_other_name_of_the_source_column_is_tried(stage: Stage, http: Http):
     row = {
-        "timestamp": 1_763_800_000_000_000, "origin": "postgres_logs", "sql_state": "23502", "status_code": "",
+        "timestamp": 1_763_800_000_000_000,
+        "origin": "postgres_logs",
+        "sql_state": "23502",
+        "status_code": "",
         "event_message": f'null value in column "customer_id" of relation "messages" violates not-null constraint '
         f"DETAIL:  Failing row contains (1, Ada Planted, {PHONE})\nSTATEMENT:  insert 'Ada Planted'",
-    }  # fmt: skip
+    }
     stage.tell(LOGS, as_json({"message": "no column source_name"}, 400), as_json({"result": [row]}))
     found = managed(stage, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10)).value
     assert ["source_name as origin" in asked.query["sql"] for asked in stage.asked] == [True, False]
@@ -263,7 +266,7 @@ def refusal(ask: Callable[[], object], *secrets: str) -> SourceError:
 
 
 def direct(dsn: str) -> CatalogSource:
-    return CatalogSource(DirectDoor(SecretStr(dsn)), None, None)
+    return CatalogSource(DirectCatalogClient(SecretStr(dsn)), None, None)
 
 
 def test_a_wrong_password_is_unauthorized(sandbox: Running):
@@ -292,38 +295,38 @@ def test_a_malformed_connection_string_is_bad_data(dsn: str):
     assert refusal(lambda: direct(dsn).schema(Deadline(10)), PASSWORD).kind is FailureKind.BAD_DATA
 
 
-@pytest.mark.parametrize("way", [CatalogWay.DIRECT, CatalogWay.MANAGEMENT_API])
-def test_no_door_lets_us_write(healthy: Settings, way: CatalogWay):
-    door = by(healthy, way).door
-    assert door
+@pytest.mark.parametrize("way", [CatalogAccess.DIRECT, CatalogAccess.MANAGEMENT_API])
+def test_no_door_lets_us_write(healthy: Settings, way: CatalogAccess):
+    client = by(healthy, way).client
+    assert client
     with pytest.raises(SourceError) as caught:
-        door.rows("update public.events set name = 'x' returning id", Deadline(10))
+        client.rows("update public.events set name = 'x' returning id", Deadline(10))
     assert caught.value.kind in (FailureKind.FORBIDDEN, FailureKind.BAD_DATA)
-    if way is CatalogWay.DIRECT:
+    if way is CatalogAccess.DIRECT:
         assert caught.value.kind is FailureKind.FORBIDDEN
 
 
 def test_a_slow_statement_ends_with_the_deadline(healthy: Settings):
-    door = by(healthy, CatalogWay.DIRECT).door
-    assert door
-    assert refusal(lambda: door.rows("select pg_sleep(20)", Deadline(0.4))).kind is FailureKind.TIMEOUT
+    client = by(healthy, CatalogAccess.DIRECT).client
+    assert client
+    assert refusal(lambda: client.rows("select pg_sleep(20)", Deadline(0.4))).kind is FailureKind.TIMEOUT
 
 
 def test_a_deadline_that_is_over_does_not_lift_the_limit(healthy: Settings):
-    assert refusal(lambda: by(healthy, CatalogWay.DIRECT).schema(Deadline(0))).kind is FailureKind.TIMEOUT
+    assert refusal(lambda: by(healthy, CatalogAccess.DIRECT).schema(Deadline(0))).kind is FailureKind.TIMEOUT
 
 
 def test_a_question_the_database_does_not_understand_is_no_outage(healthy: Settings):
-    door = by(healthy, CatalogWay.DIRECT).door
-    assert door
-    assert refusal(lambda: door.rows("select no_such_thing", Deadline(10))).kind is FailureKind.BAD_DATA
+    client = by(healthy, CatalogAccess.DIRECT).client
+    assert client
+    assert refusal(lambda: client.rows("select no_such_thing", Deadline(10))).kind is FailureKind.BAD_DATA
 
 
 def test_a_history_that_nobody_keeps_is_not_found(healthy: Settings, sandbox: Running, play: Play):
     with sandbox.world.connection() as connection:
         connection.execute("drop schema supabase_migrations cascade")
     try:
-        ask = by(healthy, CatalogWay.DIRECT)
+        ask = by(healthy, CatalogAccess.DIRECT)
         assert refusal(lambda: ask.migrations(Deadline(10))).kind is FailureKind.NOT_FOUND
     finally:
         play("healthy")
@@ -411,11 +414,17 @@ def test_every_fault_of_the_management_api_is_one_safe_failure(
     healthy: Settings, sandbox: Running, fault: Callable[..., None], asked: str, name: str
 ):
     how, kind = FAULTS[name]
-    sandbox.world.log_line("edge_logs", "POST | 409 | /rest/v1/events", {
-        "request.method": "POST", "request.path": "/rest/v1/events", "response.status_code": "409",
-    })  # fmt: skip
+    sandbox.world.log_line(
+        "edge_logs",
+        "POST | 409 | /rest/v1/events",
+        {
+            "request.method": "POST",
+            "request.path": "/rest/v1/events",
+            "response.status_code": "409",
+        },
+    )
     fault("management", **how)
-    ask = by(healthy, CatalogWay.MANAGEMENT_API)
+    ask = by(healthy, CatalogAccess.MANAGEMENT_API)
     with psycopg.connect(sandbox.world.dsn) as holder:
         holder.execute("lock table public.customers in share mode")
         caught = refusal(
@@ -431,7 +440,7 @@ def test_every_fault_of_the_description_is_one_safe_failure(
 ):
     how, kind = FAULTS[name]
     fault("supabase", **how)
-    ask = by(healthy, CatalogWay.DATA_API)
+    ask = by(healthy, CatalogAccess.DATA_API)
     seconds = 0.4 if name == "too slow" else 10
     caught = refusal(lambda: ask.schema(Deadline(seconds)), sandbox.world.credentials.supabase_secret_key)
     assert caught.kind is kind
@@ -440,7 +449,7 @@ def test_every_fault_of_the_description_is_one_safe_failure(
 @pytest.mark.parametrize("definitions", [{}, [], {"a": 1}, {"a": {"properties": {}, "required": [1]}}, {"a": {}}])
 def test_a_description_that_cannot_be_read_makes_no_column_look_missing(stage: Stage, http: Http, definitions: Any):
     stage.tell("/rest/v1/", as_json({"definitions": definitions}))
-    source = CatalogSource(None, DescriptionDoor(http, stage.url, SecretStr("sb_secret_x")), None)
+    source = CatalogSource(None, DescriptionCatalogClient(http, stage.url, SecretStr("sb_secret_x")), None)
     assert refusal(lambda: source.schema(Deadline(10))).kind is FailureKind.BAD_DATA
 
 

@@ -18,7 +18,7 @@ from lib.model.reading import FailureKind, Observed, SourceError
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import FIX, OLD, PHONE, SECRETS, SID, WINDOW
-from tests.sources.stage import Scripted, Stage, as_json
+from tests.sources.fake_server import Scripted, Stage, as_json
 
 Ask = Callable[[str, Http, Deadline], Observed[Any]]
 
@@ -37,39 +37,55 @@ class ReadingCase:
 READINGS = [
     ReadingCase(f"{source.__name__}.{name}", lambda url, http, d, s=source, a=ask: a(s(url, http), d), answers)
     for source, answers, asks in (
-        (bodies.vercel, bodies.VERCEL, {
-            "project": lambda s, d: s.project(d),
-            "hostnames": lambda s, d: s.hostnames(d),
-            "deployments": lambda s, d: s.deployments(d),
-            "build_log": lambda s, d: s.build_log("dpl_new", d),
-            "env_names": lambda s, d: s.env_names(d),
-            "activity": lambda s, d: s.activity(WINDOW, d),
-        }),
-        (bodies.github, bodies.GITHUB, {
-            "repository": lambda s, d: s.repository(d),
-            "branch": lambda s, d: s.branch(None, d),
-            "required_commit": lambda s, d: s.required_commit(None, d),
-            "required_commit_set": lambda s, d: s.required_commit(FIX[:7], d),
-            "compare": lambda s, d: s.compare(OLD, "main", d),
-            "runs": lambda s, d: s.runs(FIX, d),
-            "rules": lambda s, d: s.rules(d),
-            "vercel_signs": lambda s, d: s.vercel_signs(FIX, d),
-        }),
-        (bodies.twilio, bodies.TWILIO, {
-            "texts": lambda s, d: s.texts(WINDOW, d),
-            "text": lambda s, d: s.text(SID, d),
-            "texts_by_sid": lambda s, d: s.texts_by_sid([SID], d),
-            "account": lambda s, d: s.account(d),
-            "balance": lambda s, d: s.balance(d),
-            "alerts": lambda s, d: s.alerts(WINDOW, d),
-        }),
-        (bodies.booking_app, bodies.BOOKING_APP, {
-            "health": lambda s, d: s.health(d),
-            "open_link": lambda s, d: s.open_link(s.base_url + f"/l/{bodies.LINK_CODE}", "p1", d),
-        }),
+        (
+            bodies.vercel,
+            bodies.VERCEL,
+            {
+                "project": lambda s, d: s.project(d),
+                "hostnames": lambda s, d: s.hostnames(d),
+                "deployments": lambda s, d: s.deployments(d),
+                "build_log": lambda s, d: s.build_log("dpl_new", d),
+                "env_names": lambda s, d: s.env_names(d),
+                "activity": lambda s, d: s.activity(WINDOW, d),
+            },
+        ),
+        (
+            bodies.github,
+            bodies.GITHUB,
+            {
+                "repository": lambda s, d: s.repository(d),
+                "branch": lambda s, d: s.branch(None, d),
+                "required_commit": lambda s, d: s.required_commit(None, d),
+                "required_commit_set": lambda s, d: s.required_commit(FIX[:7], d),
+                "compare": lambda s, d: s.compare(OLD, "main", d),
+                "runs": lambda s, d: s.runs(FIX, d),
+                "rules": lambda s, d: s.rules(d),
+                "vercel_signs": lambda s, d: s.vercel_signs(FIX, d),
+            },
+        ),
+        (
+            bodies.twilio,
+            bodies.TWILIO,
+            {
+                "texts": lambda s, d: s.texts(WINDOW, d),
+                "text": lambda s, d: s.text(SID, d),
+                "texts_by_sid": lambda s, d: s.texts_by_sid([SID], d),
+                "account": lambda s, d: s.account(d),
+                "balance": lambda s, d: s.balance(d),
+                "alerts": lambda s, d: s.alerts(WINDOW, d),
+            },
+        ),
+        (
+            bodies.booking_app,
+            bodies.BOOKING_APP,
+            {
+                "health": lambda s, d: s.health(d),
+                "open_link": lambda s, d: s.open_link(s.base_url + f"/l/{bodies.LINK_CODE}", "p1", d),
+            },
+        ),
     )
     for name, ask in asks.items()
-]  # fmt: skip
+]
 NAMES = [case.name for case in READINGS]
 API_READINGS = [case for case in READINGS if case.source != "booking_app"]
 
@@ -96,9 +112,16 @@ FAULTS: dict[str, tuple[FailureKind, Scripted | None]] = {
 }
 # What is no failure: the booking app's answers are facts about it, whatever their status or form …
 FACTS_OF_THE_APP = {
-    "401", "403", "404", "500", "redirect elsewhere", "HTML instead of JSON", "truncated JSON", "wrong types",
+    "401",
+    "403",
+    "404",
+    "500",
+    "redirect elsewhere",
+    "HTML instead of JSON",
+    "truncated JSON",
+    "wrong types",
     "list of numbers",
-}  # fmt: skip
+}
 # … and a text that Twilio does not know is simply not among those found.
 KNOWN_ANSWERS = {("twilio.texts_by_sid", "404")}
 

@@ -16,7 +16,7 @@ from lib.sources import follow_up
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import NOW, SID
-from tests.sources.stage import Stage, as_json
+from tests.sources.fake_server import Stage, as_json
 
 TEXT_PATH = f"/2010-04-01/Accounts/{bodies.ACCOUNT}/Messages/{{}}.json"
 RECORDED_ONLY = "SM" + "2" * 32
@@ -27,9 +27,14 @@ COMPARE = f"/repos/{bodies.REPOSITORY}/compare"
 
 def reading(name: str, value: Any = None, failure: FailureKind | None = None) -> Reading[Any]:
     return Reading(
-        name, SourceName.TWILIO, NOW, 1.0, timedelta(minutes=1), value,
+        name,
+        SourceName.TWILIO,
+        NOW,
+        1.0,
+        timedelta(minutes=1),
+        value,
         Failure(failure, "It is down.", "Wait.") if failure else None,
-    )  # fmt: skip
+    )
 
 
 def rows(schema: Any, *given: dict[str, Any]) -> Any:
@@ -95,11 +100,19 @@ def opened(stage: Stage, http: Http, *bookings: dict[str, Any], **readings: Read
         "short_links": reading(
             "short_links", rows(frames.SHORT_LINKS, {"short_code": bodies.LINK_CODE, "token": OPEN})
         ),
-        "texts": reading("texts", rows(frames.TEXTS, {
-            "sid": SID, "link_code": bodies.LINK_CODE, "link_url": f"{stage.url}/l/{bodies.LINK_CODE}",
-        })),
+        "texts": reading(
+            "texts",
+            rows(
+                frames.TEXTS,
+                {
+                    "sid": SID,
+                    "link_code": bodies.LINK_CODE,
+                    "link_url": f"{stage.url}/l/{bodies.LINK_CODE}",
+                },
+            ),
+        ),
         "hostnames": reading("hostnames", ()),
-    }  # fmt: skip
+    }
     return follow_up.link_opening(bodies.booking_app(stage.url, http), given | readings, Deadline(10)).value
 
 
@@ -167,9 +180,7 @@ def test_the_log_of_a_build_that_is_fine_or_a_preview_is_not_read(stage: Stage, 
 
 def comparisons(stage: Stage, http: Http, *serving: str | None) -> list[str]:
     stage.tell_all(bodies.GITHUB)
-    stage.tell_all({
-        f"{COMPARE}/{STRAY}...{bodies.FIX}": bodies.GITHUB[f"{COMPARE}/{bodies.OLD}...main"]
-    })  # fmt: skip
+    stage.tell_all({f"{COMPARE}/{STRAY}...{bodies.FIX}": bodies.GITHUB[f"{COMPARE}/{bodies.OLD}...main"]})
     github = bodies.github(stage.url, http)
     given = {
         "branch": reading("branch", github.branch(None, Deadline(10)).value),

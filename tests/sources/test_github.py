@@ -12,7 +12,7 @@ from lib.sources.github import GitHub
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import FIX, OLD, REPOSITORY
-from tests.sources.stage import Scripted, Stage, as_json
+from tests.sources.fake_server import Scripted, Stage, as_json
 
 REPO = f"/repos/{REPOSITORY}"
 

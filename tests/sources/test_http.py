@@ -13,7 +13,7 @@ import pytest
 
 from lib.model.reading import FailureKind, SourceError
 from lib.sources.http import Deadline, Http, HttpError, is_loopback, join, retrying, together
-from tests.sources.stage import Scripted, Stage, as_json
+from tests.sources.fake_server import Scripted, Stage, as_json
 
 NOW = datetime(2025, 11, 22, 12, 0, tzinfo=UTC)
 

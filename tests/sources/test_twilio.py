@@ -17,7 +17,7 @@ from lib.sources.http import Deadline, Http
 from lib.sources.twilio import Twilio
 from tests.sources import bodies
 from tests.sources.bodies import ACCOUNT, LINK_CODE, NOW, PHONE, SID, WINDOW, message
-from tests.sources.stage import Scripted, Stage, as_json
+from tests.sources.fake_server import Scripted, Stage, as_json
 
 LOG = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
 

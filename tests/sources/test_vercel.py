@@ -12,7 +12,7 @@ from lib.sources.http import Deadline, Http
 from lib.sources.vercel import Vercel
 from tests.sources import bodies
 from tests.sources.bodies import BARE, FIX, NOW, OLD, PROJECT, SHOP, SHOP_2, TEAM, WINDOW, listed, ms, single
-from tests.sources.stage import Scripted, Stage, as_json
+from tests.sources.fake_server import Scripted, Stage, as_json
 
 
 @pytest.fixture
@@ -25,8 +25,10 @@ def test_the_project_tells_the_switches_that_decide_what_is_live(vercel: Vercel,
     project = vercel.project(soon).value
     assert project.link is not None
     assert (project.link.full_name, project.link.repo_id, project.link.production_branch) == (
-        "lantern-arms/booking", 7, "main",
-    )  # fmt: skip
+        "lantern-arms/booking",
+        7,
+        "main",
+    )
     assert project.link.deploy_hook_count == 1
     assert project.auto_assign_custom_domains is False
     assert project.creates_git_deployments is True
@@ -181,13 +183,18 @@ def test_deployments_come_once_each_newest_first_with_previews(vercel: Vercel, s
     stage.tell("/v7/deployments", as_json({"deployments": [preview, *both["deployments"]]}))
     found = vercel.deployments(soon).value
     assert [(d.id, d.target) for d in found] == [
-        ("dpl_pre", None), ("dpl_new", "production"), ("dpl_old", "production"),
-    ]  # fmt: skip
+        ("dpl_pre", None),
+        ("dpl_new", "production"),
+        ("dpl_old", "production"),
+    ]
     assert sorted(asked.query.get("target", "all") for asked in stage.asked) == ["all", "production"]
     failed = found[1]
     assert (failed.state, failed.sha, failed.alias_assigned, failed.out_of_memory) == (
-        DeploymentState.ERROR, FIX, False, True,
-    )  # fmt: skip
+        DeploymentState.ERROR,
+        FIX,
+        False,
+        True,
+    )
     assert found[2].alias_assigned is True and found[2].alias_check_state == "succeeded"
     assert found[2].commit_message == "Store the text in metadata"
 
@@ -232,8 +239,10 @@ def test_a_log_without_lines_is_empty_not_broken(vercel: Vercel, stage: Stage, s
 def test_environment_names_come_without_values(vercel: Vercel, soon: Deadline):
     token, preview = vercel.env_names(soon).value
     assert (token.key, token.in_production, token.updated_at) == (
-        "TWILIO_AUTH_TOKEN", True, datetime(2025, 11, 22, 11, tzinfo=UTC),
-    )  # fmt: skip
+        "TWILIO_AUTH_TOKEN",
+        True,
+        datetime(2025, 11, 22, 11, tzinfo=UTC),
+    )
     assert (preview.targets, preview.in_production, preview.updated_at) == (("preview",), False, None)
 
 
@@ -243,8 +252,9 @@ def test_activity_says_what_when_and_who_within_the_window(vercel: Vercel, stage
     stage.tell("/v3/events", as_json({"events": rows}))
     events = vercel.activity(WINDOW, soon).value
     assert [(event.type, event.actor) for event in events] == [
-        ("git-integration-repo-push", None), ("instant-rollback-created", "sam-lantern"),
-    ]  # fmt: skip
+        ("git-integration-repo-push", None),
+        ("instant-rollback-created", "sam-lantern"),
+    ]
     assert events[1].sentence == "production was rolled back"
     assert stage.asked[0].query["until"] == NOW.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 

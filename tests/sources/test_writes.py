@@ -22,7 +22,7 @@ from lib.sources.vercel import Vercel
 from lib.sources.vercel_writes import VercelWrites
 from tests.sandbox.twins import build_quickly, wait_until
 from tests.sources import bodies
-from tests.sources.stage import Scripted, Stage, as_json
+from tests.sources.fake_server import Scripted, Stage, as_json
 
 Play = Callable[[str], dict[str, str]]
 Fault = Callable[..., None]
@@ -418,9 +418,13 @@ def test_on_github_enterprise_graphql_is_beside_v3(stage: Stage, http: Http, soo
 
 @on_the_sandbox
 def test_a_booking_is_asked_for_once_and_the_answer_is_told(
-    play: Play, booking: BookingWrites, api_key: SecretStr, sandbox: Running, soon: Deadline,
+    play: Play,
+    booking: BookingWrites,
+    api_key: SecretStr,
+    sandbox: Running,
+    soon: Deadline,
     count: Callable[[str], int],
-):  # fmt: skip
+):
     play("healthy")
     pending, texts = count("public.pending_bookings"), count("twin.texts")
     answer = booking.initiate(sandbox.world.credentials.test_event_id, NEWCOMER, api_key, soon)
@@ -453,18 +457,29 @@ def test_a_booking_without_a_text_says_so(
     ],
 )
 def test_each_documented_refusal_is_an_answer_in_plain_words(
-    event: str | None, mobile: str, key: str | None, status: int, code: str | None,
-    play: Play, booking: BookingWrites, api_key: SecretStr, sandbox: Running, soon: Deadline,
+    event: str | None,
+    mobile: str,
+    key: str | None,
+    status: int,
+    code: str | None,
+    play: Play,
+    booking: BookingWrites,
+    api_key: SecretStr,
+    sandbox: Running,
+    soon: Deadline,
     count: Callable[[str], int],
-):  # fmt: skip
+):
     play("healthy")
     pending = count("public.pending_bookings")
     answer = booking.initiate(
         event or sandbox.world.credentials.test_event_id, mobile, SecretStr(key) if key else api_key, soon
     )
     assert (answer.status, answer.error_code, answer.made, answer.may_have_left_something) == (
-        status, code, False, False,
-    )  # fmt: skip
+        status,
+        code,
+        False,
+        False,
+    )
     assert answer.words.endswith(".") and str(status) not in answer.words
     assert count("public.pending_bookings") == pending
 

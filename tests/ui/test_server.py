@@ -23,20 +23,20 @@ from starlette.middleware import Middleware
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from lib import doors, server
+from lib import endpoints, server
 from lib.actions.executor import Executor
-from lib.actions.previews import Previews
+from lib.actions.preview_store import PreviewStore
 from lib.diagnosis.diagnose import diagnose
+from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
-from lib.journal.store import Journal
 from lib.model.people import Actor, Role, Via
 from lib.model.verdict import HeadlineState
-from lib.monitor.status import MonitorStatus
+from lib.monitor.monitor_status import MonitorStatus
 from lib.settings import Settings
 from lib.snapshot import utc_now
-from lib.ui import guard, look
-from lib.ui.desk import Desk, Opening
-from lib.ui.hands import Hands
+from lib.ui import guard, styles
+from lib.ui.action_service import ActionService
+from lib.ui.runtime import AppRuntime, DiagnosisService
 from tests.pages import synthetic
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,14 +75,14 @@ def test_streamlits_own_files_may_be_kept() -> None:
 def test_the_policy_allows_our_script_by_its_digest_and_no_inline_script_beside() -> None:
     scripts = re.search(r"script-src ([^;]*)", server.content_security_policy())
     assert scripts is not None and "unsafe-inline" not in scripts[1] and "unsafe-eval" not in scripts[1].split("'")
-    digest = base64.b64encode(hashlib.sha256(look.clock().encode()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha256(styles.clock().encode()).digest()).decode()
     assert digest in scripts[1]
 
 
 def test_health_tells_a_desk_that_cannot_open_from_one_that_is_ready(monkeypatch) -> None:
-    door = Opening.__new__(Opening)
+    door = AppRuntime.__new__(AppRuntime)
     door._desk, door.failure, door.progress = None, None, []
-    monkeypatch.setattr(server, "opening", lambda: door)
+    monkeypatch.setattr(server, "app_runtime", lambda: door)
     answer = get("/healthz")
     assert (answer.status_code, answer.json()["desk"]) == (200, "starting")
     door.failure = "It did not start."
@@ -92,20 +92,22 @@ def test_health_tells_a_desk_that_cannot_open_from_one_that_is_ready(monkeypatch
 
 
 @pytest.fixture
-def ready(monkeypatch, tmp_path) -> Desk:
+def ready(monkeypatch, tmp_path) -> DiagnosisService:
     """A desk that is open, in front of the doors; it has a journal with one receipt."""
     settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}"})
     journal = Journal.open(settings, utc_now)
     ana = Actor("ana@example.org", Role.OPERATOR, Via.PAGE)
     request = journal.submit_request(NewRequest("redeploy", 2, "dpl_1", "0" * 64), ana)
     journal.refuse(request.id, "No.", ana)
-    hands = Hands(Executor(journal, cast(Any, SimpleNamespace(clock=utc_now)), {}, Previews()))
-    door = Opening.__new__(Opening)
+    action_service = ActionService(Executor(journal, cast(Any, SimpleNamespace(clock=utc_now)), {}, PreviewStore()))
+    door = AppRuntime.__new__(AppRuntime)
     door.failure, door.progress = None, []
-    door._desk = Desk(settings, lambda size: synthetic.planted(), lambda: synthetic.NOW, open_hands=lambda: hands)
-    monkeypatch.setattr(server, "opening", lambda: door)
+    door._desk = DiagnosisService(
+        settings, lambda size: synthetic.planted(), lambda: synthetic.NOW, open_action_service=lambda: action_service
+    )
+    monkeypatch.setattr(server, "app_runtime", lambda: door)
     yield door._desk
-    hands.close()
+    action_service.close()
     journal.close()
 
 
@@ -130,7 +132,7 @@ def configure(monkeypatch, *, address: str, token: str | None) -> None:
     ],
 )
 def test_machines_read_with_the_token_or_from_this_machine(
-    ready: Desk, monkeypatch, path: str, address: str, token: str | None, headers: dict[str, str], code: int
+    ready: DiagnosisService, monkeypatch, path: str, address: str, token: str | None, headers: dict[str, str], code: int
 ) -> None:
     configure(monkeypatch, address=address, token=token)
     answer = get(path, headers)
@@ -139,12 +141,12 @@ def test_machines_read_with_the_token_or_from_this_machine(
         assert "switchboard_" not in answer.text and "state" not in answer.text
 
 
-def test_a_stranger_is_none_of_this_machine_whatever_name_they_say(ready: Desk, monkeypatch) -> None:
+def test_a_stranger_is_none_of_this_machine_whatever_name_they_say(ready: DiagnosisService, monkeypatch) -> None:
     configure(monkeypatch, address="127.0.0.1", token=None)
     assert get("/metrics", peer="203.0.113.7").status_code == 403
 
 
-def test_the_metrics_are_prometheus_text_of_ours_without_a_customer(ready: Desk, monkeypatch) -> None:
+def test_the_metrics_are_prometheus_text_of_ours_without_a_customer(ready: DiagnosisService, monkeypatch) -> None:
     configure(monkeypatch, address="127.0.0.1", token=None)
     families = list(text_string_to_metric_families(get("/metrics").text))
     assert families and all(family.name.startswith("switchboard_") for family in families)
@@ -160,13 +162,13 @@ def test_the_metrics_are_prometheus_text_of_ours_without_a_customer(ready: Desk,
 def test_what_the_metrics_call_undelivered_is_what_they_count() -> None:
     """Messages that wait and messages that were given up are both not delivered."""
     diagnosis, now = diagnose(synthetic.planted(), synthetic.NOW), synthetic.NOW
-    text = doors.exposition(diagnosis, MonitorStatus(now, "here 1", None, (), 3), {}, now).decode()
+    text = endpoints.exposition(diagnosis, MonitorStatus(now, "here 1", None, (), 3), {}, now).decode()
     (family,) = [one for one in text_string_to_metric_families(text) if one.name.endswith("undelivered")]
     assert [sample.value for sample in family.samples] == [3]
     assert "wait to be sent" in family.documentation and "given up" in family.documentation
 
 
-def test_the_headline_is_json_with_stable_keys(ready: Desk, monkeypatch) -> None:
+def test_the_headline_is_json_with_stable_keys(ready: DiagnosisService, monkeypatch) -> None:
     configure(monkeypatch, address="127.0.0.1", token=None)
     document = get("/api/status").json()
     keys = {"state", "sentence", "since", "cause", "next_step", "measured_at", "last_monitor_round_at"}
@@ -174,7 +176,7 @@ def test_the_headline_is_json_with_stable_keys(ready: Desk, monkeypatch) -> None
     assert document["state"] in set(HeadlineState)
 
 
-def test_health_needs_no_token_and_says_whether_the_database_answers(ready: Desk, monkeypatch) -> None:
+def test_health_needs_no_token_and_says_whether_the_database_answers(ready: DiagnosisService, monkeypatch) -> None:
     configure(monkeypatch, address="0.0.0.0", token="swordfish")
     answer = get("/healthz").json()
     assert (answer["process"], answer["database"], answer["monitor_round_age_seconds"]) == ("ok", "ok", None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.diagnosis.checking import Question
+from lib.diagnosis.check_api import CheckSpec
 from lib.diagnosis.checks import code as code
 from lib.diagnosis.checks import confirming as confirming
 from lib.diagnosis.checks import delivery as delivery
@@ -10,10 +10,10 @@ from lib.diagnosis.checks import demand as demand
 from lib.diagnosis.checks import link as link
 from lib.diagnosis.checks import recording as recording
 from lib.diagnosis.checks import sending as sending
-from lib.diagnosis.checks import sight as sight
+from lib.diagnosis.checks import visibility as visibility
 
-ALL: tuple[Question, ...] = (
-    *sight.QUESTIONS,
+ALL: tuple[CheckSpec, ...] = (
+    *visibility.QUESTIONS,
     *demand.QUESTIONS,
     *code.QUESTIONS,
     *sending.QUESTIONS,

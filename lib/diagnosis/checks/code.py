@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lib.diagnosis import thresholds
 from lib.diagnosis.builds import is_transient
-from lib.diagnosis.checking import (
-    Finding,
-    Question,
+from lib.diagnosis.check_api import (
+    CheckResult,
+    CheckSpec,
     cannot_tell,
     counted,
     fail,
@@ -14,11 +14,11 @@ from lib.diagnosis.checking import (
     ok,
     warn,
 )
+from lib.diagnosis.deployment_failure_modes import QUESTIONS as REASONS
+from lib.diagnosis.deployment_failure_modes import required_is_live
 from lib.diagnosis.environment import required_environment
 from lib.diagnosis.facts import Facts
-from lib.diagnosis.reasons import QUESTIONS as REASONS
-from lib.diagnosis.reasons import required_is_live
-from lib.diagnosis.serving import Position, Serving
+from lib.diagnosis.serving import CommitPosition, Serving
 from lib.model.deployments import Deployment, DeploymentState, same_commit
 from lib.model.verdict import Hop
 
@@ -36,7 +36,7 @@ def _servings(facts: Facts) -> tuple[Serving, ...]:
     return facts.servings or ()
 
 
-def _serving_commit(facts: Facts) -> Finding:
+def _serving_commit(facts: Facts) -> CheckResult:
     servings = _servings(facts)
     required = facts.need(facts.snapshot.required_commit)
     if not servings:
@@ -44,7 +44,7 @@ def _serving_commit(facts: Facts) -> Finding:
     evidence = tuple(_words(facts, serving) for serving in servings)
     required_words = f"required commit {required.sha[:7]} ({required.taken_from.value.replace('_', ' ')})"
     behind = [s for s in servings if s.position.contains_required is False]
-    unknown = [s for s in servings if s.position is Position.UNKNOWN]
+    unknown = [s for s in servings if s.position is CommitPosition.UNKNOWN]
     building = [
         d
         for d in facts.value(facts.snapshot.deployments) or ()
@@ -67,19 +67,19 @@ def _serving_commit(facts: Facts) -> Finding:
 
 def _words(facts: Facts, serving: Serving) -> str:
     host = serving.hostname
-    if serving.position is Position.UNKNOWN:
+    if serving.position is CommitPosition.UNKNOWN:
         return f"{host.name}: unknown ({serving.why_unknown})"
     since = f" since {facts.clock(host.alias_moved_at)}" if host.alias_moved_at else ""
     where = {
-        Position.SAME: "the required commit",
-        Position.NEWER: "newer than the required commit",
-        Position.BEHIND: f"{counted(serving.behind_by or 0, 'commit')} behind",
-        Position.ELSEWHERE: "on another branch",
+        CommitPosition.SAME: "the required commit",
+        CommitPosition.NEWER: "newer than the required commit",
+        CommitPosition.BEHIND: f"{counted(serving.behind_by or 0, 'commit')} behind",
+        CommitPosition.ELSEWHERE: "on another branch",
     }[serving.position]
     return f"{host.name}: {(host.serving_commit or '')[:7]}{since}, {where}"
 
 
-def _fix_live(facts: Facts) -> Finding:
+def _fix_live(facts: Facts) -> CheckResult:
     running = facts.running_code
     if running.after_fix is None:
         _servings(facts)
@@ -91,7 +91,7 @@ def _fix_live(facts: Facts) -> Finding:
     return ok(f"The code that is served contains the fix{since}.")
 
 
-def _builds(facts: Facts) -> Finding:
+def _builds(facts: Facts) -> CheckResult:
     unended = [d for d in production(facts) if d.state not in _BUILT]
     ended = [d for d in production(facts) if d.state in _BUILT]
     notes = [f"{(d.sha or 'upload')[:7]} at {facts.clock(d.created_at)}: {d.state.value.lower()}" for d in unended]
@@ -119,7 +119,7 @@ def _builds(facts: Facts) -> Finding:
     return fail(f"{times}.", *evidence)
 
 
-def _promotion(facts: Facts) -> Finding:
+def _promotion(facts: Facts) -> CheckResult:
     project = facts.need(facts.snapshot.project)
     live = [s.hostname.deployment for s in _servings(facts) if s.hostname.deployment]
     oldest = min((d.created_at for d in live), default=None)
@@ -153,7 +153,7 @@ def _promotion(facts: Facts) -> Finding:
     return ok("Nothing that is ready waits for promotion.")
 
 
-def _git(facts: Facts) -> Finding:
+def _git(facts: Facts) -> CheckResult:
     project = facts.need(facts.snapshot.project)
     if project.link is None:
         return fail("The Vercel project is connected to no Git repository: a push builds nothing.")
@@ -191,7 +191,7 @@ def _unheard_pushes(facts: Facts) -> tuple[str, ...]:
     return (f"no deployment of {required.sha[:7]}", "no status and no check of Vercel's app on it at GitHub")
 
 
-def _actions(facts: Facts) -> Finding:
+def _actions(facts: Facts) -> CheckResult:
     runs = facts.need(facts.snapshot.runs)
     if not runs:
         return not_applicable("No Actions ran for the required commit.")
@@ -207,33 +207,61 @@ def _actions(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question(
-        "serving_commit", Hop.CODE, "Does production serve the required commit?", "hostnames",
-        "Every production hostname's alias moving to a build of the required commit.", _serving_commit,
+    CheckSpec(
+        "serving_commit",
+        Hop.CODE,
+        "Does production serve the required commit?",
+        "hostnames",
+        "Every production hostname's alias moving to a build of the required commit.",
+        _serving_commit,
     ),
-    Question(
-        "fix_live", Hop.CODE, "Does the code that runs contain the fix?", "hostnames",
-        "A build that contains the fix taking over every hostname.", _fix_live,
+    CheckSpec(
+        "fix_live",
+        Hop.CODE,
+        "Does the code that runs contain the fix?",
+        "hostnames",
+        "A build that contains the fix taking over every hostname.",
+        _fix_live,
     ),
-    Question(
-        "builds_pass", Hop.CODE, "Do production builds pass?", "deployments",
-        "A production build that ends READY.", _builds,
+    CheckSpec(
+        "builds_pass",
+        Hop.CODE,
+        "Do production builds pass?",
+        "deployments",
+        "A production build that ends READY.",
+        _builds,
     ),
-    Question(
-        "nothing_waits", Hop.CODE, "Does what is ready become live?", "project",
-        "A promotion, which also lets new builds become live by themselves again.", _promotion,
+    CheckSpec(
+        "nothing_waits",
+        Hop.CODE,
+        "Does what is ready become live?",
+        "project",
+        "A promotion, which also lets new builds become live by themselves again.",
+        _promotion,
     ),
-    Question(
-        "git_integration", Hop.CODE, "Does a push reach Vercel?", "project",
-        "The right repository and branch in Vercel's Git settings, and a push that is built.", _git,
+    CheckSpec(
+        "git_integration",
+        Hop.CODE,
+        "Does a push reach Vercel?",
+        "project",
+        "The right repository and branch in Vercel's Git settings, and a push that is built.",
+        _git,
     ),
-    Question(
-        "required_env", Hop.CODE, "Does the serving build have its environment variables?", "env_names",
-        "The variables set for Production, and a build after that.", required_environment,
+    CheckSpec(
+        "required_env",
+        Hop.CODE,
+        "Does the serving build have its environment variables?",
+        "env_names",
+        "The variables set for Production, and a build after that.",
+        required_environment,
     ),
-    Question(
-        "actions_pass", Hop.CODE, "Did GitHub Actions pass?", "runs",
-        "Actions passing for the required commit.", _actions,
+    CheckSpec(
+        "actions_pass",
+        Hop.CODE,
+        "Did GitHub Actions pass?",
+        "runs",
+        "Actions passing for the required commit.",
+        _actions,
     ),
     *REASONS,
-)  # fmt: skip
+)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.checking import Finding, Question, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, CheckSpec, counted, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
 from lib.model.verdict import Hop
 
 
-def _become_bookings(facts: Facts) -> Finding:
+def _become_bookings(facts: Facts) -> CheckResult:
     pending = facts.need_rows(facts.snapshot.pending_bookings)
     confirmed = pending.dropna(subset="confirmed_at").sort_values("confirmed_at", kind="stable")
     if confirmed.empty:
@@ -32,7 +32,7 @@ def overdue_jobs(facts: Facts) -> pd.DataFrame:
     return jobs.assign(due=due)[waits & (due <= facts.now - thresholds.JOB_STUCK)]
 
 
-def _jobs(facts: Facts) -> Finding:
+def _jobs(facts: Facts) -> CheckResult:
     jobs = facts.need_rows(facts.snapshot.background_jobs)
     if jobs.empty:
         return not_applicable("There are no background jobs.")
@@ -49,12 +49,20 @@ def _jobs(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question(
-        "confirmations_book", Hop.CONFIRMED, "Do confirmations become bookings?", "pending_bookings",
-        "The next confirmation.", _become_bookings,
+    CheckSpec(
+        "confirmations_book",
+        Hop.CONFIRMED,
+        "Do confirmations become bookings?",
+        "pending_bookings",
+        "The next confirmation.",
+        _become_bookings,
     ),
-    Question(
-        "jobs_move", Hop.CONFIRMED, "Do background jobs move?", "background_jobs",
-        "The stuck jobs running.", _jobs,
+    CheckSpec(
+        "jobs_move",
+        Hop.CONFIRMED,
+        "Do background jobs move?",
+        "background_jobs",
+        "The stuck jobs running.",
+        _jobs,
     ),
-)  # fmt: skip
+)

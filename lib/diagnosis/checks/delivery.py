@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lib.diagnosis import texts, thresholds
-from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail, not_applicable, ok, warn
-from lib.diagnosis.columns import among
+from lib.diagnosis import text_log, thresholds
+from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.columns import isin
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery
 from lib.diagnosis.outage import over_since
@@ -35,9 +35,9 @@ def failures_in_a_row(newest: pd.Series) -> int:
     return int(delivered.argmax()) if delivered.any() else len(newest)
 
 
-def _texts_arrive(facts: Facts) -> Finding:
+def _texts_arrive(facts: Facts) -> CheckResult:
     frame = facts.need_outbound()
-    terminal = texts.terminal(frame)
+    terminal = text_log.terminal(frame)
     if terminal.empty:
         waiting = int((frame["delivery"] == Delivery.NO_RECEIPT).sum())
         if waiting:
@@ -50,7 +50,7 @@ def _texts_arrive(facts: Facts) -> Finding:
     if unknown:
         evidence.append(f"{counted(unknown, 'more text')} without a receipt")
     failures = terminal[terminal["delivery"] == Delivery.FAILED]
-    for row in texts.by_status(failures).to_dict("records") if len(failures) else ():
+    for row in text_log.by_status(failures).to_dict("records") if len(failures) else ():
         why = f"{row['meaning']} ({row['error_code']})" if row["error_code"] else row["status"]
         evidence.append(f"{counted(int(row['count']), 'failure')}: {why}")
     over = over_since(terminal["created_at"], terminal["delivery"] == Delivery.FAILED)
@@ -80,7 +80,7 @@ def _texts_arrive(facts: Facts) -> Finding:
     return ok(summary, *evidence)
 
 
-def _receipts_known(facts: Facts) -> Finding:
+def _receipts_known(facts: Facts) -> CheckResult:
     frame = facts.need_outbound()
     counts = frame["delivery"].value_counts()
     delivered, failed, unknown = (
@@ -106,10 +106,10 @@ def taken_receipts(facts: Facts) -> pd.DataFrame:
     """
     hooks = facts.need_rows(facts.snapshot.webhook_log)
     refused = hooks.loc[hooks["status"] == SIGNATURE_REFUSED, "message_sid"]
-    return hooks[hooks["message_sid"].notna() & ~among(hooks["message_sid"], refused)]
+    return hooks[hooks["message_sid"].notna() & ~isin(hooks["message_sid"], refused)]
 
 
-def _receipts_arrive(facts: Facts) -> Finding:
+def _receipts_arrive(facts: Facts) -> CheckResult:
     """Twilio knows how texts ended; does our database? Its webhook may be refused or unset."""
     ended = facts.need_outbound()[["sid", "status", "created_at"]]
     ended = ended[ended["status"].isin(TERMINAL_STATUSES)]
@@ -121,12 +121,12 @@ def _receipts_arrive(facts: Facts) -> Finding:
     arrived = taken_receipts(facts)
     # A receipt that was taken already need not be waited for.
     settled = ended["created_at"] <= facts.now - thresholds.RECORDING_SETTLES
-    ended = ended[settled | among(ended["sid"], arrived["message_sid"])]
+    ended = ended[settled | isin(ended["sid"], arrived["message_sid"])]
     if ended.empty:
         return not_applicable("No text came to its end long enough ago to have its receipt.")
     hooks = facts.need_complete(facts.snapshot.webhook_log)
     refused = hooks[hooks["status"] == SIGNATURE_REFUSED]
-    known = among(ended["sid"], arrived["message_sid"])
+    known = isin(ended["sid"], arrived["message_sid"])
     share = Share(int(known.sum()), len(ended))
     summary = f"Of {counted(share.total, 'text')} that came to an end, the app has taken receipts of {share.count:,}."
     evidence = [share.words]
@@ -140,7 +140,7 @@ def _receipts_arrive(facts: Facts) -> Finding:
     return warn(summary, *evidence) if 2 * share.count < share.total else ok(summary, *evidence)
 
 
-def _over_sending(facts: Facts) -> Finding:
+def _over_sending(facts: Facts) -> CheckResult:
     too_many = facts.over_sent
     if too_many.empty:
         return ok("Nobody got too many texts.")
@@ -152,8 +152,8 @@ def _over_sending(facts: Facts) -> Finding:
     return warn(f"{counted(len(too_many), 'number')} got too many texts.", *evidence)
 
 
-def _stuck(facts: Facts) -> Finding:
-    waiting = texts.stuck(facts.need_outbound(), facts.now)
+def _stuck(facts: Facts) -> CheckResult:
+    waiting = text_log.stuck(facts.need_outbound(), facts.now)
     if waiting.empty:
         return ok("No text is stuck on its way.")
     by = tuple(f"{count:,} × {status}" for status, count in waiting["status"].value_counts().items())
@@ -161,24 +161,44 @@ def _stuck(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question(
-        "texts_arrive", Hop.DELIVERED, "Do texts arrive?", "texts",
-        "The next texts' final status.", _texts_arrive,
+    CheckSpec(
+        "texts_arrive",
+        Hop.DELIVERED,
+        "Do texts arrive?",
+        "texts",
+        "The next texts' final status.",
+        _texts_arrive,
     ),
-    Question(
-        "receipts_known", Hop.DELIVERED, "Does the phone network answer?", "texts",
-        "Final statuses for the texts that have none.", _receipts_known,
+    CheckSpec(
+        "receipts_known",
+        Hop.DELIVERED,
+        "Does the phone network answer?",
+        "texts",
+        "Final statuses for the texts that have none.",
+        _receipts_known,
     ),
-    Question(
-        "receipts_arrive", Hop.DELIVERED, "Do Twilio's receipts reach the database?", "webhook_log",
-        "A receipt that the app's webhook handles with success.", _receipts_arrive,
+    CheckSpec(
+        "receipts_arrive",
+        Hop.DELIVERED,
+        "Do Twilio's receipts reach the database?",
+        "webhook_log",
+        "A receipt that the app's webhook handles with success.",
+        _receipts_arrive,
     ),
-    Question(
-        "texts_stuck", Hop.DELIVERED, "Is a text stuck on its way?", "texts",
-        "A final status for it.", _stuck,
+    CheckSpec(
+        "texts_stuck",
+        Hop.DELIVERED,
+        "Is a text stuck on its way?",
+        "texts",
+        "A final status for it.",
+        _stuck,
     ),
-    Question(
-        "over_sending", Hop.DELIVERED, "Does anybody get too many texts?", "texts",
-        "Fewer texts to the same number.", _over_sending,
+    CheckSpec(
+        "over_sending",
+        Hop.DELIVERED,
+        "Does anybody get too many texts?",
+        "texts",
+        "Fewer texts to the same number.",
+        _over_sending,
     ),
-)  # fmt: skip
+)

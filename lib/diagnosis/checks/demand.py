@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, counted, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import chance_of_silence, percent
@@ -21,7 +21,7 @@ def initiate_calls(facts: Facts) -> pd.DataFrame:
     return calls.sort_values("created_at", kind="stable")
 
 
-def _initiations(facts: Facts) -> Finding:
+def _initiations(facts: Facts) -> CheckResult:
     everything = facts.need_rows(facts.snapshot.pending_bookings)
     pending, window = facts.of_customers(everything), facts.snapshot.window
     tests = len(everything) - len(pending)
@@ -41,7 +41,7 @@ def _initiations(facts: Facts) -> Finding:
     return not_applicable(usual_silence, words, *of_ours)
 
 
-def _demand_seen(facts: Facts) -> Finding:
+def _demand_seen(facts: Facts) -> CheckResult:
     """Whether anybody is known to have asked at all: a booking, or a logged call of any outcome."""
     pending = facts.need_rows(facts.snapshot.pending_bookings)
     if len(pending):
@@ -52,7 +52,7 @@ def _demand_seen(facts: Facts) -> Finding:
     return not_applicable("Neither a booking nor a logged call to start one in this window.")
 
 
-def _api_answers(facts: Facts) -> Finding:
+def _api_answers(facts: Facts) -> CheckResult:
     calls = initiate_calls(facts)
     if calls.empty:
         return not_applicable(
@@ -80,7 +80,7 @@ def _api_answers(facts: Facts) -> Finding:
     return ok(f"{started:,} of {counted(len(calls), 'logged call')} started a booking.", last, *evidence)
 
 
-def _api_keys(facts: Facts) -> Finding:
+def _api_keys(facts: Facts) -> CheckResult:
     keys = facts.need_rows(facts.snapshot.api_keys)
     writers = keys[keys["can_write_bookings"].fillna(False)]
     if writers.empty:
@@ -102,7 +102,7 @@ def _key_words(facts: Facts, row: object) -> str:
     return f"{label}: {'active' if pd.notna(active) and active else 'switched off'}, {when}"
 
 
-def _front_door(facts: Facts) -> Finding:
+def _front_door(facts: Facts) -> CheckResult:
     health = facts.need(facts.snapshot.app_health)
     where = f"{health.url_host} answered {health.status_code}"
     if health.status_code >= 500:
@@ -113,11 +113,15 @@ def _front_door(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question(
-        "bookings_initiated", Hop.DEMAND, "Is anyone asking to book?", "pending_bookings",
-        "A booking that is initiated.", _initiations,
+    CheckSpec(
+        "bookings_initiated",
+        Hop.DEMAND,
+        "Is anyone asking to book?",
+        "pending_bookings",
+        "A booking that is initiated.",
+        _initiations,
     ),
-    Question(
+    CheckSpec(
         "demand_seen",
         Hop.DEMAND,
         "Is there any trace of demand?",
@@ -125,16 +129,28 @@ QUESTIONS = (
         "A booking or a logged call.",
         _demand_seen,
     ),
-    Question(
-        "front_door", Hop.DEMAND, "Is the booking app up?", "app_health",
-        "An answer below 500 at its front door.", _front_door,
+    CheckSpec(
+        "front_door",
+        Hop.DEMAND,
+        "Is the booking app up?",
+        "app_health",
+        "An answer below 500 at its front door.",
+        _front_door,
     ),
-    Question(
-        "api_answers", Hop.DEMAND, "What does the booking API answer?", "api_usage",
-        "The next logged call to start a booking.", _api_answers,
+    CheckSpec(
+        "api_answers",
+        Hop.DEMAND,
+        "What does the booking API answer?",
+        "api_usage",
+        "The next logged call to start a booking.",
+        _api_answers,
     ),
-    Question(
-        "api_key_active", Hop.DEMAND, "Is a key switched on that may start bookings?", "api_keys",
-        "An active key with the permission write:bookings.", _api_keys,
+    CheckSpec(
+        "api_key_active",
+        Hop.DEMAND,
+        "Is a key switched on that may start bookings?",
+        "api_keys",
+        "An active key with the permission write:bookings.",
+        _api_keys,
     ),
-)  # fmt: skip
+)

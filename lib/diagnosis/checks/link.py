@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.checking import Finding, Question, cannot_tell, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, counted, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.statistics import percent
 from lib.model.provider import Landing
@@ -19,7 +19,7 @@ _LANDING_WORDS = {
 }
 
 
-def _link_opens(facts: Facts) -> Finding:
+def _link_opens(facts: Facts) -> CheckResult:
     opening = facts.need(facts.snapshot.link_opening)
     if opening is None:
         return not_applicable("There is no open booking whose link could be tried.")
@@ -37,7 +37,7 @@ def opened_links(facts: Facts) -> pd.DataFrame:
     return journeys[journeys["opened"].fillna(False).astype(bool) & settled]
 
 
-def _opened_confirm(facts: Facts) -> Finding:
+def _opened_confirm(facts: Facts) -> CheckResult:
     opened = opened_links(facts)
     if opened.empty:
         return not_applicable("No link was opened long enough ago to be judged.")
@@ -58,12 +58,20 @@ def _opened_confirm(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question(
-        "link_opens", Hop.LINK, "Does the link open for a stranger?", "link_opening",
-        "Opening the newest link again without cookies.", _link_opens,
+    CheckSpec(
+        "link_opens",
+        Hop.LINK,
+        "Does the link open for a stranger?",
+        "link_opening",
+        "Opening the newest link again without cookies.",
+        _link_opens,
     ),
-    Question(
-        "openers_confirm", Hop.LINK, "Do people who open the link confirm?", "short_links",
-        "The next person who opens a link.", _opened_confirm,
+    CheckSpec(
+        "openers_confirm",
+        Hop.LINK,
+        "Do people who open the link confirm?",
+        "short_links",
+        "The next person who opens a link.",
+        _opened_confirm,
     ),
-)  # fmt: skip
+)

@@ -7,9 +7,9 @@ from datetime import datetime
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.checking import (
-    Finding,
-    Question,
+from lib.diagnosis.check_api import (
+    CheckResult,
+    CheckSpec,
     cannot_tell,
     counted,
     fail,
@@ -31,7 +31,7 @@ from lib.model.verdict import Hop
 NULL_REFUSED = "23502"
 _METADATA = "pending_bookings.metadata"
 # So many of the newest migrations are told where the database refuses a write.
-MIGRATIONS_TOLD = 3
+MIGRATIONS_LISTED = 3
 _SEEN_BY = {"postgres_logs": "Postgres", "edge_logs": "the gateway"}
 
 
@@ -40,7 +40,7 @@ def settled_texts(outbound: pd.DataFrame) -> pd.DataFrame:
     return outbound[~outbound["recording"].isin([Recording.TOO_SOON, Recording.UNKNOWN])]
 
 
-def _recorded(facts: Facts) -> Finding:
+def _recorded(facts: Facts) -> CheckResult:
     frame = facts.need_outbound()
     for reading in (facts.snapshot.messages, facts.snapshot.pending_bookings):
         facts.need_rows(reading)
@@ -75,17 +75,17 @@ def _recorded(facts: Facts) -> Finding:
     return fail(summary, *evidence)
 
 
-def _phantoms(facts: Facts) -> Finding:
+def _unknown_to_twilio(facts: Facts) -> CheckResult:
     facts.need(facts.snapshot.texts)
     facts.need(facts.snapshot.known_texts)
     facts.need_rows(facts.snapshot.messages)
-    if facts.phantoms is None:
+    if facts.unknown_to_twilio is None:
         return cannot_tell("Twilio's log of the window is incomplete.")
-    if facts.phantoms.empty:
+    if facts.unknown_to_twilio.empty:
         return ok("Twilio knows every text that the database claims.")
+    count = len(facts.unknown_to_twilio)
     return fail(
-        f"{counted(len(facts.phantoms), 'text')} of the database {'is' if len(facts.phantoms) == 1 else 'are'} "
-        "unknown to this Twilio account.",
+        f"{counted(count, 'text')} of the database {'is' if count == 1 else 'are'} unknown to this Twilio account.",
         "another account, or purged, or made up",
     )
 
@@ -101,7 +101,7 @@ def due_to_be_stored(facts: Facts) -> pd.DataFrame:
     return due if since is None else due[due["created_at"] >= since]
 
 
-def _metadata(facts: Facts) -> Finding:
+def _metadata(facts: Facts) -> CheckResult:
     """The three findings that a script prints as `{}`, over bookings that the serving code should have stored."""
     pending = facts.need_rows(facts.snapshot.pending_bookings)
     if not facts.metadata_readable:
@@ -145,7 +145,7 @@ def relevant_breaches(facts: Facts) -> tuple[Breach, ...]:
     return tuple(breach for breach in facts.breaches or () if breach.rule.code in running and breach.is_write)
 
 
-def _contract(facts: Facts) -> Finding:
+def _contract(facts: Facts) -> CheckResult:
     breaches = relevant_breaches(facts)
     if not breaches:
         catalog = facts.need(facts.snapshot.catalog)
@@ -168,11 +168,11 @@ def _changed_lately(facts: Facts) -> tuple[str, ...]:
     """Who may have changed the database so that it refuses: the newest migrations on its own record."""
     return tuple(
         f"on record: migration {name}, stamped {facts.clock(at)}"
-        for at, name in facts.stamped_migrations[:MIGRATIONS_TOLD]
+        for at, name in facts.stamped_migrations[:MIGRATIONS_LISTED]
     )
 
 
-def _missing_column(facts: Facts) -> Finding:
+def _missing_column(facts: Facts) -> CheckResult:
     """Look for what any version of the booking code writes to and the database does not have.
 
     Without the catalog, the desk's own refused reads are direct evidence, too; their success proves less.
@@ -218,7 +218,7 @@ def _reach(facts: Facts) -> tuple[str, ...]:
     return tuple(caveat.sentence for caveat in facts.snapshot.database_errors.caveats)
 
 
-def _null_customer(facts: Facts) -> Finding:
+def _null_customer(facts: Facts) -> CheckResult:
     found = null_errors(facts)
     if found.empty:
         return ok("No write failed on a null customer_id.", *_reach(facts))
@@ -247,7 +247,7 @@ def null_still_refused(facts: Facts, last: datetime) -> bool | None:
     return True if column is not None and running.after_fix is False else None
 
 
-def _failed_writes(facts: Facts) -> Finding:
+def _failed_writes(facts: Facts) -> CheckResult:
     errors = facts.need(facts.snapshot.database_errors)
     null = null_errors(facts)
     others = errors.drop(null.index)
@@ -268,32 +268,60 @@ def _failed_writes(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question(
-        "texts_recorded", Hop.RECORDED, "Does the database know of the texts?", "texts",
-        "The next text, and its SID in messages or with its booking.", _recorded,
+    CheckSpec(
+        "texts_recorded",
+        Hop.RECORDED,
+        "Does the database know of the texts?",
+        "texts",
+        "The next text, and its SID in messages or with its booking.",
+        _recorded,
     ),
-    Question(
-        "metadata_stored", Hop.RECORDED, "Is the text stored with its booking?", "pending_bookings",
-        "The next booking's metadata.", _metadata,
+    CheckSpec(
+        "metadata_stored",
+        Hop.RECORDED,
+        "Is the text stored with its booking?",
+        "pending_bookings",
+        "The next booking's metadata.",
+        _metadata,
     ),
-    Question(
-        "columns_exist", Hop.RECORDED, "Is every column there that the code writes?", "catalog",
-        "The missing column, or code that does not write it.", _missing_column,
+    CheckSpec(
+        "columns_exist",
+        Hop.RECORDED,
+        "Is every column there that the code writes?",
+        "catalog",
+        "The missing column, or code that does not write it.",
+        _missing_column,
     ),
-    Question(
-        "schema_contract", Hop.RECORDED, "Does the database take what the code writes?", "catalog",
-        "A migration, or other code.", _contract,
+    CheckSpec(
+        "schema_contract",
+        Hop.RECORDED,
+        "Does the database take what the code writes?",
+        "catalog",
+        "A migration, or other code.",
+        _contract,
     ),
-    Question(
-        "null_customer_errors", Hop.RECORDED, "Do writes fail on a null customer?", "database_errors",
-        "The next new customer's booking.", _null_customer,
+    CheckSpec(
+        "null_customer_errors",
+        Hop.RECORDED,
+        "Do writes fail on a null customer?",
+        "database_errors",
+        "The next new customer's booking.",
+        _null_customer,
     ),
-    Question(
-        "writes_succeed", Hop.RECORDED, "Do other writes fail?", "database_errors",
-        "The next write of the same kind.", _failed_writes,
+    CheckSpec(
+        "writes_succeed",
+        Hop.RECORDED,
+        "Do other writes fail?",
+        "database_errors",
+        "The next write of the same kind.",
+        _failed_writes,
     ),
-    Question(
-        "no_phantoms", Hop.RECORDED, "Does Twilio know the texts of the database?", "known_texts",
-        "The SIDs in Twilio's log, or the right account.", _phantoms,
+    CheckSpec(
+        "no_phantoms",
+        Hop.RECORDED,
+        "Does Twilio know the texts of the database?",
+        "known_texts",
+        "The SIDs in Twilio's log, or the right account.",
+        _unknown_to_twilio,
     ),
-)  # fmt: skip
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.checking import Finding, Question, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, CheckSpec, counted, fail, not_applicable, ok, warn
 from lib.diagnosis.error_codes import explain
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Sending
@@ -28,7 +28,7 @@ def settled_journeys(facts: Facts) -> pd.DataFrame:
     return journeys[journeys["sending"].isin([Sending.ACCEPTED, Sending.MISSING])]
 
 
-def _texts_follow(facts: Facts) -> Finding:
+def _texts_follow(facts: Facts) -> CheckResult:
     settled = settled_journeys(facts)
     if settled.empty:
         return not_applicable("No booking is old enough to be judged.")
@@ -54,7 +54,7 @@ def _texts_follow(facts: Facts) -> Finding:
     return warn(summary, *evidence)
 
 
-def _send_speed(facts: Facts) -> Finding:
+def _send_speed(facts: Facts) -> CheckResult:
     journeys = settled_journeys(facts)
     after = journeys["text_after"].dropna()
     if after.empty:
@@ -68,7 +68,7 @@ def _send_speed(facts: Facts) -> Finding:
     return ok(summary, *evidence) if 2 * prompt.count >= prompt.total else warn(summary, *evidence)
 
 
-def _account(facts: Facts) -> Finding:
+def _account(facts: Facts) -> CheckResult:
     account = facts.need(facts.snapshot.account)
     balance = facts.value(facts.snapshot.balance)
     evidence = [f"account type {account.type}"]
@@ -92,7 +92,7 @@ def _without_balance(facts: Facts) -> bool:
     return failure is not None and failure.kind is FailureKind.NOT_FOUND
 
 
-def _account_errors(facts: Facts) -> Finding:
+def _account_errors(facts: Facts) -> CheckResult:
     """Errors that stop every text at once, from the message log and from Twilio's alerts."""
     texts = facts.need(facts.snapshot.texts)
     texts = texts[texts["direction"].str.startswith("outbound")]
@@ -122,20 +122,36 @@ def _account_errors(facts: Facts) -> Finding:
 
 
 QUESTIONS = (
-    Question(
-        "texts_follow", Hop.ACCEPTED, "Does a text follow each booking?", "texts",
-        "The next booking, and whether Twilio's log shows a text to its number within minutes.", _texts_follow,
+    CheckSpec(
+        "texts_follow",
+        Hop.ACCEPTED,
+        "Does a text follow each booking?",
+        "texts",
+        "The next booking, and whether Twilio's log shows a text to its number within minutes.",
+        _texts_follow,
     ),
-    Question(
-        "texts_prompt", Hop.ACCEPTED, "Do texts follow promptly?", "texts",
-        "The next bookings' texts.", _send_speed,
+    CheckSpec(
+        "texts_prompt",
+        Hop.ACCEPTED,
+        "Do texts follow promptly?",
+        "texts",
+        "The next bookings' texts.",
+        _send_speed,
     ),
-    Question(
-        "account_active", Hop.ACCEPTED, "Is the Twilio account in order?", "account",
-        "The account's status and balance at Twilio.", _account,
+    CheckSpec(
+        "account_active",
+        Hop.ACCEPTED,
+        "Is the Twilio account in order?",
+        "account",
+        "The account's status and balance at Twilio.",
+        _account,
     ),
-    Question(
-        "account_errors", Hop.ACCEPTED, "Does Twilio refuse our texts?", "texts",
-        "A text that goes out.", _account_errors,
+    CheckSpec(
+        "account_errors",
+        Hop.ACCEPTED,
+        "Does Twilio refuse our texts?",
+        "texts",
+        "A text that goes out.",
+        _account_errors,
     ),
-)  # fmt: skip
+)

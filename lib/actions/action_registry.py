@@ -1,0 +1,74 @@
+"""All actions by id, and the way to an executor that may run them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from lib.actions.action import Action, ActionContext, Touches
+from lib.actions.booking_actions import RecheckLink, ResendLink, TestBooking, TestValidation
+from lib.actions.deployment_actions import (
+    CancelBuild,
+    DeployCommit,
+    ForceDeploy,
+    Promote,
+    Redeploy,
+    RedeployNewest,
+    RollBack,
+)
+from lib.actions.dry_run import DryRunMigration
+from lib.actions.executor import Executor
+from lib.actions.migration_actions import InstallReporting, RunMigration, UndoMigration
+from lib.actions.preview_store import PreviewStore
+from lib.journal.engine import PROJECT
+from lib.journal.journal import Journal
+from lib.settings import Settings
+from lib.snapshot import Snapshot
+from lib.sources.source_registry import Sources
+
+PREVIEWS_FOLDER = PROJECT / ".switchboard" / "previews"
+
+ACTIONS: Mapping[str, Action] = {
+    action.id: action
+    for action in (
+        Redeploy(),
+        RedeployNewest(),
+        DeployCommit(),
+        Promote(),
+        RollBack(),
+        CancelBuild(),
+        ForceDeploy(),
+        RunMigration(),
+        DryRunMigration(),
+        UndoMigration(),
+        InstallReporting(),
+        TestBooking(),
+        TestValidation(),
+        ResendLink(),
+        RecheckLink(),
+    )
+}
+
+
+def touched_by(action_id: str) -> Touches | None:
+    """Return what of the running system an action may change; None of one that is not known here."""
+    action = ACTIONS.get(action_id)
+    return action.touches if action else None
+
+
+def open_executor(
+    settings: Settings, sources: Sources, look: Callable[[], Snapshot], clock: Callable[[], datetime]
+) -> Executor:
+    """Open the journal and return the executor on it. Raises `JournalError` if the journal cannot be reached."""
+    return executor_on(Journal.open(settings, clock), settings, sources, look, clock)
+
+
+def executor_on(
+    journal: Journal,
+    settings: Settings,
+    sources: Sources,
+    look: Callable[[], Snapshot],
+    clock: Callable[[], datetime],
+) -> Executor:
+    """Return an executor on a journal that is open already."""
+    return Executor(journal, ActionContext(sources, settings, clock, look), ACTIONS, PreviewStore(PREVIEWS_FOLDER))

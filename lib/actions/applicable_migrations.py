@@ -1,0 +1,67 @@
+"""Which migrations would cure something that was seen. The rest cure nothing, however tempting their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import pandas as pd
+
+from lib.diagnosis.check_api import counted
+from lib.diagnosis.checks.recording import NULL_REFUSED, null_errors, null_still_refused
+from lib.diagnosis.contract import Code
+from lib.diagnosis.facts import Facts
+from lib.migrations.catalogue import Migration, catalogue
+from lib.model.frames import MetadataState
+from lib.snapshot import Snapshot
+
+# SQLSTATE of a write that the role has no right to.
+_FORBIDDEN = "42501"
+_BOOKINGS = "pending_bookings"
+
+
+def database_faults(snapshot: Snapshot, now: datetime) -> Mapping[str, str]:
+    """Return what is wrong with the database, as `kind:table.column`, each with the sentence that shows it."""
+    facts = Facts(snapshot, now)
+    faults = {
+        f"{breach.kind.value}:{breach.place}": breach.sentence
+        for breach in facts.breaches or ()
+        if breach.rule.code in (Code.ANY, Code.AFTER) and breach.is_write
+    }
+    errors = facts.value(snapshot.database_errors)
+    if errors is None:
+        return faults
+    null = null_errors(facts)
+    if not null.empty and null_still_refused(facts, null["at"].max().to_pydatetime()) is False:
+        errors = errors.drop(null.index)  # they are over
+    refused = errors[(errors["sql_state"] == NULL_REFUSED) & errors["column_name"].notna()]
+    places = refused["table_name"] + "." + refused["column_name"]
+    for place, count in places.value_counts().items():
+        faults[f"null_refused:{place}"] = f"{counted(count, 'write')} failed because {place} refuses null."
+    forbidden = errors[(errors["sql_state"] == _FORBIDDEN) & errors["table_name"].notna()]
+    written = _last_written(facts)
+    if written is not None:  # what was refused before that is over
+        forbidden = forbidden[(forbidden["table_name"] != _BOOKINGS) | (forbidden["at"] > written)]
+    for table, count in forbidden["table_name"].value_counts().items():
+        faults[f"forbidden:{table}"] = f"{counted(count, 'write')} to {table} failed: the app has no right to it."
+    return faults
+
+
+def _last_written(facts: Facts) -> datetime | None:
+    """Return when the newest of the bookings that have their text stored with them was made."""
+    pending = facts.pending
+    if pending is None:
+        return None
+    last = pending.loc[pending["metadata_state"] == MetadataState.STORED, "created_at"].max()
+    return None if pd.isna(last) else last.to_pydatetime()
+
+
+def cured_by(migration: Migration, faults: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the sentences of the faults that `migration` cures; empty if it cures nothing that was seen."""
+    return tuple(faults[fault] for fault in migration.cures if fault in faults)
+
+
+def recommended(faults: Mapping[str, str]) -> tuple[Migration, ...]:
+    """Return the migrations of the catalogue that cure something that was seen, most first."""
+    useful = [migration for migration in catalogue().values() if cured_by(migration, faults)]
+    return tuple(sorted(useful, key=lambda migration: -len(cured_by(migration, faults))))

@@ -1,0 +1,526 @@
+"""Actions on deployments: build, promote, roll back, cancel, and force by an empty commit."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from lib.actions.action import (
+    Action,
+    ActionContext,
+    Args,
+    Effect,
+    Preflight,
+    Progress,
+    RefusedError,
+    Target,
+    Tier,
+    Touches,
+    Verification,
+    block,
+    ok,
+    warn,
+)
+from lib.model.deployments import Deployment, DeploymentState, Hostname, Project, same_commit
+from lib.sources.github_writes import GitHubWrites
+from lib.sources.http import Deadline
+from lib.sources.vercel_writes import Accepted, VercelWrites
+
+_READ_SECONDS = 10.0
+_WRITE_SECONDS = 30.0
+_BUILD_SETTLES = timedelta(minutes=10)
+_SHORT = 7
+_COMMIT = "commit"  # the fact that names the commit to be built
+_RULES_AGAINST_A_PUSH = ("pull_request", "merge_queue", "required_status_checks", "lock_branch")
+
+
+def _soon() -> Deadline:
+    return Deadline(_READ_SECONDS)
+
+
+def _project(context: ActionContext) -> Project:
+    return context.sources.vercel.project(_soon()).value
+
+
+def _hosts(context: ActionContext) -> Sequence[Hostname]:
+    found = context.sources.vercel.hostnames(_soon()).value
+    return [host for host in found if host.redirect_to is None]
+
+
+def _serving(hosts: Sequence[Hostname]) -> tuple[tuple[str, str], ...]:
+    """The state that every deployment action relies on: which deployment and commit each hostname serves."""
+    return tuple(
+        (
+            f"{host.name} serves",
+            f"{host.deployment.id} ({_short(host.serving_commit)})" if host.deployment else "unknown",
+        )
+        for host in hosts
+    )
+
+
+def _short(sha: str | None) -> str:
+    return (sha or "upload")[:_SHORT]
+
+
+def _one(context: ActionContext, deployment_id: str) -> Deployment:
+    return context.sources.vercel.deployment(deployment_id, _soon())
+
+
+class _DeploymentAction(Action):
+    """What they have in common: one lock per project, and the same things to look at first."""
+
+    touches: ClassVar[Touches] = Touches.CODE
+    settles_within: ClassVar[timedelta] = _BUILD_SETTLES
+    cooldown: ClassVar[timedelta] = timedelta(seconds=15)
+
+    def lock(self, context: ActionContext, args: Args) -> str:
+        return f"vercel:{context.settings.vercel_project_id}"
+
+    def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
+        project = _project(context)
+        return (*_project_checks(project), *self.own_checks(context, project, args))
+
+    @abstractmethod
+    def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
+        """Return what this action looks at besides."""
+
+    def _target(self, context: ActionContext, name: str, *facts: tuple[str, str]) -> Target:
+        return Target(name, (*facts, *_serving(_hosts(context))))
+
+
+def _project_checks(project: Project) -> tuple[Preflight, ...]:
+    last = project.last_alias_request
+    busy = last is not None and last.job_status in ("pending", "in-progress")
+    return (
+        block("project_live", "The project is paused.")
+        if project.paused
+        else ok("project_live", "The project is live."),
+        block("nothing_moving", "A promotion or rollback is still under way.")
+        if busy
+        else ok("nothing_moving", "No promotion or rollback is under way."),
+        block("no_rolling_release", "A rolling release is on: end it in Vercel first.")
+        if project.rolling_release_active
+        else ok("no_rolling_release", "No rolling release is on."),
+    )
+
+
+class _Build(_DeploymentAction):
+    """An action that makes a new production build. It is found again by the request's id in its metadata."""
+
+    tier: ClassVar[Tier] = Tier.CONFIRM
+    undo: ClassVar[str] = "roll_back"
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        return (
+            "A new production build starts; settings and variables are read anew.",
+            "If it passes, and production is not pinned, the hostnames move to it.",
+        )
+
+    def find(
+        self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
+    ) -> Effect | None:
+        found = context.sources.vercel.made_for(request_id, since, _soon())
+        if found is None:
+            return None
+        return Effect(f"Vercel made {found.id}.", _words(target), f"building {_short(found.sha)}", found.id)
+
+    def not_previewed(self, target: Target) -> Target:
+        return replace(target, facts=tuple(fact for fact in target.facts if fact[0] != _COMMIT))
+
+    def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
+        if effect.found_by is None:
+            return Verification(None, "The new build is not known.")
+        deployment = _one(context, effect.found_by)
+        confirmed = _confirmed(target)
+        if confirmed and deployment.sha and not same_commit(deployment.sha, confirmed):
+            words = f"It is a build of {_short(deployment.sha)}, and {_short(confirmed)} was confirmed"
+            return Verification(False, f"{words}: cancel it, or roll back if it is live.")
+        if deployment.state.failed:
+            why = deployment.error_message or deployment.state.value.lower()
+            return Verification(False, f"The build ended: {why}.")
+        if deployment.state is not DeploymentState.READY:
+            return Verification(None, f"The build is {deployment.state.value.lower()}.")
+        if confirmed and not deployment.sha:
+            return Verification(None, "The build is ready; Vercel does not say of which commit it is.")
+        return _served_everywhere(context, deployment)
+
+
+def _confirmed(target: Target) -> str | None:
+    """Return the commit that was previewed, where the target names one."""
+    return dict(target.facts).get(_COMMIT, "").partition(" ")[0] or None
+
+
+def _commit_fact(sha: str, headline: str | None) -> tuple[str, str]:
+    """The commit in full: what was confirmed is what is built, and what is verified."""
+    return (_COMMIT, f"{sha} {headline or ''}".strip())
+
+
+def _exact_call(sha: str, branch: str) -> str:
+    return f"POST /v13/deployments?forceNew=1  gitSource: {sha} of {branch}, target: production"
+
+
+def _build_exactly(context: ActionContext, target: Target, branch: str | None, request_id: str) -> Effect:
+    """Have the commit that was confirmed built, and no other: where its branch points by now does not matter."""
+    project, sha = _project(context), _confirmed(target)
+    if project.link is None or project.link.repo_id is None or sha is None:
+        raise RefusedError("The project is linked to no repository: it cannot build a commit of it.")
+    branch = branch or project.link.production_branch or context.sources.github.repository(_soon()).value.default_branch
+    accepted = VercelWrites(context.sources.vercel).deploy_commit(
+        sha, branch, project.link.repo_id, project.name, Deadline(_WRITE_SECONDS), request_id=request_id
+    )
+    return _effect(accepted, target, f"building {_short(sha)}")
+
+
+def _served_everywhere(context: ActionContext, deployment: Deployment) -> Verification:
+    hosts = _hosts(context)
+    elsewhere = [host.name for host in hosts if host.deployment is None or host.deployment.id != deployment.id]
+    if not elsewhere:
+        return Verification(True, f"Every hostname serves {_short(deployment.sha)}.")
+    if _project(context).auto_assign_custom_domains is False:
+        return Verification(False, "The build is ready and waits: production is pinned. Promote it.")
+    return Verification(None, f"Ready; not yet served by {', '.join(elsewhere)}.")
+
+
+def _words(target: Target) -> str:
+    return "; ".join(f"{name} {value}" for name, value in target.facts)
+
+
+def _effect(accepted: Accepted, target: Target, after: str) -> Effect:
+    queued = " It waits its turn." if accepted.queued else ""
+    return Effect(f"Vercel accepted it: {accepted.id}.{queued}", _words(target), after, accepted.id)
+
+
+class Redeploy(_Build):
+    """Build the commit that is being served once more."""
+
+    id: ClassVar[str] = "redeploy"
+    title: ClassVar[str] = "Redeploy the same commit"
+
+    def resolve(self, context: ActionContext, args: Args) -> Target:
+        live = _live(context)
+        again = ("builds again", f"{live.id} ({_short(live.sha)})")
+        commit = (_commit_fact(live.sha, live.commit_message),) if live.sha else ()
+        return self._target(context, _project(context).name, again, *commit)
+
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
+        return (f"POST /v13/deployments?forceNew=1  deploymentId: {_live(context).id}, target: production",)
+
+    def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
+        return (warn("same_commit", "The same commit is built again: this never ships a commit that is missing."),)
+
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        live = _live(context)
+        accepted = VercelWrites(context.sources.vercel).redeploy(
+            live.id, _project(context).name, Deadline(_WRITE_SECONDS), request_id=request_id
+        )
+        return _effect(accepted, target, f"building {_short(live.sha)} again")
+
+
+class RedeployNewest(_Build):
+    """Build the newest commit of the branch: the one that the preview names, without a push."""
+
+    id: ClassVar[str] = "redeploy_newest"
+    title: ClassVar[str] = "Deploy the newest commit of the branch"
+
+    def resolve(self, context: ActionContext, args: Args) -> Target:
+        branch = context.sources.github.branch(None, _soon()).value
+        commit = _commit_fact(branch.head.sha, branch.head.headline)
+        return self._target(context, _project(context).name, commit, ("newest of", branch.name))
+
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
+        return (_exact_call(_confirmed(target) or "?", dict(target.facts)["newest of"]),)
+
+    def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
+        return (_linked(project), *_backwards(context, None))
+
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        return _build_exactly(context, target, dict(target.facts)["newest of"], request_id)
+
+
+class DeployCommit(_Build):
+    """Build exactly one commit, without a push. Without `sha` it is the required commit."""
+
+    id: ClassVar[str] = "deploy_commit"
+    title: ClassVar[str] = "Deploy exactly one commit, without a push"
+    asks: ClassVar[tuple[str, ...]] = ("sha",)
+
+    def resolve(self, context: ActionContext, args: Args) -> Target:
+        commit = context.sources.github.required_commit(args["sha"], _soon()).value.commit
+        if commit is None:
+            raise RefusedError(f"GitHub does not know the commit {_short(args['sha'])}.")
+        return self._target(context, _project(context).name, _commit_fact(commit.sha, commit.headline))
+
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
+        link = _project(context).link
+        branch = link.production_branch if link else None
+        return (_exact_call(_confirmed(target) or "?", branch or "the default branch"),)
+
+    def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
+        return (_linked(project), *_backwards(context, args["sha"]))
+
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        return _build_exactly(context, target, None, request_id)
+
+
+class _Move(_DeploymentAction):
+    """An action that moves the hostnames to a deployment that is there, without a build."""
+
+    asks: ClassVar[tuple[str, ...]] = ("deployment",)
+    settles_within: ClassVar[timedelta] = timedelta(minutes=3)
+    kind: ClassVar[str]
+
+    def resolve(self, context: ActionContext, args: Args) -> Target:
+        deployment = _one(context, args["deployment"])
+        facts = (
+            ("moves to", f"{deployment.id} ({_short(deployment.sha)})"),
+            ("its state", f"{deployment.state.value} {deployment.substate or ''}".strip()),
+        )
+        return self._target(context, _project(context).name, *facts)
+
+    def find(
+        self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
+    ) -> Effect | None:
+        move = context.sources.vercel.move_since(self.kind, args["deployment"], since, _soon())
+        if move is None:
+            return None
+        return Effect(
+            f"Vercel has the {self.kind}.", _words(target), f"moving to {args['deployment']}", args["deployment"]
+        )
+
+    def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
+        hosts = _hosts(context)
+        elsewhere = [h.name for h in hosts if h.deployment is None or h.deployment.id != args["deployment"]]
+        if not elsewhere:
+            return Verification(True, f"Every hostname serves {args['deployment']}.")
+        move = _project(context).last_alias_request
+        if move and move.to_deployment_id == args["deployment"] and move.job_status == "failed":
+            return Verification(False, f"Vercel could not move {', '.join(elsewhere)}.")
+        return Verification(None, f"Not yet moved: {', '.join(elsewhere)}.")
+
+    def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
+        deployment = _one(context, args["deployment"])
+        live = {host.deployment.id for host in _hosts(context) if host.deployment}
+        ready = deployment.state is DeploymentState.READY and deployment.target == "production"
+        return (
+            ok("ready", "It is a production build, and ready.")
+            if ready
+            else block("ready", "Only a production build that is ready can be moved to."),
+            block("not_live", "Every hostname serves it already: there is nothing to do.")
+            if live == {deployment.id}
+            else ok("not_live", "It is not what is being served."),
+            *self.move_checks(context, deployment),
+        )
+
+    @abstractmethod
+    def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
+        """Return what this move looks at besides."""
+
+
+class Promote(_Move):
+    """Move production to a build that is ready."""
+
+    id: ClassVar[str] = "promote"
+    title: ClassVar[str] = "Promote a ready build"
+    tier: ClassVar[Tier] = Tier.CONFIRM
+    undo: ClassVar[str] = "roll_back"
+    kind: ClassVar[str] = "promote"
+
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
+        return (f"POST /v10/projects/{context.settings.vercel_project_id}/promote/{args['deployment']}",)
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        return (
+            "The hostnames move to it at once, without a build.",
+            "New builds become live by themselves again, even if somebody had switched that off on purpose.",
+        )
+
+    def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
+        return _backwards(context, deployment.sha)
+
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        accepted = VercelWrites(context.sources.vercel).promote(args["deployment"], Deadline(_WRITE_SECONDS))
+        return _effect(accepted, target, f"moving to {args['deployment']}")
+
+
+class RollBack(_Move):
+    """Move production back to a build that has served it."""
+
+    id: ClassVar[str] = "roll_back"
+    title: ClassVar[str] = "Roll production back"
+    tier: ClassVar[Tier] = Tier.TYPED_PHRASE
+    undo: ClassVar[str] = "promote"
+    kind: ClassVar[str] = "rollback"
+
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
+        return (f"POST /v1/projects/{context.settings.vercel_project_id}/rollback/{args['deployment']}",)
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        return (
+            "The hostnames move back at once; variables and schedules of that build come back with it.",
+            "Production is pinned: new builds wait until something is promoted.",
+            "The database does not go back: migrations stay.",
+        )
+
+    def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
+        hostnames = context.sources.vercel.rollback_hostnames(deployment.id, _soon())
+        candidate = deployment.is_rollback_candidate
+        return (
+            block("candidate", "Vercel does not offer this build for a rollback.")
+            if candidate is False
+            else ok("candidate", "Vercel offers this build for a rollback."),
+            warn("moves", f"Would move: {', '.join(hostnames) or 'no hostname'}."),
+        )
+
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        accepted = VercelWrites(context.sources.vercel).roll_back(
+            args["deployment"], f"Switchboard {request_id}", Deadline(_WRITE_SECONDS)
+        )
+        return _effect(accepted, target, f"moving back to {args['deployment']}")
+
+
+class CancelBuild(_DeploymentAction):
+    """Stop a build that is queued or under way."""
+
+    id: ClassVar[str] = "cancel_build"
+    title: ClassVar[str] = "Cancel a build"
+    tier: ClassVar[Tier] = Tier.CONFIRM
+    undo: ClassVar[str] = "deploy_commit"
+    asks: ClassVar[tuple[str, ...]] = ("deployment",)
+    settles_within: ClassVar[timedelta] = timedelta(minutes=1)
+
+    def resolve(self, context: ActionContext, args: Args) -> Target:
+        deployment = _one(context, args["deployment"])
+        under_way = "under way" if deployment.state.in_progress else deployment.state.value
+        return self._target(context, deployment.id, ("commit", _short(deployment.sha)), ("state", under_way))
+
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
+        return (f"PATCH /v12/deployments/{args['deployment']}/cancel",)
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        return ("The build stops; what is being served stays.",)
+
+    def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
+        if _one(context, args["deployment"]).state.in_progress:
+            return (ok("under_way", "The build is under way."),)
+        return (block("under_way", "The build is over: there is nothing to cancel."),)
+
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        accepted = VercelWrites(context.sources.vercel).cancel(args["deployment"], Deadline(_WRITE_SECONDS))
+        return _effect(accepted, target, "cancelled")
+
+    def find(
+        self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
+    ) -> Effect | None:
+        return Effect("Looked at the build.", _words(target), "cancelled", args["deployment"])
+
+    def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
+        state = _one(context, args["deployment"]).state
+        if state is DeploymentState.CANCELED:
+            return Verification(True, "Vercel says it is cancelled.")
+        return Verification(None if state.in_progress else False, f"The build is {state.value.lower()}.")
+
+
+class ForceDeploy(_DeploymentAction):
+    """Put an empty commit on the production branch: it also shows whether a push is heard."""
+
+    id: ClassVar[str] = "force_deploy"
+    title: ClassVar[str] = "Force a deployment by an empty commit"
+    tier: ClassVar[Tier] = Tier.TYPED_PHRASE
+    undo: ClassVar[str] = "A commit stays in the history; roll_back moves production."
+
+    def resolve(self, context: ActionContext, args: Args) -> Target:
+        repository = context.sources.github.repository(_soon()).value
+        branch = context.sources.github.branch(None, _soon()).value
+        facts = (("head", f"{branch.head.sha} {branch.head.headline}"), ("branch", branch.name))
+        return self._target(context, repository.full_name, *facts)
+
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
+        facts = dict(target.facts)
+        head = facts["head"].split(" ", 1)[0]
+        return (f"createCommitOnBranch  {target.name} {facts['branch']}, expectedHeadOid: {head}, no file changes",)
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        return ("The branch gets one commit without changes.", "If Vercel hears of it, a production build starts.")
+
+    def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
+        repository = context.sources.github.repository(_soon()).value
+        rules = context.sources.github.rules(_soon()).value
+        in_the_way = [rule for rule in rules.rule_types if rule in _RULES_AGAINST_A_PUSH]
+        return (
+            block("not_archived", "The repository is archived.")
+            if repository.archived
+            else ok("not_archived", "The repository takes pushes."),
+            block("may_push", "The token may not push.")
+            if repository.can_push is False
+            else ok("may_push", "The token may push."),
+            block("rules", f"The branch's rules refuse a direct push: {', '.join(in_the_way)}.")
+            if in_the_way
+            else ok("rules", "No rule of the branch refuses it."),
+            warn("ignored_step", "An ignored build step may skip an empty commit.")
+            if project.ignore_command
+            else ok("ignored_step", "No ignored build step may skip it."),
+            _linked(project),
+        )
+
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        facts = dict(target.facts)
+        head = facts["head"].split(" ", 1)[0]
+        sha = GitHubWrites(context.sources.github).empty_commit(
+            facts["branch"], head, _message(request_id), Deadline(_WRITE_SECONDS)
+        )
+        return Effect(f"GitHub made the empty commit {_short(sha)}.", _words(target), f"head {_short(sha)}", sha)
+
+    def find(
+        self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
+    ) -> Effect | None:
+        facts = dict(target.facts)
+        branch = context.sources.github.branch(None, _soon()).value
+        made = next((c for c in branch.commits if c.headline == _message(request_id)), None)
+        if made is None:
+            return None
+        return Effect(f"GitHub has the commit {_short(made.sha)}.", facts["head"], f"head {_short(made.sha)}", made.sha)
+
+    def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
+        deployments = context.sources.vercel.deployments(_soon()).value
+        built = next((d for d in deployments if same_commit(d.sha, effect.found_by)), None)
+        if built is None:
+            return Verification(None, "Vercel has not begun a build of it.")
+        if built.state.failed:
+            return Verification(False, f"Its build ended: {built.error_message or built.state.value.lower()}.")
+        if built.state is not DeploymentState.READY:
+            return Verification(None, f"The build is {built.state.value.lower()}.")
+        return _served_everywhere(context, built)
+
+
+def _message(request_id: str) -> str:
+    return f"Deploy again (Switchboard {request_id})"
+
+
+def _live(context: ActionContext) -> Deployment:
+    """The deployment that is being served; the oldest, where hostnames disagree."""
+    serving = [host.deployment for host in _hosts(context) if host.deployment]
+    if not serving:
+        raise RefusedError("What production serves is unknown, so there is nothing to build again.")
+    return min(serving, key=lambda deployment: deployment.created_at)
+
+
+def _linked(project: Project) -> Preflight:
+    if project.link is None:
+        return block("linked", "The project is connected to no repository.")
+    return ok("linked", f"The project builds {project.link.full_name}.")
+
+
+def _backwards(context: ActionContext, sha: str | None) -> tuple[Preflight, ...]:
+    """Warn where the commit is older than what is being served."""
+    if sha is None:
+        return ()
+    branch = context.sources.github.branch(None, _soon()).value
+    wanted = branch.position(sha)
+    serving = [branch.position(host.serving_commit) for host in _hosts(context) if host.serving_commit]
+    newer = [position for position in serving if position is not None and wanted is not None and position < wanted]
+    if newer:
+        return (warn("forward", f"This moves production backwards, by {(wanted or 0) - min(newer)} commits."),)
+    return (ok("forward", "This does not move production backwards."),)

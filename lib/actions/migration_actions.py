@@ -1,0 +1,189 @@
+"""Actions on the database: run a migration of the catalogue, or undo one. There is no free SQL."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import ClassVar
+
+from lib.actions.action import (
+    Action,
+    ActionContext,
+    Args,
+    Effect,
+    FailedError,
+    Preflight,
+    Progress,
+    RefusedError,
+    Target,
+    Tier,
+    Touches,
+    Verification,
+    block,
+    ok,
+    warn,
+)
+from lib.actions.applicable_migrations import cured_by, database_faults
+from lib.migrations.catalogue import Migration, catalogue
+from lib.migrations.executors import migration_executor
+from lib.migrations.runner import MigrationOutcome, MigrationStatus, Runner
+from lib.migrations.script import scripts
+from lib.model.reading import FailureKind
+from lib.sources.http import OutcomeUnknownError
+
+_LOCK_ATTEMPTS = 3
+# The migration that adds the reporting functions.
+REPORTING = "reporting"
+
+
+def runner_on(context: ActionContext) -> Runner:
+    """Return the runner on the desk's way into the database. Raises `SourceError` if there is none."""
+    catalog = context.sources.catalog
+    return Runner(executor=migration_executor(catalog), data_api=catalog.description, clock=context.clock)
+
+
+def _named(name: str) -> Migration:
+    try:
+        return catalogue()[name]
+    except KeyError:
+        known = ", ".join(catalogue())
+        raise RefusedError(f"There is no migration {name} in the catalogue. There are: {known}.") from None
+
+
+class _Migrate(Action):
+    """What running and undoing have in common: both run one migration of the catalogue."""
+
+    tier: ClassVar[Tier] = Tier.TYPED_PHRASE
+    touches: ClassVar[Touches] = Touches.DATABASE
+    asks: ClassVar[tuple[str, ...]] = ("name",)
+    settles_within: ClassVar[timedelta] = timedelta(seconds=15)
+    timeout: ClassVar[timedelta] = timedelta(minutes=6)
+
+    def migration(self, args: Args) -> Migration:
+        """Return the migration that is run. Raises `RefusedError`."""
+        return _named(args["name"])
+
+    def lock(self, context: ActionContext, args: Args) -> str:
+        return f"database:{context.settings.supabase_project_ref or 'main'}"
+
+    def resolve(self, context: ActionContext, args: Args) -> Target:
+        migration = self.migration(args)
+        seen = runner_on(context).look(migration)
+        facts = (
+            ("migration", migration.name),
+            ("SQL", migration.digest[:12]),
+            ("database", f"{seen.identity.database} as {seen.identity.user}, Postgres {seen.identity.server_version}"),
+            ("project", context.settings.supabase_project_ref or "not named"),
+            ("in place", "yes" if seen.in_place else "no"),
+        )
+        return Target(migration.table, facts)
+
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
+        return tuple(step.sql for step in scripts(self.migration(args)))
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        migration = _named(dict(target.facts)["migration"])
+        return (f"{migration.title}.", f"Lock: {migration.lock}.")
+
+    def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
+        migration = self.migration(args)
+        seen = runner_on(context).look(migration)
+        return (*_world_checks(migration, seen), self.applicability(context, migration))
+
+    def undo_for(self, args: Args) -> str:
+        migration = self.migration(args)
+        return migration.undone_by or f"Cannot be undone. {migration.cannot_be_undone or ''}".strip()
+
+    def applicability(self, context: ActionContext, migration: Migration) -> Preflight:
+        """Say which error that was seen it cures, or that it cures none."""
+        cured = cured_by(migration, database_faults(context.look(), context.clock()))
+        if cured:
+            return ok("cures", f"It cures what was seen: {' '.join(cured)}")
+        return warn("cures", "It cures nothing that was seen: no error of the kind is known.")
+
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+        result = runner_on(context).run(self.migration(args), attempts=_LOCK_ATTEMPTS, on_progress=progress)
+        if result.outcome is MigrationOutcome.UNKNOWN:
+            raise OutcomeUnknownError(FailureKind.UNAVAILABLE, result.words, "Look at the catalog again.")
+        if result.outcome not in (MigrationOutcome.SUCCEEDED, MigrationOutcome.NOTHING_TO_DO):
+            done = f"{result.steps_done} of {len(self.migration(args).steps)} steps done" if result.steps_done else ""
+            raise FailedError(result.words, after=done)
+        return Effect(result.words, "not in place", "in place", self.migration(args).name)
+
+    def find(
+        self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
+    ) -> Effect | None:
+        migration = self.migration(args)
+        # Not in place proves nothing yet: what was sent may still wait its turn.
+        if not runner_on(context).look(migration).in_place:
+            return None
+        return Effect("The catalog shows the change.", "not in place", "in place", migration.name)
+
+    def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
+        seen = runner_on(context).look(self.migration(args))
+        if not seen.in_place:
+            return Verification(False, "The catalog does not show the change.")
+        if seen.visible is False:
+            return Verification(None, "The catalog shows the change; the Data API has not loaded it yet.")
+        through = "" if seen.visible is None else ", and so does the Data API"
+        return Verification(True, f"The catalog shows the change{through}.")
+
+
+def _world_checks(migration: Migration, seen: MigrationStatus) -> tuple[Preflight, ...]:
+    held = [f"pid {blocker.pid} ({blocker.application or 'unnamed'}, {blocker.state})" for blocker in seen.blockers]
+    return (
+        block("needed", "It is in place already: there is nothing to do.")
+        if seen.in_place
+        else ok("needed", "It is not in place."),
+        ok("writable", "The database takes changes.")
+        if not (seen.identity.in_recovery or seen.identity.read_only)
+        else block("writable", "The database takes no changes: it is a replica, or read-only."),
+        ok("requires", "What it requires is so.")
+        if seen.requires_met
+        else block("requires", migration.requires_words or "What it requires is not so."),
+        warn("blockers", f"Somebody holds a lock on {migration.table}: {', '.join(held)}. It may have to give up.")
+        if held
+        else ok("blockers", f"Nobody holds a lock on {migration.table}."),
+    )
+
+
+class RunMigration(_Migrate):
+    """Run one migration of the catalogue."""
+
+    id: ClassVar[str] = "run_migration"
+    title: ClassVar[str] = "Run a migration"
+    undo: ClassVar[str] = "undo_migration, where the migration says that it can be undone"
+
+
+class UndoMigration(_Migrate):
+    """Undo a migration by the one that its header names."""
+
+    id: ClassVar[str] = "undo_migration"
+    title: ClassVar[str] = "Undo a migration"
+    undo: ClassVar[str] = "run_migration"
+
+    def migration(self, args: Args) -> Migration:
+        wanted = _named(args["name"])
+        if wanted.undone_by is None:
+            raise RefusedError(f"{wanted.title} cannot be undone. {wanted.cannot_be_undone or ''}".strip())
+        return _named(wanted.undone_by)
+
+    def applicability(self, context: ActionContext, migration: Migration) -> Preflight:
+        return warn("cures", "Undoing is no cure: do it once nothing relies on it any more.")
+
+
+class InstallReporting(_Migrate):
+    """Install the functions that count in the database, so that a long window need not be read row by row."""
+
+    id: ClassVar[str] = "install_reporting"
+    title: ClassVar[str] = "Install the reporting functions"
+    asks: ClassVar[tuple[str, ...]] = ()
+    undo: ClassVar[str] = f"undo_migration, name={REPORTING}"
+
+    def migration(self, args: Args) -> Migration:
+        return _named(REPORTING)
+
+    def undo_for(self, args: Args) -> str:
+        return self.undo
+
+    def applicability(self, context: ActionContext, migration: Migration) -> Preflight:
+        return ok("cures", "It cures nothing and changes no table: it lets the desk count where the data is.")

@@ -1,0 +1,233 @@
+"""`monitor`: the watch without a screen, and what people decide about its alerts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from lib.commands.terminal import (
+    MOMENTS,
+    AsJson,
+    Exit,
+    configured,
+    exit_code,
+    instant,
+    opened_journal,
+    out,
+    print_json,
+    progress,
+)
+from lib.diagnosis import json_report
+from lib.diagnosis.diagnose import Diagnosis
+from lib.monitor import silences
+from lib.monitor.inputs import StandaloneInputs
+from lib.monitor.loop import Monitor, Round
+from lib.monitor.monitor_status import MonitorStatus, read_status
+from lib.settings import duration, load
+from lib.snapshot import utc_now
+
+app = typer.Typer()
+
+# What --once takes as its round where MONITOR_EVERY is off.
+_USUAL_ROUND = timedelta(seconds=60)
+# A synthetic booking watches its text to the end.
+_JOBS_END_WITHIN = timedelta(minutes=4)
+
+Reason = Annotated[str, typer.Option(help="Why: others will wonder.")]
+Subject = Annotated[str, typer.Argument(help=f"One of: {', '.join(silences.SUBJECTS)}.")]
+
+
+def _length(text: str) -> timedelta:
+    try:
+        return duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} {error}") from None
+
+
+@app.callback(invoke_without_command=True)
+def monitor(
+    context: typer.Context,
+    once: Annotated[bool, typer.Option("--once", help="One round, then end.")] = False,
+    every: Annotated[
+        timedelta | None, typer.Option(parser=_length, metavar="LENGTH", help="How often: 60s, 2m. Else MONITOR_EVERY.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Watch: look, confirm what changed, and tell the addresses of NOTIFY_URLS. Runs until it is stopped.
+
+    Exit code with --once: 0 flowing or no traffic, 1 degraded, 2 broken, 3 cannot tell, 64 wrong usage. With --json
+    there is one line of JSON per round.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    settings = configured()
+    pace = every or settings.monitor_every or (_USUAL_ROUND if once else None)
+    if pace is None:
+        raise typer.BadParameter("MONITOR_EVERY is off: say --every, or --once.")
+    _log_to_stderr()
+    if not settings.anything_configured:
+        raise typer.BadParameter("Nothing is configured, so there is nothing to watch: see python -m lib doctor.")
+    with opened_journal(or_else=Exit.CANNOT_TELL) as (journal, _):
+        view = StandaloneInputs(settings, os.environ, journal, utc_now)
+        watch = Monitor(view, utc_now, pace)
+        try:
+            if once:
+                raise typer.Exit(_one_round(watch, view, as_json))
+            _until_stopped(watch, as_json)
+        finally:
+            view.close()
+
+
+def _one_round(watch: Monitor, view: StandaloneInputs, as_json: bool) -> int:
+    finished = watch.round() or Round(None)
+    watch.finish(_JOBS_END_WITHIN)
+    if finished.holder:
+        progress.print(f"Another monitor watches ({escape(finished.holder)}): nothing was written or sent.")
+    diagnosis = finished.diagnosis or watch.judge(view())
+    watch.leave()
+    if as_json:
+        print_json({**json_report.as_json(diagnosis), "monitor": _round_json(finished)})
+    else:
+        _say(diagnosis, finished)
+    return exit_code(diagnosis)
+
+
+def _until_stopped(watch: Monitor, as_json: bool) -> None:
+    def end(*_: object) -> None:
+        watch.stop.set()
+
+    def on_round(finished: Round) -> None:
+        if as_json:
+            sys.stdout.write(json.dumps(_round_json(finished), ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        elif finished.diagnosis:
+            _say(finished.diagnosis, finished)
+
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, end)
+    # In a thread, so that a signal is heard at once and not after a look.
+    worker = threading.Thread(target=watch.run, args=(on_round,), name="monitor")
+    worker.start()
+    worker.join()
+
+
+def _say(diagnosis: Diagnosis, finished: Round) -> None:
+    headline = diagnosis.headline
+    words = f"{headline.state.value.replace('_', ' ').upper()}  {escape(headline.sentence)}"
+    out.print(f"{diagnosis.facts.now:%Y-%m-%dT%H:%M:%SZ}  {words}", soft_wrap=True)
+    for rule, event in finished.events:
+        out.print(f"  {event.kind.value} {rule}: {escape(event.story.title)}", soft_wrap=True)
+
+
+def _round_json(finished: Round) -> dict[str, Any]:
+    diagnosis = finished.diagnosis
+    return {
+        "at": diagnosis.facts.now.isoformat() if diagnosis else None,
+        "headline": diagnosis.headline.state.value if diagnosis else None,
+        "events": [
+            {"rule": rule, "event": event.kind.value, "title": event.story.title, "cause": event.story.cause}
+            for rule, event in finished.events
+        ],
+        "watched_by_another": finished.holder,
+    }
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("lib.monitor").setLevel(logging.INFO)
+
+
+# What people decide --------------------------------------------------------------------------------------
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Say who watches, what fires, and what could not be sent."""
+    with opened_journal() as (journal, _):
+        found = read_status(journal, utc_now())
+    if as_json:
+        print_json(status_json(found))
+        return
+    at = f"{found.last_round_at:%Y-%m-%d %H:%M:%SZ}" if found.last_round_at else "never"
+    out.print(f"last round: {at}; watching: {escape(found.holder or 'nobody')}", soft_wrap=True)
+    for alert in found.firing:
+        said = f"acknowledged by {alert.acknowledged.by}" if alert.acknowledged else ""
+        muted = f"muted until {alert.silence.until:%H:%M}Z by {alert.silence.by}" if alert.silence else ""
+        note = "; ".join(filter(None, (said, muted)))
+        out.print(escape(f"fires: {alert.rule}  {alert.story.title}{f'  ({note})' if note else ''}"), soft_wrap=True)
+    for message in found.unsent:
+        how = "given up" if message.given_up else "failed, and is tried again"
+        out.print(escape(f"{how}: {message.title} to {message.service}: {message.error}"), soft_wrap=True)
+
+
+@app.command()
+def mute(
+    subject: Subject,
+    reason: Reason,
+    length: Annotated[
+        timedelta, typer.Option("--for", parser=_length, metavar="LENGTH", help="For how long: 20m, 2h.")
+    ],
+) -> None:
+    """Keep quiet about an alert, or about all, for a while. Measuring goes on."""
+    with opened_journal() as (journal, who):
+        silences.mute(journal, who, subject, length, reason, utc_now())
+    out.print(f"{subject} is muted.")
+
+
+@app.command()
+def unmute(subject: Subject, reason: Reason = "") -> None:
+    """Let alerts be told again; `unmute maintenance` calls planned maintenance off."""
+    with opened_journal() as (journal, who):
+        silences.unmute(journal, who, subject, reason)
+    out.print(f"{subject} is no longer muted.")
+
+
+@app.command()
+def acknowledge(rule: Annotated[str, typer.Argument(help="The alert: see `monitor status`.")], reason: Reason) -> None:
+    """Say that you are on it: no reminders until it is over."""
+    with opened_journal() as (journal, who):
+        silences.acknowledge(journal, who, rule, reason)
+    out.print(f"{rule} is acknowledged.")
+
+
+@app.command()
+def maintenance(
+    reason: Reason,
+    length: Annotated[
+        timedelta, typer.Option("--for", parser=_length, metavar="LENGTH", help="For how long: 20m, 2h.")
+    ],
+    begins: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=MOMENTS, help="When, in the business's time zone; now if not given."),
+    ] = None,
+) -> None:
+    """Plan a time in which nothing is told and everything is measured."""
+    now = utc_now()
+    start = instant(begins, load().zone) if begins else now
+    with opened_journal() as (journal, who):
+        silences.maintenance(journal, who, start, start + length, reason, now)
+    out.print("The maintenance is planned.")
+
+
+def status_json(found: MonitorStatus) -> dict[str, Any]:
+    """Return how the watch stands for machines: instants in ISO 8601 UTC."""
+    document = json.loads(json.dumps(asdict(found), default=_as_text))
+    return dict(document)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")

@@ -1,0 +1,228 @@
+"""Which database holds the journal, and transactions in it."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, exc, make_url, text
+
+from lib.journal import schema_steps
+from lib.journal.errors import JournalError
+from lib.journal.schema import SCHEMA
+from lib.model.database import KeyKind
+from lib.model.keys import classify
+from lib.redaction import redact
+from lib.settings import Settings
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+FOLDER = ".switchboard"
+FILE = "journal.sqlite3"
+
+CONNECT_SECONDS = 5
+# How long a write waits for other writers, and how long one statement may take.
+WAIT_SECONDS = 30
+# A writer that stops in the middle of a transaction holds up all others: the server ends it.
+IDLE_SECONDS = 20
+
+_ANOTHER_WRITER = "Somebody else is writing to the journal and does not let go."
+# SQLSTATEs: lock_not_available and query_canceled.
+_WAITED_TOO_LONG = ("55P03", "57014")
+
+
+class JournalDatabase:
+    """The journal's database: `where` says which, in a sentence without secrets."""
+
+    def __init__(self, engine: Engine, where: str) -> None:
+        self._engine = engine
+        self._postgres = engine.dialect.name == "postgresql"
+        self.where = where
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def prepare(self, now: Callable[[], datetime]) -> None:
+        """Bring the schema up to date, whoever else does the same at this moment."""
+        # Looked at without a lock first: a role that may not create anything can use what is there.
+        with self.reading() as connection:
+            if not schema_steps.pending(connection):
+                return
+        with self.writing() as connection:
+            schema_steps.alone(connection)
+            schema_steps.apply(connection, now)
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the journal and changes nothing."""
+        with _plain_errors(self.where), self._engine.connect() as connection:
+            if self._postgres:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                self._set_limits(connection)
+                yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that may write. It is committed at the end, or leaves nothing behind."""
+        with _plain_errors(self.where), self._engine.connect() as connection:
+            connection.execution_options(switchboard_writes=True)
+            with connection.begin():
+                self._set_limits(connection)
+                yield connection
+
+    def _set_limits(self, connection: Connection) -> None:
+        if self._postgres:
+            # For this transaction only: behind a pooler the session is not ours.
+            connection.execute(
+                text(
+                    "select set_config('lock_timeout', :wait, true), set_config('statement_timeout', :wait, true), "
+                    "set_config('idle_in_transaction_session_timeout', :idle, true)"
+                ),
+                {"wait": f"{WAIT_SECONDS}s", "idle": f"{IDLE_SECONDS}s"},
+            )
+
+
+def connect(settings: Settings, project: Path = PROJECT) -> JournalDatabase:
+    """Return the database that the settings name: JOURNAL_URL, else DATABASE_URL's server, else a local file.
+
+    Raises `JournalError`. It never takes another place than the one named: a journal in two places is none.
+    """
+    if settings.journal_url is not None:
+        return _named(settings.journal_url.get_secret_value())
+    if settings.database_url is not None:
+        return _postgres(settings.database_url.get_secret_value(), "DATABASE_URL")
+    folder = project / FOLDER
+    _make_folder(folder)
+    return _sqlite(folder / FILE, "neither JOURNAL_URL nor DATABASE_URL is set")
+
+
+def _named(url: str) -> JournalDatabase:
+    wrong = JournalError(
+        "JOURNAL_URL cannot be used.", "It must begin with sqlite:/// and a path, or with postgresql:// and a server."
+    )
+    try:
+        parsed = make_url(url)
+    except (exc.ArgumentError, ValueError):  # their words repeat the value
+        raise wrong from None
+    if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
+        path = Path(parsed.database).absolute()
+        if not path.parent.is_dir():
+            _make_folder(path.parent)
+        return _sqlite(path, "JOURNAL_URL")
+    plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
+    if classify(plain) is KeyKind.DSN:
+        return _postgres(plain, "JOURNAL_URL")
+    raise wrong
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise JournalError(f"The journal's folder {folder} cannot be made: {error.strerror}.") from None
+
+
+def _sqlite(path: Path, why: str) -> JournalDatabase:
+    try:
+        # Made before SQLite would, for us alone; its -wal and -shm files take over the rights of this one.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        path.chmod(0o600)
+    except OSError as error:
+        raise JournalError(f"The journal's file {path} cannot be opened: {error.strerror}.") from None
+    engine = create_engine(
+        "sqlite://", creator=lambda: _open_sqlite(path), poolclass=QueuePool, hide_parameters=True, **_POOL
+    )
+    # pysqlite's own transactions begin too late: reads before the first write would stand outside.
+    event.listen(engine, "begin", _begin_sqlite)
+    # Queries name the schema, which SQLite has not.
+    engine = engine.execution_options(schema_translate_map={SCHEMA: None})
+    return JournalDatabase(engine, f"The journal is the file {path} on this machine ({why}).")
+
+
+def _open_sqlite(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+    _switch_to_wal(connection)
+    # A byte that was changed from outside may make no text at all: that is for `verify` to find.
+    connection.text_factory = lambda stored: stored.decode("utf-8", "surrogateescape")
+    # Durable before the effect: `started` must survive a power cut.
+    connection.execute("pragma synchronous = full")
+    return connection
+
+
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Let readers and a writer work side by side. It is written into the file; SQLite does not wait its turn here."""
+    give_up = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            connection.execute("pragma journal_mode = wal")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("switchboard_writes")
+    connection.exec_driver_sql("begin immediate" if writes else "begin")
+
+
+def _postgres(dsn: str, name: str) -> JournalDatabase:
+    try:
+        parts = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError:  # its words repeat the value
+        raise JournalError(f"{name} cannot be read as a connection string.", "Copy it again.") from None
+
+    def open_connection() -> psycopg.Connection[Any]:
+        return psycopg.connect(
+            dsn,
+            connect_timeout=CONNECT_SECONDS,
+            # The transaction pooler keeps no prepared statements.
+            prepare_threshold=None,
+            application_name="switchboard journal",
+        )
+
+    # libpq reads the connection string, as for the catalog: so both mean the same server by it.
+    engine = create_engine(
+        "postgresql+psycopg://", creator=open_connection, pool_pre_ping=True, hide_parameters=True, **_POOL
+    )
+    host = parts.get("host") or parts.get("hostaddr") or "this machine"
+    return JournalDatabase(engine, f"The journal is in the schema {SCHEMA} of the database on {host} ({name}).")
+
+
+# Writers stand in one queue anyway: a few connections are enough, and few is what poolers allow.
+_POOL: dict[str, Any] = {"pool_size": 4, "max_overflow": 4, "pool_timeout": WAIT_SECONDS}
+
+
+@contextmanager
+def _plain_errors(where: str) -> Iterator[None]:
+    """Say in our own words what went wrong: those of the driver can quote what was to be written."""
+    try:
+        yield
+    except exc.TimeoutError:
+        raise JournalError(_ANOTHER_WRITER, "Try again; if it stays so, restart the desk.") from None
+    except exc.DBAPIError as error:
+        raise _in_plain_words(error, where) from None
+
+
+def _in_plain_words(error: exc.DBAPIError, where: str) -> JournalError:
+    original = error.orig
+    if isinstance(original, psycopg.Error):
+        if original.sqlstate in _WAITED_TOO_LONG:
+            return JournalError(_ANOTHER_WRITER, "Try again; if it stays so, look for a blocked session.")
+        if original.sqlstate and not original.sqlstate.startswith(("08", "28", "57P", "53")):
+            said = redact(original.diag.message_primary or "no reason given")
+            return JournalError(f"The journal's database refused: {said}.", where)
+        return JournalError(f"The journal cannot be reached. {where}", "Check that the server is up and lets us in.")
+    if isinstance(original, sqlite3.OperationalError) and original.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+        return JournalError(_ANOTHER_WRITER, "Try again; if it stays so, restart the desk.")
+    return JournalError(f"The journal cannot be used: {redact(str(original))}.", where)

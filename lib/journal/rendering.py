@@ -1,0 +1,168 @@
+"""Says in one sentence what an entry is about; the same on a page, on the command line and in an export.
+
+The sentences hold what strangers wrote as it stands: whoever shows them escapes them for the place where they go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from lib.journal.entry import (
+    Acknowledgement,
+    Alert,
+    Approved,
+    Asked,
+    Cancelled,
+    DiagnosisRecord,
+    Entry,
+    Expired,
+    Fact,
+    FollowedUp,
+    FollowUp,
+    Freeze,
+    IncidentClosed,
+    IncidentOpened,
+    Locked,
+    Mute,
+    Note,
+    Outcome,
+    Progress,
+    Receipt,
+    Refused,
+    Resolution,
+    Started,
+    StepMoved,
+    StepState,
+    Unfreeze,
+    Unmute,
+)
+from lib.model.verdict import CheckStatus, Verdict
+
+_STEP_WORDS = {
+    StepState.DOING: "is being worked on",
+    StepState.DONE: "is done",
+    StepState.SKIPPED: "was skipped",
+    StepState.FAILED: "failed",
+}
+_OUTCOME_WORDS = {
+    Outcome.SUCCEEDED: "succeeded",
+    Outcome.FAILED: "failed",
+    Outcome.UNKNOWN: "has an unknown outcome",
+}
+_FOLLOW_UP_WORDS = {
+    FollowUp.CALLED: "was called",
+    FollowUp.GAVE_UP: "was given up",
+    FollowUp.NOTHING: "is to be helped again: what was said before is taken back",
+}
+_VERIFIED_WORDS = {True: "yes", False: "no: the sources do not agree", None: "not looked"}
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedEntry:
+    """What an entry says: one line, and what belongs below it."""
+
+    line: str
+    details: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "\n".join((self.line, *self.details))
+
+
+def render(entry: Entry) -> RenderedEntry:
+    """Return what `entry` says. Instants in it are in UTC."""
+    action, step = entry.about.action or "action", entry.about.step_id or "step"
+    match entry.payload:
+        case Asked() as asked:
+            return _asked(action, asked)
+        case Approved(words):
+            return RenderedEntry(f"{action} approved by a second person", _some(words))
+        case Locked():
+            return RenderedEntry(f"{action} claimed: last checks before it starts")
+        case Started(until):
+            return RenderedEntry(f"{action} started", (f"a receipt is due by {_utc(until)}",))
+        case Progress(words, external_id):
+            return RenderedEntry(f"{action}: {words}", _some(external_id))
+        case Receipt() as receipt:
+            return _receipt(action, receipt)
+        case Resolution(outcome, seen):
+            return RenderedEntry(f"{action} {_OUTCOME_WORDS[outcome]}, as was seen outside", _some(seen))
+        case Refused(words):
+            return RenderedEntry(f"{action} refused, nothing was done", _some(words))
+        case Cancelled(words):
+            return RenderedEntry(f"{action} cancelled, nothing was done", _some(words))
+        case Expired(words):
+            return RenderedEntry(f"{action} expired, nothing was done", _some(words))
+        case IncidentOpened(title):
+            return RenderedEntry(f"incident opened: {title}")
+        case IncidentClosed(words):
+            return RenderedEntry("incident closed", _some(words))
+        case StepMoved(state, reason):
+            return RenderedEntry(f"step {step} {_STEP_WORDS[state]}", _some(reason))
+        case Note(text, happened_at, corrects):
+            when = f" of {_utc(happened_at)}" if happened_at else ""
+            return RenderedEntry(f"note{when}{' that corrects an earlier entry' if corrects else ''}", _some(text))
+        case DiagnosisRecord() as seen:
+            return _seen(seen)
+        case Freeze(reason):
+            return RenderedEntry("desk frozen: no action starts", _some(reason))
+        case Unfreeze(reason):
+            return RenderedEntry("desk unfrozen", _some(reason))
+        case Mute(subject, until, reason, begins):
+            begin = f" from {_utc(begins)}" if begins else ""
+            return RenderedEntry(f"alerts about {subject} muted{begin} until {_utc(until)}", _some(reason))
+        case Unmute(subject, reason):
+            return RenderedEntry(f"alerts about {subject} no longer muted", _some(reason))
+        case Acknowledgement(subject, reason):
+            return RenderedEntry(f"alert about {subject} acknowledged", _some(reason))
+        case Alert(subject, event, words, since):
+            return RenderedEntry(f"alert about {subject} {event}: {words}", (f"since {_utc(since)}",))
+        case FollowedUp(booking, state):
+            return RenderedEntry(f"the person of pending booking {booking} {_FOLLOW_UP_WORDS[state]}")
+
+
+def _asked(action: str, asked: Asked) -> RenderedEntry:
+    details = [*_some(asked.summary)]
+    details += [f"{argument.name} = {argument.value}" for argument in asked.arguments]
+    if asked.reason:
+        details.append(f"reason: {asked.reason}")
+    if asked.needs_approval:
+        details.append("needs a second person")
+    return RenderedEntry(f"{action} of {asked.target} requested", tuple(details))
+
+
+def _receipt(action: str, receipt: Receipt) -> RenderedEntry:
+    details = [*_some(receipt.words), *_facts("before", receipt.before), *_facts("after", receipt.after)]
+    details += [f"evidence: {words}" for words in receipt.evidence]
+    details.append(f"verified: {_VERIFIED_WORDS[receipt.verified]}")
+    if receipt.external_id:
+        details.append(f"known outside as {receipt.external_id}")
+    return RenderedEntry(f"{action} {_OUTCOME_WORDS[receipt.outcome]}", tuple(details))
+
+
+def _seen(seen: DiagnosisRecord) -> RenderedEntry:
+    details = [
+        f"{check.id}: {check.status}" for check in seen.checks if check.status in (CheckStatus.FAIL, CheckStatus.WARN)
+    ]
+    details += [
+        f"{hypothesis.id}: {hypothesis.verdict}"
+        for hypothesis in seen.hypotheses
+        if hypothesis.verdict in (Verdict.CONFIRMED, Verdict.LIKELY)
+    ]
+    if seen.people is not None:
+        details.append(f"affected: {seen.people.words}")
+    return RenderedEntry(f"diagnosis: {seen.state.word}. {seen.sentence}", tuple(details))
+
+
+def _facts(name: str, facts: Sequence[Fact]) -> list[str]:
+    return [f"{name}: {fact.name} = {fact.value}" for fact in facts]
+
+
+def _some(words: str | None) -> tuple[str, ...]:
+    return (words,) if words else ()
+
+
+def _utc(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")

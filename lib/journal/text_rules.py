@@ -1,0 +1,82 @@
+"""What text may enter the journal: nothing that identifies a customer, and no secret.
+
+Every text field of a payload has one of the types below; a test holds that none is a bare `str`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator, StringConstraints, ValidationInfo
+
+from lib.model.people import NO_LOGIN, Actor
+from lib.redaction import redact
+
+LONGEST_WORDS = 20_000
+# More than this is not even looked through: an answer of megabytes must not hold up the record of an action.
+LONGEST_LOOK = 200_000
+_CUT = " … (cut)"
+_EMAIL = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}")
+LONGEST_ACTOR = 254
+
+WRITING = {"writing": True}  # the context in which payloads are validated on their way in
+
+
+def tidy(text: str) -> str:
+    """Return `text` redacted, without characters that cannot be seen, and of bounded length.
+
+    Invisible characters go first: they hide a number from the redaction, and turn the reading direction of a line.
+    """
+    safe = redact(_visible(text[:LONGEST_LOOK])).strip()
+    return safe if len(safe) <= LONGEST_WORDS else safe[: LONGEST_WORDS - len(_CUT)] + _CUT
+
+
+def _visible(text: str) -> str:
+    # Cc control, Cf format (zero width, bidirectional), Cs lone surrogates, which no database can store.
+    return "".join(
+        character
+        for character in text.replace("\r\n", "\n").replace("\r", "\n")
+        if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
+    )
+
+
+def _exact(value: str, info: ValidationInfo) -> str:
+    """Refuse on the way in what `tidy` would change: what an action works on must not be altered in silence.
+
+    On the way out it stands as it is: a rule that came later must not make an old entry unreadable.
+    """
+    if info.context == WRITING and tidy(value) != value:
+        raise ValueError("looks like a secret or a person's number or address: refer to it by an id")
+    return value
+
+
+# Text for people to read: redacted on the way in, and on the way out by the rules of today.
+Words = Annotated[str, AfterValidator(tidy)]
+# What must come back as it was given: refused if it would have to be redacted.
+Exact = Annotated[str, StringConstraints(max_length=500), AfterValidator(_exact)]
+# The name of something of ours: an action, a step, a check, a lock.
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$"), AfterValidator(_exact)]
+Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def actor_name(name: str) -> str:
+    """Return the name under which an actor is recorded: an e-mail address of staff as it is, all else tidied."""
+    visible = _visible(name[:LONGEST_LOOK]).strip()
+    if len(visible) <= LONGEST_ACTOR and _EMAIL.fullmatch(visible):
+        return visible
+    return " ".join(tidy(visible).split())[:LONGEST_ACTOR] or "unknown"
+
+
+def same_person(one: Actor, other: Actor) -> bool:
+    """Whether both may be one person, whatever the door: when in doubt they are.
+
+    Without a login it may be anybody. `ann`, as a machine knows her, may be `ann@lantern.example`.
+    """
+    names = [actor_name(actor.name).casefold() for actor in (one, other)]
+    if NO_LOGIN in names:
+        return True
+    if not all("@" in name for name in names):
+        names = [name.partition("@")[0] for name in names]
+    return names[0] == names[1]

@@ -1,0 +1,137 @@
+"""News of production deployments: what was known before, compared with what is seen now. Pure.
+
+The first look only learns: history is no news. Nothing is told twice, because what is known is kept with the outbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from lib.model.deployments import Deployment, DeploymentState, Hostname, Project
+
+
+class NewsKind(StrEnum):
+    """What can happen to a production deployment that people want to hear of."""
+
+    LIVE = "live"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentNews:
+    """One thing to tell about one deployment; `hostnames` are those that it serves now."""
+
+    kind: NewsKind
+    deployment: Deployment
+    hostnames: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownDeployments:
+    """What was known at the last look.
+
+    `world` says of which project: of another one everything is learned anew. `live` is hostname → deployment.
+    Deployments that were created up to `through` and are not in `states` are history.
+    """
+
+    world: str
+    live: Mapping[str, str] = field(default_factory=dict)
+    states: Mapping[str, DeploymentState] = field(default_factory=dict)
+    through: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentObservation:
+    """What is seen now. None: could not be read, and what was known stays."""
+
+    world: str
+    deployments: tuple[Deployment, ...] | None
+    hostnames: tuple[Hostname, ...] | None
+    project: Project | None
+
+
+def compare(
+    known: KnownDeployments | None, sight: DeploymentObservation
+) -> tuple[KnownDeployments, tuple[DeploymentNews, ...]]:
+    """Return what is known now, and the news since `known`."""
+    if known is None or known.world != sight.world:
+        return _learned(KnownDeployments(sight.world), sight), ()
+    return _learned(known, sight), (*_ended(known, sight), *_moved(known, sight))
+
+
+def _learned(known: KnownDeployments, sight: DeploymentObservation) -> KnownDeployments:
+    live, states, through = known.live, known.states, known.through
+    if sight.hostnames is not None:
+        # A hostname that could not be resolved serves, as far as we know, what it did.
+        live = {
+            host.name: host.deployment.id if host.deployment else known.live[host.name]
+            for host in sight.hostnames
+            if host.deployment or host.name in known.live
+        }
+    if sight.deployments is not None:
+        production = _production(sight)
+        states = {deployment.id: deployment.state for deployment in production}
+        times = [deployment.created_at for deployment in production]
+        through = max([*times, *([known.through] if known.through else [])], default=None)
+    return KnownDeployments(sight.world, live, states, through)
+
+
+def _production(sight: DeploymentObservation) -> list[Deployment]:
+    return [deployment for deployment in sight.deployments or () if deployment.target == "production"]
+
+
+def _ended(known: KnownDeployments, sight: DeploymentObservation) -> Iterator[DeploymentNews]:
+    """Yield the deployments that ended without becoming ready, oldest first."""
+    for deployment in sorted(_production(sight), key=lambda one: one.created_at):
+        if deployment.id in known.states:
+            is_news = known.states[deployment.id] is not deployment.state
+        else:
+            # The list was never read before, or this one is older than what it showed: no news.
+            is_news = known.through is not None and deployment.created_at > known.through
+        if is_news and (kind := _how_it_ended(deployment)):
+            yield DeploymentNews(kind, deployment)
+
+
+def _how_it_ended(deployment: Deployment) -> NewsKind | None:
+    """Say how a deployment ended, if that is news: that a person cancelled it, or a newer push, is none."""
+    said = f"{deployment.error_link or ''} {deployment.error_message or ''}".lower()
+    match deployment.state:
+        case DeploymentState.ERROR:
+            return NewsKind.FAILED
+        case DeploymentState.BLOCKED:
+            return NewsKind.BLOCKED
+        case DeploymentState.CANCELED if deployment.build_skipped or "ignored" in said:
+            return NewsKind.SKIPPED
+        case DeploymentState.CANCELED if deployment.seat_block or "verified" in said:
+            return NewsKind.BLOCKED
+    return None
+
+
+def _moved(known: KnownDeployments, sight: DeploymentObservation) -> Iterator[DeploymentNews]:
+    """Yield the deployments that serve a hostname now and served none before."""
+    if not known.live:
+        return  # the hostnames were never read before
+    serving: dict[str, list[Hostname]] = {}
+    for host in sight.hostnames or ():
+        if host.deployment and host.redirect_to is None:
+            serving.setdefault(host.deployment.id, []).append(host)
+    for deployment_id, hosts in serving.items():
+        deployment = hosts[0].deployment
+        if deployment and deployment_id not in known.live.values():
+            names = tuple(host.name for host in hosts)
+            yield DeploymentNews(_how(deployment_id, sight.project), deployment, names)
+
+
+def _how(deployment_id: str, project: Project | None) -> NewsKind:
+    """Say how a deployment became live: by the project's last move by hand, if that led to it."""
+    move = project.last_alias_request if project else None
+    if move is None or move.to_deployment_id != deployment_id:
+        return NewsKind.LIVE
+    return {"promote": NewsKind.PROMOTED, "rollback": NewsKind.ROLLED_BACK}.get(move.type, NewsKind.LIVE)

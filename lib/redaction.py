@@ -1,0 +1,113 @@
+"""Takes secrets, e-mail addresses and phone numbers out of text that others wrote.
+
+Used for error messages, build logs and our own log. It errs on the safe side: a harmless number that looks like
+a phone's goes too. Commit ids (40 hexadecimal digits), UUIDs and the ids of deployments and texts stay: they are what
+an engineer looks for. Every repetition is bounded, so that a hostile line costs no more than its length.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import re
+import traceback
+from typing import Any
+
+MARK = "…"
+
+_SECRET_WORDS = "secret|token|passw(?:or)?d|passphrase|pwd|api[_-]?key|auth|signature|credential|private[_-]?key|bypass"
+
+_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern), replacement)
+    for pattern, replacement in (
+        # A key in PEM, also one that was cut off.
+        (r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", MARK),
+        # user:password@ in any address, up to the last @: passwords hold @ as well.
+        (r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@]{0,200}:[^\s]{0,400}@", rf"\1{MARK}@"),
+        # Addresses that are credentials themselves: deploy hooks, chat hooks, confirmation links.
+        (
+            r"(?i)(/integrations/deploy/|hooks\.slack\.com/|/api/webhooks/|/booking-confirmation/)[^\s\"'<>]{1,400}",
+            rf"\1{MARK}",
+        ),
+        # Tokens that say what they are.
+        (
+            r"\b(?:sb_secret_|sbp_|vc[a-z]_|gh[a-z]_|github_pat_|sk_live_|sk_test_|rk_live_|npm_|glpat-|xox[a-z]-|whsec_)"
+            r"[A-Za-z0-9_-]{6,400}",
+            MARK,
+        ),
+        (r"\beyJ[A-Za-z0-9_-]{8,4000}(?:\.[A-Za-z0-9_-]{0,4000}){0,2}", MARK),
+        (r"\bAKIA[0-9A-Z]{12,20}\b", MARK),
+        # Twilio: account and key ids with what follows them, and bare 32 digits, the form of its auth tokens.
+        (r"\b(?:AC|SK)[0-9a-fA-F]{32}(?::[^\s\"'@]{1,200})?", MARK),
+        (r"\b[0-9a-fA-F]{32}\b", MARK),
+        (r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,4000}", rf"\1 {MARK}"),
+        # NAME=value and "name": "value" where the name says that it is secret.
+        (
+            rf"(?i)((?<![A-Za-z0-9_-])[\w-]{{0,40}}(?:{_SECRET_WORDS})[\w-]{{0,40}}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?)"
+            rf"(?!(?:undefined|null|none|true|false|missing|required|bearer|basic|{MARK})\b)[^\s\"',;&{MARK}]{{4,4000}}",
+            rf"\1{MARK}",
+        ),
+        # Long mixed runs are tokens of a kind we do not know. Ids that begin like ours are not.
+        (
+            r"\b(?!(?:dpl|prj|team|req|evt)_)(?=[A-Za-z0-9_]{0,200}[a-z])(?=[A-Za-z0-9_]{0,200}[A-Z])"
+            r"(?=[A-Za-z0-9_]{0,200}[0-9])(?!(?:SM|MM|NO|MG)[0-9a-f]{32}\b)[A-Za-z0-9_]{24,400}\b",
+            MARK,
+        ),
+        (r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,8}", MARK),
+    )
+)
+
+# What stands between the digits of a number, and what must not stand before one: a word, or a time or decimal number
+# that it would be the rest of.
+_GAP = r"[\s().\-/\u2010-\u2015]{0,5}"
+_START = r"(?<!\w)(?<!\d[.:])"
+# Phone numbers: +44 (0)7700 900123, 0044…, 07700/900123, 447700900123, (555) 123-4567.
+_PHONES = (
+    rf"(?:\+|%2B|{_START}00)\s?\(?[1-9](?:{_GAP}\d){{6,14}}(?!\d)",
+    rf"{_START}\(?0[1-37-9](?:{_GAP}\d){{8,9}}(?!\d)",
+    r"(?<![A-Za-z\d])44[\s-]?[1-37]\d{2,4}[\s-]?\d{3}[\s-]?\d{3,4}(?!\d)",
+    rf"{_START}\(?[2-9]\d{{2}}\)?[\s.-]\d{{3}}[\s.-]\d{{4}}(?!\d)",
+)
+# The digits of some ids would pass for a number. Where one stands it is taken whole, and left.
+_ID = r"(?<![0-9A-Za-z])(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{40})(?![0-9A-Za-z])"
+_ID_OR_PHONES = tuple(re.compile(f"(?P<id>{_ID})|{phone}") for phone in _PHONES)
+
+
+def redact(text: str) -> str:
+    """Return `text` without token-like strings, e-mail addresses and phone numbers."""
+    for pattern, replacement in _RULES:
+        text = pattern.sub(replacement, text)
+    for pattern in _ID_OR_PHONES:
+        text = pattern.sub(lambda found: found["id"] or MARK, text)
+    return text
+
+
+def redact_record(record: logging.LogRecord) -> None:
+    """Take what `redact` takes out of one log record: its message with its arguments, traceback and stack."""
+    try:
+        message = record.getMessage()
+    except (TypeError, ValueError):
+        message = str(record.msg)  # arguments that do not fit the format
+    record.msg, record.args = redact(message), None
+    if record.exc_info:
+        record.exc_text = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        record.exc_info = None  # a formatter would print it again, as it was
+    if record.exc_text:
+        record.exc_text = redact(record.exc_text)
+    if record.stack_info:
+        record.stack_info = redact(record.stack_info)
+
+
+@functools.cache
+def redact_logs() -> None:
+    """Redact every record that this process logs from now on, also those of libraries."""
+    make = logging.getLogRecordFactory()
+
+    def make_redacted(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make(*args, **kwargs)
+        # The server's access lines are formatted from their arguments; deep links hold no data.
+        if record.name != "uvicorn.access":
+            redact_record(record)
+        return record
+
+    logging.setLogRecordFactory(make_redacted)

@@ -1,0 +1,250 @@
+"""What an incident was, as data, from its journal alone: times, causes, actions, people, before and after.
+
+Nothing here asks a source, so that the same document comes out a year later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from lib.journal.entry import (
+    PHASE_OF,
+    AffectedRecord,
+    Alert,
+    CheckRecord,
+    DiagnosisRecord,
+    Entry,
+    HypothesisRecord,
+    Kind,
+)
+from lib.journal.incident_export import IncidentRecord
+from lib.journal.request import Request, request_of
+from lib.model.verdict import HeadlineState, Verdict
+from lib.reports.durations import exact_duration
+
+# The monitor's word for an alert that began, and its rules whose alerts say that customers are hit.
+FIRED = "fired"
+_NOTICES = ("flow", "account", "probe")
+_NAMED = (Verdict.CONFIRMED, Verdict.LIKELY)
+_WEIGHED = (*_NAMED, Verdict.POSSIBLE)
+
+
+@dataclass(frozen=True, slots=True)
+class DatedDiagnosis:
+    """A diagnosis as the journal keeps it, and when it was written down."""
+
+    at: datetime
+    seen: DiagnosisRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How long something took, and from what to what. `length` None: a mark is lacking, and `lacks` says which."""
+
+    id: str
+    title: str
+    means: str
+    length: timedelta | None
+    lacks: str = ""
+
+    @property
+    def words(self) -> str:
+        return f"unknown: {self.lacks}" if self.length is None else exact_duration(self.length)
+
+
+@dataclass(frozen=True, slots=True)
+class WeighedHypothesis:
+    """One possible cause with the checks for and against it, as the diagnosis saw them."""
+
+    hypothesis: HypothesisRecord
+    supports: tuple[CheckRecord, ...]
+    refutes: tuple[CheckRecord, ...]
+
+    @property
+    def title(self) -> str:
+        return self.hypothesis.title or self.hypothesis.id
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentReport:
+    """An incident as a document tells it. `judged` is the diagnosis that the causes are of."""
+
+    story: IncidentRecord
+    summary: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    broke_at: datetime | None
+    fixed_at: datetime | None
+    judged: DatedDiagnosis | None
+    causes: tuple[WeighedHypothesis, ...]
+    actions: tuple[Request, ...]
+    people: AffectedRecord | None
+    before: DatedDiagnosis | None
+    after: DatedDiagnosis | None
+
+    def of_verdict(self, verdict: Verdict) -> tuple[WeighedHypothesis, ...]:
+        return tuple(cause for cause in self.causes if cause.hypothesis.verdict is verdict)
+
+    @property
+    def weighed(self) -> tuple[WeighedHypothesis, ...]:
+        """The causes that were at least possible, the surest first."""
+        return tuple(cause for verdict in _WEIGHED for cause in self.of_verdict(verdict))
+
+
+def report_of(story: IncidentRecord, now: datetime) -> IncidentReport:
+    """Return what the journal tells of an incident as of `now`. Pure."""
+    looks = [
+        DatedDiagnosis(entry.at, entry.payload) for entry in story.entries if isinstance(entry.payload, DiagnosisRecord)
+    ]
+    judged = _judged(looks)
+    broke_at, fixed_at = _broke_at(looks), _fixed_at(looks)
+    people = next((look.seen.people for look in reversed(looks) if look.seen.people is not None), None)
+    actions = tuple(_requests(story.entries, now))
+    measures = _measures(story, looks, broke_at, fixed_at)
+    return IncidentReport(
+        story=story,
+        summary=tuple(_summary(story, judged, people, actions, fixed_at)),
+        measures=measures,
+        broke_at=broke_at,
+        fixed_at=fixed_at,
+        judged=judged,
+        causes=_causes(judged.seen) if judged else (),
+        actions=actions,
+        people=people,
+        before=looks[0] if looks else None,
+        after=looks[-1] if len(looks) > 1 else None,
+    )
+
+
+# The moments.
+
+
+def _broke_at(looks: Sequence[DatedDiagnosis]) -> datetime | None:
+    return min(filter(None, (look.seen.broke_at for look in looks)), default=None)
+
+
+def _fixed_at(looks: Sequence[DatedDiagnosis]) -> datetime | None:
+    """When the flow was first seen whole after it was last seen broken; None: not yet, or it never was broken."""
+    last = max((place for place, look in enumerate(looks) if look.seen.broken), default=None)
+    if last is None:
+        return None
+    return next((look.at for look in looks[last + 1 :] if look.seen.state is HeadlineState.FLOWING), None)
+
+
+def _measures(
+    story: IncidentRecord, looks: Sequence[DatedDiagnosis], broke_at: datetime | None, fixed_at: datetime | None
+) -> tuple[Measure, ...]:
+    opened = story.incident.opened_at
+    told = ((entry.at, entry.payload) for entry in story.alerts if isinstance(entry.payload, Alert))
+    noticed = min((*(at for at, alert in told if alert.event == FIRED and alert.subject in _NOTICES), opened))
+    diagnosed = next((look.at for look in looks if look.seen.broken and _named(look.seen)), None)
+    marks = {
+        "detect": (
+            broke_at,
+            noticed,
+            "Time to detect",
+            "From when it broke, as the diagnosis saw it, until the first alert of the flow, an account or the "
+            "synthetic booking, or the opening of the incident.",
+            "no diagnosis said since when it was broken",
+        ),
+        "diagnose": (
+            noticed,
+            diagnosed,
+            "Time to diagnose",
+            "From that notice until a recorded diagnosis first called a cause confirmed or likely.",
+            "no recorded diagnosis called a cause confirmed or likely",
+        ),
+        "fix": (
+            noticed,
+            fixed_at,
+            "Time to fix",
+            "From that notice until a recorded diagnosis saw the flow whole, and none after it broken.",
+            "no recorded diagnosis saw the flow whole after it was broken",
+        ),
+        "outage": (
+            broke_at,
+            fixed_at,
+            "Outage",
+            "From when it broke until a recorded diagnosis saw the flow whole, and none after it broken.",
+            "the journal lacks when it broke, or when it was whole again",
+        ),
+    }
+    return tuple(_measure(name, *mark) for name, mark in marks.items())
+
+
+def _measure(name: str, start: datetime | None, end: datetime | None, title: str, means: str, lacks: str) -> Measure:
+    if start is None or end is None:
+        return Measure(name, title, means, None, lacks)
+    return Measure(name, title, means, max(end - start, timedelta(0)))
+
+
+# The causes.
+
+
+def _named(seen: DiagnosisRecord) -> bool:
+    return any(one.verdict in _NAMED for one in seen.hypotheses)
+
+
+def _judged(looks: Sequence[DatedDiagnosis]) -> DatedDiagnosis | None:
+    """Return the diagnosis that says most about the cause: the last that saw it broken and named one.
+
+    If none named one, the first that saw it broken; if none did, the first of all.
+    """
+    broken = [look for look in looks if look.seen.broken]
+    named = [look for look in broken if _named(look.seen)]
+    return named[-1] if named else next(iter(broken or looks), None)
+
+
+def _causes(seen: DiagnosisRecord) -> tuple[WeighedHypothesis, ...]:
+    checks = {check.id: check for check in seen.checks}
+    return tuple(
+        WeighedHypothesis(
+            one,
+            tuple(checks[name] for name in one.supports if name in checks),
+            tuple(checks[name] for name in one.refutes if name in checks),
+        )
+        for one in seen.hypotheses
+    )
+
+
+# What was done.
+
+
+def _requests(entries: Iterable[Entry], now: datetime) -> Iterable[Request]:
+    parts: dict[UUID, list[Entry]] = {}
+    for entry in entries:
+        if entry.about.request_id is not None and (entry.kind in PHASE_OF or entry.kind is Kind.PROGRESS):
+            parts.setdefault(entry.about.request_id, []).append(entry)
+    return (request_of(of_one, now) for of_one in parts.values() if of_one[0].kind is Kind.REQUEST)
+
+
+def _summary(
+    story: IncidentRecord,
+    judged: DatedDiagnosis | None,
+    people: AffectedRecord | None,
+    actions: Sequence[Request],
+    fixed_at: datetime | None,
+) -> Iterable[str]:
+    """The incident in a few sentences, for somebody who reads no further."""
+    if judged is None:
+        yield "No diagnosis was recorded in this incident, so the journal cannot say what was wrong."
+    elif not judged.seen.broken:
+        yield f"The diagnosis said {judged.seen.state.word}: {judged.seen.sentence}"
+    else:
+        yield judged.seen.sentence
+        titles = [one.title or one.id for one in judged.seen.hypotheses if one.verdict in _NAMED]
+        yield f"Cause: {'; '.join(titles)}." if titles else "No cause was confirmed or likely."
+    if people is not None:
+        yield people.words
+    done = [request for request in actions if request.started_at is not None]
+    if done:
+        names = ", ".join(dict.fromkeys(request.action for request in done))
+        yield f"Of the desk's actions, {len(done)} ran: {names}."
+    else:
+        yield "No action was run at this desk."
+    if judged is not None and judged.seen.broken:
+        yield "The flow was seen whole again." if fixed_at else "The flow was not seen whole again in this incident."
+    if story.incident.open:
+        yield "The incident is still open."

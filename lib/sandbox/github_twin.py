@@ -1,0 +1,667 @@
+"""A twin of GitHub's REST API and of the one GraphQL mutation that makes a commit: one repository, mostly `main`.
+
+Shapes after https://github.com/github/rest-api-description. A push to any branch is told to the Vercel twin,
+as its GitHub App would.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from lib.sandbox import vercel_twin
+from lib.sandbox.twin_helpers import Json, iso, read_json
+from lib.sandbox.world import Row, World
+
+Connection = psycopg.Connection[Row]
+
+RATE_LIMIT = 5000  # per hour, for one user
+CI_TIME = timedelta(seconds=40)
+USER = {"id": 583231, "login": "sam-lantern", "name": "Sam Porter", "email": "sam@lantern-arms.example"}
+_VERCEL_APP = {"id": 8329, "slug": "vercel", "name": "Vercel"}
+_ACTIONS_APP = {"id": 15368, "slug": "github-actions", "name": "GitHub Actions"}
+_DOCS = "https://docs.github.com/rest"
+
+
+class GitHubRefusalError(Exception):
+    """An error answer of GitHub: `{"message", "documentation_url", "status"}`."""
+
+    def __init__(self, status: int, message: str, **more: Json) -> None:
+        super().__init__(message)
+        body = {"message": message, "documentation_url": _DOCS, "status": str(status), **more}
+        self.response = JSONResponse(body, status)
+
+
+@dataclass(frozen=True, slots=True)
+class GitHubCall:
+    """One authorised request to the twin, with everything that answering it takes."""
+
+    world: World
+    request: Request
+    connection: Connection
+    now: datetime
+
+    def query(self, name: str) -> str | None:
+        return self.request.query_params.get(name)
+
+    @property
+    def path(self) -> dict[str, str]:
+        return self.request.path_params
+
+    @property
+    def api(self) -> str:
+        """The address of the repository in this API."""
+        return f"{self.world.base_url}/github/repos/{self.world.credentials.github_repository}"
+
+    @property
+    def html(self) -> str:
+        return f"https://github.com/{self.world.credentials.github_repository}"
+
+    def commit(self, ref: str) -> Row:
+        """The commit that `ref` (a branch or the start of a commit id) means."""
+        row = self.connection.execute(
+            """select c.* from twin.commits c left join twin.branches b on b.sha = c.sha and b.name = %(ref)s
+               where b.name is not null or (length(%(ref)s) >= 7 and starts_with(c.sha, lower(%(ref)s)))
+               order by b.name nulls last limit 1""",
+            {"ref": ref.removeprefix("heads/").removeprefix("refs/heads/")},
+        ).fetchone()
+        if row is None:
+            raise GitHubRefusalError(422, f"No commit found for SHA: {ref}")
+        return row
+
+    def branch(self) -> Row:
+        row = self.connection.execute("select * from twin.branches where name = %s", [self.path["branch"]]).fetchone()
+        if row is None:
+            raise GitHubRefusalError(404, "Branch not found")
+        return row
+
+
+Handler = Callable[[GitHubCall], Json]
+
+
+# History -------------------------------------------------------------------------------------------------
+
+
+def lineage(connection: Connection, sha: str) -> list[Row]:
+    """Return the commit `sha` and all its ancestors, newest first."""
+    return connection.execute(
+        """with recursive line as (
+               select * from twin.commits where sha = %s
+               union all
+               select parent.* from twin.commits parent join line on parent.sha = line.parent
+           )
+           select * from line order by position desc""",
+        [sha],
+    ).fetchall()
+
+
+def push(connection: Connection, now: datetime, branch: str, sha: str, pusher: str) -> None:
+    """Move `branch` to `sha`, note the push, and tell Vercel."""
+    before = connection.execute("select sha from twin.branches where name = %s", [branch]).fetchone()
+    connection.execute(
+        """insert into twin.branches (name, sha) values (%s, %s)
+           on conflict (name) do update set sha = excluded.sha""",
+        [branch, sha],
+    )
+    connection.execute(
+        "insert into twin.pushes (branch, before, after, actor, at) values (%s, %s, %s, %s, %s)",
+        [branch, before["sha"] if before else "0" * 40, sha, pusher, now],
+    )
+    vercel_twin.push_received(connection, now, branch, sha, pusher)
+
+
+def _add_commit(call: GitHubCall, message: str, parent: Row, files: dict[str, str] | None) -> str:
+    """Add a commit and return its id. A commit that changes files is taken to fix a build that failed."""
+    sha = secrets.token_hex(20)
+    call.connection.execute(
+        """insert into twin.commits (sha, parent, tree, message, author_name, author_login, author_email,
+               committed_at, verified, changed_files, records_texts, confirmation_needs_login, build_error)
+           values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
+        [
+            sha,
+            parent["sha"],
+            secrets.token_hex(20) if files else parent["tree"],
+            message,
+            USER["name"],
+            USER["login"],
+            USER["email"],
+            call.now,
+            True,
+            list(files or ()),
+            parent["records_texts"],
+            parent["confirmation_needs_login"],
+            None if files else parent["build_error"],
+        ],
+    )
+    for path, content in (files or {}).items():
+        call.connection.execute(
+            "insert into twin.files (path, since, content) values (%s, %s, %s)", [path, sha, content]
+        )
+    return sha
+
+
+# Shapes --------------------------------------------------------------------------------------------------
+
+
+def _commit_shape(call: GitHubCall, row: Row) -> dict[str, Json]:
+    person = {"name": row["author_name"], "email": row["author_email"], "date": iso(row["committed_at"])}
+    login = {"login": row["author_login"], "type": "User"}
+    return {
+        "sha": row["sha"],
+        "node_id": f"C_{row['sha'][:12]}",
+        "url": f"{call.api}/commits/{row['sha']}",
+        "html_url": f"{call.html}/commit/{row['sha']}",
+        "commit": {
+            "author": person,
+            "committer": person,
+            "message": row["message"],
+            "tree": {"sha": row["tree"], "url": f"{call.api}/git/trees/{row['tree']}"},
+            "comment_count": 0,
+            "verification": _verification(row),
+        },
+        "author": login,
+        "committer": login,
+        "parents": [{"sha": parent, "url": f"{call.api}/commits/{parent}"} for parent in [row["parent"]] if parent],
+    }
+
+
+def _verification(row: Row) -> dict[str, Json]:
+    reason = "valid" if row["verified"] else "unsigned"
+    return {"verified": row["verified"], "reason": reason, "signature": None, "payload": None}
+
+
+def _files(row: Row) -> list[dict[str, Json]]:
+    return [
+        {"filename": path, "status": "modified", "additions": 4, "deletions": 1, "changes": 5}
+        for path in row["changed_files"]
+    ]
+
+
+def _page(call: GitHubCall, rows: list[Any]) -> Response:
+    """One page of `rows` as GitHub pages them: `per_page`, `page`, and a `Link` header."""
+    page, headers = _cut(call, rows)
+    return JSONResponse(page, headers=headers)
+
+
+def _cut(call: GitHubCall, rows: list[Any]) -> tuple[list[Any], dict[str, str]]:
+    size = min(int(call.query("per_page") or 30), 100)
+    number = int(call.query("page") or 1)
+    page = rows[(number - 1) * size : number * size]
+    if len(rows) <= number * size:
+        return page, {}
+    following = call.request.url.include_query_params(page=number + 1)
+    return page, {"link": f'<{following}>; rel="next"'}
+
+
+# Reading -------------------------------------------------------------------------------------------------
+
+
+def _repository(call: GitHubCall) -> Json:
+    row = call.connection.execute("select * from twin.repository").fetchone()
+    pushed = call.connection.execute("select max(at) as at from twin.pushes").fetchone()
+    if row is None or pushed is None:
+        raise GitHubRefusalError(404, "Not Found")
+    full_name = call.world.credentials.github_repository
+    owner, name = full_name.split("/")
+    return {
+        "id": row["id"],
+        "node_id": f"R_{row['id']}",
+        "name": name,
+        "full_name": full_name,
+        "private": True,
+        "owner": {"login": owner, "type": "Organization"},
+        "html_url": call.html,
+        "default_branch": row["default_branch"],
+        "created_at": iso(row["created_at"]),
+        "updated_at": iso(pushed["at"]),
+        "pushed_at": iso(pushed["at"]),
+        "archived": False,
+        "disabled": False,
+        "permissions": {"admin": False, "maintain": False, "push": True, "triage": True, "pull": True},
+    }
+
+
+def _branch(call: GitHubCall) -> Json:
+    branch = call.branch()
+    return {
+        "name": branch["name"],
+        "commit": _commit_shape(call, call.commit(branch["sha"])),
+        "protected": branch["protected"],
+        "protection": {
+            "enabled": branch["protected"],
+            "required_status_checks": {"enforcement_level": "off", "contexts": [], "checks": []},
+        },
+    }
+
+
+def _commits(call: GitHubCall) -> Json:
+    start = call.query("sha") or "main"
+    since, until = call.query("since"), call.query("until")
+    rows = lineage(call.connection, call.commit(start)["sha"])
+    shapes = [_commit_shape(call, row) for row in rows]
+    return _page(
+        call,
+        [
+            shape
+            for shape in shapes
+            if (since is None or shape["commit"]["committer"]["date"] >= since)
+            and (until is None or shape["commit"]["committer"]["date"] <= until)
+        ],
+    )
+
+
+def _commit(call: GitHubCall) -> Json:
+    row = call.commit(call.path["ref"])
+    return _commit_shape(call, row) | {
+        "stats": {"additions": 4, "deletions": 1, "total": 5},
+        "files": _files(row),
+    }
+
+
+def _compare(call: GitHubCall) -> Json:
+    base_ref, _, head_ref = call.path["range"].partition("...")
+    try:
+        base, head = call.commit(base_ref), call.commit(head_ref)
+    except GitHubRefusalError:
+        raise GitHubRefusalError(404, "Not Found") from None
+    base_line, head_line = lineage(call.connection, base["sha"]), lineage(call.connection, head["sha"])
+    base_shas, head_shas = {row["sha"] for row in base_line}, {row["sha"] for row in head_line}
+    ahead = [row for row in reversed(head_line) if row["sha"] not in base_shas]
+    behind = [row for row in base_line if row["sha"] not in head_shas]
+    status = {(False, False): "identical", (True, False): "ahead", (False, True): "behind"}
+    changed = {path: file for row in ahead for path, file in zip(row["changed_files"], _files(row), strict=True)}
+    merge_base = next(row for row in base_line if row["sha"] in head_shas)
+    return {
+        "url": f"{call.api}/compare/{base_ref}...{head_ref}",
+        "html_url": f"{call.html}/compare/{base_ref}...{head_ref}",
+        "base_commit": _commit_shape(call, base),
+        "merge_base_commit": _commit_shape(call, merge_base),
+        "status": status.get((bool(ahead), bool(behind)), "diverged"),
+        "ahead_by": len(ahead),
+        "behind_by": len(behind),
+        "total_commits": len(ahead),
+        "commits": [_commit_shape(call, row) for row in ahead],
+        "files": list(changed.values()),
+    }
+
+
+def _activity(call: GitHubCall) -> Json:
+    ref = call.query("ref")
+    rows = call.connection.execute("select * from twin.pushes order by at desc, id desc").fetchall()
+    shapes = [
+        {
+            "id": row["id"],
+            "node_id": f"PSH_{row['id']}",
+            "before": row["before"],
+            "after": row["after"],
+            "ref": f"refs/heads/{row['branch']}",
+            "timestamp": iso(row["at"]),
+            "activity_type": "branch_creation" if set(row["before"]) == {"0"} else "push",
+            "actor": {"login": row["actor"], "type": "User"},
+        }
+        for row in rows
+        if ref in (None, row["branch"], f"refs/heads/{row['branch']}")
+    ]
+    kind = call.query("activity_type")
+    return _page(call, [shape for shape in shapes if kind in (None, shape["activity_type"])])
+
+
+def _runs(call: GitHubCall) -> Json:
+    """One CI run for each push."""
+    rows = call.connection.execute(
+        """select p.id, p.branch, p.after, p.at, c.message from twin.pushes p
+           join twin.commits c on c.sha = p.after order by p.at desc, p.id desc"""
+    ).fetchall()
+    sha, branch = call.query("head_sha"), call.query("branch")
+    runs = []
+    for row in rows:
+        if sha not in (None, row["after"]) or branch not in (None, row["branch"]):
+            continue
+        ended = row["at"] + CI_TIME <= call.now
+        runs.append(
+            {
+                "id": 9_000_000 + row["id"],
+                "name": "CI",
+                "head_branch": row["branch"],
+                "head_sha": row["after"],
+                "display_title": row["message"].splitlines()[0],
+                "run_number": row["id"],
+                "event": "push",
+                "status": "completed" if ended else "in_progress",
+                "conclusion": "success" if ended else None,
+                "created_at": iso(row["at"]),
+                "run_started_at": iso(row["at"]),
+                "updated_at": iso(min(row["at"] + CI_TIME, call.now)),
+                "html_url": f"{call.html}/actions/runs/{9_000_000 + row['id']}",
+            }
+        )
+    page, headers = _cut(call, runs)
+    return JSONResponse({"total_count": len(runs), "workflow_runs": page}, headers=headers)
+
+
+def _vercel_builds(call: GitHubCall, sha: str) -> list[Row]:
+    """The builds that Vercel's app told GitHub about, newest first: those that came from Git."""
+    return call.connection.execute(
+        "select * from twin.builds where sha = %s and source = 'git' order by created_at desc", [sha]
+    ).fetchall()
+
+
+_STATUS: dict[str, tuple[str, str]] = {
+    "READY": ("success", "Deployment has completed"),
+    "ERROR": ("failure", "Deployment has failed"),
+    "CANCELED": ("error", "Deployment was canceled"),
+}
+
+
+def _status(call: GitHubCall) -> Json:
+    commit = call.commit(call.path["ref"])
+    statuses: list[dict[str, Json]] = []
+    for build in _vercel_builds(call, commit["sha"])[:1]:
+        state, words = _STATUS.get(vercel_twin.state_of(build, call.now), ("pending", "Vercel is deploying your app"))
+        if build["canceled_at"] is not None and build["canceled_at"] == build["created_at"]:
+            words = "Canceled by Ignored Build Step"
+        statuses.append(
+            {
+                "id": int(build["created_at"].timestamp()),
+                "context": "Vercel",
+                "state": state,
+                "description": words,
+                "target_url": f"https://vercel.com/lantern-arms/booking/{build['id'].removeprefix('dpl_')}",
+                "created_at": iso(build["created_at"]),
+                "updated_at": iso(min(build["done_at"], call.now)),
+            }
+        )
+    state = statuses[0]["state"] if statuses else "pending"
+    combined = "failure" if state == "error" else state
+    return {"state": combined, "sha": commit["sha"], "total_count": len(statuses), "statuses": statuses}
+
+
+def _check_runs(call: GitHubCall) -> Json:
+    commit = call.commit(call.path["ref"])
+    pushed = call.connection.execute("select max(at) as at from twin.pushes where after = %s", [commit["sha"]])
+    row = pushed.fetchone()
+    if row is None or row["at"] is None:
+        return {"total_count": 0, "check_runs": []}
+    ended = row["at"] + CI_TIME <= call.now
+    run = {
+        "id": int(commit["sha"][:8], 16),
+        "name": "test",
+        "head_sha": commit["sha"],
+        "status": "completed" if ended else "in_progress",
+        "conclusion": "success" if ended else None,
+        "started_at": iso(row["at"]),
+        "completed_at": iso(row["at"] + CI_TIME) if ended else None,
+        "app": _ACTIONS_APP,
+        "html_url": f"{call.html}/runs/{int(commit['sha'][:8], 16)}",
+    }
+    return {"total_count": 1, "check_runs": [run]}
+
+
+def _check_suites(call: GitHubCall) -> Json:
+    commit = call.commit(call.path["ref"])
+    suites = [
+        {
+            "id": int(commit["sha"][:8], 16) + index,
+            "head_sha": commit["sha"],
+            "status": "completed",
+            "conclusion": "success" if app is _ACTIONS_APP else None,
+            "app": app,
+            "created_at": iso(commit["committed_at"]),
+        }
+        for index, app in enumerate([_ACTIONS_APP, *[_VERCEL_APP] * bool(_vercel_builds(call, commit["sha"]))])
+    ]
+    return {"total_count": len(suites), "check_suites": suites}
+
+
+def _deployments(call: GitHubCall) -> Json:
+    sha, ref, environment = call.query("sha"), call.query("ref"), call.query("environment")
+    rows = call.connection.execute(
+        "select * from twin.builds where source = 'git' order by created_at desc, id"
+    ).fetchall()
+    shapes = [
+        {
+            "id": int(row["created_at"].timestamp() * 1000),
+            "sha": row["sha"],
+            "ref": row["branch"],
+            "task": "deploy",
+            "environment": "Production" if row["target"] else "Preview",
+            "creator": {"login": "vercel[bot]", "type": "Bot"},
+            "created_at": iso(row["created_at"]),
+            "updated_at": iso(min(row["done_at"], call.now)),
+        }
+        for row in rows
+    ]
+    return _page(
+        call,
+        [
+            shape
+            for shape in shapes
+            if sha in (None, shape["sha"])
+            and ref in (None, shape["ref"])
+            and environment in (None, shape["environment"])
+        ],
+    )
+
+
+def _rules(call: GitHubCall) -> Json:
+    source = {"ruleset_source_type": "Repository", "ruleset_source": call.world.credentials.github_repository}
+    return [{"type": kind, "ruleset_id": 4242, **source} for kind in ("deletion", "non_fast_forward")]
+
+
+def _protection(call: GitHubCall) -> Json:
+    call.branch()
+    raise GitHubRefusalError(404, "Branch not protected")
+
+
+def _hooks(call: GitHubCall) -> Json:
+    return []  # Vercel's GitHub App never shows here
+
+
+def _contents(call: GitHubCall) -> Json:
+    """A file, or the files of a folder, as of `ref`."""
+    path = call.path["path"].strip("/")
+    line = lineage(call.connection, call.commit(call.query("ref") or "main")["sha"])
+    rows = call.connection.execute(
+        """select distinct on (f.path) f.path, f.content from twin.files f join twin.commits c on c.sha = f.since
+           where (f.path = %(path)s or starts_with(f.path, %(path)s || '/')) and f.since = any(%(line)s)
+           order by f.path, c.position desc""",
+        {"path": path, "line": [row["sha"] for row in line]},
+    ).fetchall()
+    if not rows:
+        raise GitHubRefusalError(404, "Not Found")
+    if rows[0]["path"] != path:
+        return [_file_shape(call, row) for row in rows]
+    content = base64.encodebytes(rows[0]["content"].encode()).decode()
+    return _file_shape(call, rows[0]) | {"encoding": "base64", "content": content}
+
+
+def _file_shape(call: GitHubCall, row: Row) -> dict[str, Json]:
+    content = row["content"].encode()
+    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+    return {
+        "type": "file",
+        "name": row["path"].rsplit("/", 1)[-1],
+        "path": row["path"],
+        "sha": blob,
+        "size": len(content),
+        "url": f"{call.api}/contents/{row['path']}",
+    }
+
+
+def _ref(call: GitHubCall) -> Json:
+    branch = call.branch()
+    return {
+        "ref": f"refs/heads/{branch['name']}",
+        "node_id": f"REF_{branch['name']}",
+        "url": f"{call.api}/git/refs/heads/{branch['name']}",
+        "object": {"type": "commit", "sha": branch["sha"], "url": f"{call.api}/git/commits/{branch['sha']}"},
+    }
+
+
+def _git_commit(call: GitHubCall) -> Json:
+    return _git_commit_shape(call, call.commit(call.path["sha"]))
+
+
+def _git_commit_shape(call: GitHubCall, row: Row) -> dict[str, Json]:
+    shape = _commit_shape(call, row)
+    inner = shape["commit"]
+    kept = {key: inner[key] for key in ("author", "committer", "message", "tree", "verification")}
+    return {"sha": row["sha"], "url": shape["url"], "html_url": shape["html_url"], "parents": shape["parents"], **kept}
+
+
+def _rate_limit(call: GitHubCall) -> Json:
+    core = {"limit": RATE_LIMIT, "used": 0, "remaining": RATE_LIMIT, "reset": _reset(call.now)}
+    return {"resources": {"core": core | {"resource": "core"}}, "rate": core}
+
+
+def _reset(now: datetime) -> int:
+    return (int(now.timestamp()) // 3600 + 1) * 3600
+
+
+# Changing ------------------------------------------------------------------------------------------------
+
+
+def _create_commit(call: GitHubCall) -> Json:
+    body = read_json(call.request)
+    parents = body.get("parents") or []
+    if not body.get("message") or not body.get("tree") or len(parents) != 1:
+        raise GitHubRefusalError(422, "Invalid request.\n\nThe twin needs `message`, `tree` and one parent.")
+    parent = call.commit(parents[0])
+    if body["tree"] != parent["tree"]:
+        raise GitHubRefusalError(422, "Tree SHA does not exist")
+    sha = _add_commit(call, body["message"], parent, None)
+    call.connection.execute("update twin.commits set verified = false where sha = %s", [sha])  # made by a token
+    return JSONResponse(_git_commit_shape(call, call.commit(sha)), 201)
+
+
+def _update_ref(call: GitHubCall) -> Json:
+    body = read_json(call.request)
+    branch = call.branch()
+    target = call.commit(str(body.get("sha")))
+    ancestors = {row["sha"] for row in lineage(call.connection, target["sha"])}
+    if branch["sha"] not in ancestors:
+        # A ruleset forbids force pushes, so `force: true` is refused too.
+        raise GitHubRefusalError(422, "Update is not a fast forward")
+    push(call.connection, call.now, branch["name"], target["sha"], str(USER["login"]))
+    return _ref(call)
+
+
+def _graphql(call: GitHubCall) -> Json:
+    body = read_json(call.request)
+    given = (body.get("variables") or {}).get("input")
+    if "createCommitOnBranch" not in str(body.get("query")) or not isinstance(given, dict):
+        message = "The twin only knows createCommitOnBranch(input: $input)."
+        return {"data": None, "errors": [{"type": "NOT_SUPPORTED", "message": message}]}
+    name = given["branch"]["branchName"].removeprefix("refs/heads/")
+    if given["branch"]["repositoryNameWithOwner"] != call.world.credentials.github_repository:
+        return _graphql_error("NOT_FOUND", "Could not resolve to a Repository with that name.")
+    with call.connection.transaction():
+        head = call.connection.execute("select sha from twin.branches where name = %s for update", [name]).fetchone()
+        if head is None:
+            return _graphql_error("NOT_FOUND", f"Could not resolve to a branch named {name}.")
+        if head["sha"] != given.get("expectedHeadOid"):
+            return _graphql_error("STALE_DATA", "Expected branch to point to another commit. Pull and try again.")
+        additions = (given.get("fileChanges") or {}).get("additions") or []
+        files = {file["path"]: base64.b64decode(file["contents"]).decode() for file in additions}
+        message = "\n\n".join(filter(None, (given["message"]["headline"], given["message"].get("body"))))
+        sha = _add_commit(call, message, call.commit(head["sha"]), files)
+        push(call.connection, call.now, name, sha, str(USER["login"]))
+    commit = {"oid": sha, "url": f"{call.html}/commit/{sha}", "committedDate": iso(call.now)}
+    return {"data": {"createCommitOnBranch": {"commit": commit, "ref": {"name": name}}}}
+
+
+def _graphql_error(kind: str, message: str) -> Json:
+    error = {"type": kind, "path": ["createCommitOnBranch"], "message": message}
+    return {"data": {"createCommitOnBranch": None}, "errors": [error]}
+
+
+# The door ------------------------------------------------------------------------------------------------
+
+
+def routes(world: World) -> list[BaseRoute]:
+    """Return the twin's routes, as below `https://api.github.com`."""
+    used: dict[int, int] = {}  # answers that counted against the limit, by the hour's reset
+
+    def route(method: str, path: str, handler: Handler, permission: str) -> Route:
+        def endpoint(request: Request) -> Response:
+            now = world.now()
+            try:
+                _authorise(world, request)
+                with world.connection() as connection:
+                    vercel_twin.settle(connection, now)
+                    answer = handler(GitHubCall(world, request, connection, now))
+            except GitHubRefusalError as refusal:
+                answer = refusal.response
+            response = answer if isinstance(answer, Response) else JSONResponse(answer)
+            if method == "GET" and response.status_code == 200:
+                response = _unless_unchanged(request, response)
+            reset = _reset(now)
+            if response.status_code != 304 and path != "/rate_limit":
+                used[reset] = used.get(reset, 0) + 1
+            response.headers.update(
+                {
+                    "x-github-media-type": "github.v3; format=json",
+                    "x-accepted-github-permissions": permission,
+                    "x-ratelimit-limit": str(RATE_LIMIT),
+                    "x-ratelimit-used": str(used.get(reset, 0)),
+                    "x-ratelimit-remaining": str(max(RATE_LIMIT - used.get(reset, 0), 0)),
+                    "x-ratelimit-reset": str(reset),
+                    "x-ratelimit-resource": "core",
+                }
+            )
+            return response
+
+        return Route(path, endpoint, methods=[method])
+
+    repository = f"/repos/{world.credentials.github_repository}"
+    contents, checks = "contents=read", "checks=read"
+    return [
+        route("GET", "/rate_limit", _rate_limit, ""),
+        route("GET", repository, _repository, "metadata=read"),
+        route("GET", f"{repository}/branches/{{branch}}", _branch, contents),
+        route("GET", f"{repository}/branches/{{branch}}/protection", _protection, "administration=read"),
+        route("GET", f"{repository}/rules/branches/{{branch}}", _rules, "metadata=read"),
+        route("GET", f"{repository}/commits", _commits, contents),
+        route("GET", f"{repository}/commits/{{ref}}", _commit, contents),
+        route("GET", f"{repository}/commits/{{ref}}/status", _status, "statuses=read"),
+        route("GET", f"{repository}/commits/{{ref}}/check-runs", _check_runs, checks),
+        route("GET", f"{repository}/commits/{{ref}}/check-suites", _check_suites, checks),
+        route("GET", f"{repository}/compare/{{range}}", _compare, contents),
+        route("GET", f"{repository}/activity", _activity, contents),
+        route("GET", f"{repository}/actions/runs", _runs, "actions=read"),
+        route("GET", f"{repository}/deployments", _deployments, "deployments=read"),
+        route("GET", f"{repository}/hooks", _hooks, "repository_hooks=read"),
+        route("GET", f"{repository}/contents/{{path:path}}", _contents, contents),
+        route("GET", f"{repository}/git/ref/heads/{{branch}}", _ref, contents),
+        route("GET", f"{repository}/git/commits/{{sha}}", _git_commit, contents),
+        route("POST", f"{repository}/git/commits", _create_commit, "contents=write"),
+        route("PATCH", f"{repository}/git/refs/heads/{{branch}}", _update_ref, "contents=write"),
+        route("POST", "/graphql", _graphql, "contents=write"),
+    ]
+
+
+def _authorise(world: World, request: Request) -> None:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if not scheme:  # a private repository does not exist for strangers
+        raise GitHubRefusalError(404, "Not Found")
+    if scheme.lower() not in ("bearer", "token") or token != world.credentials.github_token:
+        raise GitHubRefusalError(401, "Bad credentials")
+
+
+def _unless_unchanged(request: Request, response: Response) -> Response:
+    """Give `response` its ETag, or answer 304 if that is the one the caller has."""
+    etag = f'W/"{hashlib.sha256(bytes(response.body)).hexdigest()}"'
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers={"etag": etag})
+    response.headers["etag"] = etag
+    return response

@@ -1,0 +1,189 @@
+"""The desk's hands: the executor, the threads that carry out what was confirmed here, and what the journal says.
+
+A button only submits. What was submitted here is carried out in a thread of its own, because a page's run may be cut
+off at any moment. What another process left behind is shown and never run again by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import datetime
+from typing import Generic, TypeVar
+from uuid import UUID
+
+from lib.actions.action import Args, Preview, RefusedError
+from lib.actions.executor import Executor, Order, only_operators
+from lib.journal.chain import ChainReport
+from lib.journal.entry import Outcome
+from lib.journal.errors import JournalError
+from lib.journal.journal import Journal
+from lib.journal.journal_state import JournalState, read_journal_state
+from lib.journal.request import Request, RequestState
+from lib.model.people import Actor
+from lib.model.reading import SourceError
+from lib.monitor.monitor_status import MonitorStatus, read_status
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+WORKERS = 4
+# All viewers share what the journal said within this time.
+SHARED_SECONDS = 1.0
+# The whole chain is read to prove it, so not more often than this.
+PROVEN_AGAIN_SECONDS = 60.0
+# A journal that could not be read is tried again after this time: each try may take seconds, and all wait for it.
+TRIED_AGAIN_SECONDS = 5.0
+
+
+class SharedRead(Generic[T]):
+    """What was read from the journal a moment ago, for all viewers. Thread-safe: one reads, the others wait for it."""
+
+    def __init__(self, read: Callable[[T | None], T], seconds: float) -> None:
+        self._read = read
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._asked = float("-inf")
+        self._value: T | None = None
+        self._error: JournalError | None = None
+
+    def get(self) -> T:
+        """Return what was read lately, or read it: `read` gets what it returned before. Raises `JournalError`."""
+        with self._lock:
+            age = time.monotonic() - self._asked
+            if self._error is not None and age < TRIED_AGAIN_SECONDS:
+                raise self._error.with_traceback(None)
+            if self._value is None or age > self._seconds:
+                self._asked = time.monotonic()  # before reading: what changes meanwhile is read anew
+                try:
+                    self._value, self._error = self._read(self._value), None
+                except JournalError as error:
+                    self._value, self._error = None, error
+                    raise
+            return self._value
+
+    def forget(self) -> None:
+        """Let the next one read anew."""
+        self._asked = float("-inf")
+
+
+class ActionService:
+    """Submits, carries out and looks again, for all viewers of this process. Thread-safe."""
+
+    def __init__(self, executor: Executor) -> None:
+        self.executor = executor
+        self.on_end: Callable[[], None] = lambda: None  # called whenever a request came to an end here
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="action")
+        self._lock = threading.Lock()
+        self._mine: set[UUID] = set()
+        self._said: dict[UUID, str] = {}
+        self._journal_state = SharedRead[JournalState](
+            lambda before: read_journal_state(self.journal, before), SHARED_SECONDS
+        )
+        self._watched = SharedRead[MonitorStatus](lambda _: read_status(self.journal, self.clock()), SHARED_SECONDS)
+        self._chain = SharedRead[ChainReport](lambda _: self.journal.verify(), PROVEN_AGAIN_SECONDS)
+
+    @property
+    def journal(self) -> Journal:
+        return self.executor.journal
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        return self.executor.context.clock
+
+    def preview(self, action: str, args: Args) -> Preview:
+        """Return what the action would do now. Raises `RefusedError` or `SourceError`."""
+        return self.executor.preview(action, args)
+
+    def submit(self, order: Order, actor: Actor) -> Request:
+        """Record the order and have it carried out. Raises `RefusedError` or `JournalError`."""
+        request = self.executor.submit(order, actor)
+        self._begin(request, actor)
+        return request
+
+    def click(self, order: Order, actor: Actor) -> Request:
+        """Submit what needs no confirmation: its preview is taken here and now. Raises as `submit` and `preview`."""
+        only_operators(actor)
+        return self.submit(replace(order, digest=self.preview(order.action, order.args).digest), actor)
+
+    def approve(self, request_id: UUID, actor: Actor) -> Request:
+        """Give a second person's approval, and have the request carried out. Raises as `submit`."""
+        only_operators(actor)
+        request = self.journal.approve(request_id, actor)
+        self._begin(request, actor)
+        return request
+
+    def recheck(self, request_id: UUID, actor: Actor) -> None:
+        """Have somebody look outside for what became of a request; the journal then says it."""
+        only_operators(actor)
+        self._pool.submit(self._look, request_id, actor)
+
+    def record_observation(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
+        """Record what somebody saw themselves of a request whose outcome is unknown. Raises as the executor does."""
+        request = self.executor.record_observation(request_id, outcome, seen, actor)
+        self._said.pop(request_id, None)
+        return request
+
+    def said(self, request_id: UUID) -> str:
+        """Return why the last look at a request decided nothing; empty if there was none."""
+        return self._said.get(request_id, "")
+
+    def runs_here(self, request_id: UUID) -> bool:
+        """Whether this process carries the request out."""
+        return request_id in self._mine
+
+    def journal_state(self) -> JournalState:
+        """Return what the journal says now; fifty viewers cost what one does. Raises `JournalError`."""
+        return self._journal_state.get()
+
+    def watched(self) -> MonitorStatus:
+        """Return how the watch stands; fifty viewers cost what one does. Raises `JournalError`."""
+        return self._watched.get()
+
+    def changed(self) -> None:
+        """Let the next `doings` and `watched` read the journal anew."""
+        self._journal_state.forget()
+        self._watched.forget()
+
+    def chain(self) -> ChainReport:
+        """Return whether the journal's chain is whole. Raises `JournalError`."""
+        return self._chain.get()
+
+    def close(self) -> None:
+        """Begin nothing more. What is under way goes on; if it cannot, its outcome is unknown, and shown as such."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, request: Request, actor: Actor) -> None:
+        self.changed()
+        with self._lock:
+            if request.state is not RequestState.REQUESTED or request.id in self._mine:
+                return
+            self._mine.add(request.id)
+        self._pool.submit(self._carry_out, request.id, actor)
+
+    def _carry_out(self, request_id: UUID, actor: Actor) -> None:
+        try:
+            self.executor.carry_out(request_id, actor)
+        except Exception:  # the last line of defence of a thread: without a receipt its outcome becomes unknown
+            log.exception("Request %s was left without a receipt.", request_id)
+        finally:
+            with self._lock:
+                self._mine.discard(request_id)
+            self.changed()
+            self.on_end()
+
+    def _look(self, request_id: UUID, actor: Actor) -> None:
+        self._said[request_id] = "Looking …"
+        try:
+            request = self.executor.recheck(request_id, actor)
+            unknown = request.state is RequestState.UNKNOWN
+            self._said[request_id] = "Looked: what is to be seen does not decide it yet." if unknown else ""
+        except (RefusedError, SourceError, JournalError) as error:
+            self._said[request_id] = f"Could not look: {error}"
+        finally:
+            self.changed()

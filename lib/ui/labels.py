@@ -1,0 +1,180 @@
+"""How the words of the model look on the glass: their label, their sign and their tone.
+
+A tone is never shown alone: a sign and a word stand beside the colour. Only what is known to be fine is GOOD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from lib.actions.action import PreflightStatus
+from lib.diagnosis.journeys import Delivery, Recording, Sending, Stage
+from lib.diagnosis.serving import CommitPosition
+from lib.journal.entry import StepState
+from lib.journal.request import RequestState
+from lib.model.deployments import DeploymentState
+from lib.model.frames import MetadataState
+from lib.model.reading import Freshness, SourceHealth, SourceName
+from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
+
+
+class Tone(StrEnum):
+    """A colour of the screen by its meaning; `styles.css` holds the colours."""
+
+    GOOD = "good"
+    WARN = "warn"
+    BAD = "bad"
+    UNKNOWN = "unknown"
+    QUIET = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """How one state is shown: always all three together."""
+
+    word: str
+    glyph: str
+    tone: Tone
+
+
+HEADLINE: Final[Mapping[HeadlineState, Sign]] = {
+    state: Sign(state.word, glyph, tone)
+    for state, glyph, tone in (
+        (HeadlineState.FLOWING, "✓", Tone.GOOD),
+        (HeadlineState.DEGRADED, "!", Tone.WARN),
+        (HeadlineState.BROKEN, "✕", Tone.BAD),
+        (HeadlineState.NO_TRAFFIC, "–", Tone.QUIET),
+        (HeadlineState.CANNOT_TELL, "?", Tone.UNKNOWN),
+    )
+}
+CHECK: Final[Mapping[CheckStatus, Sign]] = {
+    CheckStatus.OK: Sign("ok", "✓", Tone.GOOD),
+    CheckStatus.WARN: Sign("warn", "!", Tone.WARN),
+    CheckStatus.FAIL: Sign("fail", "✕", Tone.BAD),
+    CheckStatus.CANNOT_TELL: Sign("cannot tell", "?", Tone.UNKNOWN),
+    CheckStatus.NOT_APPLICABLE: Sign("not applicable", "–", Tone.QUIET),
+}
+VERDICT: Final[Mapping[Verdict, Sign]] = {
+    Verdict.CONFIRMED: Sign("confirmed", "✕", Tone.BAD),
+    Verdict.LIKELY: Sign("likely", "!", Tone.WARN),
+    Verdict.POSSIBLE: Sign("possible", "~", Tone.QUIET),
+    Verdict.RULED_OUT: Sign("ruled out", "–", Tone.QUIET),
+    Verdict.CANNOT_TELL: Sign("cannot tell", "?", Tone.UNKNOWN),
+}
+FRESHNESS: Final[Mapping[Freshness, Sign]] = {
+    Freshness.FRESH: Sign("fresh", "●", Tone.GOOD),
+    Freshness.AGING: Sign("aging", "◐", Tone.WARN),
+    Freshness.STALE: Sign("stale", "◌", Tone.UNKNOWN),
+    Freshness.FAILED: Sign("failed", "✕", Tone.BAD),
+    Freshness.NOT_CONFIGURED: Sign("not configured", "○", Tone.QUIET),
+}
+_PARTLY: Final = Sign("partly", "◐", Tone.WARN)
+DEPLOYMENT: Final[Mapping[DeploymentState, Sign]] = {
+    DeploymentState.QUEUED: Sign("queued", "…", Tone.QUIET),
+    DeploymentState.INITIALIZING: Sign("initializing", "…", Tone.QUIET),
+    DeploymentState.BUILDING: Sign("building", "…", Tone.QUIET),
+    # It was built. Whether visitors get it is another question, so it is not green.
+    DeploymentState.READY: Sign("ready", "✓", Tone.QUIET),
+    DeploymentState.ERROR: Sign("error", "✕", Tone.BAD),
+    DeploymentState.CANCELED: Sign("canceled", "–", Tone.WARN),
+    DeploymentState.BLOCKED: Sign("blocked", "✕", Tone.BAD),
+    DeploymentState.DELETED: Sign("deleted", "–", Tone.QUIET),
+    DeploymentState.UNKNOWN: Sign("unknown", "?", Tone.UNKNOWN),
+}
+POSITION: Final[Mapping[CommitPosition, Sign]] = {
+    CommitPosition.SAME: Sign("serves the required commit", "✓", Tone.GOOD),
+    CommitPosition.NEWER: Sign("serves a newer commit that contains it", "✓", Tone.GOOD),
+    CommitPosition.BEHIND: Sign("behind the required commit", "✕", Tone.BAD),
+    CommitPosition.ELSEWHERE: Sign("serves another branch", "✕", Tone.BAD),
+    CommitPosition.UNKNOWN: Sign("cannot tell", "?", Tone.UNKNOWN),
+}
+FINDING: Final[Mapping[PreflightStatus, Sign]] = {
+    PreflightStatus.OK: Sign("ok", "✓", Tone.GOOD),
+    PreflightStatus.WARN: Sign("mind", "!", Tone.WARN),
+    PreflightStatus.BLOCK: Sign("blocks", "✕", Tone.BAD),
+}
+REQUEST: Final[Mapping[RequestState, Sign]] = {
+    RequestState.WAITING: Sign("waits for a second person", "…", Tone.WARN),
+    RequestState.REQUESTED: Sign("requested", "…", Tone.QUIET),
+    RequestState.LOCKED: Sign("last checks", "…", Tone.QUIET),
+    RequestState.STARTED: Sign("running", "▸", Tone.QUIET),
+    RequestState.SUCCEEDED: Sign("succeeded", "✓", Tone.GOOD),
+    RequestState.FAILED: Sign("failed", "✕", Tone.BAD),
+    RequestState.UNKNOWN: Sign("outcome unknown", "?", Tone.UNKNOWN),
+    RequestState.REFUSED: Sign("refused, nothing was done", "✕", Tone.WARN),
+    RequestState.CANCELLED: Sign("cancelled, nothing was done", "–", Tone.QUIET),
+    RequestState.EXPIRED: Sign("expired, nothing was done", "–", Tone.QUIET),
+}
+TO_DO: Final[Sign] = Sign("to do", "○", Tone.QUIET)
+STEP: Final[Mapping[StepState, Sign]] = {
+    StepState.DOING: Sign("doing", "▸", Tone.WARN),
+    # Somebody said so. Whether the flow works is another question, so it is not green.
+    StepState.DONE: Sign("done", "✓", Tone.QUIET),
+    StepState.SKIPPED: Sign("skipped", "–", Tone.QUIET),
+    StepState.FAILED: Sign("failed", "✕", Tone.BAD),
+}
+
+SOURCE: Final[Mapping[SourceName, str]] = {
+    SourceName.BOOKING_DATA: "Booking data",
+    SourceName.CATALOG: "Catalog",
+    SourceName.VERCEL: "Vercel",
+    SourceName.GITHUB: "GitHub",
+    SourceName.TWILIO: "Twilio",
+    SourceName.BOOKING_APP: "Booking app",
+}
+HOP: Final[Mapping[Hop, str]] = {
+    Hop.VISIBILITY: "Can we see?",
+    Hop.DEMAND: "Is anyone asking?",
+    Hop.CODE: "Which code runs?",
+    Hop.ACCEPTED: "Accepted by Twilio",
+    Hop.DELIVERED: "Delivered",
+    Hop.RECORDED: "Recorded",
+    Hop.LINK: "Link opens",
+    Hop.CONFIRMED: "Confirmed and booked",
+}
+STAGE: Final[Mapping[Stage, str]] = {
+    Stage.INITIATED: "Initiated",
+    Stage.ACCEPTED: "Accepted by Twilio",
+    Stage.DELIVERED: "Delivered",
+    Stage.OPENED: "Link opened",
+    Stage.CONFIRMED: "Confirmed",
+    Stage.BOOKED: "Booked",
+}
+SENDING: Final[Mapping[str, str]] = {
+    Sending.ACCEPTED: "accepted by Twilio",
+    Sending.TOO_SOON: "too soon to tell",
+    Sending.MISSING: "no text",
+    Sending.OPTED_OUT: "none: wants no texts",
+    Sending.UNKNOWN: "cannot tell",
+}
+DELIVERY: Final[Mapping[str, str]] = {
+    Delivery.DELIVERED: "delivered",
+    Delivery.FAILED: "failed",
+    Delivery.ON_ITS_WAY: "on its way",
+    Delivery.NO_RECEIPT: "no receipt",
+    Delivery.NO_TEXT: "no text",
+    Delivery.UNKNOWN: "cannot tell",
+}
+RECORDING: Final[Mapping[str, str]] = {
+    Recording.RECORDED: "recorded",
+    Recording.DEFERRED: "deferred",
+    Recording.LOST: "lost",
+    Recording.TOO_SOON: "too soon to tell",
+    Recording.NO_TEXT: "no text",
+    Recording.UNKNOWN: "cannot tell",
+}
+METADATA: Final[Mapping[str, str]] = {
+    MetadataState.COLUMN_MISSING: "column missing",
+    MetadataState.NULL: "null",
+    MetadataState.EMPTY: "empty",
+    MetadataState.WITHOUT_SMS: "without initial_sms",
+    MetadataState.STORED: "stored",
+}
+
+
+def of_source(health: SourceHealth) -> Sign:
+    """Return the sign of a source as a whole: one that answers only in part is not all well."""
+    return _PARTLY if health.partly else FRESHNESS[health.state]

@@ -1,0 +1,187 @@
+"""What stands around every page: waiting for the desk, the header, and a body that keeps itself up to date."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+from markupsafe import Markup
+
+from lib.diagnosis.diagnose import Diagnosis
+from lib.diagnosis.facts import Facts
+from lib.journal.errors import JournalError
+from lib.journal.journal import Journal
+from lib.journal.journal_state import JournalState
+from lib.model.reading import Failure, FailureKind, Reading, SourceName
+from lib.model.window import WindowSize
+from lib.settings import Settings
+from lib.snapshot import Snapshot, label
+from lib.ui import html_components, runtime
+from lib.ui.action_service import ActionService
+from lib.ui.masking import plain
+from lib.ui.runtime import DiagnosisService
+from lib.ui.styles import draw, sharing
+
+T = TypeVar("T")
+
+REFRESH_SECONDS = 10.0
+# Where session state keeps why the last button did nothing, until the strip above the page has shown it.
+PROBLEM = "act_problem"
+
+_BLIND = Failure(
+    FailureKind.FORBIDDEN,
+    "Row level security may hide rows from this key, so an empty answer proves nothing.",
+    "Put the secret key (sb_secret_…) into SUPABASE_SECRET_KEY.",
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page draws from: one diagnosis, and how this viewer wants to see it."""
+
+    diagnosis: Diagnosis
+    settings: Settings
+    sharing: bool
+
+    @property
+    def facts(self) -> Facts:
+        return self.diagnosis.facts
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.facts.snapshot
+
+    @property
+    def now(self) -> datetime:
+        return self.facts.now
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return self.settings.zone
+
+    @property
+    def window(self) -> str:
+        """The window in a sentence: "the last 24 hours"."""
+        return self.snapshot.window.size.words
+
+    @property
+    def rows(self) -> str:
+        """What lists and verdicts are about, in a sentence: of very many rows only the newest were read."""
+        return "the newest rows" if self.snapshot.cut else self.window
+
+    def cannot_tell(self, *readings: Reading[Any]) -> Markup | None:
+        """Return the grey card for the first of `readings` that nothing may rest on; None if all are fine.
+
+        Rows that row level security may hide from our key count as unread: an empty answer proves nothing.
+        """
+        for reading in readings:
+            if not reading.usable(self.now):
+                return self._card(reading, reading.failure)
+            if reading.source is SourceName.BOOKING_DATA and self.facts.blind is not False:
+                return self._card(self.snapshot.visibility, self.snapshot.visibility.failure or _BLIND)
+        return None
+
+    def _card(self, reading: Reading[Any], failure: Failure | None) -> Markup:
+        since = reading.failing_since or reading.observed_at
+        return html_components.cannot_tell(
+            failure, f"The desk has to {label(reading.name)}", since, self.zone, self.now
+        )
+
+    def caveats(self, *readings: Reading[Any]) -> tuple[str, ...]:
+        """Return in which ways `readings` are less than what was asked for."""
+        return tuple(caveat.sentence for reading in readings for caveat in reading.caveats)
+
+
+def diagnosis_service() -> DiagnosisService:
+    """Return the desk; while its sandbox starts, show how far it is and stop."""
+    opening = runtime.app_runtime()
+    if opening.desk is None:
+        _starting()
+        st.stop()
+    return opening.desk
+
+
+@st.fragment(run_every=0.7)
+def _starting() -> None:
+    opening = runtime.app_runtime()
+    if opening.failure:
+        st.error(opening.failure, title="The desk cannot open", icon=":material/error:")
+    elif opening.desk is None:
+        with st.status("No keys are configured: opening the desk on a sandbox", expanded=True):
+            for line in tuple(opening.progress):
+                st.text(line)
+    else:
+        st.rerun()
+
+
+def from_journal(read: Callable[[ActionService], T]) -> T | None:
+    """Return what `read` reads; None where the journal cannot be read, which the strip above every page says."""
+    action_service = diagnosis_service().action_service()
+    try:
+        return read(action_service) if action_service else None
+    except JournalError:
+        return None
+
+
+def current_journal_state() -> JournalState | None:
+    """Return what the journal says now; None where it cannot be read."""
+    return from_journal(lambda action_service: action_service.journal_state())
+
+
+def cached_with_journal(view: View, key: Hashable, make: Callable[[Journal], T]) -> T | None:
+    """Return what `make` makes of the view's diagnosis and the journal, made once until either is another.
+
+    None where the journal cannot be read.
+    """
+    return from_journal(
+        lambda action_service: view.diagnosis.once(
+            (key, action_service.journal_state().position), lambda: make(action_service.journal)
+        )
+    )
+
+
+def view() -> View:
+    """Return what there is to see in the chosen window; waits for the first answers of the sources."""
+    size = WindowSize(st.session_state.get("window") or WindowSize.DAY)
+    desk = diagnosis_service()
+    return View(desk.diagnosis(size), desk.settings, sharing())
+
+
+def pace() -> float:
+    """Return after how many seconds this viewer's page is drawn anew.
+
+    It is not quite everybody's: fifty who came at once would ask at once for ever.
+    """
+    own = random.uniform(1.0, 1.1)  # noqa: S311 - no secret
+    return float(st.session_state.setdefault("seconds_between_runs", REFRESH_SECONDS * own))
+
+
+def show(body: Callable[[View], None]) -> None:
+    """Draw a page's body, now and again whenever there may be something new."""
+
+    @st.fragment(run_every=pace())
+    def live() -> None:
+        if PROBLEM in st.session_state:
+            st.rerun()  # it is shown above, outside of this part of the page
+        body(view())
+
+    live()
+
+
+def panel(view: View, title: str, *needs: Reading[Any], note: str = "") -> bool:
+    """Begin a titled panel that needs these readings; False if a grey card says why it cannot be drawn."""
+    st.subheader(title, anchor=False)
+    if note:
+        st.caption(note)
+    card = view.cannot_tell(*needs)
+    if card is not None:
+        draw(card)
+        return False
+    for sentence in view.caveats(*needs):
+        st.warning(plain(sentence), icon=":material/rule:")
+    return True

@@ -1,0 +1,276 @@
+"""The desk that all viewers share: settings, sources, readings and what they say, each once per process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import streamlit as st
+
+from lib import launch
+from lib import settings as settings_
+from lib.actions.action_registry import open_executor
+from lib.diagnosis.diagnose import Diagnosis, diagnose
+from lib.diagnosis.facts import Terms
+from lib.journal.errors import JournalError
+from lib.model.reading import FailureKind, SourceError
+from lib.model.window import WindowSize
+from lib.redaction import redact_logs
+from lib.settings import Settings
+from lib.snapshot import Clock, Snapshot, SnapshotCache, utc_now
+from lib.sources.http import Http
+from lib.sources.sandbox_control import SandboxControl, SandboxState
+from lib.sources.source_registry import Sources
+from lib.ui.action_service import ActionService
+
+log = logging.getLogger(__name__)
+
+# All viewers of one window share what was judged within this time.
+SHARED_SECONDS = 4.0
+# Without a newer reading it is judged again after this time, because readings age.
+JUDGED_AGAIN_SECONDS = 20.0
+# When somebody asks to look again, every source is asked; but not more often than this, whoever asks.
+LOOKED_AGAIN_SECONDS = 5.0
+# A journal that could not be opened is tried again after this time.
+OPENED_AGAIN_SECONDS = 30.0
+
+
+@dataclass
+class _CachedDiagnosis:
+    """The newest diagnosis of one window, and when it was asked for, judged and looked anew for (monotonic seconds)."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    diagnosis: Diagnosis | None = None
+    newest: datetime | None = None
+    asked: float = 0.0
+    judged: float = 0.0
+    again: bool = False  # whether somebody asked to look again, and nobody has since
+    looked: float = float("-inf")
+
+
+def _no_action_service() -> ActionService:
+    raise JournalError("This desk only looks: it has no journal.")
+
+
+class DiagnosisService:
+    """One set of settings with its readings, and the hands that act on the same systems. Thread-safe."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        snapshots: Callable[[WindowSize], Snapshot],
+        clock: Clock = utc_now,
+        close: Callable[[], None] = lambda: None,
+        open_action_service: Callable[[], ActionService] = _no_action_service,
+        fresh: Callable[[WindowSize], Snapshot] | None = None,
+        look: Callable[[WindowSize, timedelta], Snapshot] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.why_read_only = ""
+        self._close = close
+        self._open_action_service = open_action_service
+        self._action_service: ActionService | None = None
+        self._action_service_lock = threading.Lock()
+        self._action_service_tried: float | None = None
+        self._snapshots = snapshots
+        self._fresh = fresh or snapshots
+        self._look = look or (lambda size, _: snapshots(size))
+        self._clock = clock
+        self._kept = {size: _CachedDiagnosis() for size in WindowSize}
+
+    @classmethod
+    def on(cls, settings: Settings) -> DiagnosisService:
+        """Return a desk that reads the systems that `settings` point at."""
+        http = Http(clock=utc_now)
+        sources = Sources(settings, http, utc_now)
+        cache = SnapshotCache(sources)
+
+        def close() -> None:
+            cache.close()
+            http.close()
+
+        def open_action_service() -> ActionService:
+            return ActionService(open_executor(settings, sources, lambda: cache.snapshot(WindowSize.DAY), utc_now))
+
+        return cls(
+            settings,
+            cache.snapshot,
+            close=close,
+            open_action_service=open_action_service,
+            fresh=cache.fresh,
+            look=cache.look,
+        )
+
+    def close(self) -> None:
+        """Stop reading and begin no action more."""
+        if self._action_service:
+            self._action_service.close()
+        self._close()
+
+    def action_service(self) -> ActionService | None:
+        """Return what can act here; None while the journal cannot be opened: then `tied` says why."""
+        with self._action_service_lock:
+            waits = (
+                self._action_service_tried is not None
+                and time.monotonic() - self._action_service_tried < OPENED_AGAIN_SECONDS
+            )
+            if self._action_service is None and not waits:
+                self._action_service_tried = time.monotonic()
+                try:
+                    self._action_service = self._open_action_service()
+                    self._action_service.on_end = self.recheck
+                except JournalError as error:
+                    self.why_read_only = f"{error.sentence} {error.hint}".strip()
+            return self._action_service
+
+    def look(self, size: WindowSize, max_age: timedelta) -> Snapshot:
+        """Return readings no older than `max_age`, shared with all viewers: for who watches and shows nothing."""
+        return self._look(size, max_age)
+
+    def recheck(self) -> None:
+        """Have every source asked anew for what is shown next: the world has changed, or somebody says so."""
+        for kept in self._kept.values():
+            kept.again = True
+
+    def diagnosis(self, size: WindowSize) -> Diagnosis:
+        """Return what the desk says of the window `size` now; fifty viewers cost what one does."""
+        kept = self._kept[size]
+        with kept.lock:
+            again = kept.again and time.monotonic() - kept.looked > LOOKED_AGAIN_SECONDS
+            if again or kept.diagnosis is None or time.monotonic() - kept.asked > SHARED_SECONDS:
+                kept.diagnosis = self._renewed(kept, size, again)
+            return kept.diagnosis
+
+    def _renewed(self, kept: _CachedDiagnosis, size: WindowSize, again: bool) -> Diagnosis:
+        if again:
+            kept.again, kept.looked = False, time.monotonic()  # before looking: who asks meanwhile means it
+        snapshot = self._fresh(size) if again else self._snapshots(size)
+        kept.asked = time.monotonic()
+        newest = max(reading.observed_at for reading in snapshot.readings)
+        if kept.diagnosis and newest == kept.newest and kept.asked - kept.judged < JUDGED_AGAIN_SECONDS:
+            return kept.diagnosis
+        kept.newest, kept.judged = newest, kept.asked
+        terms = Terms.of(self.settings)
+        return diagnose(snapshot, self._clock(), terms)
+
+    def newest_reading(self) -> datetime | None:
+        """Return when the newest reading of any window was observed; None before the first."""
+        return max((kept.newest for kept in self._kept.values() if kept.newest), default=None)
+
+
+class AppRuntime:
+    """The way to the desk: ready at once with settings, else through a sandbox that has to start first."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._lock = threading.Lock()
+        self._http = Http(clock=utc_now)
+        self._desk: DiagnosisService | None = None
+        self._sandbox: launch.LaunchedSandbox | None = None
+        self._state: SandboxState | None = None
+        self._followed: SandboxState | None = None  # the last state; other than `_state`, kept while no one answers
+        self._state_asked = 0.0
+        self.progress: list[str] = []
+        self.failure: str | None = None
+        if settings.anything_configured:
+            self._desk = DiagnosisService.on(settings)
+        else:
+            self.progress.append("Starting the sandbox")
+            threading.Thread(target=self._start, name="sandbox start", daemon=True).start()
+
+    @property
+    def desk(self) -> DiagnosisService | None:
+        """The desk, or None while its sandbox starts or if it could not."""
+        return self._desk
+
+    def sandbox(self, *, now: bool = False) -> SandboxState | None:
+        """Return what the sandbox plays, or a moment ago played; None on live systems or if it does not answer.
+
+        When somebody else switched its scenario, the desk follows: other keys, and no reading of before.
+        """
+        with self._lock:
+            if self._desk is None or self._desk.settings.sandbox_url is None:
+                return None
+            if now or time.monotonic() - self._state_asked > SHARED_SECONDS:
+                self._state_asked = time.monotonic()
+                try:
+                    self._follow(self._control().state())
+                except SourceError as error:
+                    log.warning("%s", error)
+                    self._state = None
+            return self._state
+
+    def play(self, scenario: str) -> None:
+        """Put the sandbox into `scenario` and start over with reading it. Raises `SourceError`."""
+        with self._lock:
+            self._follow(self._control().play(scenario), anew=True)
+
+    def set_pace(self, bookings_per_minute: float) -> None:
+        """Let the sandbox's bookings come in at this pace. Raises `SourceError`."""
+        with self._lock:
+            self._follow(self._control().set_pace(bookings_per_minute))
+
+    def manual_fix(self) -> None:
+        """Let the sandbox do what somebody would do in another system, and look again. Raises `SourceError`."""
+        with self._lock:
+            self._follow(self._control().manual_fix())
+            if self._desk:
+                self._desk.recheck()
+
+    def health(self) -> dict[str, Any]:
+        """Return how the desk is, for `/healthz`."""
+        desk = self._desk
+        newest = desk.newest_reading() if desk else None
+        return {
+            "desk": "failed" if self.failure else "ready" if desk else "starting",
+            "sandbox": bool(desk and desk.settings.sandbox_url),
+            "newest_reading_at": newest.isoformat() if newest else None,
+        }
+
+    def close(self) -> None:
+        """Stop reading, and the sandbox if we started one."""
+        if self._desk:
+            self._desk.close()
+        if self._sandbox:
+            self._sandbox.stop()
+
+    def _control(self) -> SandboxControl:
+        url = self._desk.settings.sandbox_url if self._desk else None
+        if url is None:
+            raise SourceError(FailureKind.NOT_CONFIGURED, "The desk is not on a sandbox.", "Set SANDBOX_URL.")
+        return SandboxControl(url, self._http)
+
+    def _follow(self, state: SandboxState, anew: bool = False) -> None:
+        """Take over the sandbox's state; a new desk where its scenario or its keys are others. Lock held."""
+        before, self._state, self._followed = self._followed, state, state
+        old = self._desk
+        if anew or old is None or state.replaces(before, old.settings, self._environ):
+            self._desk = DiagnosisService.on(state.settings_over(self._environ))
+            if old:
+                old.close()
+
+    def _start(self) -> None:
+        try:
+            self._sandbox = launch.start_sandbox(on_progress=self.progress.append)
+        except (launch.LaunchError, OSError) as error:
+            self.failure = str(error)
+            return
+        self._environ = {**self._environ, **self._sandbox.settings}
+        self._desk = DiagnosisService.on(settings_.load(self._environ))
+
+
+def _closed(opening: AppRuntime) -> None:
+    opening.close()
+
+
+@st.cache_resource(show_spinner=False, on_release=_closed)
+def app_runtime() -> AppRuntime:
+    """Return the one opening of this process."""
+    redact_logs()
+    return AppRuntime(settings_.load(), os.environ)

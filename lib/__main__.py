@@ -141,8 +141,8 @@ def _print_diagnosis(document: dict[str, Any]) -> None:
     causes = Table("verdict", "cause", "what would fix it", title="Hypotheses", title_justify="left")
     for hypothesis in document["hypotheses"]:
         if hypothesis["verdict"] not in ("ruled_out", "cannot_tell"):
-            words = (hypothesis["verdict"].replace("_", " "), hypothesis["summary"], hypothesis["remedy"]["words"])
-            causes.add_row(*(escape(word) for word in words))
+            message = (hypothesis["verdict"].replace("_", " "), hypothesis["summary"], hypothesis["remedy"]["words"])
+            causes.add_row(*(escape(word) for word in message))
     if causes.row_count:
         out.print(causes)
     for verdict in ("ruled_out", "cannot_tell"):

@@ -147,7 +147,7 @@ class Affected:
         return {state: found[state] for state in PersonState if found[state]}
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The count in a sentence, without anything that identifies anybody."""
         if not self.people:
             return "Nobody, as far as is known." if not self.at_least else "Nobody in what could be read."
@@ -259,7 +259,7 @@ def affected_record(
         return AffectedRecord(None, f"Who was affected cannot be told. {error}")
     return AffectedRecord(
         count=found.count,
-        words=found.words,
+        message=found.message,
         at_least=found.at_least,
         states=tuple(CountRecord(state.value, count) for state, count in found.states.items()),
         seats=found.seats.estimate,

@@ -99,8 +99,8 @@ def _wrong_boxes(source: SourceName, settings: Settings) -> list[str]:
     problems = []
     if source is SourceName.BOOKING_DATA and settings.supabase_secret_key:
         key = settings.supabase_secret_key.get_secret_value()
-        if words := _KEY_FIXES.get(classify(key)):
-            problems.append(f"{words}: put the secret key (sb_secret_…) there.")
+        if message := _KEY_FIXES.get(classify(key)):
+            problems.append(f"{message}: put the secret key (sb_secret_…) there.")
         if _differ(project, key_project_ref(key)):
             problems.append(
                 "SUPABASE_SECRET_KEY belongs to another project than SUPABASE_URL: copy both from the same project."

@@ -51,7 +51,7 @@ def status(diagnosis: Diagnosis, monitor: MonitorStatus | None) -> dict[str, Any
     return {
         **headline(diagnosis),
         "cause": {"id": cause.id, "title": cause.title, "verdict": cause.verdict.value} if cause else None,
-        "next_step": cause.remedy.words if cause else None,
+        "next_step": cause.remedy.message if cause else None,
         "measured_at": diagnosis.facts.now.isoformat(),
         "last_monitor_round_at": monitor.last_round_at.isoformat() if monitor and monitor.last_round_at else None,
     }

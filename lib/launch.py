@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 300.0
 STOP_SECONDS = 15.0
 
-Progress = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 class LaunchError(Exception):
@@ -44,7 +44,7 @@ class LaunchedSandbox:
             self.process.wait()
 
 
-def start_sandbox(scenario: str | None = None, on_progress: Progress = lambda _: None) -> LaunchedSandbox:
+def start_sandbox(scenario: str | None = None, on_progress: OnProgress = lambda _: None) -> LaunchedSandbox:
     """Start a sandbox in `scenario` (its default, if None) and wait until it is ready.
 
     `on_progress` gets a line of plain words per step. Raises `LaunchError`.
@@ -84,9 +84,9 @@ def start_sandbox(scenario: str | None = None, on_progress: Progress = lambda _:
     return launched
 
 
-def _forward(words: IO[str] | None, on_progress: Progress, last_lines: deque[str]) -> None:
+def _forward(message: IO[str] | None, on_progress: OnProgress, last_lines: deque[str]) -> None:
     """Pass on what the sandbox says. Reads to the end: a full pipe would stop it."""
-    for line in words or ():
+    for line in message or ():
         if line.strip():
             last_lines.append(line.strip())
             on_progress(line.strip())

@@ -169,7 +169,7 @@ def _evidence(step: PlanStep, checks: dict[str, Check], now: tuple[Task, ...]) -
 
 def _advice(step: PlanStep, now: Sequence[Task], answered: bool) -> str:
     if now:
-        return " ".join(task.words for task in now)
+        return " ".join(task.message for task in now)
     if answered:
         return "Nothing to do: the evidence already says so."
     if step.changes_world:

@@ -48,7 +48,7 @@ class Remediation:
     """The last thing that changed the world: by the desk, or as somebody said of another system."""
 
     at: datetime
-    words: str
+    message: str
 
 
 def last_remediation(requests: Iterable[Request], incident: Incident | None) -> Remediation | None:
@@ -96,7 +96,7 @@ def why_nothing(diagnosis: Diagnosis, course: PlanState, when: str) -> str:
     if diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC):
         return "Nothing that the desk sees needs to be fixed. Who was hit before is on Bookings."
     if course.fix is not None:
-        return f"Since “{course.fix.words}”, {when}, nothing speaks against it. The next bookings tell."
+        return f"Since “{course.fix.message}”, {when}, nothing speaks against it. The next bookings tell."
     return "The desk knows no cure for what it sees: look at the evidence of the steps, and at Escalation."
 
 
@@ -119,8 +119,8 @@ def tiles_since(judged: Diagnosis, at: datetime) -> tuple[Tile, ...]:
 
 
 def _not_tried(tile: Tile) -> Tile:
-    words = "No booking was made since: that nothing failed proves nothing yet."
-    return dataclasses.replace(tile, status=CheckStatus.NOT_APPLICABLE, value="none", words=words)
+    message = "No booking was made since: that nothing failed proves nothing yet."
+    return dataclasses.replace(tile, status=CheckStatus.NOT_APPLICABLE, value="none", message=message)
 
 
 def _since(snapshot: Snapshot, at: datetime) -> Snapshot:

@@ -15,7 +15,7 @@ from typing import Any
 
 MARK = "…"
 
-_SECRET_WORDS = "secret|token|passw(?:or)?d|passphrase|pwd|api[_-]?key|auth|signature|credential|private[_-]?key|bypass"
+_SECRET_NAMES = "secret|token|passw(?:or)?d|passphrase|pwd|api[_-]?key|auth|signature|credential|private[_-]?key|bypass"
 
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
@@ -43,7 +43,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,4000}", rf"\1 {MARK}"),
         # NAME=value and "name": "value" where the name says that it is secret.
         (
-            rf"(?i)((?<![A-Za-z0-9_-])[\w-]{{0,40}}(?:{_SECRET_WORDS})[\w-]{{0,40}}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?)"
+            rf"(?i)((?<![A-Za-z0-9_-])[\w-]{{0,40}}(?:{_SECRET_NAMES})[\w-]{{0,40}}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?)"
             rf"(?!(?:undefined|null|none|true|false|missing|required|bearer|basic|{MARK})\b)[^\s\"',;&{MARK}]{{4,4000}}",
             rf"\1{MARK}",
         ),

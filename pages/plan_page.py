@@ -164,7 +164,7 @@ def monitor(view: View, action_service: ActionService | None, incident: Incident
     if fix is None:
         draw(html_components.nothing("Nothing was changed yet, so there is no evidence from after a fix."))
     else:
-        draw(plan_view.since_words(view, fix))
+        draw(plan_view.since_message(view, fix))
         draw(html_components.tiles(tiles_since(now.judged, fix.at)))
     before = incidents_view.first_seen(action_service, incident) if action_service and incident else None
     if before is not None:

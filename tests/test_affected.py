@@ -136,13 +136,13 @@ def test_unread_bookings_or_texts_and_a_blind_key_are_cannot_tell_and_never_nobo
         with pytest.raises(CannotTellError):
             found([], **unread)
         kept = affected_record(facts([], **unread))
-        assert kept.count is None and kept.words.startswith("Who was affected cannot be told.")
+        assert kept.count is None and kept.message.startswith("Who was affected cannot be told.")
 
 
 def test_of_a_cut_off_table_it_says_that_there_may_be_more() -> None:
     cut = truncated("pending_bookings", table(frames.PENDING_BOOKINGS, [asked(1, ago(hours=3))]))
     who = found([], pending_bookings=cut)
-    assert who.at_least and who.words.startswith("At least 1 person got no working link")
+    assert who.at_least and who.message.startswith("At least 1 person got no working link")
     assert "Only a part of pending_bookings was read." in who.unknown
 
 
@@ -261,9 +261,9 @@ def test_seats_are_as_asked_for_else_by_the_usual_party_and_unknown_where_too_fe
     some = found([asked(1, at, seats=2), asked(2, at), asked(3, at)], [], [], made)
     assert some.seats.estimate == 2 + 6 and "2 of 3 did not say how many seats: counted with 3.0" in some.seats.how
     few = found([asked(1, at)], [], [], made[:4])
-    assert few.seats.estimate is None and "too few bookings" in few.seats.how and "seats unknown" in few.words
+    assert few.seats.estimate is None and "too few bookings" in few.seats.how and "seats unknown" in few.message
     unread = found([asked(1, at)], bookings=AWAY)
-    assert unread.seats.estimate is None and any("booked by another way" in words for words in unread.unknown)
+    assert unread.seats.estimate is None and any("booked by another way" in message for message in unread.unknown)
 
 
 # Over which time -----------------------------------------------------------------------------------------

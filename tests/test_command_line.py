@@ -206,8 +206,8 @@ def test_what_waits_for_a_second_person_is_not_called_refused(play: Play, tmp_pa
 def test_the_plan_says_who_fixes_what_where_when_the_desk_has_no_button(play: Play) -> None:
     answer = run("plan", settings=play("provider-rejecting"))
     assert answer.returncode == 2
-    for words in ("do this now: ", "who: whoever administers the Twilio account", "exactly: error 21606", "BROKEN"):
-        assert words in answer.stdout
+    for message in ("do this now: ", "who: whoever administers the Twilio account", "exactly: error 21606", "BROKEN"):
+        assert message in answer.stdout
 
 
 def test_the_plan_knows_what_people_said_of_its_steps(tmp_path: Path) -> None:
@@ -360,5 +360,5 @@ def test_a_taken_port_is_a_sentence_and_no_traceback(sandbox: Any):
 
 
 def test_an_unknown_scenario_is_answered_with_those_there_are():
-    words = " ".join(run("sandbox", "--scenario", "nonsense").stderr.split())
-    assert all(name in words for name in SCENARIOS)
+    message = " ".join(run("sandbox", "--scenario", "nonsense").stderr.split())
+    assert all(name in message for name in SCENARIOS)

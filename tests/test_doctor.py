@@ -94,7 +94,7 @@ def nothing() -> Snapshot:
 
 
 @pytest.mark.parametrize(
-    ("environ", "source", "words"),
+    ("environ", "source", "message"),
     [
         ({"SUPABASE_SECRET_KEY": "sb_publishable_x"}, SourceName.BOOKING_DATA, "a publishable key"),
         ({"SUPABASE_SECRET_KEY": jwt(role="anon", ref=REF)}, SourceName.BOOKING_DATA, "a legacy anon key"),
@@ -115,11 +115,11 @@ def nothing() -> Snapshot:
     ],
 )
 def test_a_wrong_box_is_told_by_the_form_also_when_no_system_answers(
-    environ: dict[str, str], source: SourceName, words: str, nothing: Snapshot
+    environ: dict[str, str], source: SourceName, message: str, nothing: Snapshot
 ):
     settings = load(UNREACHABLE | environ, NOWHERE)
     (report,) = (report for report in examine(nothing, settings) if report.name is source)
-    assert words in report.fix
+    assert message in report.fix
     assert not [value for value in environ.values() if len(value) > 3 and value in report.fix]
 
 

@@ -87,7 +87,7 @@ def test_a_wrong_value_is_one_sentence_with_the_fix_and_the_rest_works(name: str
     problem = only_problem(settings)
     assert problem.name == name
     assert problem.sentence.startswith(f"{name} ") and problem.sentence.endswith(".")
-    assert any(words in problem.sentence for words in fix.split("|"))
+    assert any(message in problem.sentence for message in fix.split("|"))
     assert value not in problem.sentence and "planted" not in problem.sentence.lower()
     # Where nobody knows whether a second person is asked for, one is.
     safe = {"REQUIRE_SECOND_PERSON": True}
@@ -297,7 +297,7 @@ SHAPES = st.sampled_from(
 def test_a_secret_in_any_box_is_in_no_repr_and_in_no_sentence(shapes: dict[str, str]):
     settings = load({name: shape.replace("{}", SECRET) for name, shape in shapes.items()}, NOWHERE)
     shown = [repr(settings), str(settings), f"{settings!r:.5000}", *map(repr, settings.problems)]
-    assert not [words for words in shown if SECRET.lower() in words.lower()]
+    assert not [message for message in shown if SECRET.lower() in message.lower()]
 
 
 TOML_VALUES = st.recursive(

@@ -21,7 +21,7 @@ from lib.snapshot import Snapshot
 from lib.sources.source_registry import Sources
 
 Args = Mapping[str, str]
-Progress = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 class Tier(IntEnum):
@@ -55,7 +55,7 @@ class Preflight:
 
     id: str
     status: PreflightStatus
-    words: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +116,7 @@ class Effect:
     same process knows it again, and it is never written down.
     """
 
-    words: str
+    message: str
     before: str
     after: str
     found_by: str | None = None
@@ -129,7 +129,7 @@ class Verification:
     """Whether the sources agree that it worked. `agreed` is None while they cannot tell."""
 
     agreed: bool | None
-    words: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class Action(ABC):
         """Return what was looked at, and what blocks."""
 
     @abstractmethod
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         """Do it, once. Only the executor calls this."""
 
     @abstractmethod
@@ -210,8 +210,8 @@ class Action(ABC):
         unknown = sorted(args.keys() - set(self.asks))
         missing = [name for name in self.asks if not args.get(name)]
         if unknown or missing:
-            words = [f"{name} is not known here" for name in unknown] + [f"{name} is needed" for name in missing]
-            raise RefusedError(f"{self.title}: {', '.join(words)}.")
+            message = [f"{name} is not known here" for name in unknown] + [f"{name} is needed" for name in missing]
+            raise RefusedError(f"{self.title}: {', '.join(message)}.")
         target = self.resolve(context, args)
         return Preview(
             action=self.id,
@@ -229,26 +229,26 @@ class Action(ABC):
 class RefusedError(Exception):
     """The desk will not do it; nothing happened. `str()` says why, `differences` what has moved."""
 
-    def __init__(self, words: str, differences: tuple[str, ...] = ()) -> None:
-        super().__init__(words)
+    def __init__(self, message: str, differences: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
         self.differences = differences
 
 
 class FailedError(Exception):
     """It was begun and did not come to its end. `str()` says what stays of it, `after` names that for the receipt."""
 
-    def __init__(self, words: str, after: str = "") -> None:
-        super().__init__(words)
+    def __init__(self, message: str, after: str = "") -> None:
+        super().__init__(message)
         self.after = after
 
 
-def ok(check: str, words: str) -> Preflight:
-    return Preflight(check, PreflightStatus.OK, words)
+def ok(check: str, message: str) -> Preflight:
+    return Preflight(check, PreflightStatus.OK, message)
 
 
-def warn(check: str, words: str) -> Preflight:
-    return Preflight(check, PreflightStatus.WARN, words)
+def warn(check: str, message: str) -> Preflight:
+    return Preflight(check, PreflightStatus.WARN, message)
 
 
-def block(check: str, words: str) -> Preflight:
-    return Preflight(check, PreflightStatus.BLOCK, words)
+def block(check: str, message: str) -> Preflight:
+    return Preflight(check, PreflightStatus.BLOCK, message)

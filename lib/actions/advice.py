@@ -54,7 +54,7 @@ class Task:
     id: str
     cause: str
     step_id: str
-    words: str
+    message: str
     why: str
     action: str | None = None
     args: tuple[tuple[str, str], ...] = ()
@@ -166,7 +166,7 @@ def _others(case: _Case) -> Iterator[Task]:
     for one in case.diagnosis.hypotheses:
         if one.verdict in (Verdict.CONFIRMED, Verdict.LIKELY) and one.id != "no_demand":
             yield Task(
-                one.id, one.id, "other_systems", one.remedy.words, one.for_owner, who="whoever knows that system"
+                one.id, one.id, "other_systems", one.remedy.message, one.for_owner, who="whoever knows that system"
             )
 
 
@@ -319,13 +319,13 @@ def _git(case: _Case) -> Generator[Task, None, bool]:
     project, repository = facts.value(facts.snapshot.project), facts.value(facts.snapshot.repository)
     ours = repository.full_name if repository else case.settings.github_repository or "the booking app's repository"
 
-    def setting(id_: str, words: str, place: str, path: str, exactly: str) -> Task:
+    def setting(id_: str, message: str, place: str, path: str, exactly: str) -> Task:
         why = case.summary("git_integration")
         return Task(
             id_,
             "git_integration_broken",
             "git_integration",
-            words,
+            message,
             why,
             who=_VERCEL_ADMIN,
             place=place,
@@ -338,25 +338,27 @@ def _git(case: _Case) -> Generator[Task, None, bool]:
     link = project.link
     elsewhere = link and repository and link.repo_id is not None and link.repo_id != repository.id
     if link is None or elsewhere:
-        words = "Connect the project to its repository again: until then no commit of it can be built."
-        yield setting("connect_repository", words, "Vercel → Project → Settings → Git", "settings/git", ours)
+        message = "Connect the project to its repository again: until then no commit of it can be built."
+        yield setting("connect_repository", message, "Vercel → Project → Settings → Git", "settings/git", ours)
         return False
     if repository and link.production_branch and link.production_branch != repository.default_branch:
-        words = f"Set the production branch to {repository.default_branch}: only its pushes become live by themselves."
+        message = (
+            f"Set the production branch to {repository.default_branch}: only its pushes become live by themselves."
+        )
         place = "Vercel → Project → Settings → Environments → Production → Branch Tracking"
         yield setting(
-            "set_production_branch", words, place, "settings/environments/production", repository.default_branch
+            "set_production_branch", message, place, "settings/environments/production", repository.default_branch
         )
     elif case.fails("git_integration") and not _connected_since(facts):
-        words = (
+        message = (
             "Let Vercel's GitHub app see the repository, or connect the project anew: it did not hear of the push, "
             "and will not hear of the next one."
         )
-        yield setting("reconnect_repository", words, "Vercel → Project → Settings → Git", "settings/git", ours)
+        yield setting("reconnect_repository", message, "Vercel → Project → Settings → Git", "settings/git", ours)
     for check in _UNBUILT:
         if case.fails(check):
-            words = f"{case.summary(check)} What changes that: {case.diagnosis.check(check).would_change}"
-            yield setting(check, words, "Vercel → Project → Settings → Git", "settings/git", "")
+            message = f"{case.summary(check)} What changes that: {case.diagnosis.check(check).would_change}"
+            yield setting(check, message, "Vercel → Project → Settings → Git", "settings/git", "")
     return True
 
 
@@ -413,17 +415,17 @@ def _environment(case: _Case) -> Iterator[Task]:
 
 
 def _rebuild(cause: str, why: str) -> Task:
-    words = "Build the same commit again: variables are read when a build is made."
-    return Task("redeploy", cause, "redeploy", words, why, action="redeploy")
+    message = "Build the same commit again: variables are read when a build is made."
+    return Task("redeploy", cause, "redeploy", message, why, action="redeploy")
 
 
 def _provider(case: _Case) -> Iterator[Task]:
-    def at_twilio(id_: str, words: str, check: str, place: str, link: str, exactly: str = "") -> Task:
+    def at_twilio(id_: str, message: str, check: str, place: str, link: str, exactly: str = "") -> Task:
         return Task(
             id_,
             "provider_failing",
             "other_systems",
-            words,
+            message,
             case.summary(check),
             who=_TWILIO_ADMIN,
             place=place,
@@ -440,13 +442,13 @@ def _provider(case: _Case) -> Iterator[Task]:
             "https://console.twilio.com/us1/billing/manage-billing/billing-overview",
         )
     elif case.fails("account_errors") and (error := _account_error(case.facts)):
-        words = f"{error.meaning}: {_sentence(error.action)}"
+        message = f"{error.meaning}: {_sentence(error.action)}"
         yield at_twilio(
-            "mend_twilio_account", words, "account_errors", "Twilio Console", error.url, f"error {error.code}"
+            "mend_twilio_account", message, "account_errors", "Twilio Console", error.url, f"error {error.code}"
         )
     elif case.fails("texts_arrive") and (error := _delivery_error(case.facts)):
-        words = f"{error.meaning}: {_sentence(error.action)} A cluster of it is also a ticket for Twilio's support."
-        yield at_twilio("mend_delivery", words, "texts_arrive", "Twilio Console", error.url, f"error {error.code}")
+        message = f"{error.meaning}: {_sentence(error.action)} A cluster of it is also a ticket for Twilio's support."
+        yield at_twilio("mend_delivery", message, "texts_arrive", "Twilio Console", error.url, f"error {error.code}")
     elif case.fails("texts_follow") and not (case.fails("required_env") or case.fails("api_answers")):
         yield Task(
             "read_app_log",
@@ -460,8 +462,8 @@ def _provider(case: _Case) -> Iterator[Task]:
         )
 
 
-def _sentence(words: str) -> str:
-    return words[0].lower() + words[1:]
+def _sentence(message: str) -> str:
+    return message[0].lower() + message[1:]
 
 
 def _account_error(facts: Facts) -> ErrorCode | None:

@@ -16,8 +16,8 @@ from lib.actions.action import (
     Args,
     Effect,
     FailedError,
+    OnProgress,
     Preflight,
-    Progress,
     RefusedError,
     Target,
     Tier,
@@ -44,7 +44,7 @@ _WRITE_SECONDS = 30.0
 # A person is re-sent at most one link in this time, and the desk sends at most so many in an hour.
 RESEND_PAUSE = timedelta(minutes=30)
 RESENDS_PER_HOUR = 30
-_NOBODYS_WORDS = "nobody's, one of those reserved for drama"
+_DRAMA_NUMBER_LABEL = "nobody's, one of those reserved for drama"
 # The clocks of the app and of this machine may differ by this much.
 _CLOCK_SLACK = timedelta(minutes=1)
 _NEWEST_BEFORE = "newest booking of this number"
@@ -172,17 +172,17 @@ class _Booking(Action):
             f"event_id: {facts['event']}, mobile_number: {facts['number']}",
         )
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         key = context.settings.booking_api_key
         if key is None:
             raise RefusedError("BOOKING_API_KEY is not set.")
         event, number = dict(target.facts)["event"], self.number(context, args)
         since = context.clock() - _CLOCK_SLACK
         answer = BookingWrites(context.sources.booking_app).initiate(event, number, key, Deadline(_WRITE_SECONDS))
-        progress(f"Answer {answer.status}: {answer.words}")
+        progress(f"Answer {answer.status}: {answer.message}")
         self._must_be_made(answer)
         return Effect(
-            _answer_words(answer),
+            _answer_message(answer),
             "no booking of this request",
             "a pending booking",
             answer.request_id,
@@ -192,13 +192,13 @@ class _Booking(Action):
 
     def _must_be_made(self, answer: BookingAnswer) -> None:
         """Raise what an answer means by which there is no booking, or none that anybody is texted about."""
-        said = f"The app answered {answer.status}. {answer.words}"
+        said = f"The app answered {answer.status}. {answer.message}"
         if answer.may_have_left_something:
             raise OutcomeUnknownError(FailureKind.UNAVAILABLE, said, _LOOK_FIRST, status=answer.status)
         if not answer.made:
             raise SourceError(FailureKind.BAD_DATA, said)
         if self.needs_text and answer.sms_sent is False:
-            raise FailedError(_answer_words(answer), after="a pending booking, and no text")
+            raise FailedError(_answer_message(answer), after="a pending booking, and no text")
 
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
@@ -207,18 +207,18 @@ class _Booking(Action):
         made = _made_since(_bookings_of(context, self.number(context, args)), target, began)
         if made.empty:
             return None
-        words = "A pending booking of this number was made since."
-        return Effect(words, "none", "a pending booking", str(made.iloc[0]["id"]), began)
+        message = "A pending booking of this number was made since."
+        return Effect(message, "none", "a pending booking", str(made.iloc[0]["id"]), began)
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         seen = self._seen(context, target, args, effect)
         link = self._landing(context, seen)
-        words = _hops(seen, link)
+        message = _hops(seen, link)
         if seen.text_status in {status.value for status in FAILED_STATUSES}:
-            return Verification(False, words)
+            return Verification(False, message)
         if link is None:
-            return Verification(None, words)
-        return Verification(link is Landing.CONFIRMATION and seen.stored, words)
+            return Verification(None, message)
+        return Verification(link is Landing.CONFIRMATION and seen.stored, message)
 
     def _landing(self, context: ActionContext, seen: _Seen) -> Landing | None:
         """Open the new booking's own link once its text is there; it counts as a click."""
@@ -237,9 +237,9 @@ class _Booking(Action):
         raise NotImplementedError
 
 
-def _answer_words(answer: BookingAnswer) -> str:
+def _answer_message(answer: BookingAnswer) -> str:
     sent = {True: "sms_sent: true", False: "sms_sent: false", None: "sms_sent not said"}[answer.sms_sent]
-    return f"The app answered {answer.status} with {sent}. {answer.words}"
+    return f"The app answered {answer.status} with {sent}. {answer.message}"
 
 
 def _event(context: ActionContext, event_id: str) -> tuple[str, str, str]:
@@ -310,7 +310,7 @@ class TestValidation(_Booking):
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         event_id, name, status = _event(context, _set(context.settings.test_event_id, "TEST_EVENT_ID"))
-        facts = (("event", event_id), ("event status", status), ("number", _NOBODYS_WORDS))
+        facts = (("event", event_id), ("event status", status), ("number", _DRAMA_NUMBER_LABEL))
         return Target(name, (*facts, _newest_before(context, NOBODYS_NUMBER)))
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
@@ -438,7 +438,7 @@ class RecheckLink(Action):
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         return (ok("reads", "It changes nothing but that count."),)
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         seen = context.look()
         readings = {reading.name: reading for reading in seen.readings}
         bookings = seen.pending_bookings
@@ -448,11 +448,11 @@ class RecheckLink(Action):
         opening = follow_up.link_opening(context.sources.booking_app, readings, _soon()).value
         if opening is None:
             raise FailedError("There is no open booking whose link could be tried.")
-        words = f"It led to: {opening.landing.value.replace('_', ' ')} ({opening.status_code})."
-        return Effect(words, "", words, opening.landing.value)
+        message = f"It led to: {opening.landing.value.replace('_', ' ')} ({opening.status_code})."
+        return Effect(message, "", message, opening.landing.value)
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
-        return Verification(effect.found_by == Landing.CONFIRMATION.value, effect.words)
+        return Verification(effect.found_by == Landing.CONFIRMATION.value, effect.message)
 
 
 def _set(value: str | None, name: str) -> str:

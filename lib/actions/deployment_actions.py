@@ -13,8 +13,8 @@ from lib.actions.action import (
     ActionContext,
     Args,
     Effect,
+    OnProgress,
     Preflight,
-    Progress,
     RefusedError,
     Target,
     Tier,
@@ -125,7 +125,7 @@ class _Build(_DeploymentAction):
         found = context.sources.vercel.made_for(request_id, since, _soon())
         if found is None:
             return None
-        return Effect(f"Vercel made {found.id}.", _words(target), f"building {_short(found.sha)}", found.id)
+        return Effect(f"Vercel made {found.id}.", _described(target), f"building {_short(found.sha)}", found.id)
 
     def not_previewed(self, target: Target) -> Target:
         return replace(target, facts=tuple(fact for fact in target.facts if fact[0] != _COMMIT))
@@ -136,8 +136,8 @@ class _Build(_DeploymentAction):
         deployment = _one(context, effect.found_by)
         confirmed = _confirmed(target)
         if confirmed and deployment.sha and not same_commit(deployment.sha, confirmed):
-            words = f"It is a build of {_short(deployment.sha)}, and {_short(confirmed)} was confirmed"
-            return Verification(False, f"{words}: cancel it, or roll back if it is live.")
+            message = f"It is a build of {_short(deployment.sha)}, and {_short(confirmed)} was confirmed"
+            return Verification(False, f"{message}: cancel it, or roll back if it is live.")
         if deployment.state.failed:
             why = deployment.error_message or deployment.state.value.lower()
             return Verification(False, f"The build ended: {why}.")
@@ -184,13 +184,13 @@ def _served_everywhere(context: ActionContext, deployment: Deployment) -> Verifi
     return Verification(None, f"Ready; not yet served by {', '.join(elsewhere)}.")
 
 
-def _words(target: Target) -> str:
+def _described(target: Target) -> str:
     return "; ".join(f"{name} {value}" for name, value in target.facts)
 
 
 def _effect(accepted: Accepted, target: Target, after: str) -> Effect:
     queued = " It waits its turn." if accepted.queued else ""
-    return Effect(f"Vercel accepted it: {accepted.id}.{queued}", _words(target), after, accepted.id)
+    return Effect(f"Vercel accepted it: {accepted.id}.{queued}", _described(target), after, accepted.id)
 
 
 class Redeploy(_Build):
@@ -211,7 +211,7 @@ class Redeploy(_Build):
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         return (warn("same_commit", "The same commit is built again: this never ships a commit that is missing."),)
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         live = _live(context)
         accepted = VercelWrites(context.sources.vercel).redeploy(
             live.id, _project(context).name, Deadline(_WRITE_SECONDS), request_id=request_id
@@ -236,7 +236,7 @@ class RedeployNewest(_Build):
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         return (_linked(project), *_backwards(context, None))
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         return _build_exactly(context, target, dict(target.facts)["newest of"], request_id)
 
 
@@ -261,7 +261,7 @@ class DeployCommit(_Build):
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         return (_linked(project), *_backwards(context, args["sha"]))
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         return _build_exactly(context, target, None, request_id)
 
 
@@ -287,7 +287,7 @@ class _Move(_DeploymentAction):
         if move is None:
             return None
         return Effect(
-            f"Vercel has the {self.kind}.", _words(target), f"moving to {args['deployment']}", args["deployment"]
+            f"Vercel has the {self.kind}.", _described(target), f"moving to {args['deployment']}", args["deployment"]
         )
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
@@ -340,7 +340,7 @@ class Promote(_Move):
     def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
         return _backwards(context, deployment.sha)
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         accepted = VercelWrites(context.sources.vercel).promote(args["deployment"], Deadline(_WRITE_SECONDS))
         return _effect(accepted, target, f"moving to {args['deployment']}")
 
@@ -374,7 +374,7 @@ class RollBack(_Move):
             warn("moves", f"Would move: {', '.join(hostnames) or 'no hostname'}."),
         )
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         accepted = VercelWrites(context.sources.vercel).roll_back(
             args["deployment"], f"Switchboard {request_id}", Deadline(_WRITE_SECONDS)
         )
@@ -407,14 +407,14 @@ class CancelBuild(_DeploymentAction):
             return (ok("under_way", "The build is under way."),)
         return (block("under_way", "The build is over: there is nothing to cancel."),)
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         accepted = VercelWrites(context.sources.vercel).cancel(args["deployment"], Deadline(_WRITE_SECONDS))
         return _effect(accepted, target, "cancelled")
 
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
     ) -> Effect | None:
-        return Effect("Looked at the build.", _words(target), "cancelled", args["deployment"])
+        return Effect("Looked at the build.", _described(target), "cancelled", args["deployment"])
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         state = _one(context, args["deployment"]).state
@@ -465,20 +465,20 @@ class ForceDeploy(_DeploymentAction):
             _linked(project),
         )
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         facts = dict(target.facts)
         head = facts["head"].split(" ", 1)[0]
         sha = GitHubWrites(context.sources.github).empty_commit(
-            facts["branch"], head, _message(request_id), Deadline(_WRITE_SECONDS)
+            facts["branch"], head, _commit_message(request_id), Deadline(_WRITE_SECONDS)
         )
-        return Effect(f"GitHub made the empty commit {_short(sha)}.", _words(target), f"head {_short(sha)}", sha)
+        return Effect(f"GitHub made the empty commit {_short(sha)}.", _described(target), f"head {_short(sha)}", sha)
 
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
     ) -> Effect | None:
         facts = dict(target.facts)
         branch = context.sources.github.branch(None, _soon()).value
-        made = next((c for c in branch.commits if c.headline == _message(request_id)), None)
+        made = next((c for c in branch.commits if c.headline == _commit_message(request_id)), None)
         if made is None:
             return None
         return Effect(f"GitHub has the commit {_short(made.sha)}.", facts["head"], f"head {_short(made.sha)}", made.sha)
@@ -495,7 +495,7 @@ class ForceDeploy(_DeploymentAction):
         return _served_everywhere(context, built)
 
 
-def _message(request_id: str) -> str:
+def _commit_message(request_id: str) -> str:
     return f"Deploy again (Switchboard {request_id})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import ClassVar
 
-from lib.actions.action import ActionContext, Args, Effect, FailedError, Progress, Target, Tier, Touches, Verification
+from lib.actions.action import ActionContext, Args, Effect, FailedError, OnProgress, Target, Tier, Touches, Verification
 from lib.actions.migration_actions import RunMigration, runner_on
 from lib.migrations.runner import MigrationOutcome
 from lib.migrations.script import scripts
@@ -31,11 +31,11 @@ class DryRunMigration(RunMigration):
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return ("Nothing: it is rolled back. Writes to the table may have to wait for milliseconds.",)
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         result = runner_on(context).run(self.migration(args), dry_run=True, on_progress=progress)
         if result.outcome is not MigrationOutcome.DRY_RUN:
-            raise FailedError(result.words)
-        return Effect(result.words, "not in place", "not in place: it was rolled back", self.migration(args).name)
+            raise FailedError(result.message)
+        return Effect(result.message, "not in place", "not in place: it was rolled back", self.migration(args).name)
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         if runner_on(context).look(self.migration(args)).in_place:

@@ -113,7 +113,7 @@ class Executor:
                 raise RefusedError(f"This needs a second person, and without a login there is but one. {TWO_PEOPLE}")
             self._agree(order, self._preview(action, order.args))
         except (RefusedError, SourceError) as error:
-            return self.journal.submit_request(new, actor, refused=_words(error))
+            return self.journal.submit_request(new, actor, refused=_message(error))
         return self.journal.submit_request(new, actor)
 
     def carry_out(self, request_id: UUID, actor: Actor) -> Request:
@@ -137,7 +137,7 @@ class Executor:
             preview = self._preview(action, args)
             self._still_the_same(request.asked.digest, preview)
         except (RefusedError, SourceError) as error:
-            return self._refuse(request, _words(error), actor)
+            return self._refuse(request, _message(error), actor)
         with self._heartbeats(request.id):
             turn = self.journal.start(request.id, actor, action.timeout + action.settles_within)
             if not turn.granted:
@@ -168,7 +168,7 @@ class Executor:
         if seen.agreed is None:
             return request
         outcome = Outcome.SUCCEEDED if seen.agreed else Outcome.FAILED
-        return self._resolve(request, outcome, f"{effect.words} {seen.words}", actor)
+        return self._resolve(request, outcome, f"{effect.message} {seen.message}", actor)
 
     def record_observation(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
         """Resolve an unknown outcome by what an operator saw: the desk cannot look everywhere.
@@ -223,9 +223,9 @@ class Executor:
     def _run(self, action: Action, request: Request, preview: Preview, args: Args, actor: Actor) -> Request:
         target = preview.target
 
-        def report(words: str) -> None:
+        def report(message: str) -> None:
             try:
-                self.journal.progress(request.id, actor, words)
+                self.journal.progress(request.id, actor, message)
             except JournalError as error:  # what is half done must go on: the receipt says how it ended
                 log.warning("What request %s is doing could not be written down: %s", request.id, error)
 
@@ -236,19 +236,19 @@ class Executor:
             report(error.failure.sentence)
             found = None if action.leaves_nothing else self._find(action, preview, args, request, started)
             if found is None:
-                return self.journal.finish(request.id, Receipt(_outcome(action, None), _words(error)), actor)
+                return self.journal.finish(request.id, Receipt(_outcome(action, None), _message(error)), actor)
             effect = found
         except (RefusedError, FailedError, SourceError) as error:
             return self.journal.finish(request.id, _failure(action, preview, error), actor)
-        report(effect.words)
+        report(effect.message)
         seen = self._verify(action, preview, args, effect, report)
         receipt = Receipt(
             outcome=_outcome(action, seen.agreed),
-            words=f"{effect.words} {seen.words}",
+            message=f"{effect.message} {seen.message}",
             before=_facts(preview, effect.before),
             after=(Fact(preview.title, effect.after),),
             verified=seen.agreed,
-            evidence=(seen.words,),
+            evidence=(seen.message,),
             external_id=effect.found_by,
         )
         return self.journal.finish(request.id, receipt, actor)
@@ -278,9 +278,9 @@ class Executor:
                 seen = Verification(None, error.failure.sentence)
             if seen.agreed is not None or self.context.clock() >= end:
                 return seen
-            if seen.words != last:
-                report(seen.words)
-                last = seen.words
+            if seen.message != last:
+                report(seen.message)
+                last = seen.message
             self.sleep(_POLL_SECONDS)
 
     def _agree(self, order: Order, now: Preview) -> None:
@@ -295,21 +295,21 @@ class Executor:
         if now.digest != digest:
             raise self._another(digest, now)
         if now.blocked:
-            raise RefusedError(" ".join(check.words for check in now.preflight if check.status.value == "block"))
+            raise RefusedError(" ".join(check.message for check in now.preflight if check.status.value == "block"))
 
     def _another(self, digest: str, now: Preview) -> RefusedError:
         """Say what has moved since the preview with this digest, as far as that is known here."""
         seen = self.previews.find(digest)
         moved = seen.difference(now.target) if seen else ()
-        words = "; ".join(moved) if moved else f"now it would be: {'; '.join(now.calls)}"
+        message = "; ".join(moved) if moved else f"now it would be: {'; '.join(now.calls)}"
         if seen is None:
             lead = "No preview with this digest is kept here, so what has moved since it cannot be told"
-            return RefusedError(f"{lead}; {words}. Look at a new preview.")
-        return RefusedError(f"The world has moved since the preview: {words}. Look at a new preview.", moved)
+            return RefusedError(f"{lead}; {message}. Look at a new preview.")
+        return RefusedError(f"The world has moved since the preview: {message}. Look at a new preview.", moved)
 
-    def _refuse(self, request: Request, words: str, actor: Actor) -> Request:
+    def _refuse(self, request: Request, message: str, actor: Actor) -> Request:
         try:
-            return self.journal.refuse(request.id, words, actor)
+            return self.journal.refuse(request.id, message, actor)
         except ConflictError:
             return self.journal.request(request.id)  # it went on elsewhere, or was cancelled meanwhile
 
@@ -334,7 +334,7 @@ def _why_not(turn: LockResult) -> str:
     if turn.refusal is LockRefusal.BUSY and turn.held_by is not None:
         who = turn.held_by.requested_by.name.partition("@")[0]
         return f"{who} is running {turn.held_by.action} on the same target: see request {turn.held_by.id}."
-    return turn.words
+    return turn.message
 
 
 def _outcome(action: Action, agreed: bool | None) -> Outcome:
@@ -348,9 +348,9 @@ def _failure(action: Action, preview: Preview, error: RefusedError | FailedError
     if isinstance(error, FailedError):
         after = (Fact(preview.title, error.after),) if error.after else ()
         return Receipt(Outcome.FAILED, str(error), before=_facts(preview), after=after)
-    words = _words(error) if action.leaves_nothing else f"{_words(error)} Nothing was changed."
-    return Receipt(Outcome.FAILED, words, before=_facts(preview))
+    message = _message(error) if action.leaves_nothing else f"{_message(error)} Nothing was changed."
+    return Receipt(Outcome.FAILED, message, before=_facts(preview))
 
 
-def _words(error: RefusedError | SourceError) -> str:
+def _message(error: RefusedError | SourceError) -> str:
     return f"{error.failure.sentence} {error.failure.hint}".strip() if isinstance(error, SourceError) else str(error)

@@ -11,8 +11,8 @@ from lib.actions.action import (
     Args,
     Effect,
     FailedError,
+    OnProgress,
     Preflight,
-    Progress,
     RefusedError,
     Target,
     Tier,
@@ -100,14 +100,14 @@ class _Migrate(Action):
             return ok("cures", f"It cures what was seen: {' '.join(cured)}")
         return warn("cures", "It cures nothing that was seen: no error of the kind is known.")
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         result = runner_on(context).run(self.migration(args), attempts=_LOCK_ATTEMPTS, on_progress=progress)
         if result.outcome is MigrationOutcome.UNKNOWN:
-            raise OutcomeUnknownError(FailureKind.UNAVAILABLE, result.words, "Look at the catalog again.")
+            raise OutcomeUnknownError(FailureKind.UNAVAILABLE, result.message, "Look at the catalog again.")
         if result.outcome not in (MigrationOutcome.SUCCEEDED, MigrationOutcome.NOTHING_TO_DO):
             done = f"{result.steps_done} of {len(self.migration(args).steps)} steps done" if result.steps_done else ""
-            raise FailedError(result.words, after=done)
-        return Effect(result.words, "not in place", "in place", self.migration(args).name)
+            raise FailedError(result.message, after=done)
+        return Effect(result.message, "not in place", "in place", self.migration(args).name)
 
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
@@ -139,7 +139,7 @@ def _world_checks(migration: Migration, seen: MigrationStatus) -> tuple[Prefligh
         else block("writable", "The database takes no changes: it is a replica, or read-only."),
         ok("requires", "What it requires is so.")
         if seen.requires_met
-        else block("requires", migration.requires_words or "What it requires is not so."),
+        else block("requires", migration.requires_message or "What it requires is not so."),
         warn("blockers", f"Somebody holds a lock on {migration.table}: {', '.join(held)}. It may have to give up.")
         if held
         else ok("blockers", f"Nobody holds a lock on {migration.table}."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any
 from uuid import UUID, uuid4
 
@@ -99,8 +98,8 @@ def requests(
         return
     for one in found:
         when = one.requested_at.isoformat(timespec="seconds")
-        words = f"{when}  {one.state.value:<10} {one.action}  {one.id}  {one.words}"
-        out.print(escape(words), soft_wrap=True)
+        message = f"{when}  {one.state.value:<10} {one.action}  {one.id}  {one.message}"
+        out.print(escape(message), soft_wrap=True)
 
 
 def _said(request: UUID | None, happened: str | None, did_not_happen: str | None) -> tuple[UUID, Outcome, str] | None:
@@ -136,7 +135,9 @@ def preview_json(preview: Preview) -> dict[str, Any]:
         "undo": preview.undo,
         "phrase": preview.phrase,
         "digest": preview.digest,
-        "preflight": [asdict(check) for check in preview.preflight],
+        "preflight": [
+            {"id": check.id, "status": check.status.value, "words": check.message} for check in preview.preflight
+        ],
         "blocked": preview.blocked,
     }
 
@@ -150,10 +151,10 @@ def _show_preview(preview: Preview, as_json: bool) -> None:
         out.print(f"  {escape(name)}: {escape(value)}")
     for call in preview.calls:
         out.print(escape(call), style="cyan")
-    for words in preview.will_differ:
-        out.print(f"  · {escape(words)}")
+    for message in preview.will_differ:
+        out.print(f"  · {escape(message)}")
     for check in preview.preflight:
-        out.print(f"  {check.status.value:<5} {escape(check.words)}")
+        out.print(f"  {check.status.value:<5} {escape(check.message)}")
     out.print(f"undo: {escape(preview.undo)}\ndigest: {preview.digest}")
     if preview.phrase:
         out.print(f"to confirm: --confirm {escape(preview.phrase)!r} --reason …")
@@ -164,7 +165,7 @@ def _show_outcome(request: Request, as_json: bool) -> ActionExit:
     if as_json:
         print_json({**_request_json(request), "outcome": word})
     else:
-        out.print(f"[bold]{word}[/]: {escape(request.words)}")
+        out.print(f"[bold]{word}[/]: {escape(request.message)}")
     return code
 
 
@@ -180,13 +181,13 @@ def _request_json(request: Request) -> dict[str, Any]:
         "before": {fact.name: fact.value for fact in receipt.before} if receipt else {},
         "after": {fact.name: fact.value for fact in receipt.after} if receipt else {},
         "verified": receipt.verified if receipt else None,
-        "words": request.words,
+        "words": request.message,
     }
 
 
-def _refused(words: str, as_json: bool) -> None:
+def _refused(message: str, as_json: bool) -> None:
     if as_json:
         empty: dict[str, Any] = {"request_id": None, "before": {}, "after": {}, "verified": None}
-        print_json({"outcome": "refused", **empty, "words": words})
+        print_json({"outcome": "refused", **empty, "words": message})
     else:
-        progress.print(f"refused: {escape(words)}")
+        progress.print(f"refused: {escape(message)}")

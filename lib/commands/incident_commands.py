@@ -52,7 +52,7 @@ from lib.snapshot import utc_now
 app = typer.Typer(help="Open, note, step, close and verify incidents.", no_args_is_help=True)
 
 BROKEN_CHAIN = 1
-Incident = Annotated[UUID, typer.Option("--incident", help="Its id.")]
+IncidentOption = Annotated[UUID, typer.Option("--incident", help="Its id.")]
 
 
 @app.command("open")
@@ -65,7 +65,7 @@ def open_(title: Annotated[str, typer.Argument(help="What happens, in a few word
 
 
 @app.command()
-def see(incident: Incident, as_json: AsJson = False) -> None:
+def see(incident: IncidentOption, as_json: AsJson = False) -> None:
     """Keep what the diagnosis says now, to compare with later."""
     with opened_journal(writes=True) as (journal, who):
         if not journal.incident(incident).open:
@@ -76,7 +76,7 @@ def see(incident: Incident, as_json: AsJson = False) -> None:
 @app.command()
 def note(
     text: Annotated[str, typer.Argument(help="What you saw or did.")],
-    incident: Incident,
+    incident: IncidentOption,
     at: Annotated[
         datetime | None,
         typer.Option(formats=MOMENTS, help="When it was, in the business's time zone, if it was not now."),
@@ -95,7 +95,7 @@ def note(
 def step(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(step.id for step in STEPS)}.")],
     state: Annotated[StepState, typer.Argument(help="How far it is.")],
-    incident: Incident,
+    incident: IncidentOption,
     reason: Annotated[str, typer.Option(help="Why; needed to skip it.")] = "",
     as_json: AsJson = False,
 ) -> None:
@@ -109,13 +109,13 @@ def step(
 
 @app.command()
 def close(
-    incident: Incident, words: Annotated[str, typer.Option(help="How it ended.")] = "", as_json: AsJson = False
+    incident: IncidentOption, message: Annotated[str, typer.Option(help="How it ended.")] = "", as_json: AsJson = False
 ) -> None:
     """Close an incident, and keep what the diagnosis says at its end."""
     with opened_journal(writes=True) as (journal, who):
         if journal.incident(incident).open:
             _keep(journal, incident, who)
-        journal.close_incident(incident, who, words)
+        journal.close_incident(incident, who, message)
         _show({"incident_id": str(incident), "state": "closed"}, as_json)
 
 
@@ -168,7 +168,7 @@ def verify(
     with opened_journal() as (journal, _):
         report = journal.verify(noted)
         head = journal.position().hash
-    _show({"ok": report.ok, "entries": report.entries, "head": head, "words": report.words}, as_json)
+    _show({"ok": report.ok, "entries": report.entries, "head": head, "words": report.message}, as_json)
     if not report.ok:
         raise typer.Exit(BROKEN_CHAIN)
 
@@ -254,13 +254,15 @@ def _show_affected(found: Affected, as_json: bool) -> None:
             }
         )
         return
-    out.print(escape(found.words), soft_wrap=True)
+    out.print(escape(found.message), soft_wrap=True)
     for sentence in (found.seats.how, *found.unknown):
         out.print(escape(f"  {sentence}"), soft_wrap=True)
     for person in found.people:
         event = f"{redact(person.event_name or NO_EVENT)} {person.event_at or ''}".strip()
-        words = f"{STATE_LABELS[person.state]:<17} {event}  {masked(person.mobile_number)}  {REASON_LABELS[person.why]}"
-        out.print(escape(f"{words}  {person.booking_id}"), soft_wrap=True)
+        message = (
+            f"{STATE_LABELS[person.state]:<17} {event}  {masked(person.mobile_number)}  {REASON_LABELS[person.why]}"
+        )
+        out.print(escape(f"{message}  {person.booking_id}"), soft_wrap=True)
 
 
 def _show(document: dict[str, Any], as_json: bool) -> None:

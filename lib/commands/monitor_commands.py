@@ -44,7 +44,7 @@ _USUAL_ROUND = timedelta(seconds=60)
 _JOBS_END_WITHIN = timedelta(minutes=4)
 
 Reason = Annotated[str, typer.Option(help="Why: others will wonder.")]
-Subject = Annotated[str, typer.Argument(help=f"One of: {', '.join(silences.SUBJECTS)}.")]
+SubjectArgument = Annotated[str, typer.Argument(help=f"One of: {', '.join(silences.SUBJECTS)}.")]
 
 
 def _length(text: str) -> timedelta:
@@ -123,8 +123,8 @@ def _until_stopped(watch: Monitor, as_json: bool) -> None:
 
 def _say(diagnosis: Diagnosis, finished: Round) -> None:
     headline = diagnosis.headline
-    words = f"{headline.state.value.replace('_', ' ').upper()}  {escape(headline.sentence)}"
-    out.print(f"{diagnosis.facts.now:%Y-%m-%dT%H:%M:%SZ}  {words}", soft_wrap=True)
+    message = f"{headline.state.value.replace('_', ' ').upper()}  {escape(headline.sentence)}"
+    out.print(f"{diagnosis.facts.now:%Y-%m-%dT%H:%M:%SZ}  {message}", soft_wrap=True)
     for rule, event in finished.events:
         out.print(f"  {event.kind.value} {rule}: {escape(event.story.title)}", soft_wrap=True)
 
@@ -174,7 +174,7 @@ def status(as_json: AsJson = False) -> None:
 
 @app.command()
 def mute(
-    subject: Subject,
+    subject: SubjectArgument,
     reason: Reason,
     length: Annotated[
         timedelta, typer.Option("--for", parser=_length, metavar="LENGTH", help="For how long: 20m, 2h.")
@@ -187,7 +187,7 @@ def mute(
 
 
 @app.command()
-def unmute(subject: Subject, reason: Reason = "") -> None:
+def unmute(subject: SubjectArgument, reason: Reason = "") -> None:
     """Let alerts be told again; `unmute maintenance` calls planned maintenance off."""
     with opened_journal() as (journal, who):
         silences.unmute(journal, who, subject, reason)
@@ -223,8 +223,10 @@ def maintenance(
 
 def status_json(found: MonitorStatus) -> dict[str, Any]:
     """Return how the watch stands for machines: instants in ISO 8601 UTC."""
-    document = json.loads(json.dumps(asdict(found), default=_as_text))
-    return dict(document)
+    document: dict[str, Any] = json.loads(json.dumps(asdict(found), default=_as_text))
+    for alert in document["firing"]:
+        alert["story"]["words"] = alert["story"].pop("message")
+    return document
 
 
 def _as_text(value: object) -> str:

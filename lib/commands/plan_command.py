@@ -60,7 +60,7 @@ def _document(now: PlanState, incident: Incident | None) -> dict[str, Any]:
     said = {step.id: step.state.value for step in incident.steps} if incident else {}
     return {
         "incident_id": str(incident.id) if incident else None,
-        "fix": {"at": now.fix.at.isoformat(), "words": redact(now.fix.words)} if now.fix else None,
+        "fix": {"at": now.fix.at.isoformat(), "words": redact(now.fix.message)} if now.fix else None,
         "tasks": [_task(task) for task in now.tasks],
         "why_nothing": None,
         "steps": [
@@ -83,7 +83,7 @@ def _task(task: Task) -> dict[str, Any]:
         "id": task.id,
         "cause": task.cause,
         "step": task.step_id,
-        "words": redact(task.words),
+        "words": redact(task.message),
         "why": redact(task.why),
         "until_then": task.meanwhile,
         "preview": _preview(task),

@@ -20,7 +20,7 @@ class CheckResult:
     evidence: tuple[str, ...] = ()
 
 
-Answer = Callable[[Facts], CheckResult]
+CheckFunction = Callable[[Facts], CheckResult]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class CheckSpec:
     question: str
     rests_on: str
     would_change: str
-    answer: Answer
+    answer: CheckFunction
 
     def check(self, facts: Facts) -> Check:
         """Answer from `facts`; a reading that is missing makes the answer "cannot tell", with the reason.

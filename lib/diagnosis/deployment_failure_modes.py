@@ -67,8 +67,8 @@ def _about_newest(applies: Callable[[Deployment, Facts], str | None], otherwise:
         deployment = _newest(facts)
         if deployment is None:
             return not_applicable("There is no deployment of the required commit.")
-        words = applies(deployment, facts)
-        return ok(otherwise) if words is None else fail(words, f"deployment {deployment.id}")
+        message = applies(deployment, facts)
+        return ok(otherwise) if message is None else fail(message, f"deployment {deployment.id}")
 
     return _unless_live(answer)
 
@@ -169,8 +169,8 @@ def _git_deploys_off(facts: Facts) -> CheckResult:
 
 
 def _ignored(deployment: Deployment, facts: Facts) -> str | None:
-    words = f"{deployment.error_link or ''} {deployment.error_message or ''}".lower()
-    if deployment.state is not DeploymentState.CANCELED or "ignored" not in words:
+    message = f"{deployment.error_link or ''} {deployment.error_message or ''}".lower()
+    if deployment.state is not DeploymentState.CANCELED or "ignored" not in message:
         return None
     project = facts.value(facts.snapshot.project)
     command = project.ignore_command if project else None
@@ -240,9 +240,9 @@ def _build_failed(deployment: Deployment, _: Facts) -> str | None:
 def _limits(facts: Facts) -> CheckResult:
     if _of_required(facts):
         return ok("A deployment was begun, so no limit stopped it.")
-    words = facts.need(facts.snapshot.vercel_signs).status_description or ""
-    if "limit" in words.lower():
-        return fail("Vercel says that a limit is reached.", words)
+    message = facts.need(facts.snapshot.vercel_signs).status_description or ""
+    if "limit" in message.lower():
+        return fail("Vercel says that a limit is reached.", message)
     return cannot_tell("Needs Vercel's answer to a new deployment.")
 
 

@@ -40,7 +40,7 @@ def as_json(diagnosis: Diagnosis) -> Json:
                 "summary": _summary(hypothesis),
                 "supports": list(hypothesis.supports),
                 "refutes": list(hypothesis.refutes),
-                "remedy": {"action": hypothesis.remedy.action, "words": hypothesis.remedy.words},
+                "remedy": {"action": hypothesis.remedy.action, "words": hypothesis.remedy.message},
             }
             for hypothesis in diagnosis.hypotheses
         ],

@@ -21,7 +21,7 @@ class Share:
         return wilson(self.count, self.total) if self.total else None
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The counts first, the interval after: "9 of 10 (60–98 %)"."""
         interval = self.interval
         if interval is None:

@@ -15,7 +15,7 @@ from lib.model.verdict import Check, CheckStatus, Tile
 
 UNKNOWN_VALUE = "?"
 
-Answer = Callable[[Facts, Mapping[str, Check]], tuple[CheckStatus, str, str]]
+TileFunction = Callable[[Facts, Mapping[str, Check]], tuple[CheckStatus, str, str]]
 
 
 def tiles(facts: Facts, checks: Mapping[str, Check]) -> tuple[Tile, ...]:
@@ -31,12 +31,12 @@ def tiles(facts: Facts, checks: Mapping[str, Check]) -> tuple[Tile, ...]:
     )
 
 
-def _tile(facts: Facts, checks: Mapping[str, Check], name: str, label: str, answer: Answer) -> Tile:
+def _tile(facts: Facts, checks: Mapping[str, Check], name: str, label: str, answer: TileFunction) -> Tile:
     try:
-        status, value, words = answer(facts, checks)
+        status, value, message = answer(facts, checks)
     except CannotTellError as error:
-        status, value, words = CheckStatus.CANNOT_TELL, UNKNOWN_VALUE, str(error)
-    return Tile(name, label, status, value, words)
+        status, value, message = CheckStatus.CANNOT_TELL, UNKNOWN_VALUE, str(error)
+    return Tile(name, label, status, value, message)
 
 
 def _last_answer(facts: Facts, _: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
@@ -77,8 +77,8 @@ def _delivered(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, 
     if not arrived + missed:
         return CheckStatus.NOT_APPLICABLE, "none", "No text came to its end in this window."
     value = f"{arrived:,} of {arrived + missed:,}"
-    words = f"{counted(missed, 'text')} did not arrive." if missed else "Every text that came to its end arrived."
-    return checks["texts_arrive"].status, value, words
+    message = f"{counted(missed, 'text')} did not arrive." if missed else "Every text that came to its end arrived."
+    return checks["texts_arrive"].status, value, message
 
 
 def _counted_delivered(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
@@ -86,10 +86,10 @@ def _counted_delivered(facts: Facts, checks: Mapping[str, Check]) -> tuple[Check
     arrived, missed = (
         int(texts.loc[texts["status"].isin(ended), "texts"].sum()) for ended in (DELIVERED_STATUSES, FAILED_STATUSES)
     )
-    words = f"As the database has them. Twilio's log since {facts.clock(facts.snapshot.rows_since)}: {check.summary}"
+    message = f"As the database has them. Twilio's log since {facts.clock(facts.snapshot.rows_since)}: {check.summary}"
     if not arrived + missed:
         return check.status, "unknown", f"The database has the end of no text. {check.summary}"
-    return check.status, f"{arrived:,} of {arrived + missed:,}", words
+    return check.status, f"{arrived:,} of {arrived + missed:,}", message
 
 
 def _counted_stored(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
@@ -104,8 +104,8 @@ def _counted_stored(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckSta
     )
     null = initiated - stored - empty - without
     others = f": in the others metadata is null ({null:,}), empty ({empty:,}) or without the text ({without:,})"
-    words = f"Of all bookings since {facts.clock(begins)}{others if stored < initiated else ''}. {newest}"
-    return check.status, f"{stored:,} of {initiated:,}", words
+    message = f"Of all bookings since {facts.clock(begins)}{others if stored < initiated else ''}. {newest}"
+    return check.status, f"{stored:,} of {initiated:,}", message
 
 
 def _stored(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:

@@ -46,7 +46,7 @@ class Mark:
 
     at: datetime
     kind: MarkKind
-    words: str
+    message: str
 
 
 def timeline(

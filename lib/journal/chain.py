@@ -40,7 +40,7 @@ class ChainReport:
     ok: bool
     entries: int
     broken_at: int | None
-    words: str
+    message: str
     head: ChainPosition
 
 
@@ -133,8 +133,8 @@ def verify(connection: Connection, noted: str | None = None) -> ChainReport:
     end = position(connection)
     before, count, found = GENESIS, 0, noted in (None, GENESIS)
 
-    def broken(at: int, words: str) -> ChainReport:
-        return ChainReport(False, count, at, f"The chain is broken: {words}", end)
+    def broken(at: int, message: str) -> ChainReport:
+        return ChainReport(False, count, at, f"The chain is broken: {message}", end)
 
     for row in _all_rows(connection):
         expected = count + 1

@@ -211,10 +211,10 @@ def _plain_errors(where: str) -> Iterator[None]:
     except exc.TimeoutError:
         raise JournalError(_ANOTHER_WRITER, "Try again; if it stays so, restart the desk.") from None
     except exc.DBAPIError as error:
-        raise _in_plain_words(error, where) from None
+        raise _in_plain_text(error, where) from None
 
 
-def _in_plain_words(error: exc.DBAPIError, where: str) -> JournalError:
+def _in_plain_text(error: exc.DBAPIError, where: str) -> JournalError:
     original = error.orig
     if isinstance(original, psycopg.Error):
         if original.sqlstate in _WAITED_TOO_LONG:

@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
 from lib.journal.errors import JournalError
-from lib.journal.text_rules import WRITING, Digest, Exact, Name, Words
+from lib.journal.text_rules import WRITING, Digest, Exact, Message, Name, PlainText
 from lib.model.people import Actor
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 
@@ -112,8 +112,8 @@ class Argument:
 class Fact:
     """One thing that was seen, for people to read: `serving commit` and `3f2c1ab`."""
 
-    name: Words
-    value: Words
+    name: PlainText
+    value: PlainText
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,18 +125,18 @@ class Asked:
     """
 
     tier: int
-    target: Words
+    target: PlainText
     digest: Digest
     valid_until: AwareDatetime
     arguments: tuple[Argument, ...] = ()
-    summary: Words = ""
-    reason: Words = ""
+    summary: PlainText = ""
+    reason: PlainText = ""
     needs_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    words: Words = ""
+    message: Message = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,8 @@ class Started:
 class Progress:
     """A sign of life while it runs, and what to look for outside if no receipt follows."""
 
-    words: Words
-    external_id: Words | None = None
+    message: Message
+    external_id: PlainText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +169,12 @@ class Receipt:
     """
 
     outcome: Outcome
-    words: Words
+    message: Message
     before: tuple[Fact, ...] = ()
     after: tuple[Fact, ...] = ()
     verified: bool | None = None
-    evidence: tuple[Words, ...] = ()
-    external_id: Words | None = None  # what the other side calls it: a deployment, a commit
+    evidence: tuple[PlainText, ...] = ()
+    external_id: PlainText | None = None  # what the other side calls it: a deployment, a commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,45 +182,45 @@ class Resolution:
     """What somebody saw outside of an action whose outcome was unknown."""
 
     outcome: Outcome
-    seen: Words
+    seen: PlainText
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    words: Words
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    words: Words = ""
+    message: Message = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Expired:
-    words: Words = ""
+    message: Message = ""
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentOpened:
-    title: Words
+    title: PlainText
 
 
 @dataclass(frozen=True, slots=True)
 class IncidentClosed:
-    words: Words = ""
+    message: Message = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StepMoved:
     state: StepState
-    reason: Words = ""
+    reason: PlainText = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
     """What somebody wrote. `happened_at` is when it was, if not now; `corrects` the entry it puts right."""
 
-    text: Words
+    text: PlainText
     happened_at: AwareDatetime | None = None
     corrects: UUID | None = None
 
@@ -229,7 +229,7 @@ class Note:
 class CheckRecord:
     id: Name
     status: CheckStatus
-    summary: Words = ""
+    summary: PlainText = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ class HypothesisRecord:
 
     id: Name
     verdict: Verdict
-    title: Words = ""
+    title: PlainText = ""
     supports: tuple[Name, ...] = ()
     refutes: tuple[Name, ...] = ()
 
@@ -275,7 +275,7 @@ class AffectedRecord:
     """
 
     count: int | None
-    words: Words = ""
+    message: Message = ""
     at_least: bool = False
     states: tuple[CountRecord, ...] = ()
     seats: int | None = None
@@ -290,7 +290,7 @@ class DiagnosisRecord:
     """
 
     state: HeadlineState
-    sentence: Words
+    sentence: PlainText
     since: AwareDatetime | None = None
     checks: tuple[CheckRecord, ...] = ()
     hypotheses: tuple[HypothesisRecord, ...] = ()
@@ -316,12 +316,12 @@ class DiagnosisRecord:
 class Freeze:
     """No action starts from here on."""
 
-    reason: Words
+    reason: PlainText
 
 
 @dataclass(frozen=True, slots=True)
 class Unfreeze:
-    reason: Words = ""
+    reason: PlainText = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,14 +330,14 @@ class Mute:
 
     subject: Name
     until: AwareDatetime
-    reason: Words
+    reason: PlainText
     begins: AwareDatetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Unmute:
     subject: Name
-    reason: Words = ""
+    reason: PlainText = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +357,7 @@ class Acknowledgement:
     """Somebody is on the alert about `subject`. It holds until that is over."""
 
     subject: Name
-    reason: Words
+    reason: PlainText
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +366,7 @@ class Alert:
 
     subject: Name
     event: Name
-    words: Words
+    message: Message
     since: AwareDatetime
 
 
@@ -458,7 +458,13 @@ def dumped(payload: Payload) -> str:
         tidied = adapter.validate_python(asdict(payload), context=WRITING)
     except ValidationError as error:
         raise _unfit(error) from None
-    return canonical(adapter.dump_python(tidied, mode="json"))
+    return canonical(adapter.dump_python(tidied, mode="json", by_alias=True))
+
+
+def payload_fields(payload: Payload) -> dict[str, Any]:
+    """Return the fields of `payload` under the names that stored entries and exports use."""
+    fields: dict[str, Any] = _ADAPTERS[kind_of(payload)].dump_python(payload, by_alias=True)
+    return fields
 
 
 def loaded(kind: Kind, text: str) -> Payload:

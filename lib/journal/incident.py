@@ -32,7 +32,7 @@ class Incident:
     opened_at: datetime
     closed_by: Actor | None = None
     closed_at: datetime | None = None
-    closing_words: str = ""
+    closing_message: str = ""
     steps: tuple[StepRecord, ...] = ()
 
     @property
@@ -62,6 +62,6 @@ def incident_of(entries: Sequence[Entry]) -> Incident:
         opened_at=first.at,
         closed_by=closing.actor if closing else None,
         closed_at=closing.at if closing else None,
-        closing_words=closing.payload.words if closing and isinstance(closing.payload, IncidentClosed) else "",
+        closing_message=closing.payload.message if closing and isinstance(closing.payload, IncidentClosed) else "",
         steps=tuple(steps.values()),
     )

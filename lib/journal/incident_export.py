@@ -11,7 +11,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
@@ -19,7 +19,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from lib.journal.chain import ChainPosition
-from lib.journal.entry import DiagnosisRecord, Entry, Kind
+from lib.journal.entry import DiagnosisRecord, Entry, Kind, payload_fields
 from lib.journal.incident import Incident
 from lib.journal.journal import Journal
 from lib.journal.rendering import render
@@ -66,8 +66,8 @@ def as_markdown(story: IncidentRecord, zone: ZoneInfo, findings: Sequence[str] =
     lines = [f"# Incident: {in_markdown(incident.title)}", ""]
     lines.append(f"Opened {both_times(incident.opened_at, zone)} by {_person(incident.opened_by)}.  ")
     if incident.closed_at and incident.closed_by:
-        words = f" {in_markdown(incident.closing_words)}" if incident.closing_words else ""
-        lines.append(f"Closed {both_times(incident.closed_at, zone)} by {_person(incident.closed_by)}.{words}  ")
+        message = f" {in_markdown(incident.closing_message)}" if incident.closing_message else ""
+        lines.append(f"Closed {both_times(incident.closed_at, zone)} by {_person(incident.closed_by)}.{message}  ")
     else:
         lines.append("Still open.  ")
     lines += [f"Times are those of {zone.key}, with UTC beside.", ""]
@@ -196,7 +196,7 @@ def as_json(story: IncidentRecord, zone: ZoneInfo, findings: Mapping[str, Any] |
             "opened_by": incident.opened_by.name,
             "closed_at": incident.closed_at.isoformat() if incident.closed_at else None,
             "closed_by": incident.closed_by.name if incident.closed_by else None,
-            "closing_words": incident.closing_words,
+            "closing_words": incident.closing_message,
         },
         "time_zone": zone.key,
         "steps": [
@@ -230,7 +230,7 @@ def _entry_json(entry: Entry, zone: ZoneInfo) -> dict[str, Any]:
         "action": entry.about.action,
         "request_id": str(entry.about.request_id) if entry.about.request_id else None,
         "words": render(entry).text,
-        "payload": json.loads(json.dumps(asdict(entry.payload), default=_plain)),
+        "payload": json.loads(json.dumps(payload_fields(entry.payload), default=_plain)),
         "prev_hash": entry.prev_hash,
         "hash": entry.hash,
     }

@@ -141,7 +141,7 @@ class Journal:
                 entries.append(page.append(actor, Refused(refused), about))
             return request_of(entries, page.now)
 
-    def approve(self, request_id: UUID, actor: Actor, words: str = "") -> Request:
+    def approve(self, request_id: UUID, actor: Actor, message: str = "") -> Request:
         """Record a second person's approval. Raises `ConflictError` if it may be the first's, or nobody waits."""
         with self._writing() as page:
             request = page.request(request_id)
@@ -158,7 +158,7 @@ class Journal:
                 )
             if same_person(request.requested_by, actor):
                 raise ConflictError("Whoever asked for it cannot approve it: a second person must.")
-            page.append(actor, Approved(words), request.about)
+            page.append(actor, Approved(message), request.about)
             return page.request(request_id)
 
     def lock(
@@ -205,9 +205,9 @@ class Journal:
             page.append(actor, Started(page.now + timeout), request.about)
             return LockResult(page.request(request_id))
 
-    def progress(self, request_id: UUID, actor: Actor, words: str, external_id: str | None = None) -> Request:
+    def progress(self, request_id: UUID, actor: Actor, message: str, external_id: str | None = None) -> Request:
         """Record a sign of life of a request that was started and has no receipt. Raises `ConflictError`."""
-        return self._report(request_id, actor, Progress(words, external_id))
+        return self._report(request_id, actor, Progress(message, external_id))
 
     def heartbeat(self, request_id: UUID) -> None:
         """Say that whoever carries this request out is alive. Without a beat for a while its outcome is unknown."""
@@ -230,13 +230,13 @@ class Journal:
             page.append(actor, Resolution(outcome, seen), request.about)
             return page.request(request_id)
 
-    def refuse(self, request_id: UUID, words: str, actor: Actor) -> Request:
+    def refuse(self, request_id: UUID, message: str, actor: Actor) -> Request:
         """Record why a request is not carried out. Raises `ConflictError` if it was started or is over."""
-        return self._stop(request_id, actor, Refused(words))
+        return self._stop(request_id, actor, Refused(message))
 
-    def cancel(self, request_id: UUID, actor: Actor, words: str = "") -> Request:
+    def cancel(self, request_id: UUID, actor: Actor, message: str = "") -> Request:
         """Record that somebody took a request back. Raises `ConflictError` if it was started or is over."""
-        return self._stop(request_id, actor, Cancelled(words))
+        return self._stop(request_id, actor, Cancelled(message))
 
     def expire(self, actor: Actor) -> tuple[Request, ...]:
         """Write down which requests have expired meanwhile, and return them. They count as expired without it."""
@@ -323,11 +323,11 @@ class Journal:
             page.append(actor, StepMoved(state, reason), About(incident_id, step_id))
             return page.incident(incident_id)
 
-    def close_incident(self, incident_id: UUID, actor: Actor, words: str = "") -> Incident:
+    def close_incident(self, incident_id: UUID, actor: Actor, message: str = "") -> Incident:
         """Close an incident. Notes may still be added. Raises `ConflictError` if it is closed."""
         with self._writing() as page:
             page.open_incident(incident_id)
-            page.append(actor, IncidentClosed(words), About(incident_id))
+            page.append(actor, IncidentClosed(message), About(incident_id))
             return page.incident(incident_id)
 
     def note(
@@ -525,11 +525,11 @@ class _ReadTransaction:
         if other is None:
             return None
         if other.state is RequestState.UNKNOWN:
-            words = f"The outcome of {other.action} on the same target is unknown: look, and say what you saw, first."
-            return LockResult(request, LockRefusal.UNRESOLVED, words, other)
+            message = f"The outcome of {other.action} on the same target is unknown: look, and say what you saw, first."
+            return LockResult(request, LockRefusal.UNRESOLVED, message, other)
         if other.state.holds_its_target:
-            words = f"{other.requested_by.name} is running {other.action} on the same target."
-            return LockResult(request, LockRefusal.BUSY, words, other)
+            message = f"{other.requested_by.name} is running {other.action} on the same target."
+            return LockResult(request, LockRefusal.BUSY, message, other)
         return self._cooling_down(request, lock_key, cool_down)
 
     def last_holder(self, lock_key: str) -> Request | None:
@@ -546,8 +546,8 @@ class _ReadTransaction:
             return None
         other = self.request(_request_id(last[0]))
         left = last[0].at + cool_down - self.now
-        words = f"{other.action} ran on the same target a moment ago: wait {left.total_seconds():.0f} s more."
-        return LockResult(request, LockRefusal.COOLING_DOWN, words, other)
+        message = f"{other.action} ran on the same target a moment ago: wait {left.total_seconds():.0f} s more."
+        return LockResult(request, LockRefusal.COOLING_DOWN, message, other)
 
 
 class _WriteTransaction(_ReadTransaction):

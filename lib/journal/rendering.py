@@ -40,23 +40,23 @@ from lib.journal.entry import (
 )
 from lib.model.verdict import CheckStatus, Verdict
 
-_STEP_WORDS = {
+_STEP_LABELS = {
     StepState.DOING: "is being worked on",
     StepState.DONE: "is done",
     StepState.SKIPPED: "was skipped",
     StepState.FAILED: "failed",
 }
-_OUTCOME_WORDS = {
+_OUTCOME_LABELS = {
     Outcome.SUCCEEDED: "succeeded",
     Outcome.FAILED: "failed",
     Outcome.UNKNOWN: "has an unknown outcome",
 }
-_FOLLOW_UP_WORDS = {
+_FOLLOW_UP_LABELS = {
     FollowUp.CALLED: "was called",
     FollowUp.GAVE_UP: "was given up",
     FollowUp.NOTHING: "is to be helped again: what was said before is taken back",
 }
-_VERIFIED_WORDS = {True: "yes", False: "no: the sources do not agree", None: "not looked"}
+_VERIFIED_LABELS = {True: "yes", False: "no: the sources do not agree", None: "not looked"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,30 +77,30 @@ def render(entry: Entry) -> RenderedEntry:
     match entry.payload:
         case Asked() as asked:
             return _asked(action, asked)
-        case Approved(words):
-            return RenderedEntry(f"{action} approved by a second person", _some(words))
+        case Approved(message):
+            return RenderedEntry(f"{action} approved by a second person", _some(message))
         case Locked():
             return RenderedEntry(f"{action} claimed: last checks before it starts")
         case Started(until):
             return RenderedEntry(f"{action} started", (f"a receipt is due by {_utc(until)}",))
-        case Progress(words, external_id):
-            return RenderedEntry(f"{action}: {words}", _some(external_id))
+        case Progress(message, external_id):
+            return RenderedEntry(f"{action}: {message}", _some(external_id))
         case Receipt() as receipt:
             return _receipt(action, receipt)
         case Resolution(outcome, seen):
-            return RenderedEntry(f"{action} {_OUTCOME_WORDS[outcome]}, as was seen outside", _some(seen))
-        case Refused(words):
-            return RenderedEntry(f"{action} refused, nothing was done", _some(words))
-        case Cancelled(words):
-            return RenderedEntry(f"{action} cancelled, nothing was done", _some(words))
-        case Expired(words):
-            return RenderedEntry(f"{action} expired, nothing was done", _some(words))
+            return RenderedEntry(f"{action} {_OUTCOME_LABELS[outcome]}, as was seen outside", _some(seen))
+        case Refused(message):
+            return RenderedEntry(f"{action} refused, nothing was done", _some(message))
+        case Cancelled(message):
+            return RenderedEntry(f"{action} cancelled, nothing was done", _some(message))
+        case Expired(message):
+            return RenderedEntry(f"{action} expired, nothing was done", _some(message))
         case IncidentOpened(title):
             return RenderedEntry(f"incident opened: {title}")
-        case IncidentClosed(words):
-            return RenderedEntry("incident closed", _some(words))
+        case IncidentClosed(message):
+            return RenderedEntry("incident closed", _some(message))
         case StepMoved(state, reason):
-            return RenderedEntry(f"step {step} {_STEP_WORDS[state]}", _some(reason))
+            return RenderedEntry(f"step {step} {_STEP_LABELS[state]}", _some(reason))
         case Note(text, happened_at, corrects):
             when = f" of {_utc(happened_at)}" if happened_at else ""
             return RenderedEntry(f"note{when}{' that corrects an earlier entry' if corrects else ''}", _some(text))
@@ -117,10 +117,10 @@ def render(entry: Entry) -> RenderedEntry:
             return RenderedEntry(f"alerts about {subject} no longer muted", _some(reason))
         case Acknowledgement(subject, reason):
             return RenderedEntry(f"alert about {subject} acknowledged", _some(reason))
-        case Alert(subject, event, words, since):
-            return RenderedEntry(f"alert about {subject} {event}: {words}", (f"since {_utc(since)}",))
+        case Alert(subject, event, message, since):
+            return RenderedEntry(f"alert about {subject} {event}: {message}", (f"since {_utc(since)}",))
         case FollowedUp(booking, state):
-            return RenderedEntry(f"the person of pending booking {booking} {_FOLLOW_UP_WORDS[state]}")
+            return RenderedEntry(f"the person of pending booking {booking} {_FOLLOW_UP_LABELS[state]}")
 
 
 def _asked(action: str, asked: Asked) -> RenderedEntry:
@@ -134,12 +134,12 @@ def _asked(action: str, asked: Asked) -> RenderedEntry:
 
 
 def _receipt(action: str, receipt: Receipt) -> RenderedEntry:
-    details = [*_some(receipt.words), *_facts("before", receipt.before), *_facts("after", receipt.after)]
-    details += [f"evidence: {words}" for words in receipt.evidence]
-    details.append(f"verified: {_VERIFIED_WORDS[receipt.verified]}")
+    details = [*_some(receipt.message), *_facts("before", receipt.before), *_facts("after", receipt.after)]
+    details += [f"evidence: {message}" for message in receipt.evidence]
+    details.append(f"verified: {_VERIFIED_LABELS[receipt.verified]}")
     if receipt.external_id:
         details.append(f"known outside as {receipt.external_id}")
-    return RenderedEntry(f"{action} {_OUTCOME_WORDS[receipt.outcome]}", tuple(details))
+    return RenderedEntry(f"{action} {_OUTCOME_LABELS[receipt.outcome]}", tuple(details))
 
 
 def _seen(seen: DiagnosisRecord) -> RenderedEntry:
@@ -152,7 +152,7 @@ def _seen(seen: DiagnosisRecord) -> RenderedEntry:
         if hypothesis.verdict in (Verdict.CONFIRMED, Verdict.LIKELY)
     ]
     if seen.people is not None:
-        details.append(f"affected: {seen.people.words}")
+        details.append(f"affected: {seen.people.message}")
     return RenderedEntry(f"diagnosis: {seen.state.word}. {seen.sentence}", tuple(details))
 
 
@@ -160,8 +160,8 @@ def _facts(name: str, facts: Sequence[Fact]) -> list[str]:
     return [f"{name}: {fact.name} = {fact.value}" for fact in facts]
 
 
-def _some(words: str | None) -> tuple[str, ...]:
-    return (words,) if words else ()
+def _some(message: str | None) -> tuple[str, ...]:
+    return (message,) if message else ()
 
 
 def _utc(at: datetime) -> str:

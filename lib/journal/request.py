@@ -97,7 +97,7 @@ class Request:
     requested_by: Actor
     requested_at: datetime
     state: RequestState
-    words: str = ""
+    message: str = ""
     deadline: datetime | None = None
     approved_by: Actor | None = None
     approved_at: datetime | None = None
@@ -131,7 +131,7 @@ class LockResult:
 
     request: Request
     refusal: LockRefusal | None = None
-    words: str = ""
+    message: str = ""
     held_by: Request | None = None
 
     @property
@@ -158,7 +158,7 @@ def request_of(entries: Sequence[Entry], now: datetime, last_heartbeat: datetime
         requested_by=first.actor,
         requested_at=first.at,
         state=state,
-        words=_words(at),
+        message=_message(at),
         deadline=deadline,
         approved_by=approval.actor if approval else None,
         approved_at=approval.at if approval else None,
@@ -211,7 +211,7 @@ def _state_and_deadline(
     return (RequestState.WAITING if waits else RequestState.REQUESTED), asked.valid_until
 
 
-def _words(at: dict[Phase, Entry]) -> str:
+def _message(at: dict[Phase, Entry]) -> str:
     receipt = at[Phase.RECEIPT].payload if Phase.RECEIPT in at else None
     unknown = isinstance(receipt, Receipt) and receipt.outcome is Outcome.UNKNOWN
     # Of a receipt that could not say how it ended, what was seen afterwards says more.
@@ -219,7 +219,7 @@ def _words(at: dict[Phase, Entry]) -> str:
     for phase in (*ends, Phase.DECISION):
         payload = at[phase].payload if phase in at else None
         if isinstance(payload, Receipt | Refused | Cancelled):
-            return payload.words
+            return payload.message
         if isinstance(payload, Resolution):
             return payload.seen
     return ""

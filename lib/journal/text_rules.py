@@ -9,12 +9,12 @@ import re
 import unicodedata
 from typing import Annotated
 
-from pydantic import AfterValidator, StringConstraints, ValidationInfo
+from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, ValidationInfo
 
 from lib.model.people import NO_LOGIN, Actor
 from lib.redaction import redact
 
-LONGEST_WORDS = 20_000
+LONGEST_TEXT = 20_000
 # More than this is not even looked through: an answer of megabytes must not hold up the record of an action.
 LONGEST_LOOK = 200_000
 _CUT = " … (cut)"
@@ -30,7 +30,7 @@ def tidy(text: str) -> str:
     Invisible characters go first: they hide a number from the redaction, and turn the reading direction of a line.
     """
     safe = redact(_visible(text[:LONGEST_LOOK])).strip()
-    return safe if len(safe) <= LONGEST_WORDS else safe[: LONGEST_WORDS - len(_CUT)] + _CUT
+    return safe if len(safe) <= LONGEST_TEXT else safe[: LONGEST_TEXT - len(_CUT)] + _CUT
 
 
 def _visible(text: str) -> str:
@@ -53,7 +53,12 @@ def _exact(value: str, info: ValidationInfo) -> str:
 
 
 # Text for people to read: redacted on the way in, and on the way out by the rules of today.
-Words = Annotated[str, AfterValidator(tidy)]
+PlainText = Annotated[str, AfterValidator(tidy)]
+# The same, for what an entry says. It is stored as `words`: entries of earlier versions are read, and exports keep it.
+MESSAGE_KEY = "words"
+Message = Annotated[
+    PlainText, Field(validation_alias=AliasChoices(MESSAGE_KEY, "message"), serialization_alias=MESSAGE_KEY)
+]
 # What must come back as it was given: refused if it would have to be redacted.
 Exact = Annotated[str, StringConstraints(max_length=500), AfterValidator(_exact)]
 # The name of something of ours: an action, a step, a check, a lock.

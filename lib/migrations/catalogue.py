@@ -21,7 +21,7 @@ _LISTS = frozenset({"cures", "visible", "functions", "allows"})
 class MigrationStep:
     """Statements that run in one transaction."""
 
-    words: str
+    message: str
     sql: str
 
 
@@ -48,7 +48,7 @@ class Migration:
     visible: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
     requires: str | None = None
-    requires_words: str = ""
+    requires_message: str = ""
     undone_by: str | None = None
     cannot_be_undone: str | None = None
     allows: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Migration:
         checks = {
             "say either undone_by or cannot_be_undone": (self.undone_by is None) != (self.cannot_be_undone is None),
             "give whole seconds, as 2s": whole,
-            "say in requires_words what it requires": (self.requires is None) == (not self.requires_words),
+            "say in requires_words what it requires": (self.requires is None) == (not self.requires_message),
             "say because of what it breaks the rules it allows": bool(self.allows) == bool(self.because),
             "have longer for a statement than for its lock": whole and self.statement_seconds > self.lock_seconds,
         }
@@ -110,4 +110,4 @@ def _steps(title: str, body: str) -> tuple[MigrationStep, ...]:
     first, *rest = _STEP.split(body)
     if not rest:
         return (MigrationStep(title, first.strip()),)
-    return tuple(MigrationStep(words, sql.strip()) for words, sql in zip(rest[::2], rest[1::2], strict=True))
+    return tuple(MigrationStep(message, sql.strip()) for message, sql in zip(rest[::2], rest[1::2], strict=True))

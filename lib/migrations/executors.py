@@ -37,8 +37,8 @@ _ERROR = re.compile(r"\bERROR:\s*(?P<state>[0-9A-Z]{5}):\s*(?P<words>.*)")
 class SqlRefusedError(Exception):
     """Postgres answered with an error, so its transaction has changed nothing. `state` is its SQLSTATE."""
 
-    def __init__(self, state: str, words: str) -> None:
-        super().__init__(redact(words)[:MAX_WORDS_LENGTH].rstrip(". "))
+    def __init__(self, state: str, message: str) -> None:
+        super().__init__(redact(message)[:MAX_WORDS_LENGTH].rstrip(". "))
         self.state = state
 
 

@@ -5,7 +5,7 @@
 -- lock_timeout = "2s"
 -- statement_timeout = "60s"
 -- requires = "select not exists (select from public.messages where customer_id is null)"
--- requires_words = "Rows of messages have no customer: link them to one first, or leave the column as it is."
+-- requires_message = "Rows of messages have no customer: link them to one first, or leave the column as it is."
 -- verify = "select exists (select from pg_catalog.pg_attribute where attrelid = 'public.messages'::pg_catalog.regclass and attname = 'customer_id' and not attisdropped and attnotnull) and not exists (select from pg_catalog.pg_constraint where conrelid = 'public.messages'::pg_catalog.regclass and conname = 'messages_customer_id_present')"
 -- visible = ["messages.customer_id"]
 -- undone_by = "messages_customer_id_nullable"

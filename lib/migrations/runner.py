@@ -23,7 +23,7 @@ from lib.sources import parse
 from lib.sources.catalog import DescriptionCatalogClient, blockers, identity
 from lib.sources.http import Deadline, OutcomeUnknownError
 
-Progress = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 MAX_ATTEMPTS = 3
 LOOK_SECONDS = 15.0
@@ -80,7 +80,7 @@ class MigrationResult:
     """
 
     outcome: MigrationOutcome
-    words: str
+    message: str
     before: bool | None = None
     after: bool | None = None
     visible: bool | None = None
@@ -96,7 +96,7 @@ class MigrationResult:
 
 class _Stop(Exception):  # noqa: N818 - it ends a run; its result says whether that is an error
     def __init__(self, result: MigrationResult) -> None:
-        super().__init__(result.words)
+        super().__init__(result.message)
         self.result = result
 
 
@@ -129,7 +129,7 @@ class Runner:
         dry_run: bool = False,
         attempts: int = 1,
         history: HistoryRow | None = None,
-        on_progress: Progress = lambda words: None,
+        on_progress: OnProgress = lambda message: None,
     ) -> MigrationResult:
         """Run `migration`, or rehearse it and roll back; raises nothing that an outcome can say.
 
@@ -145,7 +145,7 @@ class Runner:
         return replace(result, seconds=self.monotonic() - start)
 
     def _run(
-        self, migration: Migration, dry_run: bool, attempts: int, history: HistoryRow | None, on_progress: Progress
+        self, migration: Migration, dry_run: bool, attempts: int, history: HistoryRow | None, on_progress: OnProgress
     ) -> MigrationResult:
         try:
             seen = self.look(migration)
@@ -156,33 +156,37 @@ class Runner:
         if seen.in_place:
             return self._nothing_to_do(migration, seen, dry_run, on_progress)
         if not seen.requires_met:
-            return _refusal(migration.requires_words, before=False)
+            return _refusal(migration.requires_message, before=False)
         if seen.blockers:
             on_progress(f"Locks on {migration.table} now: {self._named(seen.blockers)}.")
         rendered = scripts(migration, dry_run=dry_run, history=history)
         for number, step in enumerate(rendered):
-            on_progress(f"Step {number + 1} of {len(migration.steps)}: {step.words}.")
+            on_progress(f"Step {number + 1} of {len(migration.steps)}: {step.message}.")
             self._step(migration, step, number, dry_run, attempts, on_progress)
         if dry_run:
             return _dry_run_done(migration)
         return self._confirmed(migration, "It is in place.", on_progress)
 
     def _nothing_to_do(
-        self, migration: Migration, seen: MigrationStatus, dry_run: bool, on_progress: Progress
+        self, migration: Migration, seen: MigrationStatus, dry_run: bool, on_progress: OnProgress
     ) -> MigrationResult:
         """Leave the schema alone; but if the Data API has not noticed it yet, tell it to load the schema again."""
-        words, visible = "It is in place already: nothing to do.", seen.visible
+        message, visible = "It is in place already: nothing to do.", seen.visible
         if visible is False and not dry_run:
             on_progress("It is in place, and the Data API does not know it: its schema cache is stale.")
             try:
                 self.executor.run(RELOAD_SCHEMA, Deadline(LOOK_SECONDS))
             except (SqlRefusedError, SourceError):
-                words += " The Data API could not be told."
+                message += " The Data API could not be told."
             else:
-                words += " The Data API was told to load the schema again."
+                message += " The Data API was told to load the schema again."
             visible = self._becomes_visible(migration)
         return MigrationResult(
-            MigrationOutcome.NOTHING_TO_DO, words + _visible_words(visible), before=True, after=True, visible=visible
+            MigrationOutcome.NOTHING_TO_DO,
+            message + _visible_message(visible),
+            before=True,
+            after=True,
+            visible=visible,
         )
 
     def _step(
@@ -192,7 +196,7 @@ class Runner:
         number: int,
         dry_run: bool,
         attempts: int,
-        on_progress: Progress,
+        on_progress: OnProgress,
     ) -> None:
         """Run one step. Raises `_Stop` if it did not happen, or if nobody can say."""
         seconds = _GRACE_SECONDS + migration.statement_seconds * step.sql.count(";\n")
@@ -208,13 +212,15 @@ class Runner:
                 raise _Stop(self._refused(migration, error, number)) from None
             except OutcomeUnknownError as error:
                 if dry_run:
-                    words = f"{error} As a rehearsal it is rolled back in any case."
-                    raise _Stop(MigrationResult(MigrationOutcome.FAILED, words, before=False)) from None
+                    message = f"{error} As a rehearsal it is rolled back in any case."
+                    raise _Stop(MigrationResult(MigrationOutcome.FAILED, message, before=False)) from None
                 on_progress("The answer was lost: looking whether it happened.")
                 raise _Stop(self._resolved(migration, error, number, on_progress)) from None
             except SourceError as error:
-                words = f"{error} {_left(migration, number)}"
-                raise _Stop(MigrationResult(MigrationOutcome.FAILED, words, before=False, steps_done=number)) from None
+                message = f"{error} {_left(migration, number)}"
+                raise _Stop(
+                    MigrationResult(MigrationOutcome.FAILED, message, before=False, steps_done=number)
+                ) from None
 
     def _refused(self, migration: Migration, error: SqlRefusedError, number: int) -> MigrationResult:
         """Say what Postgres's error means. Its transaction has changed nothing."""
@@ -223,49 +229,49 @@ class Runner:
         match error.state:
             case "55P03":
                 held = self._blockers_now(migration)
-                words = (
+                message = (
                     f"The lock on {migration.table} was not to be had within {migration.lock_timeout}, so it gave up. "
                     + (f"Held by {self._named(held)}." if held else "Whoever held it has let go.")
                 )
             case _ if error.state == BUSY:
-                words = "Another migration is running: wait for it to end."
+                message = "Another migration is running: wait for it to end."
             case "42501":
-                words = f"This database user may not do that: it must own {migration.table}."
+                message = f"This database user may not do that: it must own {migration.table}."
             case "25006":
-                words = "This connection may only read."
+                message = "This connection may only read."
             case _ if error.state == NOT_VERIFIED:
                 outcome = MigrationOutcome.FAILED
-                words = "The change did not have the effect that it must have, so it was rolled back."
+                message = "The change did not have the effect that it must have, so it was rolled back."
             case "57014":
                 outcome = MigrationOutcome.FAILED
-                words = f"A statement took longer than {migration.statement_timeout}, so it was rolled back."
+                message = f"A statement took longer than {migration.statement_timeout}, so it was rolled back."
             case _:
                 outcome = MigrationOutcome.FAILED
-                words = f"Postgres refused it ({error.state}: {error})."
-        words = f"{words} {_left(migration, number)}"
-        return MigrationResult(outcome, words, before=False, steps_done=number, blockers=held)
+                message = f"Postgres refused it ({error.state}: {error})."
+        message = f"{message} {_left(migration, number)}"
+        return MigrationResult(outcome, message, before=False, steps_done=number, blockers=held)
 
     def _resolved(
-        self, migration: Migration, lost: OutcomeUnknownError, number: int, on_progress: Progress
+        self, migration: Migration, lost: OutcomeUnknownError, number: int, on_progress: OnProgress
     ) -> MigrationResult:
         """Find out by looking what became of a step whose answer was lost. It is never sent again."""
         unknown = MigrationResult(MigrationOutcome.UNKNOWN, str(lost), before=False, steps_done=number)
         try:
             if not self._has_ended():
-                return replace(unknown, words=f"{lost} It is still running: look again in a minute.")
+                return replace(unknown, message=f"{lost} It is still running: look again in a minute.")
             in_place, _ = self._answers(migration, Deadline(LOOK_SECONDS))
         except SourceError as error:
-            return replace(unknown, words=f"{lost} Looking did not help: {error}")
+            return replace(unknown, message=f"{lost} Looking did not help: {error}")
         if in_place:
             return self._confirmed(migration, "Its answer was lost; looking shows that it is in place.", on_progress)
         if number + 1 < len(migration.steps):
             # What was asked speaks of the whole, and that is not in place before the last step, whatever this one did.
-            return replace(unknown, words=f"{lost} {_in_doubt(migration, number)}", after=False)
+            return replace(unknown, message=f"{lost} {_in_doubt(migration, number)}", after=False)
         if self.executor.way is CatalogAccess.DIRECT or lost.status is not None:
-            words = f"The answer was lost; looking shows that it did not happen. {_left(migration, number)}"
-            return replace(unknown, outcome=MigrationOutcome.FAILED, words=words, after=False)
+            message = f"The answer was lost; looking shows that it did not happen. {_left(migration, number)}"
+            return replace(unknown, outcome=MigrationOutcome.FAILED, message=message, after=False)
         # A request that nobody answered may still stand in a queue on the way.
-        return replace(unknown, words=f"{lost} So far it is not in place: look again in a minute.", after=False)
+        return replace(unknown, message=f"{lost} So far it is not in place: look again in a minute.", after=False)
 
     def _has_ended(self) -> bool:
         """Wait until no migration is running. Raises `SourceError`."""
@@ -276,18 +282,18 @@ class Runner:
             self.sleep(_POLL_SECONDS)
         return True
 
-    def _confirmed(self, migration: Migration, words: str, on_progress: Progress) -> MigrationResult:
+    def _confirmed(self, migration: Migration, message: str, on_progress: OnProgress) -> MigrationResult:
         """Look at what was committed: in the catalog, and as the app sees it."""
         on_progress("Done. Looking at it in the catalog and through the Data API.")
-        result = MigrationResult(MigrationOutcome.SUCCEEDED, words, before=False, steps_done=len(migration.steps))
+        result = MigrationResult(MigrationOutcome.SUCCEEDED, message, before=False, steps_done=len(migration.steps))
         try:
             after, _ = self._answers(migration, Deadline(LOOK_SECONDS))
         except SourceError as error:
-            return replace(result, words=f"It was committed, but could not be looked at again: {error}")
+            return replace(result, message=f"It was committed, but could not be looked at again: {error}")
         if not after:
-            return replace(result, words="It was committed, and the catalog no longer shows it.", after=False)
+            return replace(result, message="It was committed, and the catalog no longer shows it.", after=False)
         visible = self._becomes_visible(migration)
-        return replace(result, words=words + _visible_words(visible), after=True, visible=visible)
+        return replace(result, message=message + _visible_message(visible), after=True, visible=visible)
 
     def _becomes_visible(self, migration: Migration) -> bool | None:
         """Wait until the Data API knows what was made, as it does once its schema cache has been loaded again."""
@@ -345,11 +351,11 @@ class Runner:
 
 def _name(blocker: Blocker, now: datetime) -> str:
     application = redact((blocker.application or "without a name")[:60])
-    words = f"process {blocker.pid} ({application}, {blocker.state}"
+    message = f"process {blocker.pid} ({application}, {blocker.state}"
     if blocker.transaction_started_at is None:
-        return f"{words})"
+        return f"{message})"
     age = max((now - blocker.transaction_started_at).total_seconds(), 0)
-    return f"{words}, its transaction is {age:.0f} s old)"
+    return f"{message}, its transaction is {age:.0f} s old)"
 
 
 def _may_be_written(who: DatabaseIdentity) -> None:
@@ -360,15 +366,15 @@ def _may_be_written(who: DatabaseIdentity) -> None:
         raise _Stop(_refusal("This connection may only read."))
 
 
-def _refusal(words: str, before: bool | None = None) -> MigrationResult:
-    return MigrationResult(MigrationOutcome.REFUSED, f"{words} {_NOTHING_CHANGED}", before=before)
+def _refusal(message: str, before: bool | None = None) -> MigrationResult:
+    return MigrationResult(MigrationOutcome.REFUSED, f"{message} {_NOTHING_CHANGED}", before=before)
 
 
 def _dry_run_done(migration: Migration) -> MigrationResult:
     count = len(migration.steps)
     what = "It works" if count == 1 else f"The first of {count} steps works; the others build on it"
-    words = f"{what}. It was rolled back. {_NOTHING_CHANGED}"
-    return MigrationResult(MigrationOutcome.DRY_RUN, words, before=False, after=False)
+    message = f"{what}. It was rolled back. {_NOTHING_CHANGED}"
+    return MigrationResult(MigrationOutcome.DRY_RUN, message, before=False, after=False)
 
 
 def _left(migration: Migration, number: int) -> str:
@@ -390,7 +396,7 @@ def _in_doubt(migration: Migration, number: int) -> str:
     )
 
 
-def _visible_words(visible: bool | None) -> str:
+def _visible_message(visible: bool | None) -> str:
     match visible:
         case True:
             return " The Data API knows it."

@@ -49,7 +49,7 @@ def scripts(
     """
     end = len(migration.steps) - 1
     rendered = tuple(
-        MigrationStep(step.words, _transaction(migration, step.sql, history, last=number == end, dry_run=dry_run))
+        MigrationStep(step.message, _transaction(migration, step.sql, history, last=number == end, dry_run=dry_run))
         for number, step in enumerate(migration.steps)
     )
     return rendered[:1] if dry_run else rendered
@@ -73,11 +73,11 @@ def _transaction(
     return "\n\n".join([*parts, "rollback;" if dry_run else "commit;"]) + "\n"
 
 
-def _unless(condition: str, state: str, words: str) -> str:
+def _unless(condition: str, state: str, message: str) -> str:
     return (
         "do $switchboard$ begin\n"
         f"    if {condition} is not true then\n"
-        f"        raise exception '{words}' using errcode = '{state}';\n"
+        f"        raise exception '{message}' using errcode = '{state}';\n"
         "    end if;\n"
         "end $switchboard$;"
     )

@@ -57,7 +57,7 @@ class Verdict(StrEnum):
 class Remedy:
     """What would fix it: an action id where a button exists, and always the words."""
 
-    words: str
+    message: str
     action: str | None = None
 
 
@@ -105,7 +105,7 @@ class HopState:
 
     hop: Hop
     status: CheckStatus
-    words: str
+    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +116,4 @@ class Tile:
     label: str
     status: CheckStatus
     value: str
-    words: str
+    message: str

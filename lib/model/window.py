@@ -30,9 +30,9 @@ class WindowSize(StrEnum):
         return _BUCKET[self]
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         """The window in a sentence, as in "in the last 24 hours"."""
-        return _WORDS[self]
+        return _LABELS[self]
 
 
 _LENGTH = {
@@ -47,7 +47,7 @@ _BUCKET = {
     WindowSize.WEEK: timedelta(hours=6),
     WindowSize.MONTH: timedelta(days=1),
 }
-_WORDS = {
+_LABELS = {
     WindowSize.HOUR: "the last hour",
     WindowSize.DAY: "the last 24 hours",
     WindowSize.WEEK: "the last 7 days",

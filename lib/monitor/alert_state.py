@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import AliasChoices, Field
 
 from lib.model.verdict import Hop
+
+# Stored as `words`, as earlier versions did.
+StoredMessage = Annotated[str, Field(validation_alias=AliasChoices("words", "message"), serialization_alias="words")]
 
 
 class RuleStatus(StrEnum):
@@ -36,7 +41,7 @@ class AlertContent:
     """What a message says of one trouble, in plain words without customers' data. `since` may be unknown."""
 
     title: str
-    words: str = ""
+    message: StoredMessage = ""
     cause: str = ""
     next_step: str = ""
     page: str = ""  # the address of the desk's page that goes with it
@@ -171,7 +176,7 @@ def _after_success(previous: AlertState, reading: RuleReading, rule: Patience, n
     if previous.told_at is None or previous.story is None or previous.since is None:
         return AlertState(), ()
     lasted = max(now - previous.since, timedelta(0))
-    over = AlertEvent(EventKind.RESOLVED, now, previous.story, previous.since, lasted, reading.story.words)
+    over = AlertEvent(EventKind.RESOLVED, now, previous.story, previous.since, lasted, reading.story.message)
     return AlertState(), (over,)
 
 

@@ -60,7 +60,7 @@ def of_alert(rule_id: str, event: AlertEvent, zone: ZoneInfo, dashboard_url: str
         tone = NotificationType.SUCCESS
     else:
         lines = [
-            story.words,
+            story.message,
             f"Since {_clock(event.since, event.at, zone)}{_for(event.at - event.since)}.",
             f"Cause: {story.cause}" if story.cause else "",
             f"Next step: {story.next_step}" if story.next_step else "",
@@ -69,7 +69,7 @@ def of_alert(rule_id: str, event: AlertEvent, zone: ZoneInfo, dashboard_url: str
     return Message(rule_id, tone, title, _body(lines, "status" if resolved else story.page, dashboard_url))
 
 
-_NEWS_WORDS = {
+_NEWS_LABELS = {
     NewsKind.LIVE: ("is live", NotificationType.INFO),
     NewsKind.PROMOTED: ("was promoted and is live", NotificationType.INFO),
     NewsKind.ROLLED_BACK: ("is live again: production was rolled back", NotificationType.WARNING),
@@ -88,14 +88,14 @@ _NEWS_STEPS = {
 def of_deployment(news: DeploymentNews, dashboard_url: str | None) -> Message:
     """Say what became of a production deployment."""
     deployment = news.deployment
-    words, tone = _NEWS_WORDS[news.kind]
+    message, tone = _NEWS_LABELS[news.kind]
     lines = [
         f"{_name(deployment)}{f' by {plain(deployment.commit_author)}' if deployment.commit_author else ''}",
         f"On {', '.join(news.hostnames)}." if news.hostnames else "",
         f"Vercel says: {plain(deployment.error_message)}" if deployment.error_message else "",
         _NEWS_STEPS.get(news.kind, ""),
     ]
-    title = _title(f"Deployment: {_name(deployment)} {words}")
+    title = _title(f"Deployment: {_name(deployment)} {message}")
     return Message(f"deployment:{deployment.id}:{news.kind}", tone, title, _body(lines, "deployments", dashboard_url))
 
 
@@ -132,17 +132,17 @@ def _clock(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     return f"{there:%H:%M}" if there.date() == today.date() else f"{there:%a} {there.day} {there:%b %H:%M}"
 
 
-def first_sentence(words: str) -> str:
+def first_sentence(message: str) -> str:
     """Return the first sentence of `words` without its full stop."""
-    return re.split(r"(?<=[^.])\.(?:\s|$)", words, maxsplit=1)[0]
+    return re.split(r"(?<=[^.])\.(?:\s|$)", message, maxsplit=1)[0]
 
 
-def _title(words: str) -> str:
-    return _shortened(redact(words), LONGEST_TITLE)
+def _title(message: str) -> str:
+    return _shortened(redact(message), LONGEST_TITLE)
 
 
-def _shortened(words: str, longest: int) -> str:
-    return textwrap.shorten(words, longest, placeholder="…")
+def _shortened(message: str, longest: int) -> str:
+    return textwrap.shorten(message, longest, placeholder="…")
 
 
 def _body(lines: list[str], page: str, dashboard_url: str | None) -> str:

@@ -101,8 +101,8 @@ def _outranks(other: RuleReading, reading: RuleReading, fires: bool) -> bool:
     return fires and (other.finding is RuleStatus.GOOD or bool(other.explains))
 
 
-def good(words: str = "") -> RuleReading:
-    return RuleReading(RuleStatus.GOOD, AlertContent("", words))
+def good(message: str = "") -> RuleReading:
+    return RuleReading(RuleStatus.GOOD, AlertContent("", message))
 
 
 def cannot_tell(explains: Iterable[Hop] = ()) -> RuleReading:
@@ -194,7 +194,7 @@ def _together(stories: list[AlertContent]) -> AlertContent:
     return replace(
         first,
         title=f"{first_sentence(first.title)}; also: {'; '.join(first_sentence(other.title) for other in others)}",
-        words=f"{first.words} Also: {' '.join(other.title for other in others)}",
+        message=f"{first.message} Also: {' '.join(other.title for other in others)}",
         cause=_joined(story.cause for story in stories),
         next_step=_joined(story.next_step for story in stories),
     )
@@ -229,7 +229,7 @@ def _story_of_check(diagnosis: Diagnosis, check: Check) -> AlertContent:
         check.summary,
         " ".join((diagnosis.headline.sentence, *check.evidence[:1])),
         cause=_cause(diagnosis),
-        next_step=top.remedy.words if top else check.would_change,
+        next_step=top.remedy.message if top else check.would_change,
         page="action-plan",
         severity=Severity.CRITICAL,
         since=diagnosis.headline.since,
@@ -308,7 +308,7 @@ def _flow(look: Observation) -> RuleReading:
         headline.sentence,
         headline.sentence,
         cause=_cause(look.diagnosis),
-        next_step=top.remedy.words if top else "Open the action plan: it goes through what is known step by step.",
+        next_step=top.remedy.message if top else "Open the action plan: it goes through what is known step by step.",
         page="action-plan",
         severity=Severity.CRITICAL if broken else Severity.WARNING,
         since=headline.since,
@@ -374,8 +374,8 @@ def _story_of_probe(diagnosis: Diagnosis, probe: Request) -> AlertContent | None
             next_step = "Open the action plan at its fourth step, and look again: no other one is made until then."
         case _:
             return None
-    words = probe.words or "It was never seen to go through."
-    return AlertContent(title, words, cause, next_step, "action-plan", severity, since=probe.requested_at)
+    message = probe.message or "It was never seen to go through."
+    return AlertContent(title, message, cause, next_step, "action-plan", severity, since=probe.requested_at)
 
 
 # The way of new code -------------------------------------------------------------------------------------
@@ -395,7 +395,7 @@ def _main_ahead(look: Observation) -> RuleReading:
         "Main is ahead of production",
         f"{serving.summary} New code has waited since {diagnosis.facts.clock(since)}.",
         cause=_cause(diagnosis),
-        next_step=top.remedy.words if top else "Open Deployments: it says what each hostname serves and why.",
+        next_step=top.remedy.message if top else "Open Deployments: it says what each hostname serves and why.",
         page="deployments",
         since=since,
     )

@@ -247,7 +247,7 @@ def _watch_of(row: Mapping[Any, Any]) -> MonitorRow:
 
 
 def _dumped(adapter: TypeAdapter[Any], value: object) -> str:
-    return adapter.dump_json(value).decode()
+    return adapter.dump_json(value, by_alias=True).decode()
 
 
 def _loaded(adapter: TypeAdapter[Any], text: str | None) -> Any:

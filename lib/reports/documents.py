@@ -59,7 +59,7 @@ def export(story: IncidentRecord, form: ExportFormat, zone: ZoneInfo, now: datet
 @dataclass(frozen=True, slots=True)
 class _Picture:
     name: str
-    words: str
+    message: str
     uri: str
 
 
@@ -97,7 +97,7 @@ def _others(report: IncidentReport, verdict: Verdict) -> str:
 
 
 def _states(people: AffectedRecord) -> Iterator[tuple[str, str]]:
-    known = {state.value: words for state, words in STATE_LABELS.items()}
+    known = {state.value: message for state, message in STATE_LABELS.items()}
     for one in people.states:
         yield known.get(one.id, one.id), f"{one.count:,}"
 
@@ -106,8 +106,8 @@ def _receipt(request: Request, zone: ZoneInfo) -> Iterator[str]:
     yield f"Asked for at {both_times(request.requested_at, zone)} by {_people(request)}."
     if request.asked.reason:
         yield f"Reason: {request.asked.reason}"
-    if request.words:
-        yield f"Receipt: {request.words}"
+    if request.message:
+        yield f"Receipt: {request.message}"
     if request.receipt is None:
         yield "There is no receipt."
         return
@@ -152,7 +152,7 @@ def _markdown(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
     yield from ("## In short", "", *(f"- {in_markdown(line)}" for line in report.summary), "")
     yield from ("## How long it took", "", "| what | how long | from what to what |", "|---|---|---|")
     for measure in report.measures:
-        yield f"| {measure.title} | {measure.words} | {measure.means} |"
+        yield f"| {measure.title} | {measure.message} | {measure.means} |"
     yield from ("", "## Causes", "", *_markdown_causes(report, zone))
     yield from ("## What was done", "")
     for request in report.actions:
@@ -162,7 +162,7 @@ def _markdown(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
         yield from (_NO_ACTIONS, "")
     yield from ("## Who was affected", "")
     people = report.people
-    yield from (in_markdown(people.words if people else _NO_PEOPLE), "")
+    yield from (in_markdown(people.message if people else _NO_PEOPLE), "")
     if people is not None and people.states:
         yield from _markdown_table(("what became of them", "people, once per event"), _states(people))
     yield from ("## Before and after", "", *_markdown_changes(report, zone))
@@ -175,8 +175,8 @@ def _markdown_causes(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
     yield from (f"As the diagnosis saw it at {in_markdown(_looked(report.judged, zone))}", "")
     for cause in report.weighed:
         yield from (f"### {in_markdown(cause.title)}: {cause.hypothesis.verdict.value}", "")
-        for words, checks in (("For it", cause.supports), ("Against it", cause.refutes)):
-            yield f"- {words}:" + ("" if checks else " nothing")
+        for message, checks in (("For it", cause.supports), ("Against it", cause.refutes)):
+            yield f"- {message}:" + ("" if checks else " nothing")
             yield from (f"  - {in_markdown(_evidence(check))}" for check in checks)
         yield ""
     if not report.weighed:
@@ -198,7 +198,7 @@ def _markdown_changes(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
     pictures = _pictures(report, zone, vector=False)
     yield from (in_markdown(_NO_COUNTS), "") if not pictures else ()
     for picture in pictures:
-        yield from (f"![{in_markdown(picture.words)}][{picture.name}]", "")
+        yield from (f"![{in_markdown(picture.message)}][{picture.name}]", "")
     for picture in pictures:
         yield from (f"[{picture.name}]: {picture.uri}", "")
 
@@ -218,7 +218,7 @@ def _markdown_table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> Iter
 def _html(report: IncidentReport, zone: ZoneInfo) -> str:
     incident = report.story.incident
     closed = (
-        f"Closed {both_times(incident.closed_at, zone)} by {incident.closed_by.name}. {incident.closing_words}"
+        f"Closed {both_times(incident.closed_at, zone)} by {incident.closed_by.name}. {incident.closing_message}"
         if incident.closed_at and incident.closed_by
         else "Still open."
     )
@@ -231,14 +231,14 @@ def _html(report: IncidentReport, zone: ZoneInfo) -> str:
         html_page.heading(2, "How long it took"),
         html_page.table(
             ("What", "How long", "From what to what"),
-            ((Markup("<b>{}</b>").format(one.title), one.words, one.means) for one in report.measures),
+            ((Markup("<b>{}</b>").format(one.title), one.message, one.means) for one in report.measures),
         ),
         html_page.heading(2, "Causes"),
         *_html_causes(report, zone),
         html_page.heading(2, "What was done"),
         *_html_actions(report, zone),
         html_page.heading(2, "Who was affected"),
-        html_page.paragraph(report.people.words if report.people else _NO_PEOPLE),
+        html_page.paragraph(report.people.message if report.people else _NO_PEOPLE),
         *_html_states(report),
         html_page.heading(2, "Before and after"),
         *_html_changes(report, zone),
@@ -278,9 +278,9 @@ def _html_actions(report: IncidentReport, zone: ZoneInfo) -> Iterator[Markup]:
 
 
 def _html_evidence(cause: WeighedHypothesis) -> Iterator[Markup]:
-    for words, checks in (("For it", cause.supports), ("Against it", cause.refutes)):
+    for message, checks in (("For it", cause.supports), ("Against it", cause.refutes)):
         inner = html_page.bullets(_evidence(check) for check in checks) if checks else Markup("nothing")
-        yield Markup("{}: {}").format(words, inner)
+        yield Markup("{}: {}").format(message, inner)
 
 
 def _html_states(report: IncidentReport) -> Iterator[Markup]:
@@ -298,7 +298,7 @@ def _html_changes(report: IncidentReport, zone: ZoneInfo) -> Iterator[Markup]:
     pictures = _pictures(report, zone, vector=True)
     if not pictures:
         yield html_page.paragraph(_NO_COUNTS)
-    yield from (html_page.picture(picture.uri, picture.words) for picture in pictures)
+    yield from (html_page.picture(picture.uri, picture.message) for picture in pictures)
     if rows := _change_rows(report):
         yield html_page.table(("What", "Before", "After"), rows)
 
@@ -358,7 +358,7 @@ def _json(report: IncidentReport) -> dict[str, Any]:
                 "by": request.requested_by.name,
                 "state": request.state.value,
                 "verified": request.receipt.verified if request.receipt else None,
-                "words": request.words,
+                "words": request.message,
             }
             for request in report.actions
         ],
@@ -371,7 +371,7 @@ def _json(report: IncidentReport) -> dict[str, Any]:
             "states": {state.value: counts.get(state.value, 0) for state in PersonState}
             if people.count is not None
             else {},
-            "words": people.words,
+            "words": people.message,
         },
         "changes": changes(report.before.seen, report.after.seen) if report.before and report.after else [],
     }

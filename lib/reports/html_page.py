@@ -69,6 +69,6 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[str | Markup]]) -> Marku
     return Markup("<table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(head, body)
 
 
-def picture(uri: str, words: str) -> Markup:
+def picture(uri: str, message: str) -> Markup:
     """An image that is inside of the page, with what it shows in words."""
-    return Markup('<figure><img src="{}" alt="{}"><figcaption>{}</figcaption></figure>').format(uri, words, words)
+    return Markup('<figure><img src="{}" alt="{}"><figcaption>{}</figcaption></figure>').format(uri, message, message)

@@ -51,7 +51,7 @@ class Measure:
     lacks: str = ""
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         return f"unknown: {self.lacks}" if self.length is None else exact_duration(self.length)
 
 
@@ -237,7 +237,7 @@ def _summary(
         titles = [one.title or one.id for one in judged.seen.hypotheses if one.verdict in _NAMED]
         yield f"Cause: {'; '.join(titles)}." if titles else "No cause was confirmed or likely."
     if people is not None:
-        yield people.words
+        yield people.message
     done = [request for request in actions if request.started_at is not None]
     if done:
         names = ", ".join(dict.fromkeys(request.action for request in done))

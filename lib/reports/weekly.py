@@ -291,7 +291,7 @@ def _texts(figures: Figures) -> Iterator[str]:
 
 
 def _people(people: AffectedRecord) -> Iterator[str]:
-    yield people.words
+    yield people.message
 
 
 def _outage_lines(figures: Figures, clock: Callable[[datetime], str]) -> Iterator[str]:
@@ -335,7 +335,7 @@ def _next(diagnosis: Diagnosis, figures: Figures) -> list[str]:
     steps: list[str] = []
     if diagnosis.headline.state in _BAD:
         cause = diagnosis.likeliest
-        remedy = cause.remedy.words if cause else "Work through the Action plan with your engineer."
+        remedy = cause.remedy.message if cause else "Work through the Action plan with your engineer."
         steps.append(f"Something is wrong now: {remedy}")
     waiting = {one.id: one.count for one in figures.people.states}.get(PersonState.NOTHING, 0)
     if waiting:

@@ -524,11 +524,11 @@ def _home(visit: Visit) -> Response:
     return _page(visit, "The Lantern Arms: book a table")
 
 
-def _page(visit: Visit, words: str, status: int = 200) -> Response:
-    words = escape(words)
+def _page(visit: Visit, message: str, status: int = 200) -> Response:
+    message = escape(message)
     return HTMLResponse(
         f'<!doctype html><html lang="en" data-dpl-id="{visit.deployment["id"]}">'
-        f"<head><title>{words}</title></head><body><h1>{words}</h1></body></html>",
+        f"<head><title>{message}</title></head><body><h1>{message}</h1></body></html>",
         status,
     )
 

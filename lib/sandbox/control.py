@@ -64,7 +64,7 @@ class Control:
                 "story": scenario.story,
                 "pace": sandbox.pace,
                 "scenarios": [{"name": known.name, "title": known.title} for known in SCENARIOS.values()],
-                "manual_fix": {"where": manual_fix.where, "words": manual_fix.words, "done": sandbox.fixed_by_hand}
+                "manual_fix": {"where": manual_fix.where, "words": manual_fix.message, "done": sandbox.fixed_by_hand}
                 if manual_fix
                 else None,
                 "settings": sandbox.settings,

@@ -127,8 +127,8 @@ def _refusal(fault: InjectedFault, status: int) -> Response:
     headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
     if fault.body is Body.HTML:
         return Response(_HTML, status, headers, media_type="text/html")
-    words = json.dumps({"message": "The sandbox was told to fail."}).encode()
-    return Response(words if fault.body is None else spoil(words, fault.body), status, headers, "application/json")
+    message = json.dumps({"message": "The sandbox was told to fail."}).encode()
+    return Response(message if fault.body is None else spoil(message, fault.body), status, headers, "application/json")
 
 
 def spoil(body: bytes, how: Body) -> bytes:

@@ -367,15 +367,15 @@ def _status(call: GitHubCall) -> Json:
     commit = call.commit(call.path["ref"])
     statuses: list[dict[str, Json]] = []
     for build in _vercel_builds(call, commit["sha"])[:1]:
-        state, words = _STATUS.get(vercel_twin.state_of(build, call.now), ("pending", "Vercel is deploying your app"))
+        state, message = _STATUS.get(vercel_twin.state_of(build, call.now), ("pending", "Vercel is deploying your app"))
         if build["canceled_at"] is not None and build["canceled_at"] == build["created_at"]:
-            words = "Canceled by Ignored Build Step"
+            message = "Canceled by Ignored Build Step"
         statuses.append(
             {
                 "id": int(build["created_at"].timestamp()),
                 "context": "Vercel",
                 "state": state,
-                "description": words,
+                "description": message,
                 "target_url": f"https://vercel.com/lantern-arms/booking/{build['id'].removeprefix('dpl_')}",
                 "created_at": iso(build["created_at"]),
                 "updated_at": iso(min(build["done_at"], call.now)),

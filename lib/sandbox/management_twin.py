@@ -142,7 +142,7 @@ class Management:
                 answer = connection.execute(sql, prepare=True)
                 rows = answer.fetchmany(LOGS_ROWS)
             except psycopg.Error as error:
-                raise LogsRefusedError(f"Failed to run the query: {_words(error)}") from None
+                raise LogsRefusedError(f"Failed to run the query: {_postgres_message(error)}") from None
         return [{name: _clickhouse_value(value) for name, value in row.items()} for row in rows]
 
     def _log_lines(self, start: datetime, end: datetime) -> Iterator[tuple[Any, ...]]:
@@ -184,7 +184,7 @@ def _answer_query(request: Request, dsn: str) -> Response:
     try:
         rows = _run(dsn, query, parameters, read_only=body.get("read_only") is True)
     except psycopg.Error as error:
-        return _message(f"Failed to run sql query: {_words(error)}", 400)
+        return _message(f"Failed to run sql query: {_postgres_message(error)}", 400)
     return JSONResponse(rows, 201)
 
 
@@ -206,7 +206,7 @@ def _run(dsn: str, query: str, parameters: list[Any] | None, *, read_only: bool)
         return cursor.fetchall() if cursor.description is not None else []
 
 
-def _words(error: psycopg.Error) -> str:
+def _postgres_message(error: psycopg.Error) -> str:
     """Return the error as the platform words it: severity, code, message and its further lines."""
     told = error.diag
     if told.message_primary is None:

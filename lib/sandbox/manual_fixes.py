@@ -30,7 +30,7 @@ class ManualFix:
     """
 
     where: str
-    words: str
+    message: str
     do: Callable[[Connection, World], None] = lambda connection, world: None
     gives_keys: bool = False
 

@@ -89,8 +89,8 @@ def _missing_column(stage: HistoryBuilder) -> None:
 
 
 def _drop_metadata(stage: HistoryBuilder, since: datetime) -> None:
-    words = "Could not find the 'metadata' column of 'pending_bookings' in the schema cache"
-    stage.tell(since, Circumstances(record_refused_with=("PGRST204", words)))
+    message = "Could not find the 'metadata' column of 'pending_bookings' in the schema cache"
+    stage.tell(since, Circumstances(record_refused_with=("PGRST204", message)))
     stage.migrate(since, "drop_unused_columns", "alter table public.pending_bookings drop column metadata")
 
 
@@ -207,11 +207,11 @@ def _two_causes(stage: HistoryBuilder) -> None:
 
 def _provider_rejecting(stage: HistoryBuilder) -> None:
     _fix_live(stage)
-    words = (
+    message = (
         "The 'From' phone number provided is not a valid, SMS-capable inbound phone number or short code "
         "for your account."
     )
-    stage.tell(stage.just_before_newest(HIT), Circumstances(sent=False, refusal=(21606, words)))
+    stage.tell(stage.just_before_newest(HIT), Circumstances(sent=False, refusal=(21606, message)))
     stage.connection.execute("update twin.provider set sender_in_account = false")
 
 

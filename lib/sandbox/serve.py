@@ -43,7 +43,7 @@ from lib.sandbox.world import Credentials, World
 # How long a switch of scenario waits for requests that are being answered.
 DRAIN_SECONDS = 0.5
 
-Progress = Callable[[str], None]
+OnProgress = Callable[[str], None]
 
 
 class Gate:
@@ -190,7 +190,7 @@ def settings(world: World, overrides: Mapping[str, str]) -> dict[str, str]:
 
 @contextmanager
 def start(
-    scenario: str = DEFAULT, pace: float | None = None, port: int = 0, on_progress: Progress = lambda _: None
+    scenario: str = DEFAULT, pace: float | None = None, port: int = 0, on_progress: OnProgress = lambda _: None
 ) -> Iterator[Running]:
     """Run a sandbox in this process for as long as the context lasts. Raises `SandboxError`.
 
@@ -257,7 +257,7 @@ class _Server:
             thread.join()
 
 
-def run(scenario: str, pace: float | None, port: int, as_json: bool, on_progress: Progress) -> None:
+def run(scenario: str, pace: float | None, port: int, as_json: bool, on_progress: OnProgress) -> None:
     """Run a sandbox until SIGINT, SIGTERM or SIGHUP, or until the parent that started us through a pipe is gone.
 
     Raises `SandboxError` if it cannot start.

@@ -452,8 +452,8 @@ def post_callbacks(world: World, session: requests.Session) -> None:
             )
             answer = _post_callback(world, session, provider["status_callback"], text, status)
             if not 200 <= answer < 300:
-                words = f"HTTP retrieval failure: got HTTP {answer} response"
-                add_alert(connection, now, 11200, words, provider["status_callback"], text["sid"])
+                message = f"HTTP retrieval failure: got HTTP {answer} response"
+                add_alert(connection, now, 11200, message, provider["status_callback"], text["sid"])
 
 
 def _post_callback(world: World, session: requests.Session, url: str, text: Row, status: str) -> int:

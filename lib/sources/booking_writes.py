@@ -24,7 +24,7 @@ MAX_MESSAGE_LENGTH = 200
 _REQUEST_ID = "X-Vercel-Id"
 
 _CREATED = 201
-_WORDS: Mapping[str, str] = {
+_MESSAGES: Mapping[str, str] = {
     "VALIDATION_ERROR": "The app does not take the number or the event's id. Nothing was booked and nobody was texted.",
     "EVENT_NOT_AVAILABLE": "The event is not open for booking. Nothing was booked and nobody was texted.",
     "EVENT_FULL": "The event is full. Nothing was booked and nobody was texted.",
@@ -33,7 +33,7 @@ _WORDS: Mapping[str, str] = {
     "DATABASE_ERROR": "The app could not write to its database. A pending booking may have been left behind.",
     "SYSTEM_ERROR": "The app failed and does not say where. A pending booking may have been left behind.",
 }
-_STATUS_WORDS: Mapping[int, str] = {
+_STATUS_MESSAGES: Mapping[int, str] = {
     401: "The app does not accept the API key: it is wrong, or it was switched off. Check BOOKING_API_KEY.",
     403: "The API key may not make bookings: it lacks the permission write:bookings.",
     404: "There is no booking API at this address: check BOOKING_APP_URL, and which code is served.",
@@ -55,7 +55,7 @@ class BookingAnswer:
     """
 
     status: int
-    words: str
+    message: str
     sms_sent: bool | None = None
     customer_exists: bool | None = None
     token: SecretStr | None = None
@@ -104,7 +104,7 @@ class BookingWrites:
         except HttpError as error:
             if error.status != 429:
                 raise
-            return BookingAnswer(429, _STATUS_WORDS[429])
+            return BookingAnswer(429, _STATUS_MESSAGES[429])
         return _read(answer, key)
 
 
@@ -131,8 +131,8 @@ def _read(answer: HttpResponse, key: str) -> BookingAnswer:
     message = parse.text(body, "error", "message")
     return BookingAnswer(
         status=answer.status,
-        words=_words(answer.status, code),
-        error_code=code if code in _WORDS else None,
+        message=_message(answer.status, code),
+        error_code=code if code in _MESSAGES else None,
         error_message=redact(message.replace(key, "…")[:MAX_MESSAGE_LENGTH]) if message else None,
         request_id=answer.headers.get(_REQUEST_ID),
     )
@@ -144,7 +144,7 @@ def _made(answer: HttpResponse) -> BookingAnswer:
     sent = parse.boolean(body, "sms_sent")
     return BookingAnswer(
         status=answer.status,
-        words=_SENT_WORDS[sent],
+        message=_SENT_MESSAGES[sent],
         sms_sent=sent,
         customer_exists=parse.boolean(body, "customer_exists"),
         token=SecretStr(token) if token else None,
@@ -154,15 +154,15 @@ def _made(answer: HttpResponse) -> BookingAnswer:
     )
 
 
-_SENT_WORDS: Mapping[bool | None, str] = {
+_SENT_MESSAGES: Mapping[bool | None, str] = {
     True: "The app made a pending booking and handed the text to Twilio.",
     False: "The app made a pending booking and sent no text: sending failed, or Twilio is not configured there.",
     None: "The app made a pending booking and does not say whether it sent a text.",
 }
 
 
-def _words(status: int, code: str | None) -> str:
-    known = _WORDS.get(code or "") or _STATUS_WORDS.get(status)
+def _message(status: int, code: str | None) -> str:
+    known = _MESSAGES.get(code or "") or _STATUS_MESSAGES.get(status)
     return known or f"The app refused the booking ({status}). Nothing was booked and nobody was texted."
 
 

@@ -213,15 +213,15 @@ def _too_late() -> SourceError:
 
 def refused(error: psycopg.Error) -> SourceError:
     """Turn a driver's error into ours. Its words are not repeated: they can hold host and user names."""
-    state, words = error.sqlstate or "", str(error)
+    state, message = error.sqlstate or "", str(error)
     if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.ConnectionTimeout):
         return _too_late()
     # A failed login has no code in the driver, only the server's words.
-    if state.startswith("28") or "password authentication failed" in words:
+    if state.startswith("28") or "password authentication failed" in message:
         return SourceError(
             FailureKind.UNAUTHORIZED, "The database refused the login.", "Check user and password in DATABASE_URL."
         )
-    if "enant or user not found" in words:
+    if "enant or user not found" in message:
         return SourceError(
             FailureKind.UNAUTHORIZED,
             "The pooler does not know the project in DATABASE_URL.",

@@ -143,7 +143,7 @@ def _refused(branch: str, expected_head: str, errors: list[dict[str, Json]]) -> 
     kinds = [kind for error in errors if (kind := parse.text(error, "type"))]
     if "STALE_DATA" in kinds:
         return BranchMovedError(branch, expected_head)
-    words = "; ".join(text for error in errors if (text := parse.text(error, "message")))
+    message = "; ".join(text for error in errors if (text := parse.text(error, "message")))
     # A mutation that does not fit the schema is never begun: then there is a code instead of a type.
     misfit = any(parse.text(error, "extensions", "code") for error in errors)
     kind = next((_REFUSALS[kind] for kind in kinds if kind in _REFUSALS), FailureKind.BAD_DATA if misfit else None)
@@ -154,5 +154,5 @@ def _refused(branch: str, expected_head: str, errors: list[dict[str, Json]]) -> 
             "Look at the branch before you do anything again.",
         )
     return SourceError(
-        kind, f"GitHub refused the commit: {redact(words[:MAX_REASON_LENGTH]).rstrip('. ')}.", HINTS.get(kind, "")
+        kind, f"GitHub refused the commit: {redact(message[:MAX_REASON_LENGTH]).rstrip('. ')}.", HINTS.get(kind, "")
     )

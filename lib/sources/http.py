@@ -74,7 +74,7 @@ _KINDS = {
     410: FailureKind.NOT_FOUND,
     429: FailureKind.RATE_LIMITED,
 }
-_WORDS = {
+_FAILURE_LABELS = {
     FailureKind.UNAUTHORIZED: "our credential is not accepted",
     FailureKind.FORBIDDEN: "our credential may not do this",
     FailureKind.NOT_FOUND: "there is nothing at this address",
@@ -701,11 +701,11 @@ def _refusal(
     if status in _REDIRECTS:
         return call.error(FailureKind.BAD_DATA, f"{call.system} sent us elsewhere ({status}).", status=status)
     kind = kind or _KINDS.get(status) or (FailureKind.UNAVAILABLE if status >= 500 else FailureKind.BAD_DATA)
-    words = "it refuses this" if call.is_write and kind is FailureKind.BAD_DATA else _WORDS[kind]
+    message = "it refuses this" if call.is_write and kind is FailureKind.BAD_DATA else _FAILURE_LABELS[kind]
     failed = call.lost if status >= 500 or status in _UNSURE_STATUSES else call.error
     return failed(
         kind,
-        f"{call.system} answered {status} ({words})" + (f": {reason}." if reason else "."),
+        f"{call.system} answered {status} ({message})" + (f": {reason}." if reason else "."),
         status=status,
         passing=status in _PASSING_STATUSES or kind is FailureKind.RATE_LIMITED,
         wait=wait,

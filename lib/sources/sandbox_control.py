@@ -21,7 +21,7 @@ class StandIn:
     """What somebody does at `where` to fix a scenario, and the sandbox can do in their stead."""
 
     where: str
-    words: str
+    message: str
     done: bool
 
 

@@ -274,12 +274,12 @@ def _complete_since(texts: Iterable[Mapping[str, Any]]) -> datetime:
 def _alert(row: Mapping[str, Any]) -> dict[str, Any]:
     created = parse.iso_time(row, "date_created") or parse.iso_time(row, "date_generated")
     code = parse.text(row, "error_code") or parse.integer(row, "error_code")
-    words = parse.text(row, "alert_text")
+    message = parse.text(row, "alert_text")
     return {
         "sid": parse.need(parse.text(row, "sid"), SYSTEM, "an alert's id"),
         "error_code": None if code is None else str(code),
         "level": parse.text(row, "log_level"),
-        "text": redact(words[:MAX_ALERT_LENGTH]) if words else None,
+        "text": redact(message[:MAX_ALERT_LENGTH]) if message else None,
         "resource_sid": parse.text(row, "resource_sid"),
         "created_at": parse.need(created, SYSTEM, "an alert's time"),
     }

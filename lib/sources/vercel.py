@@ -60,7 +60,7 @@ MAX_ERROR_LENGTH = 500
 DNS_SECONDS = 3.0
 
 # The activity that explains why pushed code is not live, in words.
-EVENT_WORDS: Mapping[str, str] = {
+EVENT_LABELS: Mapping[str, str] = {
     "aliases-assigned": "production hostnames were assigned",
     "authorize-git-deployment": "a deployment waited for authorization",
     "deploy-hook-deduped": "a deploy hook was skipped as a duplicate",
@@ -185,7 +185,7 @@ class Vercel:
             "v3",
             "events",
             projectIds=self.project_id,
-            types=",".join(EVENT_WORDS),
+            types=",".join(EVENT_LABELS),
             since=_iso(window.start),
             until=_iso(window.end),
             limit=MAX_EVENTS,
@@ -600,7 +600,7 @@ def _event(row: Mapping[str, Any]) -> VercelEvent:
         type=kind,
         at=parse.need(parse.epoch_ms(row, "createdAt"), SYSTEM, "the time of an event"),
         actor=_person(row.get("user")),
-        sentence=EVENT_WORDS.get(kind, ""),
+        sentence=EVENT_LABELS.get(kind, ""),
     )
 
 

@@ -59,7 +59,7 @@ def task_button(view: View, task: Task, incident: Incident | None) -> None:
                     type="primary",
                     icon=":material/task_alt:",
                     on_click=incidents_view.done_elsewhere,
-                    args=(task.step_id, task.words),
+                    args=(task.step_id, task.message),
                 )
 
 

@@ -230,7 +230,7 @@ def _shown(preview: Preview) -> None:
         )
     )
     st.markdown("**Looked at before**")
-    draw(html_components.signed((labels.FINDING[check.status], check.words) for check in preview.preflight))
+    draw(html_components.signed((labels.FINDING[check.status], check.message) for check in preview.preflight))
     if preview.blocked:
         st.error("It cannot be done now: see what blocks.", icon=":material/block:")
 
@@ -270,7 +270,7 @@ def _confirm() -> None:
         incident = action_service.journal_state().incident
         request = action_service.submit(order(ask, phrase, reason, incident), actor)
         if request.state is RequestState.REFUSED:
-            ask.preview, ask.problem = None, request.words
+            ask.preview, ask.problem = None, request.message
             return
         _forget()
         _asked_for(action_service, ask.action)
@@ -358,7 +358,9 @@ def card(request: Request, action_service: ActionService, *, key: str = "strip")
     if request.state not in _ACTIVE:
         draw(
             html_components.card(
-                _title(request, action_service), Markup("<p>{}</p>").format(outside(request.words)), sign=_sign(request)
+                _title(request, action_service),
+                Markup("<p>{}</p>").format(outside(request.message)),
+                sign=_sign(request),
             )
         )
         return
@@ -432,9 +434,9 @@ def request_facts(request: Request, seen: View, action_service: ActionService) -
             )
         )
     if request.progress and request.state is not RequestState.SUCCEEDED:
-        rows.append(("So far", html_components.bullets(line.words for line in request.progress[-6:])))
-    if request.words:
-        rows.append(("Says", request.words))
+        rows.append(("So far", html_components.bullets(line.message for line in request.progress[-6:])))
+    if request.message:
+        rows.append(("Says", request.message))
     if request.resolved_by is not None:
         rows.append(("Seen by", html_components.person(request.resolved_by.name)))
     if request.receipt is not None and request.receipt.after:
@@ -463,7 +465,7 @@ def _who_runs(request: Request, seen: View, action_service: ActionService) -> st
 def _build_log(request: Request, seen: View) -> None:
     """Draw the end of the build's log, once the desk has read that of this very build."""
     log = seen.snapshot.build_log.value
-    if log is not None and log.lines and any(log.deployment_id in line.words for line in request.progress):
+    if log is not None and log.lines and any(log.deployment_id in line.message for line in request.progress):
         draw(deployments_view.log_tail(log, LAST_LOG_LINES))
 
 

@@ -83,9 +83,9 @@ def line(view: View) -> None:
     if found is None:
         return
     if not found.people:
-        draw(html_components.nothing(found.words))
+        draw(html_components.nothing(found.message))
         return
-    draw(html_components.card(found.words, Markup("<p>{}</p>").format(found.seats.how), sign=_sign(found)))
+    draw(html_components.card(found.message, Markup("<p>{}</p>").format(found.seats.how), sign=_sign(found)))
     st.page_link("pages/bookings_page.py", label="Who they are, and what to do for each", icon=":material/event_seat:")
 
 
@@ -97,7 +97,7 @@ def _sign(found: Affected) -> Sign:
 def work_list(view: View, found: Affected, *, stories: bool, incident_id: UUID | None = None) -> None:
     """Draw the counts and the people, whom to help first at the top. `stories`: the page shows one booking's story."""
     if not found.people:
-        draw(html_components.nothing(found.words))
+        draw(html_components.nothing(found.message))
     else:
         draw(html_components.numbers(_numbers(found)))
     for sentence in found.unknown:

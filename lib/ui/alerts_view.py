@@ -83,8 +83,8 @@ def _quiet_about(view: View, silences: Sequence[Silence]) -> None:
 
 def _silence(view: View, silence: Silence) -> Markup:
     begins = "" if silence.holds(view.now) else f" from {times.local(silence.begins, view.zone, view.now)}"
-    words = f"Quiet about {silence.subject}{begins} until {times.local(silence.until, view.zone, view.now)}"
-    return Markup("<p>{}: {} ({})</p>").format(words, outside(silence.reason), html_components.person(silence.by))
+    message = f"Quiet about {silence.subject}{begins} until {times.local(silence.until, view.zone, view.now)}"
+    return Markup("<p>{}: {} ({})</p>").format(message, outside(silence.reason), html_components.person(silence.by))
 
 
 def _unsent(message: Unsent) -> str:
@@ -106,9 +106,9 @@ def _summary(view: View, status: MonitorStatus) -> Markup:
 
 def _line(view: View, alert: Firing) -> Markup:
     told = f"told {times.when(alert.told_at, view.zone, view.now)}" if alert.told_at else "nobody was told yet"
-    words = ". ".join([told if view.settings.notify_urls else "NOTIFY_URLS is not set", *_decided(view, alert)])
+    message = ". ".join([told if view.settings.notify_urls else "NOTIFY_URLS is not set", *_decided(view, alert)])
     return Markup("<p>{} <b>{}</b>: {}.</p>").format(
-        html_components.chip(_sign(alert)), outside(alert.title), outside(words)
+        html_components.chip(_sign(alert)), outside(alert.title), outside(message)
     )
 
 

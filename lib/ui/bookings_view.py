@@ -65,11 +65,11 @@ def story(named: pd.DataFrame, booking_id: str, zone: ZoneInfo, now: datetime, *
     row = tables.prepared(found, tables.STORY, sharing=sharing).iloc[0]
     return html_components.card(
         f"Booking {booking_id}",
-        html_components.facts((shown.label, _words(row[shown.column], zone, now)) for shown in tables.STORY.columns),
+        html_components.facts((shown.label, _message(row[shown.column], zone, now)) for shown in tables.STORY.columns),
     )
 
 
-def _words(value: Any, zone: ZoneInfo, now: datetime) -> str:
+def _message(value: Any, zone: ZoneInfo, now: datetime) -> str:
     if pd.isna(value):
         return times.UNKNOWN
     if isinstance(value, datetime):

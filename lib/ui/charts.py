@@ -120,7 +120,7 @@ def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: fl
             name=str(kind),
             cliponaxis=False,
             marker={"symbol": symbol, "size": 11, "color": colour},
-            hovertext=[in_chart(mark.words) for mark in shown if mark.kind is kind],
+            hovertext=[in_chart(mark.message) for mark in shown if mark.kind is kind],
             hoverinfo="text",
         )
         for moment in times:

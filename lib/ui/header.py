@@ -94,7 +94,7 @@ def _sandbox(sandbox: SandboxState | None, viewer: Viewer) -> None:
     st.selectbox(
         "Pace",
         sorted({*_PACES, sandbox.bookings_per_minute}),
-        format_func=_pace_words,
+        format_func=_pace_label,
         key="pace",
         label_visibility="collapsed",
         width=180,
@@ -107,7 +107,7 @@ def _sandbox(sandbox: SandboxState | None, viewer: Viewer) -> None:
             icon=":material/person_check:" if sandbox.manual_fix.done else ":material/engineering:",
             disabled=sandbox.manual_fix.done,
             on_click=_apply_manual_fix,
-            help=outside(f"For drills, in the stead of a person: {sandbox.manual_fix.words}."),
+            help=outside(f"For drills, in the stead of a person: {sandbox.manual_fix.message}."),
         )
     with st.popover("Story", icon=":material/menu_book:", type="tertiary"):
         st.text(outside(sandbox.story))
@@ -122,7 +122,7 @@ def _apply_manual_fix() -> None:
         st.session_state["sandbox_problem"] = str(error)
 
 
-def _pace_words(pace: float | None) -> str:
+def _pace_label(pace: float | None) -> str:
     return f"{pace:g} bookings/min" if pace else "no new bookings"
 
 

@@ -69,7 +69,7 @@ def headline(
         )
         next_step = (
             Markup('<p class="sb-cause">{} <b>{}</b> Next: {}</p>').format(
-                chip(labels.VERDICT[cause.verdict]), outside(cause.title), outside(cause.remedy.words)
+                chip(labels.VERDICT[cause.verdict]), outside(cause.title), outside(cause.remedy.message)
             )
             if cause
             else ""
@@ -107,7 +107,9 @@ def _hop(state: HopState, broken: bool) -> Markup:
     mark = Markup('<span class="sb-broken">{}</span>').format(where) if broken else Markup("")
     return Markup(
         '<li class="sb-hop sb-{} {}">{}<span class="sb-name">{}</span>{}<span class="sb-detail">{}</span></li>'
-    ).format(sign.tone, "sb-is-broken" if broken else "", mark, labels.HOP[state.hop], chip(sign), outside(state.words))
+    ).format(
+        sign.tone, "sb-is-broken" if broken else "", mark, labels.HOP[state.hop], chip(sign), outside(state.message)
+    )
 
 
 def tiles(items: Sequence[Tile]) -> Markup:
@@ -127,7 +129,7 @@ def _tile(item: Tile) -> Markup:
         "sb-long" if len(value) > 9 else "",
         value,
         chip(sign),
-        outside(item.words),
+        outside(item.message),
     )
 
 
@@ -147,7 +149,7 @@ def hypothesis(item: Hypothesis) -> Markup:
     """One possible cause for the owner, with its next step."""
     sign = labels.VERDICT[item.verdict]
     quiet = item.verdict in (Verdict.RULED_OUT, Verdict.CANNOT_TELL)
-    step = Markup('<p class="sb-next"><b>Next step</b> {}</p>').format(outside(item.remedy.words))
+    step = Markup('<p class="sb-next"><b>Next step</b> {}</p>').format(outside(item.remedy.message))
     return Markup('<div class="sb-card sb-{}"><h4>{} {}</h4><p>{}</p>{}</div>').format(
         sign.tone, chip(sign), outside(item.title), outside(item.for_owner), "" if quiet else step
     )

@@ -149,8 +149,8 @@ def opened(seen: View, incident: Incident) -> Markup:
         when = times.when(incident.closed_at, seen.zone, seen.now)
         rows.append(("Closed", html_components.by(when, incident.closed_by.name)))
         rows.append(("After", times.span(incident.closed_at - incident.opened_at)))
-    if incident.closing_words:
-        rows.append(("How it ended", incident.closing_words))
+    if incident.closing_message:
+        rows.append(("How it ended", incident.closing_message))
     rows.append(("Id", html_components.code(str(incident.id))))
     sign = Sign("open", "●", Tone.WARN) if incident.open else Sign("closed", "■", Tone.QUIET)
     return html_components.card(incident.title, html_components.facts(rows), sign=sign)
@@ -171,7 +171,7 @@ def suggested_title(diagnosis: Diagnosis) -> str:
 def proof(chain: ChainReport) -> Markup:
     """What the chain of hashes says."""
     sign = Sign("whole", "✓", Tone.GOOD) if chain.ok else Sign("broken", "✕", Tone.BAD)
-    where = html_components.facts((("Says", chain.words), ("Ends with", html_components.code(chain.head.hash))))
+    where = html_components.facts((("Says", chain.message), ("Ends with", html_components.code(chain.head.hash))))
     return html_components.card("The journal's chain", where, sign=sign)
 
 
@@ -197,7 +197,7 @@ def last_count(entries: Iterable[Entry]) -> Markup | None:
     kept = [
         entry.payload.people for entry in entries if isinstance(entry.payload, DiagnosisRecord) and entry.payload.people
     ]
-    return html_components.nothing(f"As the last diagnosis kept it: {kept[-1].words}") if kept else None
+    return html_components.nothing(f"As the last diagnosis kept it: {kept[-1].message}") if kept else None
 
 
 def diagnosis_called(entry: Entry, view: View) -> str:
@@ -255,13 +255,13 @@ def move_step(step_id: str, state: StepState) -> None:
     action_dialog.do(work)
 
 
-def done_elsewhere(step_id: str, words_: str) -> None:
+def done_elsewhere(step_id: str, message_: str) -> None:
     """Record somebody's word that a task was done in another system, and look whether the evidence says so, too."""
 
     def work(action_service: ActionService, actor: Actor) -> None:
         incident = action_service.journal_state().incident
         if incident is not None:
-            action_service.journal.step(incident.id, step_id, StepState.DONE, actor, words_)
+            action_service.journal.step(incident.id, step_id, StepState.DONE, actor, message_)
             diagnosis_service().recheck()
 
     action_dialog.do(work)

@@ -67,7 +67,7 @@ class View:
     @property
     def window(self) -> str:
         """The window in a sentence: "the last 24 hours"."""
-        return self.snapshot.window.size.words
+        return self.snapshot.window.size.message
 
     @property
     def rows(self) -> str:

@@ -32,7 +32,7 @@ _EVIDENCE: Final = {  # with the colour of a label's badge
 def said_done(task: Task, incident: Incident | None) -> StepRecord | None:
     """Return the word of somebody that a task of people is done, if it was given; the evidence may not be there yet."""
     step = incident.step(task.step_id) if incident else None
-    return step if step and step.state is StepState.DONE and step.reason == task.words else None
+    return step if step and step.state is StepState.DONE and step.reason == task.message else None
 
 
 def task_card(view: View, task: Task, incident: Incident | None) -> Markup:
@@ -47,7 +47,7 @@ def task_card(view: View, task: Task, incident: Incident | None) -> Markup:
         when = times.when(done.at, view.zone, view.now)
         rows.append(("Said to be done", Markup("{}, {}").format(html_components.person(done.actor.name), when)))
         sign = _WAITS
-    return html_components.card(task.words, html_components.facts(rows), sign=sign)
+    return html_components.card(task.message, html_components.facts(rows), sign=sign)
 
 
 def state_sign(found: StepEvidence, incident: Incident | None) -> Sign:
@@ -114,10 +114,10 @@ def clock(view: View, incident: Incident) -> Markup:
 # Since the fix.
 
 
-def since_words(view: View, fix: Remediation) -> Markup:
+def since_message(view: View, fix: Remediation) -> Markup:
     """From when on the tiles count."""
     when = times.when(fix.at, view.zone, view.now)
-    return Markup("<p>On evidence from after “{}” alone, {}:</p>").format(outside(fix.words), when)
+    return Markup("<p>On evidence from after “{}” alone, {}:</p>").format(outside(fix.message), when)
 
 
 def nothing_to_do(view: View, course: PlanState) -> Markup:

@@ -33,7 +33,7 @@ def source(view: View, name: SourceName) -> Markup:
     return html_components.card(labels.SOURCE[name], html_components.join(parts), sign=labels.of_source(health))
 
 
-_CODE_WORDS = {
+_CODE_LABELS = {
     Code.ANY: "the booking code",
     Code.BEFORE: "the booking code before the fix",
     Code.AFTER: "the booking code since the fix",
@@ -47,7 +47,7 @@ def contract_table(breaches: Sequence[Breach]) -> Markup:
         (
             (
                 Markup("<code>{}</code>").format(rule.table),
-                Markup("{}<br><small>{}</small>").format(_CODE_WORDS[rule.code], rule.why),
+                Markup("{}<br><small>{}</small>").format(_CODE_LABELS[rule.code], rule.why),
                 _columns(rule, dict.fromkeys((*rule.writes, *rule.writes_null))),
                 _columns(rule, rule.reads),
                 _kept([breach for breach in breaches if breach.rule == rule]),

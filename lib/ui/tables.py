@@ -85,7 +85,7 @@ class TableColumn:
     column: str
     label: str
     form: ColumnFormat = ColumnFormat.TEXT
-    words: Mapping[str, str] = field(default_factory=dict)
+    message: Mapping[str, str] = field(default_factory=dict)
     help: str | None = None
 
 
@@ -104,12 +104,12 @@ PENDING = Table(
         TableColumn("event_name", "Event"),
         TableColumn("mobile_number", "Phone"),
         TableColumn("seats", "Seats", ColumnFormat.COUNT),
-        TableColumn("sending", "Text", words=labels.SENDING),
+        TableColumn("sending", "Text", message=labels.SENDING),
         TableColumn("text_after", "After", ColumnFormat.DURATION, help="How long the text took to reach Twilio."),
-        TableColumn("delivery", "Delivery", words=labels.DELIVERY),
-        TableColumn("recording", "Record", words=labels.RECORDING),
+        TableColumn("delivery", "Delivery", message=labels.DELIVERY),
+        TableColumn("recording", "Record", message=labels.RECORDING),
         TableColumn(
-            "metadata_state", "Stored SMS", words=labels.METADATA, help="What pending_bookings.metadata holds."
+            "metadata_state", "Stored SMS", message=labels.METADATA, help="What pending_bookings.metadata holds."
         ),
         TableColumn("opened", "Link opened"),
         TableColumn("confirmed_at", "Confirmed", ColumnFormat.TIME),
@@ -123,13 +123,13 @@ STORY = Table(
         TableColumn("mobile_number", "Phone"),
         TableColumn("seats", "Seats"),
         TableColumn("created_at", "Initiated"),
-        TableColumn("sending", "Text", words=labels.SENDING),
+        TableColumn("sending", "Text", message=labels.SENDING),
         TableColumn("text_at", "Text reached Twilio"),
         TableColumn("text_status", "Twilio's status"),
         TableColumn("text_error", "Twilio's error"),
-        TableColumn("delivery", "Delivery", words=labels.DELIVERY),
-        TableColumn("recording", "Record", words=labels.RECORDING),
-        TableColumn("metadata_state", "Stored SMS", words=labels.METADATA),
+        TableColumn("delivery", "Delivery", message=labels.DELIVERY),
+        TableColumn("recording", "Record", message=labels.RECORDING),
+        TableColumn("metadata_state", "Stored SMS", message=labels.METADATA),
         TableColumn("opened", "Link opened"),
         TableColumn("expires_at", "Link ends"),
         TableColumn("confirmed_at", "Confirmed"),
@@ -162,8 +162,8 @@ TEXTS = Table(
         TableColumn("created_at", "Created", ColumnFormat.TIME),
         TableColumn("to_number", "To"),
         TableColumn("status", "Status"),
-        TableColumn("delivery", "Delivery", words=labels.DELIVERY),
-        TableColumn("recording", "Record", words=labels.RECORDING),
+        TableColumn("delivery", "Delivery", message=labels.DELIVERY),
+        TableColumn("recording", "Record", message=labels.RECORDING),
         TableColumn("error_code", "Error"),
         TableColumn("segments", "Segments", ColumnFormat.COUNT),
         TableColumn("sid", "SID"),
@@ -214,8 +214,8 @@ def prepared(frame: pd.DataFrame, table: Table, *, sharing: bool) -> pd.DataFram
     present = [shown for shown in table.columns if shown.column in frame.columns]
     masked = for_browser(frame[[shown.column for shown in present]], table.schema, sharing=sharing)
     for shown in present:
-        if shown.words and shown.column in masked.columns:
-            masked[shown.column] = masked[shown.column].map(lambda value, known=shown.words: known.get(value, value))
+        if shown.message and shown.column in masked.columns:
+            masked[shown.column] = masked[shown.column].map(lambda value, known=shown.message: known.get(value, value))
         if shown.form is ColumnFormat.DURATION and shown.column in masked.columns:
             masked[shown.column] = masked[shown.column].dt.total_seconds().round()
     return masked

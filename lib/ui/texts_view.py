@@ -32,7 +32,7 @@ def delivery_numbers(outbound: pd.DataFrame) -> list[Number]:
     delivered, failed = int((fate == Delivery.DELIVERED).sum()), int((fate == Delivery.FAILED).sum())
     return [
         ("Texts to customers", f"{len(outbound):,}", "in Twilio's log"),
-        ("Delivered", f"{delivered:,} of {delivered + failed:,}", Share(delivered, delivered + failed).words),
+        ("Delivered", f"{delivered:,} of {delivered + failed:,}", Share(delivered, delivered + failed).message),
         ("On their way", f"{int((fate == Delivery.ON_ITS_WAY).sum()):,}", "no receipt yet, and none is due"),
         ("No receipt", f"{int((fate == Delivery.NO_RECEIPT).sum()):,}", "old enough for one: their fate is unknown"),
     ]

@@ -15,8 +15,8 @@ from lib.actions.action import (
     ActionContext,
     Args,
     Effect,
+    OnProgress,
     Preflight,
-    Progress,
     Target,
     Tier,
     Touches,
@@ -72,10 +72,10 @@ class Lamp(Action):
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         return (block("bulb", "The bulb is missing."),) if self.blocked else (ok("bulb", "The bulb is there."),)
 
-    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         self.in_run()
-        for words in self.reports:
-            progress(words)
+        for message in self.reports:
+            progress(message)
         with self.effects.open("a") as lines:
             lines.write(f"{request_id}\n")
         self.after_effect()

@@ -107,7 +107,7 @@ class World:
         assert not preview.blocked, preview.preflight
         order = Order(action, args, preview.digest, phrase=preview.phrase or "", reason="a test")
         request = self.executor.submit(order, OPERATOR)
-        assert request.state is RequestState.REQUESTED, request.words
+        assert request.state is RequestState.REQUESTED, request.message
         return self.executor.carry_out(request.id, OPERATOR)
 
 
@@ -150,7 +150,7 @@ def test_a_text_of_a_booking_just_before_proves_nothing_about_this_one(world: Wo
     world.makes("new")
     request = world.done("test_booking")
     assert request.state is RequestState.UNKNOWN
-    assert "text: not seen" in request.words
+    assert "text: not seen" in request.message
 
 
 @pytest.mark.parametrize("sid", ["SM2", None], ids=["by its SID", "by its link"])
@@ -163,7 +163,7 @@ def test_the_own_text_is_found_wherever_it_stands_in_twilios_list(world: World, 
     for _ in range(2):
         request = world.done("test_booking")
         assert request.state is RequestState.FAILED
-        assert "text: undelivered" in request.words
+        assert "text: undelivered" in request.message
         world.outside.texts.reverse()
         world.clock.sleep(31)
 
@@ -176,7 +176,7 @@ def test_whether_a_text_is_stored_is_asked_of_the_own_booking_alone(world: World
     world.makes("new")
     request = world.done("test_booking")
     assert request.state is RequestState.FAILED
-    assert "text stored with it: no; text: delivered; link: confirmation" in request.words
+    assert "text stored with it: no; text: delivered; link: confirmation" in request.message
 
 
 def test_a_test_that_came_through_every_hop_has_succeeded(world: World) -> None:
@@ -185,7 +185,7 @@ def test_a_test_that_came_through_every_hop_has_succeeded(world: World) -> None:
     world.outside.text("SM2", START, "delivered", "new1")
     world.makes("new")
     request = world.done("test_booking")
-    assert request.state is RequestState.SUCCEEDED, request.words
+    assert request.state is RequestState.SUCCEEDED, request.message
     assert len(world.app.asked_for("/booking-confirmation/token-new")) == 1
     assert not world.app.asked_for("/booking-confirmation/token-old")
 
@@ -198,7 +198,7 @@ def test_where_twilio_keeps_no_bodies_and_no_links_can_be_read_number_and_time_d
     world.makes("new")
     request = world.done("test_booking")
     assert request.state is RequestState.FAILED
-    assert "text: undelivered" in request.words
+    assert "text: undelivered" in request.message
 
 
 @pytest.mark.parametrize("action", ["test_booking", "resend_link"])
@@ -208,8 +208,8 @@ def test_a_booking_whose_text_the_app_did_not_send_has_failed_at_once(world: Wor
     request = world.done(action, **({"booking": "old"} if action == "resend_link" else {}))
     assert request.state is RequestState.FAILED
     assert world.clock.now == START
-    assert "sms_sent: false" in request.words and "sent no text: sending failed" in request.words
-    assert "Nothing was changed" not in request.words
+    assert "sms_sent: false" in request.message and "sent no text: sending failed" in request.message
+    assert "Nothing was changed" not in request.message
     assert request.receipt is not None and request.receipt.after[0].value == "a pending booking, and no text"
 
 
@@ -217,7 +217,7 @@ def test_a_call_that_is_tried_for_nobodys_number_needs_no_text(world: World) -> 
     world.outside.book("new", START, "+447700900000")
     world.makes("new", sms_sent=False)
     request = world.done("test_validation")
-    assert request.state is RequestState.SUCCEEDED, request.words
+    assert request.state is RequestState.SUCCEEDED, request.message
 
 
 def test_an_app_that_failed_half_way_leaves_an_unknown_outcome(world: World) -> None:
@@ -225,8 +225,8 @@ def test_an_app_that_failed_half_way_leaves_an_unknown_outcome(world: World) -> 
     world.answers({"success": False, "error": {"code": "DATABASE_ERROR", "message": "no"}}, 500)
     request = world.done("test_booking")
     assert request.state is RequestState.UNKNOWN
-    assert "A pending booking may have been left behind." in request.words
-    assert "Nothing was changed" not in request.words
+    assert "A pending booking may have been left behind." in request.message
+    assert "Nothing was changed" not in request.message
 
 
 def test_a_booking_that_was_left_behind_is_found_and_followed(world: World) -> None:
@@ -237,14 +237,14 @@ def test_a_booking_that_was_left_behind_is_found_and_followed(world: World) -> N
     world.outside.book("lost", START, sid="SM2")
     world.outside.text("SM2", START, "delivered")
     seen = world.executor.recheck(request.id, OPERATOR)
-    assert seen.state is RequestState.SUCCEEDED, seen.words
+    assert seen.state is RequestState.SUCCEEDED, seen.message
 
 
 def test_a_refusal_of_the_app_changed_nothing(world: World) -> None:
     world.answers({"success": False, "error": {"code": "EVENT_FULL", "message": "full"}}, 400)
     request = world.done("test_booking")
     assert request.state is RequestState.FAILED
-    assert "The event is full." in request.words and request.words.endswith("Nothing was changed.")
+    assert "The event is full." in request.message and request.message.endswith("Nothing was changed.")
 
 
 def test_a_person_who_booked_again_meanwhile_is_not_sent_one_link_more(world: World) -> None:
@@ -254,7 +254,7 @@ def test_a_person_who_booked_again_meanwhile_is_not_sent_one_link_more(world: Wo
     order = Order("resend_link", {"booking": "old"}, preview.digest, phrase=preview.phrase or "", reason="a test")
     request = world.executor.submit(order, OPERATOR)
     assert request.state is RequestState.REFUSED
-    assert "newest booking of this number: old → new" in request.words
+    assert "newest booking of this number: old → new" in request.message
 
 
 def test_without_an_open_booking_there_is_no_link_to_try_and_no_doubt_about_it(world: World) -> None:
@@ -262,5 +262,5 @@ def test_without_an_open_booking_there_is_no_link_to_try_and_no_doubt_about_it(w
     world.executor.context = dataclasses.replace(world.executor.context, look=lambda: nobody)
     request = world.done("recheck_link")
     assert request.state is RequestState.FAILED
-    assert request.words == "There is no open booking whose link could be tried."
+    assert request.message == "There is no open booking whose link could be tried."
     assert world.done("recheck_link").state is RequestState.FAILED, "its target is free"

@@ -56,7 +56,7 @@ def test_a_viewer_cannot_act(executor: Executor, lamp: Lamp) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"phrase": ""}, "type exactly: lamp"),
         ({"phrase": "Lamp"}, "type exactly: lamp"),
@@ -66,11 +66,11 @@ def test_a_viewer_cannot_act(executor: Executor, lamp: Lamp) -> None:
     ],
 )
 def test_a_wrong_confirmation_is_refused_and_recorded(
-    executor: Executor, lamp: Lamp, changes: dict[str, str], words: str
+    executor: Executor, lamp: Lamp, changes: dict[str, str], message: str
 ) -> None:
     request = executor.submit(order(executor, **changes), OPERATOR)
     assert request.state is RequestState.REFUSED
-    assert words in request.words
+    assert message in request.message
     assert executor.carry_out(request.id, OPERATOR).state is RequestState.REFUSED
     assert lamp.times == 0
 
@@ -83,14 +83,14 @@ def test_a_world_that_moved_between_preview_and_confirm_is_refused_with_the_diff
     executor.actions = {moved.id: moved}
     request = executor.submit(given, OPERATOR)
     assert request.state is RequestState.REFUSED
-    assert "colour: green → red" in request.words
+    assert "colour: green → red" in request.message
     assert lamp.times == 0
 
 
 def test_a_digest_of_no_preview_that_is_kept_here_is_said_to_be_one(executor: Executor) -> None:
     request = executor.submit(order(executor, digest="0" * 64), OPERATOR)
-    assert "No preview with this digest is kept here" in request.words
-    assert "now it would be: switch on, green" in request.words
+    assert "No preview with this digest is kept here" in request.message
+    assert "now it would be: switch on, green" in request.message
 
 
 def test_a_world_that_moved_between_confirm_and_run_is_refused_too(executor: Executor, lamp: Lamp) -> None:
@@ -106,7 +106,7 @@ def test_what_the_preflight_blocks_is_not_done(tmp_path: Path, lamp: Lamp) -> No
     executor = executor_for(tmp_path / "journal.sqlite3", blocked)
     request = executor.submit(order(executor), OPERATOR)
     assert request.state is RequestState.REFUSED
-    assert "bulb is missing" in request.words
+    assert "bulb is missing" in request.message
 
 
 def test_a_frozen_desk_does_nothing(executor: Executor, lamp: Lamp) -> None:
@@ -114,7 +114,7 @@ def test_a_frozen_desk_does_nothing(executor: Executor, lamp: Lamp) -> None:
     executor.journal.freeze("the owner is on the phone", SECOND)
     done = executor.carry_out(request.id, OPERATOR)
     assert done.state is RequestState.REFUSED
-    assert "owner is on the phone" in done.words
+    assert "owner is on the phone" in done.message
     assert lamp.times == 0
 
 
@@ -148,7 +148,7 @@ def test_two_people_at_once_get_one_effect_and_the_other_sees_who_runs_it(tmp_pa
     go_on.set()
     running.join()
     assert refused.state is RequestState.REFUSED
-    assert "ana is running switch_on" in refused.words
+    assert "ana is running switch_on" in refused.message
     assert lamp.times == 1
 
 
@@ -185,7 +185,7 @@ def test_what_needs_a_second_person_is_refused_to_who_did_not_log_in_and_says_wh
     executor = executor_for(tmp_path / "journal.sqlite3", lamp, require_second_person=True)
     request = executor.submit(order(executor), Actor(NO_LOGIN, Role.OPERATOR, Via.PAGE))
     assert request.state is RequestState.REFUSED
-    assert "a second person" in request.words and "OPERATORS" in request.words
+    assert "a second person" in request.message and "OPERATORS" in request.message
 
 
 @pytest.mark.parametrize("second", [False, True])
@@ -228,7 +228,7 @@ def test_what_a_source_refuses_has_failed_and_changed_nothing(tmp_path: Path, la
     request = executor.submit(order(executor), OPERATOR)
     done = executor.carry_out(request.id, OPERATOR)
     assert done.state is RequestState.FAILED
-    assert "Nothing was changed" in done.words
+    assert "Nothing was changed" in done.message
 
 
 def test_what_failed_half_way_says_itself_what_stays(tmp_path: Path, lamp: Lamp) -> None:
@@ -237,7 +237,7 @@ def test_what_failed_half_way_says_itself_what_stays(tmp_path: Path, lamp: Lamp)
 
     executor = executor_for(tmp_path / "journal.sqlite3", another(lamp, in_run=break_off))
     done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
-    assert (done.state, done.words) == (RequestState.FAILED, "The first step stays, the rest was not done.")
+    assert (done.state, done.message) == (RequestState.FAILED, "The first step stays, the rest was not done.")
     assert done.receipt is not None and [fact.value for fact in done.receipt.after] == ["half light"]
 
 
@@ -299,7 +299,7 @@ def test_what_somebody_saw_with_their_own_eyes_frees_the_target(
 ) -> None:
     lost = unresolved(executor, lamp)
     said = executor.record_observation(lost.id, outcome, "I stood in the hall.", SECOND)
-    assert (said.state, said.words, said.resolved_by) == (state, "I stood in the hall.", SECOND)
+    assert (said.state, said.message, said.resolved_by) == (state, "I stood in the hall.", SECOND)
     assert do(executor, order(executor)) is RequestState.SUCCEEDED
     assert lamp.times == 1
 
@@ -311,11 +311,11 @@ def test_a_viewer_cannot_say_what_happened(executor: Executor, lamp: Lamp) -> No
     assert executor.journal.request(lost.id).state is RequestState.UNKNOWN
 
 
-@pytest.mark.parametrize("words", ["", "  ", "\u200b"])
-def test_what_happened_is_not_said_without_what_was_seen(executor: Executor, lamp: Lamp, words: str) -> None:
+@pytest.mark.parametrize("message", ["", "  ", "\u200b"])
+def test_what_happened_is_not_said_without_what_was_seen(executor: Executor, lamp: Lamp, message: str) -> None:
     lost = unresolved(executor, lamp)
     with pytest.raises(JournalError, match="what was seen"):
-        executor.record_observation(lost.id, Outcome.SUCCEEDED, words, OPERATOR)
+        executor.record_observation(lost.id, Outcome.SUCCEEDED, message, OPERATOR)
     assert executor.journal.request(lost.id).state is RequestState.UNKNOWN
 
 
@@ -339,7 +339,7 @@ def test_what_only_looks_fails_and_never_leaves_a_doubt(
         executor = executor_for(tmp_path / f"{number}.sqlite3", another(lamp, **changes))
         done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
         assert done.state is RequestState.FAILED
-        assert "Nothing was changed" not in done.words
+        assert "Nothing was changed" not in done.message
 
 
 def test_what_only_looks_and_died_is_over_once_somebody_looks(
@@ -349,7 +349,7 @@ def test_what_only_looks_and_died_is_over_once_somebody_looks(
     monkeypatch.setattr(Lamp, "leaves_nothing", True)
     seen = executor.recheck(lost.id, OPERATOR)
     assert seen.state is RequestState.FAILED
-    assert "Do it again" in seen.words
+    assert "Do it again" in seen.message
 
 
 def test_looking_again_looks_for_the_target_of_the_preview_and_not_for_todays(executor: Executor, lamp: Lamp) -> None:
@@ -421,6 +421,6 @@ def test_what_may_be_done_so_often_an_hour_is_then_refused_and_the_preview_says_
     for _ in range(2):
         assert do(executor, order(executor)) is RequestState.SUCCEEDED
     preview = executor.preview(lamp.id, {})
-    assert preview.blocked and "2 times within the hour" in preview.preflight[-1].words
+    assert preview.blocked and "2 times within the hour" in preview.preflight[-1].message
     assert do(executor, order(executor)) is RequestState.REFUSED
     assert lamp.times == 2

@@ -48,7 +48,7 @@ def test_a_migration_that_is_tried_works_and_leaves_nothing(context: Executor, s
     assert "rollback" in preview.calls[0].lower()
     request = done(context, "rehearse_migration", name="pending_bookings_metadata")
     assert request.state is RequestState.SUCCEEDED
-    assert "It works. It was rolled back. Nothing was changed." in request.words
+    assert "It works. It was rolled back. Nothing was changed." in request.message
     with sandbox.world.connection() as connection:
         found = connection.execute(
             "select from information_schema.columns where table_name = 'pending_bookings' and column_name = 'metadata'"
@@ -61,7 +61,7 @@ def test_a_number_that_is_nobodys_tests_the_call_and_promises_nothing_of_deliver
 ) -> None:
     request = done(context, "test_validation")
     assert request.state is RequestState.SUCCEEDED
-    assert "Delivery was not tried" in request.words
+    assert "Delivery was not tried" in request.message
     with sandbox.world.connection() as connection:
         made = connection.execute("select from public.pending_bookings where mobile_number = '+447700900000'")
         assert len(made.fetchall()) == 1
@@ -79,7 +79,7 @@ def test_the_newest_commit_that_was_previewed_is_built_whatever_branch_is_live(
     preview = context.preview("redeploy_newest", {})
     assert any(head.sha in call and "main" in call for call in preview.calls)
     request = done(context, "redeploy_newest")
-    assert request.state is RequestState.SUCCEEDED, request.words
+    assert request.state is RequestState.SUCCEEDED, request.message
     hosts = context.context.sources.vercel.hostnames(Deadline(10)).value
     assert {host.serving_commit for host in hosts if host.redirect_to is None} == {head.sha}
 
@@ -93,7 +93,7 @@ def test_where_the_preview_is_not_kept_todays_newest_commit_is_not_held_against_
     request = context.submit(Order(action.id, {}, preview.digest), OPERATOR)
     assert context.journal.lock(request.id, "vercel:booking", OPERATOR).granted
     assert context.journal.start(request.id, OPERATOR, timedelta(0)).granted
-    action.run(context.context, preview.target, {}, str(request.id), lambda words: None)
+    action.run(context.context, preview.target, {}, str(request.id), lambda message: None)
     with sandbox.world.connection() as connection:
         older = "select sha from twin.commits order by position limit 1"
         connection.execute(f"update twin.branches set sha = ({older}) where name = 'main'")
@@ -117,4 +117,4 @@ def test_a_build_of_another_commit_than_was_confirmed_is_not_called_a_success(
         ).fetchall()
     seen = build.verify(context.context, target, args, Effect("Vercel accepted it.", "", "", other["id"]))
     assert seen.agreed is False
-    assert "was confirmed" in seen.words
+    assert "was confirmed" in seen.message

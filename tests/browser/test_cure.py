@@ -43,9 +43,9 @@ def pace(sandbox: Running, bookings_per_minute: float) -> None:
     httpx.post(endpoint, json={"bookings_per_minute": bookings_per_minute}, timeout=30).raise_for_status()
 
 
-def choose_pace(page: Page, words: str) -> None:
+def choose_pace(page: Page, message: str) -> None:
     page.get_by_role("combobox", name="Pace").click()
-    page.get_by_role("option", name=words).click()
+    page.get_by_role("option", name=message).click()
 
 
 def open_step(page: Page, title: str) -> None:

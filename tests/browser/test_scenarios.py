@@ -152,10 +152,10 @@ class Screen:
         self.confirm()
         self._wait_until(lambda: len(self.journal.requests()) > before and bool(self.journal.requests()[0].ended_at))
         request = self.journal.requests()[0]
-        if request.state is RequestState.REFUSED and "a moment ago: wait" in request.words:
+        if request.state is RequestState.REFUSED and "a moment ago: wait" in request.message:
             self.page.wait_for_timeout(3_000)
             return []
-        assert request.state is RequestState.SUCCEEDED, request.words
+        assert request.state is RequestState.SUCCEEDED, request.message
         self._wait_until(lambda: not self._still_asked_for(name))
         return [request.action]
 

@@ -132,11 +132,11 @@ def test_nobody_who_wants_no_texts_is_missed_one(said: dict[str, Any]) -> None:
 
 
 def test_the_tile_speaks_of_the_codes_start_only_where_rows_reach_back_to_it() -> None:
-    def words(diagnosis: Diagnosis) -> str:
-        return next(tile.words for tile in diagnosis.tiles if tile.id == "stored")
+    def message(diagnosis: Diagnosis) -> str:
+        return next(tile.message for tile in diagnosis.tiles if tile.id == "stored")
 
-    assert words(diagnose(snapshot(), NOW)) == "Every texted booking has its text stored."
-    assert "Every texted booking since" in words(diagnose(snapshot(Window.ending(NOW, WindowSize.WEEK)), NOW))
+    assert message(diagnose(snapshot(), NOW)) == "Every texted booking has its text stored."
+    assert "Every texted booking since" in message(diagnose(snapshot(Window.ending(NOW, WindowSize.WEEK)), NOW))
 
 
 def test_the_states_of_metadata_are_counted_apart() -> None:
@@ -146,4 +146,4 @@ def test_the_states_of_metadata_are_counted_apart() -> None:
     stored = next(tile for tile in diagnosis.tiles if tile.id == "stored")
     days = int((counts.bookings["bucket"] >= diagnosis.facts.running_code.since).sum())
     assert stored.value == f"{900 * days:,} of {1000 * days:,}"
-    assert f"null ({50 * days:,}), empty ({30 * days:,}) or without the text ({20 * days:,})" in stored.words
+    assert f"null ({50 * days:,}), empty ({30 * days:,}) or without the text ({20 * days:,})" in stored.message

@@ -91,7 +91,7 @@ FAILED_CALL = table(frames.API_USAGE, [call(n, at, 500 if n == 6 else 201) for n
 def test_a_tile_shows_a_count_and_what_it_rests_on(id_: str, changed: Any, status: CheckStatus, value: str) -> None:
     shown = tile(id_, **changed)
     assert (shown.status, shown.value) == (status, value)
-    assert shown.words
+    assert shown.message
 
 
 # Hops --------------------------------------------------------------------------------------------------------

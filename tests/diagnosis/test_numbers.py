@@ -21,7 +21,7 @@ LONDON = ZoneInfo("Europe/London")
 
 
 @pytest.mark.parametrize(
-    ("count", "total", "words"),
+    ("count", "total", "message"),
     [
         (10, 10, "10 of 10 (72–100 %)"),
         (9, 10, "9 of 10 (60–98 %)"),
@@ -34,8 +34,8 @@ LONDON = ZoneInfo("Europe/London")
         (1_000, 2_000, "1,000 of 2,000 (48–52 %)"),
     ],
 )
-def test_counts_come_first_and_the_interval_is_wilsons(count: int, total: int, words: str) -> None:
-    assert Share(count, total).words == words
+def test_counts_come_first_and_the_interval_is_wilsons(count: int, total: int, message: str) -> None:
+    assert Share(count, total).message == message
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def test_a_silence_is_the_less_likely_the_more_was_to_be_expected(expected: floa
 
 
 @pytest.mark.parametrize(
-    ("rate", "words"),
+    ("rate", "message"),
     [(0, "0 %"), (0.001, "less than 1 %"), (0.42, "42 %"), (0.999, "more than 99 %"), (1, "100 %")],
 )
-def test_a_rate_that_is_not_quite_all_or_nothing_does_not_read_as_such(rate: float, words: str) -> None:
-    assert percent(rate) == words
+def test_a_rate_that_is_not_quite_all_or_nothing_does_not_read_as_such(rate: float, message: str) -> None:
+    assert percent(rate) == message
 
 
 # Demand ------------------------------------------------------------------------------------------------------

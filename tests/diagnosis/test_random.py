@@ -180,8 +180,8 @@ def snapshots(draw: st.DrawFn) -> tuple[Snapshot, datetime, Terms]:
 
 
 def _spoken(diagnosis: Diagnosis) -> str:
-    words = [tile.words + tile.value for tile in diagnosis.tiles] + [hop.words for hop in diagnosis.hops]
-    return json.dumps(json_report.as_json(diagnosis), ensure_ascii=False) + " ".join(words)
+    message = [tile.message + tile.value for tile in diagnosis.tiles] + [hop.message for hop in diagnosis.hops]
+    return json.dumps(json_report.as_json(diagnosis), ensure_ascii=False) + " ".join(message)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

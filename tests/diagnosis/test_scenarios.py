@@ -192,7 +192,7 @@ def test_every_verdict_names_its_evidence(name: str, case: Callable[[str], Case]
             assert hypothesis.supports, hypothesis
         if hypothesis.verdict is Verdict.RULED_OUT:
             assert hypothesis.refutes, hypothesis
-        assert hypothesis.for_engineer and hypothesis.for_owner and hypothesis.remedy.words
+        assert hypothesis.for_engineer and hypothesis.for_owner and hypothesis.remedy.message
     for check in diagnosis.checks:
         assert check.question and check.summary.strip() and check.would_change
         assert ".." not in check.summary
@@ -224,7 +224,7 @@ def test_code_that_is_not_live_is_no_schema_problem(case: Callable[[str], Case])
 def test_a_blind_desk_says_nothing_of_texts(case: Callable[[str], Case]) -> None:
     diagnosis = case("rls-blind").whole
     spoken = json.dumps(json_report.as_json(diagnosis)) + " ".join(
-        [*(tile.words + tile.value for tile in diagnosis.tiles), *(hop.words for hop in diagnosis.hops)]
+        [*(tile.message + tile.value for tile in diagnosis.tiles), *(hop.message for hop in diagnosis.hops)]
     )
     assert not re.search(r"(?i)\bno (?:sms|text)s? (?:was|were|has|have)|nothing was sent|\b0 texts|not sent", spoken)
     assert diagnosis.check("texts_follow").status is CheckStatus.CANNOT_TELL
@@ -299,7 +299,7 @@ def test_what_is_advised_is_what_cures_and_says_who_does_what_where(
     found = tasks(case(name).whole, settings)
     assert tuple(task.id for task in found) == ADVICE[name]
     for task in found:
-        assert task.words and task.why
+        assert task.message and task.why
         assert bool(task.action) != bool(task.who and task.place), "a button, or a person and a place"
         assert task.link is None, "what the sandbox is called may be somebody else's out there"
     assert not found or EXACTLY.get(name, "") in found[0].exactly

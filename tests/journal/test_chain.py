@@ -83,7 +83,7 @@ def test_of_eight_processes_with_many_appends_each_nothing_is_lost_and_the_chain
     with contextlib.closing(open_journal(environ)) as journal:
         start_together(8, append_many, environ, each)
         report = journal.verify()
-        assert (report.ok, report.entries) == (True, 8 * each), report.words
+        assert (report.ok, report.entries) == (True, 8 * each), report.message
         texts = [entry.payload.text for entry in journal.entries(limit=10_000)]  # type: ignore[union-attr]
         assert sorted(texts) == sorted(8 * [f"note {number}" for number in range(each)])
 
@@ -99,7 +99,7 @@ def test_a_writer_killed_in_the_middle_leaves_a_whole_chain_that_goes_on(environ
             os.kill(writer.pid, signal.SIGKILL)
             writer.join()
             report = journal.verify()
-            assert report.ok and report.entries >= before + 25, report.words
+            assert report.ok and report.entries >= before + 25, report.message
             journal.note("after the kill", DESK)
         assert journal.verify().ok
 
@@ -121,7 +121,7 @@ def test_a_writer_killed_in_the_middle_leaves_a_whole_chain_that_goes_on(environ
 def test_a_changed_value_is_found_with_its_entry(ten: Journal, environ: Environ, change: str) -> None:
     without_triggers(environ, f"update entries set {change} where seq = 5")
     report = ten.verify()
-    assert (report.ok, report.broken_at) == (False, 5), report.words
+    assert (report.ok, report.broken_at) == (False, 5), report.message
 
 
 def test_one_flipped_byte_in_the_file_is_found(sqlite_environ: Environ) -> None:
@@ -138,7 +138,7 @@ def test_one_flipped_byte_in_the_file_is_found(sqlite_environ: Environ) -> None:
         path.write_bytes(stored)
         with contextlib.closing(open_journal(sqlite_environ)) as journal:
             report = journal.verify()
-            assert (report.ok, report.broken_at) == (False, 5), report.words
+            assert (report.ok, report.broken_at) == (False, 5), report.message
 
 
 def test_a_removed_row_in_the_middle_is_found(ten: Journal, environ: Environ) -> None:
@@ -150,7 +150,7 @@ def test_a_removed_tail_is_found(ten: Journal, environ: Environ) -> None:
     without_triggers(environ, "delete from entries where seq > 7")
     report = ten.verify()
     assert (report.ok, report.broken_at) == (False, 8)
-    assert "tail" in report.words
+    assert "tail" in report.message
 
 
 def test_a_removed_tail_is_found_even_if_the_head_was_turned_back_by_number(ten: Journal, environ: Environ) -> None:

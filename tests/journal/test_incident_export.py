@@ -80,12 +80,12 @@ HOSTILE = (
 def story(local: Journal, ann: Actor, bob: Actor, clock: Clock) -> Callable[[str], IncidentRecord]:
     """A function that writes `words` into each place of an incident and reads it back."""
 
-    def write(words: str) -> IncidentRecord:
+    def write(message: str) -> IncidentRecord:
         clock.now = START
-        incident = local.open_incident(words, ann)
+        incident = local.open_incident(message, ann)
         seen = DiagnosisRecord(
             HeadlineState.BROKEN,
-            words,
+            message,
             clock.now,
             (CheckRecord("schema_contract", CheckStatus.FAIL),),
             (HypothesisRecord("missing_column", Verdict.CONFIRMED),),
@@ -93,28 +93,28 @@ def story(local: Journal, ann: Actor, bob: Actor, clock: Clock) -> Callable[[str
         local.append(seen, DESK, incident.id)
         clock.advance(hours=11)
         new = a_request(
-            target=words,
-            summary=words,
-            reason=words,
+            target=message,
+            summary=message,
+            reason=message,
             needs_approval=True,
             incident_id=incident.id,
             arguments=(Argument("commit", "3f" * 20),),
         )
         request = local.submit_request(new, ann)
-        local.approve(request.id, bob, words)
+        local.approve(request.id, bob, message)
         local.lock(request.id, "vercel:booking-app", ann)
         local.start(request.id, ann, timedelta(minutes=5))
-        local.progress(request.id, ann, words, "dpl_1")
-        facts = (Fact(words, words),)
-        local.finish(request.id, Receipt(Outcome.SUCCEEDED, words, facts, facts, True, (words,), "dpl_1"), ann)
-        local.step(incident.id, "verify_deployment", StepState.SKIPPED, ann, words)
-        local.note(words, bob, incident_id=incident.id, happened_at=clock.now)
-        local.append(Mute("sms", clock.now, words), ann, incident.id)
-        local.append(Unmute("sms", words), ann, incident.id)
-        local.append(Acknowledgement("sms", words), ann, incident.id)
-        local.append(Alert("sms", "fired", words, clock.now), DESK, incident.id)
+        local.progress(request.id, ann, message, "dpl_1")
+        facts = (Fact(message, message),)
+        local.finish(request.id, Receipt(Outcome.SUCCEEDED, message, facts, facts, True, (message,), "dpl_1"), ann)
+        local.step(incident.id, "verify_deployment", StepState.SKIPPED, ann, message)
+        local.note(message, bob, incident_id=incident.id, happened_at=clock.now)
+        local.append(Mute("sms", clock.now, message), ann, incident.id)
+        local.append(Unmute("sms", message), ann, incident.id)
+        local.append(Acknowledgement("sms", message), ann, incident.id)
+        local.append(Alert("sms", "fired", message, clock.now), DESK, incident.id)
         local.append(FollowedUp(incident.id, FollowUp.CALLED), ann, incident.id)
-        local.close_incident(incident.id, ann, words)
+        local.close_incident(incident.id, ann, message)
         return incident_record(local, incident.id)
 
     return write
@@ -143,44 +143,44 @@ def test_markdown_tells_the_story_in_order_in_the_business_zone_with_utc_beside(
         "no longer muted",
         "incident closed",
     ]
-    places = [text.index(words) for words in order]
+    places = [text.index(message) for message in order]
     assert places == sorted(places)
 
 
-@pytest.mark.parametrize("words", HOSTILE)
-def test_what_strangers_wrote_shows_as_text_in_markdown(story: Callable[[str], IncidentRecord], words: str) -> None:
-    harmless, hostile = (RENDERER.render(as_markdown(story(text), LONDON)) for text in ("words", words))
+@pytest.mark.parametrize("message", HOSTILE)
+def test_what_strangers_wrote_shows_as_text_in_markdown(story: Callable[[str], IncidentRecord], message: str) -> None:
+    harmless, hostile = (RENDERER.render(as_markdown(story(text), LONDON)) for text in ("words", message))
     allowed = {"h1", "h2", "h3", "p", "br", "strong", "table", "thead", "tbody", "tr", "th", "td", "ul", "li", "code"}
     assert set(re.findall(r"<(\w+)", hostile)) <= allowed
     for tag in ("h1", "h2", "h3", "strong", "table", "tr", "td", "ul", "li", "code"):  # the same bones
         assert hostile.count(f"<{tag}>") == harmless.count(f"<{tag}>"), tag
     shown = " ".join(unescape(re.sub(r"<[^>]+>", " ", hostile)).split())
-    assert " ".join(words.split()) in shown
+    assert " ".join(message.split()) in shown
 
 
 @given(st.text(st.characters(codec="ascii"), max_size=60) | st.text(max_size=30))
 def test_markdown_shows_any_text_as_it_stands(text: str) -> None:
     rendered = RENDERER.render(in_markdown(text)).strip()
-    words = " ".join(text.replace("\x00", "\ufffd").split())
-    assert unescape(rendered.replace("&quot;", '"')) == (f"<p>{words}</p>" if words else "")
+    message = " ".join(text.replace("\x00", "\ufffd").split())
+    assert unescape(rendered.replace("&quot;", '"')) == (f"<p>{message}</p>" if message else "")
 
 
-@pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", '=HYPERLINK("x","y")'])
-def test_no_cell_of_the_csv_runs_as_a_formula(story: Callable[[str], IncidentRecord], words: str) -> None:
-    assert in_csv(words) == f"'{words}"
-    text = as_csv(story(words), LONDON)
+@pytest.mark.parametrize("message", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "＝1", '=HYPERLINK("x","y")'])
+def test_no_cell_of_the_csv_runs_as_a_formula(story: Callable[[str], IncidentRecord], message: str) -> None:
+    assert in_csv(message) == f"'{message}"
+    text = as_csv(story(message), LONDON)
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert len({len(row) for row in rows}) == 1
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r", "＝"))]
 
 
 def test_csv_is_as_rfc_4180_has_it(story: Callable[[str], IncidentRecord]) -> None:
-    words = 'He said "no",\nand left'
-    text = as_csv(story(words), KOLKATA)
+    message = 'He said "no",\nand left'
+    text = as_csv(story(message), KOLKATA)
     assert text.endswith("\r\n")
     header, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
     notes = [row for row in rows if row[header.index("kind")] == "note"]
-    assert words in notes[0][header.index("words")]
+    assert message in notes[0][header.index("words")]
     assert rows[0][header.index("at_utc")] == "2026-03-02T14:03:21.123456+00:00"
     assert rows[0][header.index("at_local")] == "2026-03-02T19:33:21.123456+05:30"
 

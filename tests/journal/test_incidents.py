@@ -29,7 +29,7 @@ def test_an_incident_is_opened_worked_through_and_closed(
     journal.close_incident(opened.id, bob, "The column is back.")
     incident = journal.incident(opened.id)
     assert not incident.open
-    assert (incident.closed_by, incident.closing_words) == (bob, "The column is back.")
+    assert (incident.closed_by, incident.closing_message) == (bob, "The column is back.")
     assert [(step.id, step.state) for step in incident.steps] == [
         ("verify_deployment", StepState.DONE),
         ("check_git", StepState.SKIPPED),

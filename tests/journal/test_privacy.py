@@ -34,7 +34,7 @@ from lib.journal.entry import (
 from lib.journal.errors import JournalError
 from lib.journal.incident_export import as_csv, as_json, as_markdown, incident_record
 from lib.journal.journal import Journal
-from lib.journal.text_rules import LONGEST_WORDS, tidy
+from lib.journal.text_rules import LONGEST_TEXT, tidy
 from lib.model.people import Actor, Role, Via
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 from tests.clocks import Clock
@@ -55,41 +55,44 @@ PLANTED = (
 LEAKS = ("7700", "900123", "jo.bloggs", "customer.example", "abcdefghij", "hunter2", "abcdef123456", "0123456789abcdef")
 
 
-def fill(journal: Journal, clock: Clock, words: str) -> None:
+def fill(journal: Journal, clock: Clock, message: str) -> None:
     """Write `words` into every place that takes words for people."""
-    actor = Actor(words, Role.OPERATOR, Via.PAGE)
+    actor = Actor(message, Role.OPERATOR, Via.PAGE)
     other = Actor("bob@lantern.example", Role.OPERATOR, Via.PAGE)
-    incident = journal.open_incident(words, actor)
-    journal.note(words, actor, incident_id=incident.id)
-    journal.step(incident.id, "check_git", StepState.SKIPPED, actor, words)
+    incident = journal.open_incident(message, actor)
+    journal.note(message, actor, incident_id=incident.id)
+    journal.step(incident.id, "check_git", StepState.SKIPPED, actor, message)
 
     def request(lock: str) -> UUID:
-        new = a_request(target=words, summary=words, reason=words, needs_approval=True, incident_id=incident.id)
+        new = a_request(target=message, summary=message, reason=message, needs_approval=True, incident_id=incident.id)
         made = journal.submit_request(new, actor)
-        journal.approve(made.id, other, words)
+        journal.approve(made.id, other, message)
         assert journal.lock(made.id, lock, actor).granted
         return made.id
 
-    fact = (Fact(words, words),)
+    fact = (Fact(message, message),)
     done = request("first")
     journal.start(done, actor, timedelta(0))
-    journal.progress(done, actor, words, words)
-    journal.resolve(done, Outcome.FAILED, words, actor)
-    receipt = Receipt(Outcome.SUCCEEDED, words, fact, fact, True, (words,), words)
+    journal.progress(done, actor, message, message)
+    journal.resolve(done, Outcome.FAILED, message, actor)
+    receipt = Receipt(Outcome.SUCCEEDED, message, fact, fact, True, (message,), message)
     journal.finish(done, receipt, actor)
-    journal.refuse(request("second"), words, actor)
-    journal.cancel(request("third"), actor, words)
-    check, cause = CheckRecord("writes_succeed", CheckStatus.FAIL, words), HypothesisRecord("x", Verdict.LIKELY, words)
-    people = AffectedRecord(None, words)
-    journal.append(
-        DiagnosisRecord(HeadlineState.BROKEN, words, None, (check,), (cause,), people=people), actor, incident.id
+    journal.refuse(request("second"), message, actor)
+    journal.cancel(request("third"), actor, message)
+    check, cause = (
+        CheckRecord("writes_succeed", CheckStatus.FAIL, message),
+        HypothesisRecord("x", Verdict.LIKELY, message),
     )
-    journal.append(Mute("sms", clock.now, words), actor, incident.id)
-    journal.append(Acknowledgement("sms", words), actor, incident.id)
-    journal.append(Alert("sms", "fired", words, clock.now), actor, incident.id)
-    journal.freeze(words, actor)
-    journal.unfreeze(actor, words)
-    journal.close_incident(incident.id, actor, words)
+    people = AffectedRecord(None, message)
+    journal.append(
+        DiagnosisRecord(HeadlineState.BROKEN, message, None, (check,), (cause,), people=people), actor, incident.id
+    )
+    journal.append(Mute("sms", clock.now, message), actor, incident.id)
+    journal.append(Acknowledgement("sms", message), actor, incident.id)
+    journal.append(Alert("sms", "fired", message, clock.now), actor, incident.id)
+    journal.freeze(message, actor)
+    journal.unfreeze(actor, message)
+    journal.close_incident(incident.id, actor, message)
 
 
 def stored(environ: dict[str, str]) -> str:
@@ -152,8 +155,8 @@ def test_what_an_action_works_on_is_refused_rather_than_altered(
 
 
 def test_what_an_engineer_looks_for_stays(local: Journal, ann: Actor) -> None:
-    words = f"{'3f' * 20} dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1 messages.customer_id 14:03:21 12 of 12"
-    assert local.note(words, ann).payload.text == words  # type: ignore[union-attr]
+    message = f"{'3f' * 20} dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1 messages.customer_id 14:03:21 12 of 12"
+    assert local.note(message, ann).payload.text == message  # type: ignore[union-attr]
     arguments = tuple(
         Argument("id", value)
         for value in (
@@ -174,8 +177,8 @@ def test_a_long_answer_is_cut_and_still_recorded(local: Journal, ann: Actor) -> 
     request = local.submit_request(a_request(), ann)
     local.lock(request.id, "x", ann)
     local.start(request.id, ann, timedelta(minutes=1))
-    words = local.finish(request.id, Receipt(Outcome.FAILED, "error " * 1_000_000), ann).words
-    assert len(words) == LONGEST_WORDS and words.endswith("(cut)")
+    message = local.finish(request.id, Receipt(Outcome.FAILED, "error " * 1_000_000), ann).message
+    assert len(message) == LONGEST_TEXT and message.endswith("(cut)")
 
 
 def test_what_no_database_can_store_is_left_out(journal: Journal, ann: Actor) -> None:

@@ -51,7 +51,7 @@ def test_a_request_is_claimed_started_and_finished_with_its_receipt(journal: Jou
     request = journal.request(request.id)
     assert request.state is RequestState.SUCCEEDED
     assert request.receipt == DONE
-    assert request.words == "It is live."
+    assert request.message == "It is live."
     assert request.asked.arguments == (Argument("commit", "3f" * 20),)
     assert [progress.external_id for progress in request.progress] == ["dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1"]
     assert request.started_at is not None and request.ended_at == request.started_at + timedelta(seconds=20)
@@ -87,7 +87,7 @@ def test_a_request_that_is_refused_at_once_is_never_one_that_could_be_carried_ou
 ) -> None:
     new = a_request(needs_approval=True)
     refused = journal.submit_request(new, ann, refused="To confirm, type exactly: lamp")
-    assert (refused.state, refused.words) == (RequestState.REFUSED, "To confirm, type exactly: lamp")
+    assert (refused.state, refused.message) == (RequestState.REFUSED, "To confirm, type exactly: lamp")
     assert journal.request(refused.id) == refused
     assert [entry.kind for entry in journal.entries()] == [Kind.REQUEST, Kind.REFUSED]
     with pytest.raises(ConflictError):
@@ -125,7 +125,7 @@ def test_whoever_comes_second_hears_who_runs_it(local: Journal, ann: Actor, bob:
     turn = local.lock(other.id, LOCK, bob)
     assert turn.refusal is LockRefusal.BUSY
     assert turn.held_by is not None and turn.held_by.id == running.id
-    assert ann.name in turn.words
+    assert ann.name in turn.message
     assert local.lock(other.id, "another:target", bob).granted
 
 
@@ -275,7 +275,7 @@ def test_what_was_started_can_be_neither_refused_nor_cancelled(local: Journal, a
 def test_what_was_stopped_can_be_neither_started_nor_finished(local: Journal, ann: Actor) -> None:
     refused = local.submit_request(a_request(), ann)
     local.lock(refused.id, LOCK, ann)
-    assert local.refuse(refused.id, "A newer deployment is live.", ann).words == "A newer deployment is live."
+    assert local.refuse(refused.id, "A newer deployment is live.", ann).message == "A newer deployment is live."
     cancelled = local.submit_request(a_request(), ann)
     local.cancel(cancelled.id, ann)
     for request in (refused, cancelled):
@@ -296,7 +296,7 @@ def test_nothing_starts_while_the_desk_is_frozen(journal: Journal, ann: Actor, b
     assert journal.frozen() == frozen
     for turn in (journal.start(claimed.id, ann, MINUTE), journal.lock(waiting.id, "third:target", ann)):
         assert turn.refusal is LockRefusal.FROZEN
-        assert "We look first." in turn.words
+        assert "We look first." in turn.message
     assert journal.finish(running.id, DONE, ann).state is RequestState.SUCCEEDED  # what runs is recorded
     journal.unfreeze(ann)
     assert journal.frozen() is None
@@ -314,7 +314,7 @@ def test_a_target_cools_down_from_the_last_start(local: Journal, ann: Actor, clo
     second = local.submit_request(a_request(), ann)
     turn = local.lock(second.id, LOCK, ann, cool_down=MINUTE)
     assert turn.refusal is LockRefusal.COOLING_DOWN
-    assert "10 s" in turn.words
+    assert "10 s" in turn.message
     clock.advance(seconds=10)
     assert local.lock(second.id, LOCK, ann, cool_down=MINUTE).granted
 

@@ -151,7 +151,7 @@ def test_the_missing_column_is_added_and_the_next_booking_is_recorded_in_it(
     assert not data_api.knows("pending_bookings", ["metadata"], Deadline(10))
     result = either.run(METADATA)
     assert (result.outcome, result.before, result.after, result.visible) == ("succeeded", False, True, True)
-    assert result.verified and result.steps_done == 1 and "The Data API knows it" in result.words
+    assert result.verified and result.steps_done == 1 and "The Data API knows it" in result.message
     keys = sandbox.world.credentials
     app = BookingWrites(BookingApp(http=http, base_url=f"{sandbox.world.base_url}/app"))
     answer = app.initiate(keys.test_event_id, "+447400123456", SecretStr(keys.booking_api_key), Deadline(20))
@@ -215,7 +215,7 @@ def test_a_rehearsal_changes_nothing(sandbox: Running, play: Play, either: Runne
     play("missing-column")
     result = either.run(METADATA, dry_run=True)
     assert (result.outcome, result.after) == ("rehearsed", False)
-    assert "rolled back" in result.words
+    assert "rolled back" in result.message
     assert not has_metadata(sandbox)
 
 
@@ -223,7 +223,7 @@ def test_of_several_steps_only_the_first_is_rehearsed_and_it_says_so(sandbox: Ru
     play("healthy")
     either.run(NULLABLE)
     result = either.run(NOT_NULL, dry_run=True)
-    assert "first of 4 steps" in result.words and may_be_null(sandbox)
+    assert "first of 4 steps" in result.message and may_be_null(sandbox)
 
 
 def test_what_is_done_already_is_not_done_again_not_even_the_lock_is_asked_for(
@@ -250,7 +250,7 @@ def test_a_column_that_the_data_api_has_not_noticed_needs_no_ddl_but_a_word_to_t
         assert [told.payload for told in connection.notifies(timeout=PATIENCE, stop_after=1)] == ["reload schema"]
     stage.close()
     assert (result.outcome, result.visible) == ("nothing_to_do", True)
-    assert "told to load the schema again" in result.words
+    assert "told to load the schema again" in result.message
 
 
 def described(*columns: str) -> Scripted:
@@ -265,7 +265,7 @@ def test_what_it_requires_is_asked_first(sandbox: Running, play: Play, either: R
     text_without_customer(sandbox)
     result = either.run(NOT_NULL)
     assert (result.outcome, result.steps_done) == ("refused", 0)
-    assert "have no customer" in result.words and "Nothing was changed." in result.words
+    assert "have no customer" in result.message and "Nothing was changed." in result.message
     assert may_be_null(sandbox)
 
 
@@ -277,14 +277,14 @@ def test_a_connection_that_may_only_read_is_refused_before_anything(sandbox: Run
     ):
         executor = DirectMigrationExecutor(DirectCatalogClient(SecretStr(dsn)))
         result = Runner(executor=executor, data_api=None, clock=now).run(METADATA)
-        assert (result.outcome, result.words) == ("refused", "This connection may only read. Nothing was changed.")
+        assert (result.outcome, result.message) == ("refused", "This connection may only read. Nothing was changed.")
 
 
 def test_a_change_without_its_effect_is_rolled_back(sandbox: Running, play: Play, either: Runner):
     play("missing-column")
     result = either.run(replace(METADATA, verify="select false"))
     assert result.outcome is MigrationOutcome.FAILED
-    assert "rolled back" in result.words and not has_metadata(sandbox)
+    assert "rolled back" in result.message and not has_metadata(sandbox)
 
 
 def test_without_a_way_in_there_is_none_to_write_through():
@@ -319,8 +319,8 @@ def test_behind_a_long_transaction_it_gives_up_names_who_is_in_the_way_and_lets_
         thread.join(PATIENCE)
         assert result.outcome is MigrationOutcome.REFUSED
         assert lunch.info.backend_pid in {blocker.pid for blocker in result.blockers}
-        assert f"process {lunch.info.backend_pid} (nightly report, idle in transaction" in result.words
-        assert result.words.endswith("Nothing was changed.")
+        assert f"process {lunch.info.backend_pid} (nightly report, idle in transaction" in result.message
+        assert result.message.endswith("Nothing was changed.")
         assert not has_metadata(sandbox)
 
 
@@ -336,7 +336,7 @@ def test_only_one_migration_runs_at_a_time(sandbox: Running, play: Play, either:
     with open_transaction(sandbox, f"select pg_advisory_xact_lock({LOCK_KEY})"):
         result = either.run(METADATA)
     assert result.outcome is MigrationOutcome.REFUSED
-    assert "Another migration is running" in result.words and not has_metadata(sandbox)
+    assert "Another migration is running" in result.message and not has_metadata(sandbox)
 
 
 # The way back ----------------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ def test_the_way_back_to_not_null_goes_step_by_step_and_leaves_nothing_behind(
     heard: list[str] = []
     result = either.run(NOT_NULL, on_progress=heard.append)
     assert (result.outcome, result.verified, result.steps_done) == ("succeeded", True, 4)
-    assert len([words for words in heard if words.startswith("Step")]) == 4
+    assert len([message for message in heard if message.startswith("Step")]) == 4
     assert not may_be_null(sandbox)
     assert not ask(sandbox, "select from pg_constraint where conname = 'messages_customer_id_present'")
 
@@ -361,14 +361,14 @@ def test_a_way_back_that_stops_midway_says_what_stays_and_can_be_taken_back(
     play("healthy")
     either.run(NULLABLE)
 
-    def meanwhile(words: str) -> None:
-        if words.startswith("Step 1"):
+    def meanwhile(message: str) -> None:
+        if message.startswith("Step 1"):
             text_without_customer(sandbox)
 
     result = either.run(NOT_NULL, on_progress=meanwhile)
     assert (result.outcome, result.steps_done) == ("failed", 1)
-    assert "23514" in result.words and "The first step stays" in result.words
-    assert "messages_customer_id_nullable" in result.words
+    assert "23514" in result.message and "The first step stays" in result.message
+    assert "messages_customer_id_nullable" in result.message
     with pytest.raises(psycopg.errors.CheckViolation):
         text_without_customer(sandbox)
     assert either.run(NULLABLE).outcome is MigrationOutcome.SUCCEEDED
@@ -399,9 +399,9 @@ def test_history_and_change_are_in_one_transaction(sandbox: Running, play: Play,
 # Lost answers ----------------------------------------------------------------------------------------------
 
 
-def during(words: str, event: Callable[[], None]) -> Callable[[str], None]:
+def during(message: str, event: Callable[[], None]) -> Callable[[str], None]:
     def heard(told: str) -> None:
-        if told.startswith(words):
+        if told.startswith(message):
             event()
 
     return heard
@@ -416,7 +416,7 @@ def both(*listeners: Callable[[str], None]) -> Callable[[str], None]:
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "outcome", "in_place", "words"),
+    ("spoilt", "outcome", "in_place", "message"),
     [
         ({"body": "html"}, "succeeded", True, "Its answer was lost"),
         ({"status": 500}, "failed", False, "looking shows that it did not happen"),
@@ -427,7 +427,7 @@ def test_a_fault_of_the_management_api_is_resolved_by_looking(
     spoilt: dict[str, Any],
     outcome: str,
     in_place: bool,
-    words: str,
+    message: str,
     sandbox: Running,
     play: Play,
     api_runner: Runner,
@@ -442,7 +442,7 @@ def test_a_fault_of_the_management_api_is_resolved_by_looking(
         ),
     )
     assert (result.outcome, has_metadata(sandbox)) == (outcome, in_place)
-    assert words in result.words
+    assert message in result.message
 
 
 def test_where_looking_does_not_help_either_the_outcome_is_unknown(
@@ -458,7 +458,7 @@ def test_a_management_api_that_is_down_from_the_start_changed_nothing(play: Play
     play("missing-column")
     fault("management", status=500)
     result = api_runner.run(METADATA)
-    assert result.outcome is MigrationOutcome.REFUSED and result.words.endswith("Nothing was changed.")
+    assert result.outcome is MigrationOutcome.REFUSED and result.message.endswith("Nothing was changed.")
 
 
 def test_a_lost_rehearsal_is_a_failure_and_no_riddle(sandbox: Running, play: Play, api_runner: Runner, fault: Fault):
@@ -487,7 +487,7 @@ def test_a_session_that_is_ended_while_it_waits_has_changed_nothing(sandbox: Run
         result = runner.run(METADATA)
         thread.join(PATIENCE)
     assert result.outcome is MigrationOutcome.FAILED
-    assert "did not happen" in result.words and not has_metadata(sandbox)
+    assert "did not happen" in result.message and not has_metadata(sandbox)
 
 
 @dataclass(frozen=True)
@@ -526,22 +526,22 @@ def test_of_a_step_on_the_way_whose_answer_was_lost_nobody_says_that_it_did_not_
     executor = Losing(either.executor, at, commits)
     result = replace(either, executor=executor).run(NOT_NULL)
     assert (result.outcome, result.steps_done, len(executor.sent)) == ("unknown", at - 1, at)
-    assert f"Step {at} of 4 may have happened" in result.words
-    assert "messages_customer_id_nullable" in result.words
-    assert "did not happen" not in result.words and "Nothing was changed" not in result.words
+    assert f"Step {at} of 4 may have happened" in result.message
+    assert "messages_customer_id_nullable" in result.message
+    assert "did not happen" not in result.message and "Nothing was changed" not in result.message
 
 
 @pytest.mark.parametrize(
-    ("commits", "outcome", "words"),
+    ("commits", "outcome", "message"),
     [(True, "succeeded", "it is in place"), (False, "failed", "it did not happen. The first 3 steps stay")],
 )
 def test_the_last_step_whose_answer_was_lost_is_resolved_by_looking(
-    commits: bool, outcome: str, words: str, sandbox: Running, play: Play, either: Runner
+    commits: bool, outcome: str, message: str, sandbox: Running, play: Play, either: Runner
 ):
     play("healthy")
     either.run(NULLABLE)
     result = replace(either, executor=Losing(either.executor, 4, commits)).run(NOT_NULL)
-    assert result.outcome == outcome and words in result.words
+    assert result.outcome == outcome and message in result.message
 
 
 def test_a_connection_lost_during_commit_is_resolved_by_looking(
@@ -552,7 +552,7 @@ def test_a_connection_lost_during_commit_is_resolved_by_looking(
         executor = DirectMigrationExecutor(DirectCatalogClient(SecretStr(dsn)))
         result = Runner(executor=executor, data_api=data_api, clock=now).run(METADATA)
     assert (result.outcome, result.verified) == ("succeeded", True)
-    assert "Its answer was lost" in result.words
+    assert "Its answer was lost" in result.message
 
 
 @contextmanager

@@ -130,8 +130,8 @@ def test_another_project_is_learned_anew():
 
 
 def test_a_message_addresses_nobody_and_leaks_nothing():
-    words = "<!channel> @everyone call +447700900123 [x](https://evil.example)"
-    hostile = dataclasses.replace(NEW, commit_message=words, commit_author="sam@a.example")
+    message = "<!channel> @everyone call +447700900123 [x](https://evil.example)"
+    hostile = dataclasses.replace(NEW, commit_message=message, commit_author="sam@a.example")
     message = of_deployment(DeploymentNews(NewsKind.LIVE, hostile, (b.HOST,)), "https://desk.example")
     said = message.title + message.body
     for unwanted in ("<", "@", "7700", "](", "a.example"):

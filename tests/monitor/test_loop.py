@@ -57,8 +57,8 @@ def test_a_break_is_told_in_the_round_that_sees_it_and_its_end_too(
     assert ear.types == ["failure"]
     told = ear.heard[0]
     assert told["title"].startswith("BROKEN: Bookings cannot start")
-    for words in ("Cause: The booking API fails (confirmed)", "Next step:", "https://desk.example/action-plan"):
-        assert words in told["message"]
+    for message in ("Cause: The booking API fails (confirmed)", "Next step:", "https://desk.example/action-plan"):
+        assert message in told["message"]
     status = read_status(journal, clock.now)
     assert [(alert.rule, alert.critical) for alert in status.firing] == [("flow", True)]
     assert (status.rounds, status.undelivered, status.last_round_at) == (3, 0, clock.now)

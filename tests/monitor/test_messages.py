@@ -59,7 +59,7 @@ def test_no_message_is_long_or_names_a_customer_or_a_secret(kind: EventKind):
 
 
 @pytest.mark.parametrize(
-    ("length", "words"),
+    ("length", "message"),
     [
         (timedelta(seconds=1), "1 second"),
         (timedelta(minutes=12), "12 minutes"),
@@ -68,5 +68,5 @@ def test_no_message_is_long_or_names_a_customer_or_a_secret(kind: EventKind):
         (-timedelta(days=3), "0 seconds"),
     ],
 )
-def test_a_length_of_time_is_said_in_its_largest_sensible_unit(length: timedelta, words: str):
-    assert span(length) == words
+def test_a_length_of_time_is_said_in_its_largest_sensible_unit(length: timedelta, message: str):
+    assert span(length) == message

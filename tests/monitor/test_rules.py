@@ -113,7 +113,7 @@ def test_each_rule_can_fire_and_says_what_to_do(rule):
     (event,) = told
     assert event.kind is EventKind.FIRED
     story = event.story
-    assert story.title and story.words and story.cause and story.next_step
+    assert story.title and story.message and story.cause and story.next_step
     assert story.page in ("systems", "action-plan", "deployments")
 
 
@@ -160,7 +160,7 @@ def test_every_account_and_key_that_is_refused_is_a_part_and_is_named():
     reading = read_all(look(failing(REFUSED, SourceName.VERCEL, account=SUSPENDED)))["account"]
     assert reading.parts == {"account_active", "refused:vercel"}
     assert reading.story.title == "The Twilio account is suspended; also: Vercel does not accept our key (401)"
-    assert "Also: Vercel does not accept our key (401)." in reading.story.words
+    assert "Also: Vercel does not accept our key (401)." in reading.story.message
     assert "Make a new token." in reading.story.next_step
 
 
@@ -197,7 +197,7 @@ def test_what_waits_for_a_source_that_refuses_our_key_is_not_refused_itself(sour
 def test_one_account_that_is_refused_is_told_as_it_stands():
     reading = read_all(FIRES["account"])["account"]
     assert (reading.story.title, reading.parts) == ("The Twilio account is suspended.", {"account_active"})
-    assert "also" not in reading.story.words.lower()
+    assert "also" not in reading.story.message.lower()
 
 
 def test_an_account_of_which_nothing_is_known_just_now_is_not_one_that_was_mended():
@@ -217,7 +217,7 @@ def test_every_source_that_is_silent_is_a_part_and_says_why():
     reading = read_all(look(dataclasses.replace(failing(UNREACHABLE, SourceName.TWILIO), **github)))["unreachable"]
     assert reading.parts == {"github", "twilio"}
     assert reading.story.title == "GitHub and Twilio do not answer"
-    assert reading.story.words == f"{lost.sentence} Also: {UNREACHABLE.sentence}"
+    assert reading.story.message == f"{lost.sentence} Also: {UNREACHABLE.sentence}"
 
 
 def test_a_flow_that_is_broken_at_another_hop_is_another_trouble_and_one_that_is_degraded_is_none():
@@ -348,7 +348,7 @@ def test_main_is_ahead_since_new_code_could_have_been_live_and_not_since_it_was_
     reading = read_all(look(snapshot))["main_ahead"]
     assert (reading.finding, reading.story.since) == (RuleStatus.BAD if since else RuleStatus.CANNOT_TELL, since)
     if since:
-        assert f"New code has waited since {since.astimezone(UTC):%H:%M}." in reading.story.words
+        assert f"New code has waited since {since.astimezone(UTC):%H:%M}." in reading.story.message
 
 
 def test_code_that_was_live_waits_since_it_was_rolled_back():
@@ -434,7 +434,7 @@ def test_a_synthetic_booking_is_good_only_if_it_was_seen_to_go_through(
     assert (reading.finding, reading.story.severity if severity else None) == (finding, severity)
     if finding is RuleStatus.BAD:
         story = reading.story
-        assert reading.at_once and story.words and story.cause and story.next_step
+        assert reading.at_once and story.message and story.cause and story.next_step
 
 
 def test_no_synthetic_booking_is_neither_a_failure_nor_a_recovery():
@@ -443,7 +443,7 @@ def test_no_synthetic_booking_is_neither_a_failure_nor_a_recovery():
 
 def test_where_no_synthetic_booking_is_asked_for_any_more_there_is_no_trouble_with_them():
     reading = read_all(dataclasses.replace(look(b.snapshot()), probes=False))["probe"]
-    assert (reading.finding, reading.story.words) == (RuleStatus.GOOD, "No synthetic bookings are made any more.")
+    assert (reading.finding, reading.story.message) == (RuleStatus.GOOD, "No synthetic bookings are made any more.")
 
 
 def test_a_synthetic_booking_that_could_not_be_made_is_a_failure_with_its_reason():

@@ -224,7 +224,7 @@ def test_a_synthetic_booking_goes_through_every_hop_and_the_next_one_waits_its_t
     monitor.finish(timedelta(seconds=100))
     probe = last_probe(journal, utc_now() - timedelta(hours=1))
     assert probe is not None and probe.state is RequestState.SUCCEEDED, probe
-    assert "text: delivered" in probe.words and "link: confirmation" in probe.words
+    assert "text: delivered" in probe.message and "link: confirmation" in probe.message
     assert [one.requested_by for one in journal.requests()] == [PROBE], "one booking, and no second one yet"
     assert not is_due(journal, timedelta(hours=2), utc_now())
     time.sleep(0.01)

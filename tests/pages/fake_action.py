@@ -11,8 +11,8 @@ from lib.actions.action import (
     ActionContext,
     Args,
     Effect,
+    OnProgress,
     Preflight,
-    Progress,
     Target,
     Tier,
     Touches,
@@ -73,7 +73,7 @@ class Switch(Action):
     def preflight(self, desk: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         return (block("bulb", "The bulb is broken.") if self.lamp.broken else ok("bulb", "The bulb is whole."),)
 
-    def run(self, desk: ActionContext, target: Target, args: Args, request_id: str, progress: Progress) -> Effect:
+    def run(self, desk: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         progress("Turning the switch")
         self.lamp.may_go_on.wait(30)
         self.lamp.switched += 1

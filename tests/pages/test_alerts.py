@@ -161,4 +161,4 @@ def test_a_message_that_failed_is_listed_with_whether_it_is_tried_again(
 
 def test_muting_everything_says_that_news_of_deployments_are_lost(open_page: Open, firing: ActionService) -> None:
     said = [text.value for text in open_page("systems", synthetic.planted(), action_service=firing).text]
-    assert any("never told" in words for words in said) and any("told afterwards" in words for words in said)
+    assert any("never told" in message for message in said) and any("told afterwards" in message for message in said)

@@ -54,7 +54,9 @@ def test_it_tells_the_story_in_order_and_leaks_nothing(
     told = next(
         piece.proto.body for piece in test.get("html") if "sb-story" in piece.proto.body and "<ol" in piece.proto.body
     )
-    order = [told.index(words) for words in ("incident opened", "diagnosis:", "step migration", "note", "CANNOT TELL")]
+    order = [
+        told.index(message) for message in ("incident opened", "diagnosis:", "step migration", "note", "CANNOT TELL")
+    ]
     assert order == sorted(order)
     assert "UTC" in told and "ana@example.com" in told
     assert "<img" not in told and "onerror" in told

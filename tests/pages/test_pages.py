@@ -75,7 +75,7 @@ def test_what_others_wrote_stays_text(open_page: Open, page: str) -> None:
     for piece in test.get("html"):
         assert "<img" not in piece.proto.body
     said = [element.value for kind in ("markdown", "caption", "subheader", "warning") for element in test.get(kind)]
-    assert [words for words in (*said, *(box.label for box in test.expander)) if ARMED.search(words)] == []
+    assert [message for message in (*said, *(box.label for box in test.expander)) if ARMED.search(message)] == []
 
 
 def test_a_cut_off_table_says_so(open_page: Open) -> None:

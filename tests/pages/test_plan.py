@@ -107,7 +107,7 @@ def test_who_did_something_elsewhere_says_so_and_only_what_is_seen_since_counts(
     test.button(key=asked[0]).click().run()
     incident = action_service.journal.incidents()[0]
     fix = last_remediation(action_service.journal.requests(), incident)
-    assert fix is not None and (fix.at, fix.words) == (incident.steps[0].at, incident.steps[0].reason)
+    assert fix is not None and (fix.at, fix.message) == (incident.steps[0].at, incident.steps[0].reason)
     assert b"waiting for evidence" in sent(test) or b"nothing speaks against it" in sent(test)
 
 
@@ -147,7 +147,7 @@ def test_closing_keeps_a_last_diagnosis(open_page: Open, action_service: ActionS
     test.text_input(key="incident_words").set_value("the column is back").run()
     test.button(key="incident_close").click().run()
     incident = action_service.journal.incidents()[0]
-    assert not incident.open and incident.closing_words == "the column is back"
+    assert not incident.open and incident.closing_message == "the column is back"
     assert incidents_view.first_seen(action_service, incident) is not None
     assert b"No incident is open" in sent(test)
 

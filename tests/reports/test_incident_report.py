@@ -35,33 +35,33 @@ RENDERER = MarkdownIt("gfm-like", {"linkify": False})
 HOSTILE = "<img src=x onerror=alert(1)></style><script>alert(1)</script> | [x](javascript:alert(1)) =1+1 ![p](http://e)"
 
 
-def acted(journal: Journal, incident: object, words: str) -> None:
+def acted(journal: Journal, incident: object, message: str) -> None:
     new = NewRequest(
         "promote",
         2,
         "booking.example",
         "ab" * 32,
         arguments=(Argument("deployment", "dpl_1"),),
-        reason=words,
+        reason=message,
         incident_id=incident,  # type: ignore[arg-type]
     )
     request = journal.submit_request(new, ANA)
     journal.lock(request.id, "alias", ANA)
     journal.start(request.id, ANA, timedelta(minutes=5))
     facts = (Fact("serving", "3f2c1ab"),)
-    journal.finish(request.id, Receipt(Outcome.SUCCEEDED, words, facts, facts, True, (words,), "dpl_1"), ANA)
+    journal.finish(request.id, Receipt(Outcome.SUCCEEDED, message, facts, facts, True, (message,), "dpl_1"), ANA)
 
 
-def told(journal: Journal, clock: Clock, words: str = "It is the carriers.") -> IncidentRecord:
+def told(journal: Journal, clock: Clock, message: str = "It is the carriers.") -> IncidentRecord:
     """An incident that was opened while texts did not arrive, acted on, and closed while they flowed."""
-    incident = journal.open_incident(f"No texts {words}", ANA)
+    incident = journal.open_incident(f"No texts {message}", ANA)
     clock.advance(minutes=1)
     keep_diagnosis(journal, undelivered(), ANA, incident.id)
-    acted(journal, incident.id, words)
-    journal.note(words, ANA, incident_id=incident.id)
+    acted(journal, incident.id, message)
+    journal.note(message, ANA, incident_id=incident.id)
     clock.advance(minutes=20)
     keep_diagnosis(journal, whole(), ANA, incident.id)
-    journal.close_incident(incident.id, ANA, words)
+    journal.close_incident(incident.id, ANA, message)
     return incident_record(journal, incident.id)
 
 
@@ -102,7 +102,7 @@ def test_a_measure_whose_mark_is_lacking_is_unknown_and_says_which(journal: Jour
     incident = journal.open_incident("Something", ANA)
     report = report_of(incident_record(journal, incident.id), clock.now)
     assert {measure.length for measure in report.measures} == {None}
-    assert all(measure.words.startswith("unknown: ") for measure in report.measures)
+    assert all(measure.message.startswith("unknown: ") for measure in report.measures)
     keep_diagnosis(journal, undelivered(), ANA, incident.id)
     keep_diagnosis(journal, whole(), ANA, incident.id)
     keep_diagnosis(journal, undelivered(), ANA, incident.id)
@@ -134,7 +134,7 @@ def test_people_stand_there_as_counts_and_seats_alone(journal: Journal, clock: C
 
 def test_the_page_to_print_holds_its_images_and_fetches_and_runs_nothing(journal: Journal, clock: Clock) -> None:
     harmless, hostile = (
-        export(told(journal, clock, words), ExportFormat.HTML, LONDON, clock.now) for words in ("words", HOSTILE)
+        export(told(journal, clock, message), ExportFormat.HTML, LONDON, clock.now) for message in ("words", HOSTILE)
     )
     images = re.findall(r'src="data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)"', hostile)
     assert len(images) == 2

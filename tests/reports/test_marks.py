@@ -42,7 +42,7 @@ def test_incidents_migrations_and_what_took_effect_are_marked_in_order_beside_th
     journal.close_incident(incident.id, ANA)
     live = Mark(ago(hours=2), MarkKind.DEPLOYMENT, "3aee739 became live")
     marks = with_journal([live], journal.incidents(), journal.requests(), Window.ending(NOW, WindowSize.DAY))
-    assert [(mark.kind, mark.words) for mark in marks] == [
+    assert [(mark.kind, mark.message) for mark in marks] == [
         (MarkKind.INCIDENT, "incident opened: No texts"),
         (MarkKind.ACTION, "redeploy pending_bookings_metadata unknown"),
         (MarkKind.MIGRATION, "run_migration pending_bookings_metadata succeeded"),

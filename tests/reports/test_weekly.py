@@ -38,7 +38,7 @@ def test_it_tells_the_week_in_plain_words(journal: Journal, clock: Clock) -> Non
     journal.close_incident(an_incident(journal, clock, undelivered()).id, ANA)
     week = weekly(undelivered(), journal)
     assert week.title == "Week to Wed 18 Nov: 6 bookings, 6 people without a working link"
-    for words in (
+    for message in (
         "6 bookings were asked for.",
         "6 texts were sent.",
         "Of 6 texts whose fate is known, 0 arrived.",
@@ -48,7 +48,7 @@ def test_it_tells_the_week_in_plain_words(journal: Journal, clock: Clock) -> Non
         "Left at Twilio: USD 40.00",
         "Call those who asked to book and got no link, or send them a new one (6 requests)",
     ):
-        assert words in week.body, words
+        assert message in week.body, message
     assert not re.search(r"4474001|token-|code-", week.body + as_json(week))
 
 
@@ -99,12 +99,12 @@ def test_a_text_that_was_never_sent_will_never_have_a_price(journal: Journal) ->
 
 
 def test_what_could_not_be_read_is_said_and_not_counted(journal: Journal) -> None:
-    for changed, words in (
+    for changed, message in (
         ({"texts": AWAY}, "How many texts were sent and arrived is not known."),
         ({"pending_bookings": AWAY}, "How many people asked to book is not known."),
     ):
         week = weekly(whole(**changed), journal)
-        assert words in week.body and "Who was affected cannot be told." in week.body
+        assert message in week.body and "Who was affected cannot be told." in week.body
         unseen = next(one.lines for one in week.sections if one.title == "What this summary could not see")
         assert "It is away." in " ".join(unseen)
     assert "Whether there were any is not known." in weekly(whole(), None).body

@@ -156,8 +156,8 @@ def test_a_short_pause_is_waited_for(stage: Stage):
     ],
 )
 def test_an_error_is_told_by_its_code_and_its_words_are_not_repeated(stage: Stage, code: str, kind: FailureKind):
-    words = {"message": f"column of {PHONE} {KEY}", "details": PHONE, "hint": KEY}
-    stage.everything = as_json({"code": code, **words}, 400)
+    message = {"message": f"column of {PHONE} {KEY}", "details": PHONE, "hint": KEY}
+    stage.everything = as_json({"code": code, **message}, 400)
     caught = failure(BookingData(stage.url, SecretStr(KEY)), tables.EVENTS, seconds=0.5)
     assert caught.kind is kind
     shown = "".join(traceback.format_exception(caught)) + repr(caught.failure)

@@ -189,8 +189,8 @@ def test_a_write_to_a_missing_column_is_found_at_the_gateway(play: Play):
 
 
 def assert_no_customer_in(found: Any) -> None:
-    words = found.to_csv()
-    assert MOBILE.removeprefix("+44") not in words and "DETAIL" not in words and "STATEMENT" not in words
+    message = found.to_csv()
+    assert MOBILE.removeprefix("+44") not in message and "DETAIL" not in message and "STATEMENT" not in message
 
 
 def test_our_own_reads_of_a_missing_column_do_not_count_as_failed_writes(play: Play, sandbox: Running):

@@ -49,7 +49,7 @@ def counting(play: Play) -> Callable[[str], Sources]:
     def prepared(name: str) -> Sources:
         sources = connect(load(play(name)), utc_now)
         result = migrate(sources, "reporting")
-        assert (result.outcome, result.verified) == (MigrationOutcome.SUCCEEDED, True), result.words
+        assert (result.outcome, result.verified) == (MigrationOutcome.SUCCEEDED, True), result.message
         return sources
 
     return prepared

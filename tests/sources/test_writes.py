@@ -180,11 +180,11 @@ def test_a_yes_that_cannot_be_read_is_no_yes(name: str, body: bytes, stage: Stag
 
 
 def test_a_refusal_says_why_in_the_other_sides_words(stage: Stage, http: Http, soon: Deadline):
-    words = "Another promote or rollback is in progress."
-    stage.everything = as_json({"error": {"code": "conflict", "message": words}}, 409)
+    message = "Another promote or rollback is in progress."
+    stage.everything = as_json({"error": {"code": "conflict", "message": message}}, 409)
     with pytest.raises(SourceError, match="refuses this") as caught:
         VercelWrites(bodies.vercel(stage.url, http)).promote("dpl_1", soon)
-    assert words.rstrip(".") in str(caught.value)
+    assert message.rstrip(".") in str(caught.value)
 
 
 # Vercel ----------------------------------------------------------------------------------------------------
@@ -443,7 +443,7 @@ def test_a_booking_without_a_text_says_so(
     play("healthy")
     answer = booking.initiate(sandbox.world.credentials.test_event_id, DRAMA, api_key, soon)
     assert (answer.made, answer.sms_sent) == (True, False)
-    assert "sent no text" in answer.words
+    assert "sent no text" in answer.message
 
 
 @on_the_sandbox
@@ -480,7 +480,7 @@ def test_each_documented_refusal_is_an_answer_in_plain_words(
         False,
         False,
     )
-    assert answer.words.endswith(".") and str(status) not in answer.words
+    assert answer.message.endswith(".") and str(status) not in answer.message
     assert count("public.pending_bookings") == pending
 
 
@@ -491,11 +491,11 @@ def test_an_app_that_fails_half_way_may_have_left_something_behind(
     play("api-500")
     answer = booking.initiate(sandbox.world.credentials.test_event_id, NEWCOMER, api_key, soon)
     assert (answer.status, answer.error_code, answer.may_have_left_something) == (500, "DATABASE_ERROR", True)
-    assert "left behind" in answer.words
+    assert "left behind" in answer.message
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "words"),
+    ("status", "code", "message"),
     [
         (400, "EVENT_FULL", "full"),
         (400, "EVENT_NOT_AVAILABLE", "not open"),
@@ -507,12 +507,12 @@ def test_an_app_that_fails_half_way_may_have_left_something_behind(
     ],
 )
 def test_other_documented_refusals_have_words_too(
-    status: int, code: str, words: str, stage: Stage, http: Http, soon: Deadline
+    status: int, code: str, message: str, stage: Stage, http: Http, soon: Deadline
 ):
     error = {"success": False, "error": {"code": code, "message": f"No: {DRAMA} with booking-key-0123456789"}}
     stage.everything = as_json(error, status)
     answer = SENDS["booking.initiate"](stage.url, http, soon)
-    assert words in answer.words  # type: ignore[attr-defined]
+    assert message in answer.message  # type: ignore[attr-defined]
     assert DRAMA not in repr(answer) and "booking-key" not in repr(answer)
 
 

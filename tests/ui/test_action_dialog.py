@@ -47,8 +47,8 @@ def test_the_dialog_shows_exactly_what_will_be_done_and_what_was_looked_at(
     test = opened(open_page, action_service)
     assert [code.value for code in test.code][-1] == "PATCH /lamp  on: true"
     out = sent(test)
-    for words in (b"hall lamp", b"There will be light.", b"The bulb is whole.", b"It cannot be undone."):
-        assert words in out
+    for message in (b"hall lamp", b"There will be light.", b"The bulb is whole.", b"It cannot be undone."):
+        assert message in out
     assert "<img" not in "".join(piece.proto.body for piece in test.get("html"))
 
 
@@ -207,7 +207,7 @@ def test_who_looked_themselves_says_what_they_saw_and_frees_the_target(
     test.text_input(key=f"strip_seen_{request_id}").set_value("I stood in the hall.").run()
     test.button(key=f"strip_{button}_{request_id}").click().run()
     request = action_service.journal.request(request_id)
-    assert (request.state, request.words) == (state, "I stood in the hall.")
+    assert (request.state, request.message) == (state, "I stood in the hall.")
     assert request.resolved_by is not None and lamp.switched == 1
     lamp.lost = False
     ask = OpenDialog("run_migration", {"name": "x"})

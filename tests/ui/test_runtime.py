@@ -158,7 +158,7 @@ def test_a_control_door_that_is_gone_is_no_sandbox_to_show() -> None:
 
 
 def test_a_sandbox_that_cannot_start_leaves_a_plain_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(on_progress: launch.Progress) -> launch.LaunchedSandbox:
+    def fails(on_progress: launch.OnProgress) -> launch.LaunchedSandbox:
         raise launch.LaunchError("The sandbox did not start: there is no Node.")
 
     monkeypatch.setattr(launch, "start_sandbox", fails)

@@ -41,8 +41,8 @@ def _serving_commit(facts: Facts) -> CheckResult:
     required = facts.need(facts.snapshot.required_commit)
     if not servings:
         return fail("The project has no production hostname.")
-    evidence = tuple(_words(facts, serving) for serving in servings)
-    required_words = f"required commit {required.sha[:7]} ({required.taken_from.value.replace('_', ' ')})"
+    evidence = tuple(_message(facts, serving) for serving in servings)
+    required_message = f"required commit {required.sha[:7]} ({required.taken_from.value.replace('_', ' ')})"
     behind = [s for s in servings if s.position.contains_required is False]
     unknown = [s for s in servings if s.position is CommitPosition.UNKNOWN]
     building = [
@@ -51,21 +51,21 @@ def _serving_commit(facts: Facts) -> CheckResult:
         if d.state.in_progress and same_commit(d.sha, required.sha)
     ]
     if behind and building:
-        return warn("The required commit is being built just now.", required_words, *evidence)
+        return warn("The required commit is being built just now.", required_message, *evidence)
     if behind:
         worst = max((s.behind_by or 0) for s in behind)
         by = f", {counted(worst, 'commit')} behind" if worst else ""
         some = f"{len(behind)} of {len(servings)} hostnames {'does' if len(behind) == 1 else 'do'}"
         which = "Production does" if len(behind) == len(servings) else some
-        return fail(f"{which} not serve the required commit{by}.", required_words, *evidence)
+        return fail(f"{which} not serve the required commit{by}.", required_message, *evidence)
     if unknown:
         which = "Whether production serves" if len(unknown) == len(servings) else "Whether every hostname serves"
-        return cannot_tell(f"{which} the required commit is unknown.", required_words, *evidence)
+        return cannot_tell(f"{which} the required commit is unknown.", required_message, *evidence)
     facts.need_complete(facts.snapshot.hostnames)
-    return ok("Every production hostname serves the required commit.", required_words, *evidence)
+    return ok("Every production hostname serves the required commit.", required_message, *evidence)
 
 
-def _words(facts: Facts, serving: Serving) -> str:
+def _message(facts: Facts, serving: Serving) -> str:
     host = serving.hostname
     if serving.position is CommitPosition.UNKNOWN:
         return f"{host.name}: unknown ({serving.why_unknown})"
@@ -164,10 +164,12 @@ def _git(facts: Facts) -> CheckResult:
             return fail("Vercel builds another repository than ours.", *evidence, f"ours is {repository.full_name}")
         branch = project.link.production_branch
         if branch and branch != repository.default_branch:
-            words = f"Vercel takes production from the branch {branch}, and the work is on {repository.default_branch}."
+            message = (
+                f"Vercel takes production from the branch {branch}, and the work is on {repository.default_branch}."
+            )
             if required_is_live(facts) is True:
-                return warn(words, *evidence, "the required commit is live all the same")
-            return fail(words, *evidence)
+                return warn(message, *evidence, "the required commit is live all the same")
+            return fail(message, *evidence)
     unheard = _unheard_pushes(facts)
     if unheard:
         return fail("Vercel never heard of the newest commit.", *evidence, *unheard)

@@ -46,7 +46,7 @@ def _texts_arrive(facts: Facts) -> CheckResult:
     share = Share(int((terminal["delivery"] == Delivery.DELIVERED).sum()), len(terminal))
     summary = f"Of {counted(share.total, 'text')} that came to an end, {share.count:,} arrived."
     unknown = int((frame["delivery"] == Delivery.NO_RECEIPT).sum())
-    evidence = [share.words]
+    evidence = [share.message]
     if unknown:
         evidence.append(f"{counted(unknown, 'more text')} without a receipt")
     failures = terminal[terminal["delivery"] == Delivery.FAILED]
@@ -92,10 +92,12 @@ def _receipts_known(facts: Facts) -> CheckResult:
     if not unknown:
         return ok("Every text that is old enough has a final answer from the phone network.")
     worst, best = delivered / old_enough, (delivered + unknown) / old_enough
-    words = f"{percent(worst)} to {percent(best)} arrived: {counted(unknown, 'text')} without a receipt may have or not"
+    message = (
+        f"{percent(worst)} to {percent(best)} arrived: {counted(unknown, 'text')} without a receipt may have or not"
+    )
     if best - worst > thresholds.RECEIPT_GAP:
-        return warn("Too many texts have no final answer from the phone network to say how many arrived.", words)
-    return ok("The phone network's answers are complete enough to judge by.", words)
+        return warn("Too many texts have no final answer from the phone network to say how many arrived.", message)
+    return ok("The phone network's answers are complete enough to judge by.", message)
 
 
 def taken_receipts(facts: Facts) -> pd.DataFrame:
@@ -129,7 +131,7 @@ def _receipts_arrive(facts: Facts) -> CheckResult:
     known = isin(ended["sid"], arrived["message_sid"])
     share = Share(int(known.sum()), len(ended))
     summary = f"Of {counted(share.total, 'text')} that came to an end, the app has taken receipts of {share.count:,}."
-    evidence = [share.words]
+    evidence = [share.message]
     if not refused.empty:
         evidence.append(f"{counted(len(refused), 'receipt')} refused because of the signature")
     if not arrived.empty:

@@ -29,23 +29,23 @@ def _initiations(facts: Facts) -> CheckResult:
     if not pending.empty:
         last = pending["created_at"].max().to_pydatetime()
         count = counted(facts.initiated, "booking was", "bookings were")
-        return ok(f"{count} initiated in {window.size.words}, the last at {facts.clock(last)}.", *of_ours)
+        return ok(f"{count} initiated in {window.size.message}, the last at {facts.clock(last)}.", *of_ours)
     usual = facts.usual_demand
     if usual is None:
-        return warn(f"No booking was initiated in {window.size.words}; what is usual is not known.", *of_ours)
+        return warn(f"No booking was initiated in {window.size.message}; what is usual is not known.", *of_ours)
     chance = chance_of_silence(usual)
-    words = f"about {usual:.1f} would be usual; none at all happens by chance in {percent(chance)} of such windows"
+    message = f"about {usual:.1f} would be usual; none at all happens by chance in {percent(chance)} of such windows"
     if chance < thresholds.SILENCE_P:
-        return warn(f"No booking was initiated in {window.size.words}, which is unusual.", words, *of_ours)
-    usual_silence = f"No booking was initiated in {window.size.words}, which is nothing unusual."
-    return not_applicable(usual_silence, words, *of_ours)
+        return warn(f"No booking was initiated in {window.size.message}, which is unusual.", message, *of_ours)
+    usual_silence = f"No booking was initiated in {window.size.message}, which is nothing unusual."
+    return not_applicable(usual_silence, message, *of_ours)
 
 
 def _demand_seen(facts: Facts) -> CheckResult:
     """Whether anybody is known to have asked at all: a booking, or a logged call of any outcome."""
     pending = facts.need_rows(facts.snapshot.pending_bookings)
     if len(pending):
-        return ok(f"{counted(facts.initiated, 'booking')} in {facts.snapshot.window.size.words}.")
+        return ok(f"{counted(facts.initiated, 'booking')} in {facts.snapshot.window.size.message}.")
     calls = initiate_calls(facts)
     if len(calls):
         return ok(f"No booking, but {counted(len(calls), 'logged call')} to start one.")
@@ -65,8 +65,8 @@ def _api_answers(facts: Facts) -> CheckResult:
     last = f"The last call, at {facts.clock(calls['created_at'].iloc[-1].to_pydatetime())}, answered {recent.iloc[-1]}."
     errors = calls[calls["status_code"] >= 500]
     if not errors.empty and bool((recent >= 500).all()):
-        words = "The last booking call" if len(recent) == 1 else f"The last {len(recent)} booking calls"
-        return fail(f"{words} ended in an error of the booking app's own.", last, *evidence)
+        message = "The last booking call" if len(recent) == 1 else f"The last {len(recent)} booking calls"
+        return fail(f"{message} ended in an error of the booking app's own.", last, *evidence)
     over = over_since(calls["created_at"], calls["status_code"] >= 500)
     if over is not None:
         return ok(f"The booking API answers again since {facts.clock(over)}.", last, *evidence)
@@ -74,8 +74,8 @@ def _api_answers(facts: Facts) -> CheckResult:
         return warn(f"{len(errors):,} of {counted(len(calls), 'call')} failed inside the booking app.", last, *evidence)
     rejected = calls[calls["status_code"] >= 400]
     if len(rejected) > len(calls) / 2:
-        words = f"{len(rejected):,} of {counted(len(calls), 'call')} asked for what cannot be booked."
-        return warn(words, last, *evidence)
+        message = f"{len(rejected):,} of {counted(len(calls), 'call')} asked for what cannot be booked."
+        return warn(message, last, *evidence)
     started = int((calls["status_code"] == 201).sum())
     return ok(f"{started:,} of {counted(len(calls), 'logged call')} started a booking.", last, *evidence)
 
@@ -86,7 +86,7 @@ def _api_keys(facts: Facts) -> CheckResult:
     if writers.empty:
         return fail("No API key may start bookings (permission write:bookings).")
     active = writers[writers["is_active"].fillna(False)]
-    evidence = tuple(_key_words(facts, row) for row in writers.itertuples())
+    evidence = tuple(_key_message(facts, row) for row in writers.itertuples())
     if active.empty:
         return fail("Every API key that may start bookings is switched off: callers are refused with 401.", *evidence)
     used = writers.dropna(subset="last_used_at").sort_values("last_used_at")
@@ -95,7 +95,7 @@ def _api_keys(facts: Facts) -> CheckResult:
     return ok(f"{counted(len(active), 'active API key')} may start bookings.", *evidence)
 
 
-def _key_words(facts: Facts, row: object) -> str:
+def _key_message(facts: Facts, row: object) -> str:
     name, active, used = row.name, row.is_active, row.last_used_at  # type: ignore[attr-defined]
     label = "key without a name" if pd.isna(name) else f"key “{name}”"
     when = "never used" if pd.isna(used) else f"last used {facts.clock(used.to_pydatetime())}"

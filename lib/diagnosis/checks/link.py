@@ -11,7 +11,7 @@ from lib.diagnosis.statistics import percent
 from lib.model.provider import Landing
 from lib.model.verdict import Hop
 
-_LANDING_WORDS = {
+_LANDING_MESSAGES = {
     Landing.LOGIN: "The confirmation link leads a stranger to a login.",
     Landing.NOT_FOUND: "The confirmation link leads nowhere (not found).",
     Landing.ERROR: "The confirmation page fails with an error.",
@@ -26,7 +26,7 @@ def _link_opens(facts: Facts) -> CheckResult:
     evidence = (f"opened at {facts.clock(opening.opened_at)}, answered {opening.status_code}", *opening.steps)
     if opening.landing is Landing.CONFIRMATION:
         return ok("The newest confirmation link opens for a stranger.", *evidence)
-    return fail(_LANDING_WORDS[opening.landing], *evidence)
+    return fail(_LANDING_MESSAGES[opening.landing], *evidence)
 
 
 def opened_links(facts: Facts) -> pd.DataFrame:
@@ -52,9 +52,9 @@ def _opened_confirm(facts: Facts) -> CheckResult:
     if chance >= thresholds.CONFIRM_P_TO_DOUBT:
         return ok(summary)
     last = facts.clock(opened.loc[confirmed, "created_at"].iloc[-1].to_pydatetime())
-    words = f"{summary} The last who did booked at {last}."
+    message = f"{summary} The last who did booked at {last}."
     rare = f"{run:,} in a row did not: by chance alone, that happens in {percent(chance)} of cases"
-    return warn(words, rare) if chance < thresholds.CONFIRM_P_TO_WARN else cannot_tell(words, rare)
+    return warn(message, rare) if chance < thresholds.CONFIRM_P_TO_WARN else cannot_tell(message, rare)
 
 
 QUESTIONS = (

@@ -66,8 +66,8 @@ def _recorded(facts: Facts) -> CheckResult:
     if over is not None:
         since = counted(int((settled["created_at"] >= over).sum()), "text")
         before = f"{int(lost.sum()):,} before are lost"
-        words = f"Since {facts.clock(over)} the database knows every text ({since}); {before}."
-        return ok(words, *evidence)
+        message = f"Since {facts.clock(over)} the database knows every text ({since}); {before}."
+        return ok(message, *evidence)
     healed = not lost.tail(thresholds.FAILURES_TO_WARN).any()
     if healed:
         last_lost = settled.loc[lost, "created_at"].iloc[-1].to_pydatetime()
@@ -120,14 +120,14 @@ def _metadata(facts: Facts) -> CheckResult:
     share = Share(int(stored.sum()), len(due))
     summary = f"Of {counted(share.total, 'texted booking')}, {share.count:,} have their text stored with them."
     if stored.all():
-        return ok(summary, share.words)
-    words = (share.words, *_states(due))
+        return ok(summary, share.message)
+    message = (share.message, *_states(due))
     over = over_since(due["created_at"], ~stored)
     if over is not None:
         since = counted(int((due["created_at"] >= over).sum()), "texted booking")
-        return ok(f"Since {facts.clock(over)} every text is stored with its booking ({since}).", summary, *words)
+        return ok(f"Since {facts.clock(over)} every text is stored with its booking ({since}).", summary, *message)
     recent = stored.tail(thresholds.FAILURES_TO_WARN)
-    return fail(summary, *words) if not recent.any() else warn(summary, *words)
+    return fail(summary, *message) if not recent.any() else warn(summary, *message)
 
 
 def _states(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -184,8 +184,8 @@ def _missing_column(facts: Facts) -> CheckResult:
         ]
         if missing and facts.value(facts.snapshot.pending_bookings) is not None:
             places = ", ".join(dict.fromkeys(caveat.subject for caveat in missing))
-            words = f"The booking code writes to what the database does not have: {places}."
-            return fail(words, *(caveat.sentence for caveat in missing), *_changed_lately(facts))
+            message = f"The booking code writes to what the database does not have: {places}."
+            return fail(message, *(caveat.sentence for caveat in missing), *_changed_lately(facts))
         facts.need(facts.snapshot.catalog)
     absent = [
         breach
@@ -197,8 +197,8 @@ def _missing_column(facts: Facts) -> CheckResult:
     if absent:
         sentences = dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in absent)
         places = ", ".join(dict.fromkeys(breach.place for breach in absent))
-        words = f"The booking code writes to what the database does not have: {places}."
-        return fail(words, *sentences, *_changed_lately(facts))
+        message = f"The booking code writes to what the database does not have: {places}."
+        return fail(message, *sentences, *_changed_lately(facts))
     return ok("Every column that the booking code writes is there.")
 
 
@@ -224,13 +224,13 @@ def _null_customer(facts: Facts) -> CheckResult:
         return ok("No write failed on a null customer_id.", *_reach(facts))
     last = found["at"].max().to_pydatetime()
     summary = f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null."
-    words = f"the last at {facts.clock(last)}"
+    message = f"the last at {facts.clock(last)}"
     still = null_still_refused(facts, last)
     if still is None:
-        return warn(f"{summary} Whether that is still so is unknown.", words)
+        return warn(f"{summary} Whether that is still so is unknown.", message)
     if not still:
         return ok(f"No write fails on a null customer_id any more: the last did at {facts.clock(last)}.", summary)
-    return fail(summary, words)
+    return fail(summary, message)
 
 
 def null_still_refused(facts: Facts, last: datetime) -> bool | None:
@@ -263,8 +263,8 @@ def _failed_writes(facts: Facts) -> CheckResult:
     evidence = tuple(f"{count:,} × {refusal}" for refusal, count in refusals.items())
     # The gateway and Postgres may each have seen the same write.
     least = int(others["origin"].value_counts().max())
-    words = f"At least {counted(least, 'write')} of the app to the database failed."
-    return fail(words, *evidence, *_changed_lately(facts))
+    message = f"At least {counted(least, 'write')} of the app to the database failed."
+    return fail(message, *evidence, *_changed_lately(facts))
 
 
 QUESTIONS = (

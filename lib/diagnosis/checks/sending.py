@@ -35,7 +35,7 @@ def _texts_follow(facts: Facts) -> CheckResult:
     followed = settled["sending"] == Sending.ACCEPTED
     share = Share(int(followed.sum()), len(settled))
     summary = f"Of {counted(share.total, 'booking')}, {share.count:,} were followed by a text that Twilio accepted."
-    evidence = [share.words]
+    evidence = [share.message]
     missed = settled[~followed]
     if missed.empty:
         return ok(summary, *evidence)
@@ -46,8 +46,10 @@ def _texts_follow(facts: Facts) -> CheckResult:
     over = over_since(settled["created_at"], ~followed)
     if over is not None:
         since = counted(int((settled["created_at"] >= over).sum()), "booking")
-        words = f"Since {facts.clock(over)} a text followed every booking ({since}); before, {len(missed):,} had none."
-        return ok(words, summary, *evidence)
+        message = (
+            f"Since {facts.clock(over)} a text followed every booking ({since}); before, {len(missed):,} had none."
+        )
+        return ok(message, summary, *evidence)
     newest = followed.tail(thresholds.FAILURES_TO_WARN)
     if not newest.any():
         return fail(summary, *evidence)

@@ -9,7 +9,7 @@ from lib.model.database import KeyKind
 from lib.model.reading import Freshness, SourceName
 from lib.model.verdict import Hop
 
-_KEY_WORDS = {
+_KEY_LABELS = {
     KeyKind.SECRET: "a secret key",
     KeyKind.PUBLISHABLE: "a publishable key",
     KeyKind.SERVICE_ROLE_JWT: "a legacy service_role key",
@@ -23,7 +23,7 @@ _KEY_WORDS = {
 
 def _key(facts: Facts) -> CheckResult:
     visibility = facts.need(facts.snapshot.visibility)
-    kind = _KEY_WORDS[visibility.key_kind]
+    kind = _KEY_LABELS[visibility.key_kind]
     counts = tuple(f"{table}: {count:,} rows in all" for table, count in visibility.counts.items())
     if visibility.sees_everything:
         return ok(f"Our key is {kind}: row level security hides nothing from it.", *counts)
@@ -72,8 +72,8 @@ def _answers(facts: Facts) -> CheckResult:
     ]
     note = (f"not connected: {', '.join(unconnected)}",) if unconnected else ()
     if bad or truncated:
-        words = f"{counted(len(bad), 'reading')} failed or stale, {len(truncated)} incomplete."
-        return warn(words, *evidence, *note)
+        message = f"{counted(len(bad), 'reading')} failed or stale, {len(truncated)} incomplete."
+        return warn(message, *evidence, *note)
     return ok("Every connected source answered, completely.", *note)
 
 

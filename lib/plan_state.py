@@ -91,12 +91,12 @@ def plan_state(
     return PlanState(fix, judged, now, plan.evidence(diagnosis, now))
 
 
-def why_nothing(diagnosis: Diagnosis, course: PlanState, when: str) -> str:
+def why_nothing(diagnosis: Diagnosis, state: PlanState, when: str) -> str:
     """Say why nothing is asked for: all is well, the fix, done `when`, has yet to show, or the desk knows no cure."""
     if diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC):
         return "Nothing that the desk sees needs to be fixed. Who was hit before is on Bookings."
-    if course.fix is not None:
-        return f"Since “{course.fix.message}”, {when}, nothing speaks against it. The next bookings tell."
+    if state.fix is not None:
+        return f"Since “{state.fix.message}”, {when}, nothing speaks against it. The next bookings tell."
     return "The desk knows no cure for what it sees: look at the evidence of the steps, and at Escalation."
 
 

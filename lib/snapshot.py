@@ -434,7 +434,7 @@ class SnapshotCache:
         """Ask every source now, wait for all, and return the snapshot."""
         return self._collect(size, lambda _: timedelta(0), patient=True)
 
-    def look(self, size: WindowSize, max_age: timedelta) -> Snapshot:
+    def no_older_than(self, size: WindowSize, max_age: timedelta) -> Snapshot:
         """Return readings that are no older than `max_age`, waiting for them; what is rarely asked keeps its pace."""
         return self._collect(
             size, lambda question: max_age if question.every < RARELY else question.every, patient=True

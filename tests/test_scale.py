@@ -33,7 +33,7 @@ def test_ten_times_the_texts_cost_hardly_a_call_more_and_are_all_counted(
     with psycopg.connect(sandbox.world.dsn, autocommit=True) as connection:
         for step in scripts(catalogue()["reporting"]):
             connection.execute(step.sql.encode())
-    sandbox.machine.reload_schema_cache()
+    sandbox.infrastructure.reload_schema_cache()
     calls = []
     for texts, bookings in ((12_000, 4_000), (120_000, 40_000)):
         write_rows(sandbox.world.dsn, texts, bookings)

@@ -178,11 +178,11 @@ def test_fifty_viewers_at_once_cost_as_much_as_one(cache: SnapshotCache, stage: 
     together = threading.Barrier(50)
     snapshots: list[Snapshot] = []
 
-    def look() -> None:
+    def no_older_than() -> None:
         together.wait()
         snapshots.append(cache.snapshot(DAY))
 
-    threads = [threading.Thread(target=look) for _ in range(50)]
+    threads = [threading.Thread(target=no_older_than) for _ in range(50)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -272,9 +272,9 @@ def test_a_look_asks_for_what_is_older_than_it_may_be_and_keeps_the_pace_of_what
     cache.fresh(WindowSize.DAY)
     stage.asked.clear()
     clock.advance(seconds=8)
-    cache.look(WindowSize.DAY, timedelta(seconds=20))
+    cache.no_older_than(WindowSize.DAY, timedelta(seconds=20))
     assert stage.asked == []
-    seen = cache.look(WindowSize.DAY, timedelta(seconds=5))
+    seen = cache.no_older_than(WindowSize.DAY, timedelta(seconds=5))
     assert {seen.deployments.observed_at, seen.project.observed_at} == {clock()}
     assert seen.env_names.observed_at < clock()
 

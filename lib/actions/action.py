@@ -139,7 +139,7 @@ class ActionContext:
     sources: Sources
     settings: Settings
     clock: Callable[[], datetime]
-    look: Callable[[], Snapshot]
+    take_snapshot: Callable[[], Snapshot]
 
 
 class Action(ABC):

@@ -57,18 +57,20 @@ def touched_by(action_id: str) -> Touches | None:
 
 
 def open_executor(
-    settings: Settings, sources: Sources, look: Callable[[], Snapshot], clock: Callable[[], datetime]
+    settings: Settings, sources: Sources, take_snapshot: Callable[[], Snapshot], clock: Callable[[], datetime]
 ) -> Executor:
     """Open the journal and return the executor on it. Raises `JournalError` if the journal cannot be reached."""
-    return executor_on(Journal.open(settings, clock), settings, sources, look, clock)
+    return executor_on(Journal.open(settings, clock), settings, sources, take_snapshot, clock)
 
 
 def executor_on(
     journal: Journal,
     settings: Settings,
     sources: Sources,
-    look: Callable[[], Snapshot],
+    take_snapshot: Callable[[], Snapshot],
     clock: Callable[[], datetime],
 ) -> Executor:
     """Return an executor on a journal that is open already."""
-    return Executor(journal, ActionContext(sources, settings, clock, look), ACTIONS, PreviewStore(PREVIEWS_FOLDER))
+    return Executor(
+        journal, ActionContext(sources, settings, clock, take_snapshot), ACTIONS, PreviewStore(PREVIEWS_FOLDER)
+    )

@@ -468,8 +468,8 @@ def _sentence(message: str) -> str:
 
 def _account_error(facts: Facts) -> ErrorCode | None:
     """Return the newest error that stops every text at once."""
-    seen = [facts.value(reading) for reading in (facts.snapshot.texts, facts.snapshot.alerts)]
-    rows = [frame[["error_code", "created_at"]].dropna() for frame in seen if frame is not None]
+    readings = [facts.value(reading) for reading in (facts.snapshot.texts, facts.snapshot.alerts)]
+    rows = [frame[["error_code", "created_at"]].dropna() for frame in readings if frame is not None]
     if not rows:
         return None
     codes = pd.concat(rows).sort_values("created_at")["error_code"]

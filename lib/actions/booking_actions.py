@@ -69,7 +69,7 @@ def can_receive(number: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class _BookingTrace:
     """What became of one booking, hop by hop. None: not to be seen (yet)."""
 
     booking_id: str | None = None
@@ -106,15 +106,15 @@ def _own(bookings: pd.DataFrame, target: Target, effect: Effect, since: datetime
     return _made_since(bookings, target, since).head(1) if named.empty else named
 
 
-def _look(context: ActionContext, number: str, target: Target, effect: Effect, since: datetime) -> _Seen:
+def _trace(context: ActionContext, number: str, target: Target, effect: Effect, since: datetime) -> _BookingTrace:
     """Look for the booking that the effect made, and for its own text: there may be others of the same number."""
     bookings = _bookings_of(context, number)
     own = _own(bookings, target, effect, since)
     if own.empty:
-        return _Seen()
+        return _BookingTrace()
     row = own.iloc[0]
     text = _text_of(context, bookings, row)
-    return _Seen(
+    return _BookingTrace(
         booking_id=str(row["id"]),
         token=None if pd.isna(row["token"]) else SecretStr(str(row["token"])),
         stored=bool(row["metadata_state"] == MetadataState.STORED),
@@ -145,13 +145,13 @@ def _short_links(context: ActionContext) -> pd.DataFrame | None:
         return None  # then the text is told by number and time
 
 
-def _hops(seen: _Seen, link: Landing | None) -> str:
+def _hops(trace: _BookingTrace, link: Landing | None) -> str:
     """Each hop as it was seen, in the order of the flow."""
     return "; ".join(
         (
-            f"pending booking: {'there' if seen.booking_id else 'not seen'}",
-            f"text stored with it: {'yes' if seen.stored else 'no'}",
-            f"text: {seen.text_status or 'not seen'}{f' (error {seen.text_error})' if seen.text_error else ''}",
+            f"pending booking: {'there' if trace.booking_id else 'not seen'}",
+            f"text stored with it: {'yes' if trace.stored else 'no'}",
+            f"text: {trace.text_status or 'not seen'}{f' (error {trace.text_error})' if trace.text_error else ''}",
             f"link: {link.value if link else 'not opened yet'}",
         )
     )
@@ -211,26 +211,26 @@ class _Booking(Action):
         return Effect(message, "none", "a pending booking", str(made.iloc[0]["id"]), began)
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
-        seen = self._seen(context, target, args, effect)
-        link = self._landing(context, seen)
-        message = _hops(seen, link)
-        if seen.text_status in {status.value for status in FAILED_STATUSES}:
+        trace = self._current_trace(context, target, args, effect)
+        link = self._landing(context, trace)
+        message = _hops(trace, link)
+        if trace.text_status in {status.value for status in FAILED_STATUSES}:
             return Verification(False, message)
         if link is None:
             return Verification(None, message)
-        return Verification(link is Landing.CONFIRMATION and seen.stored, message)
+        return Verification(link is Landing.CONFIRMATION and trace.stored, message)
 
-    def _landing(self, context: ActionContext, seen: _Seen) -> Landing | None:
+    def _landing(self, context: ActionContext, trace: _BookingTrace) -> Landing | None:
         """Open the new booking's own link once its text is there; it counts as a click."""
-        if seen.booking_id is None or seen.token is None or seen.text_status not in DELIVERED_STATUSES:
+        if trace.booking_id is None or trace.token is None or trace.text_status not in DELIVERED_STATUSES:
             return None
         app = context.sources.booking_app
-        url = app.confirmation_url(seen.token.get_secret_value())
-        return app.open_link(url, seen.booking_id, _soon()).value.landing
+        url = app.confirmation_url(trace.token.get_secret_value())
+        return app.open_link(url, trace.booking_id, _soon()).value.landing
 
-    def _seen(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> _Seen:
+    def _current_trace(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> _BookingTrace:
         since = effect.since or context.clock() - self.timeout
-        return _look(context, self.number(context, args), target, effect, since)
+        return _trace(context, self.number(context, args), target, effect, since)
 
     def number(self, context: ActionContext, args: Args) -> str:
         """Return the number in E.164 that is texted. Raises `RefusedError`."""
@@ -439,9 +439,9 @@ class RecheckLink(Action):
         return (ok("reads", "It changes nothing but that count."),)
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
-        seen = context.look()
-        readings = {reading.name: reading for reading in seen.readings}
-        bookings = seen.pending_bookings
+        trace = context.take_snapshot()
+        readings = {reading.name: reading for reading in trace.readings}
+        bookings = trace.pending_bookings
         if bookings.failure is not None:
             raise SourceError(bookings.failure.kind, bookings.failure.sentence, bookings.failure.hint)
         # Asked anew: the reading of the snapshot may be minutes old.

@@ -38,6 +38,6 @@ class DryRunMigration(RunMigration):
         return Effect(result.message, "not in place", "not in place: it was rolled back", self.migration(args).name)
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
-        if runner_on(context).look(self.migration(args)).in_place:
+        if runner_on(context).inspect(self.migration(args)).in_place:
             return Verification(False, "It is in place: somebody else ran it meanwhile.")
         return Verification(True, "The catalog is as it was.")

@@ -128,21 +128,21 @@ class Executor:
         if request.state is not RequestState.REQUESTED:
             return request
         lock = action.lock(self.context, args)
-        turn = self.journal.lock(request.id, lock, actor, hold_for=RECHECK_WITHIN, cool_down=action.cooldown)
-        if turn.refusal is LockRefusal.TAKEN:
-            return turn.request  # another click carries it out: to refuse it here would stop that one
-        if not turn.granted:
-            return self._refuse(turn.request, _why_not(turn), actor)
+        lock_result = self.journal.lock(request.id, lock, actor, hold_for=RECHECK_WITHIN, cool_down=action.cooldown)
+        if lock_result.refusal is LockRefusal.TAKEN:
+            return lock_result.request  # another click carries it out: to refuse it here would stop that one
+        if not lock_result.granted:
+            return self._refuse(lock_result.request, _why_not(lock_result), actor)
         try:
             preview = self._preview(action, args)
             self._still_the_same(request.asked.digest, preview)
         except (RefusedError, SourceError) as error:
             return self._refuse(request, _message(error), actor)
         with self._heartbeats(request.id):
-            turn = self.journal.start(request.id, actor, action.timeout + action.settles_within)
-            if not turn.granted:
-                return self._refuse(turn.request, _why_not(turn), actor)
-            return self._run(action, turn.request, preview, args, actor)
+            lock_result = self.journal.start(request.id, actor, action.timeout + action.settles_within)
+            if not lock_result.granted:
+                return self._refuse(lock_result.request, _why_not(lock_result), actor)
+            return self._run(action, lock_result.request, preview, args, actor)
 
     def recheck(self, request_id: UUID, actor: Actor) -> Request:
         """Resolve an unknown outcome by looking outside, if what is to be seen there decides it.
@@ -164,24 +164,24 @@ class Executor:
         effect = action.find(self.context, target, args, str(request.id), since)
         if effect is None:
             return request
-        seen = action.verify(self.context, target, args, effect)
-        if seen.agreed is None:
+        verification = action.verify(self.context, target, args, effect)
+        if verification.agreed is None:
             return request
-        outcome = Outcome.SUCCEEDED if seen.agreed else Outcome.FAILED
-        return self._resolve(request, outcome, f"{effect.message} {seen.message}", actor)
+        outcome = Outcome.SUCCEEDED if verification.agreed else Outcome.FAILED
+        return self._resolve(request, outcome, f"{effect.message} {verification.message}", actor)
 
-    def record_observation(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
+    def record_observation(self, request_id: UUID, outcome: Outcome, verification: str, actor: Actor) -> Request:
         """Resolve an unknown outcome by what an operator saw: the desk cannot look everywhere.
 
         Raises `RefusedError` for somebody who may not act at all, and `JournalError` without words, or if the
         outcome is not unknown.
         """
         only_operators(actor)
-        return self.journal.resolve(request_id, outcome, seen, actor)
+        return self.journal.resolve(request_id, outcome, verification, actor)
 
-    def _resolve(self, request: Request, outcome: Outcome, seen: str, actor: Actor) -> Request:
+    def _resolve(self, request: Request, outcome: Outcome, verification: str, actor: Actor) -> Request:
         try:
-            return self.journal.resolve(request.id, outcome, seen, actor)
+            return self.journal.resolve(request.id, outcome, verification, actor)
         except ConflictError:
             return self.journal.request(request.id)  # somebody else looked, and said so first
 
@@ -241,14 +241,14 @@ class Executor:
         except (RefusedError, FailedError, SourceError) as error:
             return self.journal.finish(request.id, _failure(action, preview, error), actor)
         report(effect.message)
-        seen = self._verify(action, preview, args, effect, report)
+        verification = self._verify(action, preview, args, effect, report)
         receipt = Receipt(
-            outcome=_outcome(action, seen.agreed),
-            message=f"{effect.message} {seen.message}",
+            outcome=_outcome(action, verification.agreed),
+            message=f"{effect.message} {verification.message}",
             before=_facts(preview, effect.before),
             after=(Fact(preview.title, effect.after),),
-            verified=seen.agreed,
-            evidence=(seen.message,),
+            verified=verification.agreed,
+            evidence=(verification.message,),
             external_id=effect.found_by,
         )
         return self.journal.finish(request.id, receipt, actor)
@@ -269,18 +269,18 @@ class Executor:
     ) -> Verification:
         """Look until the sources agree, disagree, or the time is over."""
         end = self.context.clock() + action.settles_within
-        seen = Verification(None, "Nothing was seen yet.")
+        verification = Verification(None, "Nothing was seen yet.")
         last = ""
         while True:
             try:
-                seen = action.verify(self.context, preview.target, args, effect)
+                verification = action.verify(self.context, preview.target, args, effect)
             except SourceError as error:
-                seen = Verification(None, error.failure.sentence)
-            if seen.agreed is not None or self.context.clock() >= end:
-                return seen
-            if seen.message != last:
-                report(seen.message)
-                last = seen.message
+                verification = Verification(None, error.failure.sentence)
+            if verification.agreed is not None or self.context.clock() >= end:
+                return verification
+            if verification.message != last:
+                report(verification.message)
+                last = verification.message
             self.sleep(_POLL_SECONDS)
 
     def _agree(self, order: Order, now: Preview) -> None:
@@ -299,10 +299,10 @@ class Executor:
 
     def _another(self, digest: str, now: Preview) -> RefusedError:
         """Say what has moved since the preview with this digest, as far as that is known here."""
-        seen = self.previews.find(digest)
-        moved = seen.difference(now.target) if seen else ()
+        verification = self.previews.find(digest)
+        moved = verification.difference(now.target) if verification else ()
         message = "; ".join(moved) if moved else f"now it would be: {'; '.join(now.calls)}"
-        if seen is None:
+        if verification is None:
             lead = "No preview with this digest is kept here, so what has moved since it cannot be told"
             return RefusedError(f"{lead}; {message}. Look at a new preview.")
         return RefusedError(f"The world has moved since the preview: {message}. Look at a new preview.", moved)
@@ -314,8 +314,8 @@ class Executor:
             return self.journal.request(request.id)  # it went on elsewhere, or was cancelled meanwhile
 
     def _seen_target(self, order: Order) -> str:
-        seen = self.previews.find(order.digest)
-        return seen.name if seen else "not previewed here"
+        verification = self.previews.find(order.digest)
+        return verification.name if verification else "not previewed here"
 
     def _action(self, action_id: str) -> Action:
         try:
@@ -329,12 +329,14 @@ def _facts(preview: Preview, before: str = "") -> tuple[Fact, ...]:
     return (*stated, *(Fact(name, value) for name, value in preview.target.facts))
 
 
-def _why_not(turn: LockResult) -> str:
+def _why_not(lock_result: LockResult) -> str:
     """Say who is in the way. The journal takes addresses out of texts, so staff go by the name before the @."""
-    if turn.refusal is LockRefusal.BUSY and turn.held_by is not None:
-        who = turn.held_by.requested_by.name.partition("@")[0]
-        return f"{who} is running {turn.held_by.action} on the same target: see request {turn.held_by.id}."
-    return turn.message
+    if lock_result.refusal is LockRefusal.BUSY and lock_result.held_by is not None:
+        who = lock_result.held_by.requested_by.name.partition("@")[0]
+        return (
+            f"{who} is running {lock_result.held_by.action} on the same target: see request {lock_result.held_by.id}."
+        )
+    return lock_result.message
 
 
 def _outcome(action: Action, agreed: bool | None) -> Outcome:

@@ -67,13 +67,16 @@ class _Migrate(Action):
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         migration = self.migration(args)
-        seen = runner_on(context).look(migration)
+        status = runner_on(context).inspect(migration)
         facts = (
             ("migration", migration.name),
             ("SQL", migration.digest[:12]),
-            ("database", f"{seen.identity.database} as {seen.identity.user}, Postgres {seen.identity.server_version}"),
+            (
+                "database",
+                f"{status.identity.database} as {status.identity.user}, Postgres {status.identity.server_version}",
+            ),
             ("project", context.settings.supabase_project_ref or "not named"),
-            ("in place", "yes" if seen.in_place else "no"),
+            ("in place", "yes" if status.in_place else "no"),
         )
         return Target(migration.table, facts)
 
@@ -86,8 +89,8 @@ class _Migrate(Action):
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         migration = self.migration(args)
-        seen = runner_on(context).look(migration)
-        return (*_world_checks(migration, seen), self.applicability(context, migration))
+        status = runner_on(context).inspect(migration)
+        return (*_world_checks(migration, status), self.applicability(context, migration))
 
     def undo_for(self, args: Args) -> str:
         migration = self.migration(args)
@@ -95,7 +98,7 @@ class _Migrate(Action):
 
     def applicability(self, context: ActionContext, migration: Migration) -> Preflight:
         """Say which error that was seen it cures, or that it cures none."""
-        cured = cured_by(migration, database_faults(context.look(), context.clock()))
+        cured = cured_by(migration, database_faults(context.take_snapshot(), context.clock()))
         if cured:
             return ok("cures", f"It cures what was seen: {' '.join(cured)}")
         return warn("cures", "It cures nothing that was seen: no error of the kind is known.")
@@ -114,31 +117,31 @@ class _Migrate(Action):
     ) -> Effect | None:
         migration = self.migration(args)
         # Not in place proves nothing yet: what was sent may still wait its turn.
-        if not runner_on(context).look(migration).in_place:
+        if not runner_on(context).inspect(migration).in_place:
             return None
         return Effect("The catalog shows the change.", "not in place", "in place", migration.name)
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
-        seen = runner_on(context).look(self.migration(args))
-        if not seen.in_place:
+        status = runner_on(context).inspect(self.migration(args))
+        if not status.in_place:
             return Verification(False, "The catalog does not show the change.")
-        if seen.visible is False:
+        if status.visible is False:
             return Verification(None, "The catalog shows the change; the Data API has not loaded it yet.")
-        through = "" if seen.visible is None else ", and so does the Data API"
+        through = "" if status.visible is None else ", and so does the Data API"
         return Verification(True, f"The catalog shows the change{through}.")
 
 
-def _world_checks(migration: Migration, seen: MigrationStatus) -> tuple[Preflight, ...]:
-    held = [f"pid {blocker.pid} ({blocker.application or 'unnamed'}, {blocker.state})" for blocker in seen.blockers]
+def _world_checks(migration: Migration, status: MigrationStatus) -> tuple[Preflight, ...]:
+    held = [f"pid {blocker.pid} ({blocker.application or 'unnamed'}, {blocker.state})" for blocker in status.blockers]
     return (
         block("needed", "It is in place already: there is nothing to do.")
-        if seen.in_place
+        if status.in_place
         else ok("needed", "It is not in place."),
         ok("writable", "The database takes changes.")
-        if not (seen.identity.in_recovery or seen.identity.read_only)
+        if not (status.identity.in_recovery or status.identity.read_only)
         else block("writable", "The database takes no changes: it is a replica, or read-only."),
         ok("requires", "What it requires is so.")
-        if seen.requires_met
+        if status.requires_met
         else block("requires", migration.requires_message or "What it requires is not so."),
         warn("blockers", f"Somebody holds a lock on {migration.table}: {', '.join(held)}. It may have to give up.")
         if held

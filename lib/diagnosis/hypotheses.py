@@ -336,24 +336,24 @@ def _hypothesis(cause: HypothesisSpec, verdict: Verdict, checks: Mapping[str, Ch
     elif cause.is_absence:
         bad.add(NOT_APPLICABLE)
 
-    def among(names: tuple[str, ...], statuses: set[CheckStatus]) -> tuple[str, ...]:
+    def with_status(names: tuple[str, ...], statuses: set[CheckStatus]) -> tuple[str, ...]:
         return tuple(name for name in names if checks[name].status in statuses)
 
-    supports = among(cause.checks + cause.signs, bad) + (among(cause.rest, good) if open_ else ())
-    refutes = among(cause.checks, good) + among(cause.rest, {FAIL})
-    telling = {
+    supports = with_status(cause.checks + cause.signs, bad) + (with_status(cause.rest, good) if open_ else ())
+    refutes = with_status(cause.checks, good) + with_status(cause.rest, {FAIL})
+    decisive = {
         Verdict.CONFIRMED: supports,
         Verdict.LIKELY: supports,
         Verdict.POSSIBLE: supports + refutes,
         Verdict.RULED_OUT: refutes,
-        Verdict.CANNOT_TELL: among(cause.all_checks, {CANNOT_TELL}) or cause.all_checks,
+        Verdict.CANNOT_TELL: with_status(cause.all_checks, {CANNOT_TELL}) or cause.all_checks,
     }[verdict]
     return Hypothesis(
         id=cause.id,
         title=cause.title,
         verdict=verdict,
         for_owner=cause.for_owner,
-        for_engineer=" ".join(dict.fromkeys(checks[name].summary for name in telling)),
+        for_engineer=" ".join(dict.fromkeys(checks[name].summary for name in decisive)),
         remedy=cause.remedy,
         supports=supports,
         refutes=refutes,

@@ -110,7 +110,7 @@ class Runner:
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
 
-    def look(self, migration: Migration) -> MigrationStatus:
+    def inspect(self, migration: Migration) -> MigrationStatus:
         """Read what preview and preflight need, without changing anything. Raises `SourceError`."""
         deadline = Deadline(LOOK_SECONDS)
         in_place, requires_met = self._answers(migration, deadline)
@@ -148,17 +148,17 @@ class Runner:
         self, migration: Migration, dry_run: bool, attempts: int, history: HistoryRow | None, on_progress: OnProgress
     ) -> MigrationResult:
         try:
-            seen = self.look(migration)
+            status = self.inspect(migration)
         except SourceError as error:
             return MigrationResult(MigrationOutcome.REFUSED, f"{error} {_NOTHING_CHANGED}")
-        _may_be_written(seen.identity)
-        on_progress(f"Database {seen.identity.database}, as {seen.identity.user}, through the {self.executor.way}.")
-        if seen.in_place:
-            return self._nothing_to_do(migration, seen, dry_run, on_progress)
-        if not seen.requires_met:
+        _may_be_written(status.identity)
+        on_progress(f"Database {status.identity.database}, as {status.identity.user}, through the {self.executor.way}.")
+        if status.in_place:
+            return self._nothing_to_do(migration, status, dry_run, on_progress)
+        if not status.requires_met:
             return _refusal(migration.requires_message, before=False)
-        if seen.blockers:
-            on_progress(f"Locks on {migration.table} now: {self._named(seen.blockers)}.")
+        if status.blockers:
+            on_progress(f"Locks on {migration.table} now: {self._named(status.blockers)}.")
         rendered = scripts(migration, dry_run=dry_run, history=history)
         for number, step in enumerate(rendered):
             on_progress(f"Step {number + 1} of {len(migration.steps)}: {step.message}.")
@@ -168,10 +168,10 @@ class Runner:
         return self._confirmed(migration, "It is in place.", on_progress)
 
     def _nothing_to_do(
-        self, migration: Migration, seen: MigrationStatus, dry_run: bool, on_progress: OnProgress
+        self, migration: Migration, status: MigrationStatus, dry_run: bool, on_progress: OnProgress
     ) -> MigrationResult:
         """Leave the schema alone; but if the Data API has not noticed it yet, tell it to load the schema again."""
-        message, visible = "It is in place already: nothing to do.", seen.visible
+        message, visible = "It is in place already: nothing to do.", status.visible
         if visible is False and not dry_run:
             on_progress("It is in place, and the Data API does not know it: its schema cache is stale.")
             try:

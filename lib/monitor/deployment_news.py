@@ -58,38 +58,38 @@ class DeploymentObservation:
 
 
 def compare(
-    known: KnownDeployments | None, sight: DeploymentObservation
+    known: KnownDeployments | None, observed: DeploymentObservation
 ) -> tuple[KnownDeployments, tuple[DeploymentNews, ...]]:
     """Return what is known now, and the news since `known`."""
-    if known is None or known.world != sight.world:
-        return _learned(KnownDeployments(sight.world), sight), ()
-    return _learned(known, sight), (*_ended(known, sight), *_moved(known, sight))
+    if known is None or known.world != observed.world:
+        return _learned(KnownDeployments(observed.world), observed), ()
+    return _learned(known, observed), (*_ended(known, observed), *_moved(known, observed))
 
 
-def _learned(known: KnownDeployments, sight: DeploymentObservation) -> KnownDeployments:
+def _learned(known: KnownDeployments, observed: DeploymentObservation) -> KnownDeployments:
     live, states, through = known.live, known.states, known.through
-    if sight.hostnames is not None:
+    if observed.hostnames is not None:
         # A hostname that could not be resolved serves, as far as we know, what it did.
         live = {
             host.name: host.deployment.id if host.deployment else known.live[host.name]
-            for host in sight.hostnames
+            for host in observed.hostnames
             if host.deployment or host.name in known.live
         }
-    if sight.deployments is not None:
-        production = _production(sight)
+    if observed.deployments is not None:
+        production = _production(observed)
         states = {deployment.id: deployment.state for deployment in production}
         times = [deployment.created_at for deployment in production]
         through = max([*times, *([known.through] if known.through else [])], default=None)
-    return KnownDeployments(sight.world, live, states, through)
+    return KnownDeployments(observed.world, live, states, through)
 
 
-def _production(sight: DeploymentObservation) -> list[Deployment]:
-    return [deployment for deployment in sight.deployments or () if deployment.target == "production"]
+def _production(observed: DeploymentObservation) -> list[Deployment]:
+    return [deployment for deployment in observed.deployments or () if deployment.target == "production"]
 
 
-def _ended(known: KnownDeployments, sight: DeploymentObservation) -> Iterator[DeploymentNews]:
+def _ended(known: KnownDeployments, observed: DeploymentObservation) -> Iterator[DeploymentNews]:
     """Yield the deployments that ended without becoming ready, oldest first."""
-    for deployment in sorted(_production(sight), key=lambda one: one.created_at):
+    for deployment in sorted(_production(observed), key=lambda one: one.created_at):
         if deployment.id in known.states:
             is_news = known.states[deployment.id] is not deployment.state
         else:
@@ -114,19 +114,19 @@ def _how_it_ended(deployment: Deployment) -> NewsKind | None:
     return None
 
 
-def _moved(known: KnownDeployments, sight: DeploymentObservation) -> Iterator[DeploymentNews]:
+def _moved(known: KnownDeployments, observed: DeploymentObservation) -> Iterator[DeploymentNews]:
     """Yield the deployments that serve a hostname now and served none before."""
     if not known.live:
         return  # the hostnames were never read before
     serving: dict[str, list[Hostname]] = {}
-    for host in sight.hostnames or ():
+    for host in observed.hostnames or ():
         if host.deployment and host.redirect_to is None:
             serving.setdefault(host.deployment.id, []).append(host)
     for deployment_id, hosts in serving.items():
         deployment = hosts[0].deployment
         if deployment and deployment_id not in known.live.values():
             names = tuple(host.name for host in hosts)
-            yield DeploymentNews(_how(deployment_id, sight.project), deployment, names)
+            yield DeploymentNews(_how(deployment_id, observed.project), deployment, names)
 
 
 def _how(deployment_id: str, project: Project | None) -> NewsKind:

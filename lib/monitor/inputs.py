@@ -31,7 +31,7 @@ class MonitorInputs:
 
     settings: Settings
     journal: Journal
-    look: Callable[[timedelta], Snapshot]
+    take_snapshot: Callable[[timedelta], Snapshot]
     world: str
     still: Callable[[], bool] = lambda: True
     week: Callable[[], Snapshot] | None = None
@@ -64,7 +64,7 @@ class StandaloneInputs:
         return MonitorInputs(
             self._settings,
             self._journal,
-            lambda max_age: cache.look(WindowSize.DAY, max_age),
+            lambda max_age: cache.no_older_than(WindowSize.DAY, max_age),
             world_of(self._settings, scenario),
             lambda: not self._follow_the_sandbox(),
             lambda: cache.snapshot(WindowSize.WEEK),

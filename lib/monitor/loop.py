@@ -186,7 +186,7 @@ class Monitor:
 
     def judge(self, view: MonitorInputs, max_age: timedelta = timedelta(0)) -> Diagnosis:
         """Return what the desk says now, from readings no older than `max_age`."""
-        snapshot = view.look(max_age)
+        snapshot = view.take_snapshot(max_age)
         return diagnose(snapshot, self.clock(), Terms.of(view.settings))
 
     def _barred(self, journal: Journal) -> str | None:

@@ -81,13 +81,13 @@ class AlertRule:
     most_reminders: int = 12
 
 
-def read_all(look: Observation) -> dict[str, RuleReading]:
+def read_all(observation: Observation) -> dict[str, RuleReading]:
     """Return what every rule found at this look, those explained by another rule marked so."""
     readings: dict[str, RuleReading] = {}
     for rule in RULES:  # in an order in which every rule comes after those that may explain it
-        reading = rule.read(look)
+        reading = rule.read(observation)
         explained = any(reading.hop in readings[name].explains for name in rule.depends_on)
-        outranked = any(_outranks(readings[name], reading, name in look.firing) for name in rule.yields_to)
+        outranked = any(_outranks(readings[name], reading, name in observation.firing) for name in rule.yields_to)
         if reading.finding is RuleStatus.BAD and (explained or outranked):
             reading = replace(reading, finding=RuleStatus.EXPLAINED)
         readings[rule.id] = reading
@@ -113,8 +113,8 @@ def cannot_tell(explains: Iterable[Hop] = ()) -> RuleReading:
 # We ourselves --------------------------------------------------------------------------------------------
 
 
-def _offline(look: Observation) -> RuleReading:
-    if not look.offline:
+def _offline(observation: Observation) -> RuleReading:
+    if not observation.offline:
         return good("The outside world can be reached again.")
     story = AlertContent(
         "We are offline",
@@ -127,14 +127,14 @@ def _offline(look: Observation) -> RuleReading:
     return RuleReading(RuleStatus.BAD, story, hop=Hop.VISIBILITY, explains=frozenset(Hop))
 
 
-def _blind(look: Observation) -> RuleReading:
-    headline = look.diagnosis.headline
+def _blind(observation: Observation) -> RuleReading:
+    headline = observation.diagnosis.headline
     if headline.state is not HeadlineState.CANNOT_TELL:
         return good("Whether texts flow can be told again.")
     story = AlertContent(
         "The watch is blind",
         headline.sentence,
-        cause=_cause(look.diagnosis) or "A reading that the answer rests on is missing.",
+        cause=_cause(observation.diagnosis) or "A reading that the answer rests on is missing.",
         next_step="Open Systems: it says for each source what is missing and how to fix it.",
         page="systems",
         severity=Severity.CRITICAL,
@@ -148,9 +148,9 @@ def _blind(look: Observation) -> RuleReading:
 _ACCOUNT_CHECKS = ("account_active", "account_errors", "api_key_active", "key_sees_all")
 
 
-def _account(look: Observation) -> RuleReading:
+def _account(observation: Observation) -> RuleReading:
     """An account, a key or a sender is refused: by Twilio, by the booking app, or to this desk itself."""
-    diagnosis = look.diagnosis
+    diagnosis = observation.diagnosis
     checks = [diagnosis.check(name) for name in _ACCOUNT_CHECKS]
     failed = [check for check in checks if check.status is FAIL]
     refused, unknown = _refusals(diagnosis), _unknown_accounts(diagnosis, checks)
@@ -160,7 +160,7 @@ def _account(look: Observation) -> RuleReading:
     if not stories:
         # Of a refusal that was seen, bookings that no text followed are left as well: that is no trouble of its own.
         errors = diagnosis.check("account_errors")
-        return cannot_tell({errors.hop} if errors.status is WARN and "account" in look.firing else ())
+        return cannot_tell({errors.hop} if errors.status is WARN and "account" in observation.firing else ())
     hops = frozenset(check.hop for check in failed)
     return RuleReading(
         RuleStatus.BAD,
@@ -254,8 +254,8 @@ _NO_ANSWER = (FailureKind.TIMEOUT, FailureKind.UNAVAILABLE, FailureKind.RATE_LIM
 _AT_VERCEL = frozenset({Hop.DEMAND, Hop.CODE, Hop.LINK})
 
 
-def _unreachable(look: Observation) -> RuleReading:
-    snapshot = look.diagnosis.facts.snapshot
+def _unreachable(observation: Observation) -> RuleReading:
+    snapshot = observation.diagnosis.facts.snapshot
     silent = [source for source in SourceName if stopped(snapshot.of(source), _NO_ANSWER)]
     if not silent:
         return good("All systems answer again.")
@@ -290,24 +290,24 @@ def _unanswered(reading: Reading[object]) -> bool:
 _NEW_CODE_ONLY = ("git_integration", "builds_pass", "nothing_waits", "serving_commit")
 
 
-def _flow(look: Observation) -> RuleReading:
-    headline = look.diagnosis.headline
+def _flow(observation: Observation) -> RuleReading:
+    headline = observation.diagnosis.headline
     # New code that waits is one of the causes, or can wait until customers are served again.
     explains = frozenset({Hop.CODE})
-    unclear = cannot_tell(explains if "flow" in look.firing else ())
+    unclear = cannot_tell(explains if "flow" in observation.firing else ())
     if headline.state is HeadlineState.CANNOT_TELL:
         return unclear
     new_code_only = headline.state is HeadlineState.DEGRADED and headline.because[0] in _NEW_CODE_ONLY
     if headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC) or new_code_only:
         # A break that cannot be seen just now is not over: a booking app that fails may soon not answer at all.
-        unread = any(_unread(look.diagnosis, look.diagnosis.check(rule.check)) for rule in BREAKS)
+        unread = any(_unread(observation.diagnosis, observation.diagnosis.check(rule.check)) for rule in BREAKS)
         return unclear if unread else good(headline.sentence)
     broken = headline.state is HeadlineState.BROKEN
-    top = look.diagnosis.likeliest
+    top = observation.diagnosis.likeliest
     story = AlertContent(
         headline.sentence,
         headline.sentence,
-        cause=_cause(look.diagnosis),
+        cause=_cause(observation.diagnosis),
         next_step=top.remedy.message if top else "Open the action plan: it goes through what is known step by step.",
         page="action-plan",
         severity=Severity.CRITICAL if broken else Severity.WARNING,
@@ -329,11 +329,11 @@ def _cause(diagnosis: Diagnosis) -> str:
 _PROBE_SETTLES_WITHIN = timedelta(minutes=10)
 
 
-def _probe(look: Observation) -> RuleReading:
+def _probe(observation: Observation) -> RuleReading:
     """Only a booking that was seen to go through is a success. None yet, or one under way, says nothing."""
-    if not look.probes:
+    if not observation.probes:
         return good("No synthetic bookings are made any more.")
-    probe = look.probe
+    probe = observation.probe
     if probe is None:
         return cannot_tell()
     if isinstance(probe, Unmade):
@@ -341,7 +341,7 @@ def _probe(look: Observation) -> RuleReading:
         return RuleReading(RuleStatus.BAD, _content_of_unmade(probe), hop=Hop.DEMAND)
     if probe.state is RequestState.SUCCEEDED:
         return good("A synthetic booking went through every hop.")
-    story = _story_of_probe(look.diagnosis, probe)
+    story = _story_of_probe(observation.diagnosis, probe)
     return RuleReading(RuleStatus.BAD, story, at_once=True, hop=Hop.DEMAND) if story else cannot_tell()
 
 
@@ -381,14 +381,14 @@ def _story_of_probe(diagnosis: Diagnosis, probe: Request) -> AlertContent | None
 # The way of new code -------------------------------------------------------------------------------------
 
 
-def _main_ahead(look: Observation) -> RuleReading:
+def _main_ahead(observation: Observation) -> RuleReading:
     """Main is ahead of production for too long. A build that is on its way, or a young commit, says neither."""
-    diagnosis = look.diagnosis
+    diagnosis = observation.diagnosis
     serving = diagnosis.check("serving_commit")
     if serving.status is OK:
         return good("Production serves the newest commit again.")
     since = _ahead_since(diagnosis)
-    if serving.status is not FAIL or since is None or diagnosis.facts.now - since <= look.main_may_be_ahead_for:
+    if serving.status is not FAIL or since is None or diagnosis.facts.now - since <= observation.main_may_be_ahead_for:
         return cannot_tell()
     top = diagnosis.likeliest
     story = AlertContent(

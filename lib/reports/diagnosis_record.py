@@ -80,10 +80,10 @@ def changes(before: DiagnosisRecord, after: DiagnosisRecord) -> list[dict[str, A
     return json_report.changes(_document(before), _document(after))
 
 
-def _document(seen: DiagnosisRecord) -> dict[str, Any]:
+def _document(record: DiagnosisRecord) -> dict[str, Any]:
     """Return `seen` in the form of a diagnosis as JSON, as far as the journal keeps it."""
     return {
-        "headline": {"state": seen.state.value},
-        "checks": [{"id": check.id, "status": check.status.value} for check in seen.checks],
-        "hypotheses": [{"id": one.id, "verdict": one.verdict.value} for one in seen.hypotheses],
+        "headline": {"state": record.state.value},
+        "checks": [{"id": check.id, "status": check.status.value} for check in record.checks],
+        "hypotheses": [{"id": one.id, "verdict": one.verdict.value} for one in record.hypotheses],
     }

@@ -69,18 +69,18 @@ def _pictures(report: IncidentReport, zone: ZoneInfo, *, vector: bool) -> tuple[
 
     image = Image.SVG if vector else Image.PNG
     kept: list[tuple[str, DatedDiagnosis, BucketsRecord]] = [
-        (name, look, look.seen.buckets)
-        for name, look in (("before", report.before), ("after", report.after))
-        if look is not None and look.seen.buckets is not None
+        (name, dated, dated.record.buckets)
+        for name, dated in (("before", report.before), ("after", report.after))
+        if dated is not None and dated.record.buckets is not None
     ]
     highest = max((top(buckets) for _, _, buckets in kept), default=0)
     return tuple(
         _Picture(
             name,
-            f"{name.capitalize()}: bookings and texts up to {both_times(look.at, zone)}",
+            f"{name.capitalize()}: bookings and texts up to {both_times(dated.at, zone)}",
             data_uri(image, chart(buckets, zone, image, highest=highest)),
         )
-        for name, look, buckets in kept
+        for name, dated, buckets in kept
     )
 
 
@@ -133,7 +133,7 @@ def _change_rows(report: IncidentReport) -> list[tuple[str, str, str]]:
         return []
     return [
         (f"{row['kind']}: {row['id']}", _word(row["before"]), _word(row["after"]))
-        for row in changes(report.before.seen, report.after.seen)
+        for row in changes(report.before.record, report.after.record)
     ]
 
 
@@ -141,8 +141,8 @@ def _word(state: str | None) -> str:
     return state.replace("_", " ") if state else "not asked"
 
 
-def _looked(look: DatedDiagnosis, zone: ZoneInfo) -> str:
-    return f"{both_times(look.at, zone)}: {look.seen.state.word}. {look.seen.sentence}"
+def _dated_line(dated: DatedDiagnosis, zone: ZoneInfo) -> str:
+    return f"{both_times(dated.at, zone)}: {dated.record.state.word}. {dated.record.sentence}"
 
 
 # Markdown.
@@ -172,7 +172,7 @@ def _markdown_causes(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
     if report.judged is None:
         yield from ("No diagnosis was recorded.", "")
         return
-    yield from (f"As the diagnosis saw it at {in_markdown(_looked(report.judged, zone))}", "")
+    yield from (f"As the diagnosis saw it at {in_markdown(_dated_line(report.judged, zone))}", "")
     for cause in report.weighed:
         yield from (f"### {in_markdown(cause.title)}: {cause.hypothesis.verdict.value}", "")
         for message, checks in (("For it", cause.supports), ("Against it", cause.refutes)):
@@ -187,10 +187,10 @@ def _markdown_causes(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
 
 
 def _markdown_changes(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
-    looks = [look for look in (report.before, report.after) if look is not None]
-    for name, look in zip(("Before", "After"), looks, strict=False):
-        yield f"- {name}, {in_markdown(_looked(look, zone))}"
-    if len(looks) < 2:
+    diagnoses = [dated for dated in (report.before, report.after) if dated is not None]
+    for name, dated in zip(("Before", "After"), diagnoses, strict=False):
+        yield f"- {name}, {in_markdown(_dated_line(dated, zone))}"
+    if len(diagnoses) < 2:
         yield from ("", "There are no two diagnoses to compare.")
     yield ""
     if rows := _change_rows(report):
@@ -258,7 +258,7 @@ def _html_causes(report: IncidentReport, zone: ZoneInfo) -> Iterator[Markup]:
     if report.judged is None:
         yield html_page.paragraph("No diagnosis was recorded.")
         return
-    yield html_page.paragraph(f"As the diagnosis saw it at {_looked(report.judged, zone)}", "quiet")
+    yield html_page.paragraph(f"As the diagnosis saw it at {_dated_line(report.judged, zone)}", "quiet")
     for cause in report.weighed:
         yield html_page.heading(3, f"{cause.title}: {cause.hypothesis.verdict.value}")
         yield html_page.bullets(_html_evidence(cause))
@@ -289,11 +289,11 @@ def _html_states(report: IncidentReport) -> Iterator[Markup]:
 
 
 def _html_changes(report: IncidentReport, zone: ZoneInfo) -> Iterator[Markup]:
-    looks = [look for look in (report.before, report.after) if look is not None]
+    diagnoses = [dated for dated in (report.before, report.after) if dated is not None]
     yield html_page.bullets(
-        f"{name}, {_looked(look, zone)}" for name, look in zip(("Before", "After"), looks, strict=False)
+        f"{name}, {_dated_line(dated, zone)}" for name, dated in zip(("Before", "After"), diagnoses, strict=False)
     )
-    if len(looks) < 2:
+    if len(diagnoses) < 2:
         yield html_page.paragraph("There are no two diagnoses to compare.")
     pictures = _pictures(report, zone, vector=True)
     if not pictures:
@@ -308,10 +308,10 @@ def _html_story(report: IncidentReport, zone: ZoneInfo) -> Iterator[Markup]:
         yield html_page.heading(3, f"{day:%A} {day.day} {day:%B %Y}")
         rows = []
         for entry in entries:
-            told = render(entry)
-            details = html_page.bullets(told.details) if told.details else Markup("")
+            alerts_sent = render(entry)
+            details = html_page.bullets(alerts_sent.details) if alerts_sent.details else Markup("")
             who = Markup("<small>{} ({})</small>").format(entry.actor.name, entry.actor.role.value)
-            rows.append((_clock(entry.at, zone), Markup("{} {}{}").format(told.line, who, details)))
+            rows.append((_clock(entry.at, zone), Markup("{} {}{}").format(alerts_sent.line, who, details)))
         yield html_page.table(("Time", "What"), rows)
 
 
@@ -373,5 +373,5 @@ def _json(report: IncidentReport) -> dict[str, Any]:
             else {},
             "words": people.message,
         },
-        "changes": changes(report.before.seen, report.after.seen) if report.before and report.after else [],
+        "changes": changes(report.before.record, report.after.record) if report.before and report.after else [],
     }

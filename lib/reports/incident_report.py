@@ -37,7 +37,7 @@ class DatedDiagnosis:
     """A diagnosis as the journal keeps it, and when it was written down."""
 
     at: datetime
-    seen: DiagnosisRecord
+    record: DiagnosisRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +95,14 @@ class IncidentReport:
 
 def report_of(story: IncidentRecord, now: datetime) -> IncidentReport:
     """Return what the journal tells of an incident as of `now`. Pure."""
-    looks = [
+    diagnoses = [
         DatedDiagnosis(entry.at, entry.payload) for entry in story.entries if isinstance(entry.payload, DiagnosisRecord)
     ]
-    judged = _judged(looks)
-    broke_at, fixed_at = _broke_at(looks), _fixed_at(looks)
-    people = next((look.seen.people for look in reversed(looks) if look.seen.people is not None), None)
+    judged = _judged(diagnoses)
+    broke_at, fixed_at = _broke_at(diagnoses), _fixed_at(diagnoses)
+    people = next((dated.record.people for dated in reversed(diagnoses) if dated.record.people is not None), None)
     actions = tuple(_requests(story.entries, now))
-    measures = _measures(story, looks, broke_at, fixed_at)
+    measures = _measures(story, diagnoses, broke_at, fixed_at)
     return IncidentReport(
         story=story,
         summary=tuple(_summary(story, judged, people, actions, fixed_at)),
@@ -110,36 +110,36 @@ def report_of(story: IncidentRecord, now: datetime) -> IncidentReport:
         broke_at=broke_at,
         fixed_at=fixed_at,
         judged=judged,
-        causes=_causes(judged.seen) if judged else (),
+        causes=_causes(judged.record) if judged else (),
         actions=actions,
         people=people,
-        before=looks[0] if looks else None,
-        after=looks[-1] if len(looks) > 1 else None,
+        before=diagnoses[0] if diagnoses else None,
+        after=diagnoses[-1] if len(diagnoses) > 1 else None,
     )
 
 
 # The moments.
 
 
-def _broke_at(looks: Sequence[DatedDiagnosis]) -> datetime | None:
-    return min(filter(None, (look.seen.broke_at for look in looks)), default=None)
+def _broke_at(diagnoses: Sequence[DatedDiagnosis]) -> datetime | None:
+    return min(filter(None, (dated.record.broke_at for dated in diagnoses)), default=None)
 
 
-def _fixed_at(looks: Sequence[DatedDiagnosis]) -> datetime | None:
+def _fixed_at(diagnoses: Sequence[DatedDiagnosis]) -> datetime | None:
     """When the flow was first seen whole after it was last seen broken; None: not yet, or it never was broken."""
-    last = max((place for place, look in enumerate(looks) if look.seen.broken), default=None)
+    last = max((place for place, dated in enumerate(diagnoses) if dated.record.broken), default=None)
     if last is None:
         return None
-    return next((look.at for look in looks[last + 1 :] if look.seen.state is HeadlineState.FLOWING), None)
+    return next((dated.at for dated in diagnoses[last + 1 :] if dated.record.state is HeadlineState.FLOWING), None)
 
 
 def _measures(
-    story: IncidentRecord, looks: Sequence[DatedDiagnosis], broke_at: datetime | None, fixed_at: datetime | None
+    story: IncidentRecord, diagnoses: Sequence[DatedDiagnosis], broke_at: datetime | None, fixed_at: datetime | None
 ) -> tuple[Measure, ...]:
     opened = story.incident.opened_at
-    told = ((entry.at, entry.payload) for entry in story.alerts if isinstance(entry.payload, Alert))
-    noticed = min((*(at for at, alert in told if alert.event == FIRED and alert.subject in _NOTICES), opened))
-    diagnosed = next((look.at for look in looks if look.seen.broken and _named(look.seen)), None)
+    alerts_sent = ((entry.at, entry.payload) for entry in story.alerts if isinstance(entry.payload, Alert))
+    noticed = min((*(at for at, alert in alerts_sent if alert.event == FIRED and alert.subject in _NOTICES), opened))
+    diagnosed = next((dated.at for dated in diagnoses if dated.record.broken and _named(dated.record)), None)
     marks = {
         "detect": (
             broke_at,
@@ -183,29 +183,29 @@ def _measure(name: str, start: datetime | None, end: datetime | None, title: str
 # The causes.
 
 
-def _named(seen: DiagnosisRecord) -> bool:
-    return any(one.verdict in _NAMED for one in seen.hypotheses)
+def _named(record: DiagnosisRecord) -> bool:
+    return any(one.verdict in _NAMED for one in record.hypotheses)
 
 
-def _judged(looks: Sequence[DatedDiagnosis]) -> DatedDiagnosis | None:
+def _judged(diagnoses: Sequence[DatedDiagnosis]) -> DatedDiagnosis | None:
     """Return the diagnosis that says most about the cause: the last that saw it broken and named one.
 
     If none named one, the first that saw it broken; if none did, the first of all.
     """
-    broken = [look for look in looks if look.seen.broken]
-    named = [look for look in broken if _named(look.seen)]
-    return named[-1] if named else next(iter(broken or looks), None)
+    broken = [dated for dated in diagnoses if dated.record.broken]
+    named = [dated for dated in broken if _named(dated.record)]
+    return named[-1] if named else next(iter(broken or diagnoses), None)
 
 
-def _causes(seen: DiagnosisRecord) -> tuple[WeighedHypothesis, ...]:
-    checks = {check.id: check for check in seen.checks}
+def _causes(record: DiagnosisRecord) -> tuple[WeighedHypothesis, ...]:
+    checks = {check.id: check for check in record.checks}
     return tuple(
         WeighedHypothesis(
             one,
             tuple(checks[name] for name in one.supports if name in checks),
             tuple(checks[name] for name in one.refutes if name in checks),
         )
-        for one in seen.hypotheses
+        for one in record.hypotheses
     )
 
 
@@ -230,11 +230,11 @@ def _summary(
     """The incident in a few sentences, for somebody who reads no further."""
     if judged is None:
         yield "No diagnosis was recorded in this incident, so the journal cannot say what was wrong."
-    elif not judged.seen.broken:
-        yield f"The diagnosis said {judged.seen.state.word}: {judged.seen.sentence}"
+    elif not judged.record.broken:
+        yield f"The diagnosis said {judged.record.state.word}: {judged.record.sentence}"
     else:
-        yield judged.seen.sentence
-        titles = [one.title or one.id for one in judged.seen.hypotheses if one.verdict in _NAMED]
+        yield judged.record.sentence
+        titles = [one.title or one.id for one in judged.record.hypotheses if one.verdict in _NAMED]
         yield f"Cause: {'; '.join(titles)}." if titles else "No cause was confirmed or likely."
     if people is not None:
         yield people.message
@@ -244,7 +244,7 @@ def _summary(
         yield f"Of the desk's actions, {len(done)} ran: {names}."
     else:
         yield "No action was run at this desk."
-    if judged is not None and judged.seen.broken:
+    if judged is not None and judged.record.broken:
         yield "The flow was seen whole again." if fixed_at else "The flow was not seen whole again in this incident."
     if story.incident.open:
         yield "The incident is still open."

@@ -64,7 +64,7 @@ class Outage:
     began: datetime
     ended: datetime | None
     known: str
-    seen: bool | None = None
+    record: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +210,14 @@ def _outages(journal: Journal, facts: Facts) -> Iterator[Outage]:
         if report.fixed_at is not None and report.fixed_at < window.start:
             continue  # over long ago, though nobody closed it
         began = report.broke_at or incident.opened_at
-        seen = None if report.judged is None else report.judged.seen.broken
+        record = None if report.judged is None else report.judged.record.broken
         if report.fixed_at is not None:
             ended, known = report.fixed_at, "until texts were seen to flow again"
         elif incident.closed_at is not None:
             ended, known = incident.closed_at, "until it was closed; nobody noted texts flowing"
         else:
             ended, known = None, "and it is still open"
-        yield Outage(incident.title, began, ended, known, seen)
+        yield Outage(incident.title, began, ended, known, record)
 
 
 def _costs(outbound: pd.DataFrame | None) -> tuple[Cost, ...] | None:
@@ -301,7 +301,7 @@ def _outage_lines(figures: Figures, clock: Callable[[datetime], str]) -> Iterato
     if not figures.outages:
         yield "No incident was recorded."
     for one in figures.outages:
-        if one.seen is False:
+        if one.record is False:
             yield f"{one.title}: opened {clock(one.began)}, and the flow was never seen broken."
             continue
         length = exact_duration((one.ended or figures.until) - one.began)

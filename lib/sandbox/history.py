@@ -171,7 +171,7 @@ class HistoryBuilder:
 
     # The bookings ----------------------------------------------------------------------------------------
 
-    def tell(self, since: datetime | None = None, changed: Circumstances | None = None) -> None:
+    def write_history(self, since: datetime | None = None, changed: Circumstances | None = None) -> None:
         """Write all bookings: under good circumstances, and from `since` on under `changed` ones."""
         if since is not None and changed is not None:
             self._changed = since, changed

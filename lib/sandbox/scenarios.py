@@ -42,23 +42,23 @@ class Scenario:
 # Code that is live ---------------------------------------------------------------------------------------
 
 
-def _fix_live(stage: HistoryBuilder) -> None:
+def _fix_live(history: HistoryBuilder) -> None:
     """The fix has been live for twelve days, and two harmless commits since."""
-    releases = stage.releases
-    before = stage.ago(days=12) - timedelta(minutes=12)
+    releases = history.releases
+    before = history.ago(days=12) - timedelta(minutes=12)
     releases.serve(releases.build(releases.culprit(before), before), before + RELEASE_TIME)
     shortly_after = before + timedelta(minutes=5)
     releases.serve(releases.build(releases.fix(shortly_after), shortly_after), shortly_after + RELEASE_TIME)
-    _metadata_migrated(stage, before)
-    releases.release("Opening hours for the holidays", stage.ago(days=6, minutes=-9), author="sam-lantern")
-    releases.release("Larger type on the booking page", stage.ago(days=3, minutes=-9))
+    _metadata_migrated(history, before)
+    releases.release("Opening hours for the holidays", history.ago(days=6, minutes=-9), author="sam-lantern")
+    releases.release("Larger type on the booking page", history.ago(days=3, minutes=-9))
 
 
-def _metadata_migrated(stage: HistoryBuilder, at: datetime) -> None:
+def _metadata_migrated(history: HistoryBuilder, at: datetime) -> None:
     """`pending_bookings.metadata`, which the schema already has, on record as a migration."""
-    stage.migrate(at, "pending_bookings_metadata", _ADD_METADATA)
-    head = stage.connection.execute("select sha from twin.branches where name = 'main'").fetchone()
-    stage.connection.execute(
+    history.migrate(at, "pending_bookings_metadata", _ADD_METADATA)
+    head = history.connection.execute("select sha from twin.branches where name = 'main'").fetchone()
+    history.connection.execute(
         "insert into twin.files (path, since, content) values (%s, %s, %s)",
         [
             f"supabase/migrations/{at:%Y%m%d%H%M%S}_pending_bookings_metadata.sql",
@@ -71,35 +71,35 @@ def _metadata_migrated(stage: HistoryBuilder, at: datetime) -> None:
 _ADD_METADATA = "alter table public.pending_bookings add column if not exists metadata jsonb"
 
 
-def _healthy(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    stage.tell()
+def _healthy(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    history.write_history()
 
 
-def _quiet_day(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    stage.let_few_book()
-    stage.tell()
+def _quiet_day(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    history.let_few_book()
+    history.write_history()
 
 
-def _missing_column(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    since = stage.just_before_newest(HIT)
-    _drop_metadata(stage, since)
+def _missing_column(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    since = history.just_before_newest(HIT)
+    _drop_metadata(history, since)
 
 
-def _drop_metadata(stage: HistoryBuilder, since: datetime) -> None:
+def _drop_metadata(history: HistoryBuilder, since: datetime) -> None:
     message = "Could not find the 'metadata' column of 'pending_bookings' in the schema cache"
-    stage.tell(since, Circumstances(record_refused_with=("PGRST204", message)))
-    stage.migrate(since, "drop_unused_columns", "alter table public.pending_bookings drop column metadata")
+    history.write_history(since, Circumstances(record_refused_with=("PGRST204", message)))
+    history.migrate(since, "drop_unused_columns", "alter table public.pending_bookings drop column metadata")
 
 
-def _sent_not_recorded(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    since = stage.just_before_newest(HIT)
+def _sent_not_recorded(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    since = history.just_before_newest(HIT)
     refused = ("42501", "permission denied for table pending_bookings")
-    stage.tell(since, Circumstances(record_refused_with=refused))
-    stage.migrate(
+    history.write_history(since, Circumstances(record_refused_with=refused))
+    history.migrate(
         since,
         "least_rights_for_the_api",
         "revoke update on public.pending_bookings from service_role",
@@ -112,153 +112,153 @@ def _sent_not_recorded(stage: HistoryBuilder) -> None:
 # In all of these the culprit went live just over a day ago, so that the ten bookings of the last 24 hours are hit.
 
 
-def _culprit_live(stage: HistoryBuilder) -> str:
+def _culprit_live(history: HistoryBuilder) -> str:
     """Release the culprit; return its deployment."""
-    _metadata_migrated(stage, stage.ago(days=9))
-    at = stage.ago(hours=24, minutes=12)
-    deployment = stage.releases.build(stage.releases.culprit(at), at)
-    stage.releases.serve(deployment, at + RELEASE_TIME)
+    _metadata_migrated(history, history.ago(days=9))
+    at = history.ago(hours=24, minutes=12)
+    deployment = history.releases.build(history.releases.culprit(at), at)
+    history.releases.serve(deployment, at + RELEASE_TIME)
     return deployment
 
 
-def _code_not_deployed(stage: HistoryBuilder) -> None:
-    releases = stage.releases
-    _culprit_live(stage)
-    fix_at, next_at = stage.ago(hours=20), stage.ago(hours=18, minutes=30)
+def _code_not_deployed(history: HistoryBuilder) -> None:
+    releases = history.releases
+    _culprit_live(history)
+    fix_at, next_at = history.ago(hours=20), history.ago(hours=18, minutes=30)
     releases.build(releases.fix(fix_at), fix_at, error=TRANSIENT_BUILD_ERROR)
     head = releases.commit("Allergen notes on the menu", next_at, author="sam-lantern")
     releases.build(head, next_at, error=TRANSIENT_BUILD_ERROR)
-    stage.tell()
+    history.write_history()
 
 
-def _build_failing(stage: HistoryBuilder) -> None:
-    releases = stage.releases
-    _culprit_live(stage)
-    moved_at, fix_at, next_at = stage.ago(hours=21), stage.ago(hours=20), stage.ago(hours=18, minutes=30)
+def _build_failing(history: HistoryBuilder) -> None:
+    releases = history.releases
+    _culprit_live(history)
+    moved_at, fix_at, next_at = history.ago(hours=21), history.ago(hours=20), history.ago(hours=18, minutes=30)
     moved = releases.commit("Move phone helpers", moved_at, build_error=TYPE_ERROR)
     releases.build(moved, moved_at, error=TYPE_ERROR)
     releases.build(releases.fix(fix_at, build_error=TYPE_ERROR), fix_at, error=TYPE_ERROR)
     head = releases.commit("Allergen notes on the menu", next_at, author="sam-lantern", build_error=TYPE_ERROR)
     releases.build(head, next_at, error=TYPE_ERROR)
-    stage.tell()
+    history.write_history()
 
 
-def _wrong_branch(stage: HistoryBuilder) -> None:
-    releases = stage.releases
-    _culprit_live(stage)
-    changed_at, fix_at = stage.ago(hours=22), stage.ago(hours=20)
-    stage.connection.execute("update twin.project set production_branch = 'production'")
+def _wrong_branch(history: HistoryBuilder) -> None:
+    releases = history.releases
+    _culprit_live(history)
+    changed_at, fix_at = history.ago(hours=22), history.ago(hours=20)
+    history.connection.execute("update twin.project set production_branch = 'production'")
     releases.log(changed_at, "production-branch-updated", "Production branch changed from main to production")
     releases.build(releases.fix(fix_at), fix_at, target=None)
-    stage.tell()
+    history.write_history()
 
 
-def _git_disconnected(stage: HistoryBuilder) -> None:
-    releases = stage.releases
-    _culprit_live(stage)
-    stage.connection.execute("update twin.project set git_linked = false")
-    releases.log(stage.ago(hours=22), "project-git-repository-disconnected", "Disconnected lantern-arms/booking")
-    releases.fix(stage.ago(hours=20))
-    stage.tell()
+def _git_disconnected(history: HistoryBuilder) -> None:
+    releases = history.releases
+    _culprit_live(history)
+    history.connection.execute("update twin.project set git_linked = false")
+    releases.log(history.ago(hours=22), "project-git-repository-disconnected", "Disconnected lantern-arms/booking")
+    releases.fix(history.ago(hours=20))
+    history.write_history()
 
 
-def _older_build_took_domain(stage: HistoryBuilder) -> None:
-    releases = stage.releases
-    _metadata_migrated(stage, stage.ago(days=9))
-    culprit_at, fix_at = stage.ago(hours=24, minutes=36), stage.ago(hours=24, minutes=30)
+def _older_build_took_domain(history: HistoryBuilder) -> None:
+    releases = history.releases
+    _metadata_migrated(history, history.ago(days=9))
+    culprit_at, fix_at = history.ago(hours=24, minutes=36), history.ago(hours=24, minutes=30)
     culprit = releases.culprit(culprit_at)
     fix = releases.fix(fix_at)
     slow = timedelta(minutes=20)
     older = releases.build(culprit, culprit_at, takes=slow)
     releases.serve(releases.build(fix, fix_at), fix_at + RELEASE_TIME)
     releases.serve(older, culprit_at + (RELEASE_TIME - timedelta(seconds=100)) + slow)
-    stage.tell()
+    history.write_history()
 
 
-def _rolled_back(stage: HistoryBuilder, since: datetime) -> None:
+def _rolled_back(history: HistoryBuilder, since: datetime) -> None:
     """The fix was live for two days, then production was rolled back; two builds since are staged."""
-    releases = stage.releases
-    _metadata_migrated(stage, stage.ago(days=9))
-    before = stage.ago(days=2, minutes=12)
+    releases = history.releases
+    _metadata_migrated(history, history.ago(days=9))
+    before = history.ago(days=2, minutes=12)
     culprit = releases.build(releases.culprit(before), before)
     releases.serve(culprit, before + RELEASE_TIME)
     shortly_after = before + timedelta(minutes=5)
     releases.serve(releases.build(releases.fix(shortly_after), shortly_after), shortly_after + RELEASE_TIME)
     releases.roll_back(culprit, since, "Checkout felt slow after lunch, going back while we look")
-    left = stage.now - since
+    left = history.now - since
     for share, message in ((0.5, "Index bookings by event"), (0.75, "Allergen notes on the menu")):
         at = since + left * share
         releases.build(releases.commit(message, at), at, auto_assign=False)
 
 
-def _not_promoted(stage: HistoryBuilder) -> None:
-    _rolled_back(stage, stage.just_before_newest(HIT))
-    stage.tell()
+def _not_promoted(history: HistoryBuilder) -> None:
+    _rolled_back(history, history.just_before_newest(HIT))
+    history.write_history()
 
 
-def _two_causes(stage: HistoryBuilder) -> None:
-    since = stage.just_before_newest(HIT)
-    _rolled_back(stage, since)
-    _drop_metadata(stage, since)
+def _two_causes(history: HistoryBuilder) -> None:
+    since = history.just_before_newest(HIT)
+    _rolled_back(history, since)
+    _drop_metadata(history, since)
 
 
 # Everything else -----------------------------------------------------------------------------------------
 
 
-def _provider_rejecting(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
+def _provider_rejecting(history: HistoryBuilder) -> None:
+    _fix_live(history)
     message = (
         "The 'From' phone number provided is not a valid, SMS-capable inbound phone number or short code "
         "for your account."
     )
-    stage.tell(stage.just_before_newest(HIT), Circumstances(sent=False, refusal=(21606, message)))
-    stage.connection.execute("update twin.provider set sender_in_account = false")
+    history.write_history(history.just_before_newest(HIT), Circumstances(sent=False, refusal=(21606, message)))
+    history.connection.execute("update twin.provider set sender_in_account = false")
 
 
-def _undelivered(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
+def _undelivered(history: HistoryBuilder) -> None:
+    _fix_live(history)
     errors = (30007, 30007, 30007, 30007, 0)
     # Enough that it is no bad luck, though somebody may have booked twice.
-    stage.tell(stage.just_before_newest(HIT + 2), Circumstances(carrier_errors=errors))
-    stage.connection.execute("update twin.provider set carrier_errors = %s", [list(errors)])
+    history.write_history(history.just_before_newest(HIT + 2), Circumstances(carrier_errors=errors))
+    history.connection.execute("update twin.provider set carrier_errors = %s", [list(errors)])
 
 
-def _twilio_unconfigured(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    since = stage.just_before_newest(HIT)
+def _twilio_unconfigured(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    since = history.just_before_newest(HIT)
     edited_at = since - timedelta(minutes=4)
-    stage.connection.execute(
+    history.connection.execute(
         "update twin.env set target = '{preview}', updated_at = %s where key ~ '^TWILIO_'", [edited_at]
     )
-    stage.releases.log(edited_at, "env-variable-edit", "Edited TWILIO_AUTH_TOKEN")
-    stage.releases.release("Footer links", since - RELEASE_TIME)
-    stage.tell(since, Circumstances(sent=False))
+    history.releases.log(edited_at, "env-variable-edit", "Edited TWILIO_AUTH_TOKEN")
+    history.releases.release("Footer links", since - RELEASE_TIME)
+    history.write_history(since, Circumstances(sent=False))
 
 
-def _env_missing(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    since = stage.just_before_newest(HIT)
-    stage.connection.execute("delete from twin.env where key = 'TWILIO_PHONE_NUMBER'")
-    stage.releases.log(since - timedelta(minutes=6), "env-variable-delete", "Deleted TWILIO_PHONE_NUMBER")
-    stage.releases.release("Footer links", since - RELEASE_TIME)
-    noticed_at = since + (stage.now - since) / 2
-    stage.releases.set_env("TWILIO_PHONE_NUMBER", stage.world.credentials.sender_number, noticed_at)
-    stage.releases.log(noticed_at, "env-variable-add", "Added TWILIO_PHONE_NUMBER")
-    stage.tell(since, Circumstances(sent=False))
+def _env_missing(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    since = history.just_before_newest(HIT)
+    history.connection.execute("delete from twin.env where key = 'TWILIO_PHONE_NUMBER'")
+    history.releases.log(since - timedelta(minutes=6), "env-variable-delete", "Deleted TWILIO_PHONE_NUMBER")
+    history.releases.release("Footer links", since - RELEASE_TIME)
+    noticed_at = since + (history.now - since) / 2
+    history.releases.set_env("TWILIO_PHONE_NUMBER", history.world.credentials.sender_number, noticed_at)
+    history.releases.log(noticed_at, "env-variable-add", "Added TWILIO_PHONE_NUMBER")
+    history.write_history(since, Circumstances(sent=False))
 
 
-def _link_to_login(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    since = stage.just_before_newest(HIT)
-    stage.releases.release("Require sign-in on all pages", since - RELEASE_TIME, confirmation_needs_login=True)
-    stage.tell()
+def _link_to_login(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    since = history.just_before_newest(HIT)
+    history.releases.release("Require sign-in on all pages", since - RELEASE_TIME, confirmation_needs_login=True)
+    history.write_history()
 
 
-def _api_500(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    since = stage.just_before_newest(HIT)
-    stage.tell(since, Circumstances(link_made=False))
-    stage.migrate(
+def _api_500(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    since = history.just_before_newest(HIT)
+    history.write_history(since, Circumstances(link_made=False))
+    history.migrate(
         since,
         "tidy_link_types",
         "alter table public.short_links drop constraint short_links_link_type_check",
@@ -267,32 +267,32 @@ def _api_500(stage: HistoryBuilder) -> None:
     )
 
 
-def _api_key_revoked(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    stage.tell(stage.just_before_newest(HIT), Circumstances(key_accepted=False))
-    stage.connection.execute("update public.api_keys set is_active = false where id = %s", [KEY_ID])
+def _api_key_revoked(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    history.write_history(history.just_before_newest(HIT), Circumstances(key_accepted=False))
+    history.connection.execute("update public.api_keys set is_active = false where id = %s", [KEY_ID])
 
 
-def _receipts_stale(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    since = stage.just_before_newest(HIT)
-    stage.connection.execute(
+def _receipts_stale(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    since = history.just_before_newest(HIT)
+    history.connection.execute(
         """update twin.env set value = 'https://lantern-arms.example/api/webhooks/twilio', updated_at = %s
            where key = 'TWILIO_WEBHOOK_URL'""",
         [since - timedelta(minutes=5)],
     )
-    stage.releases.log(since - timedelta(minutes=5), "env-variable-edit", "Edited TWILIO_WEBHOOK_URL")
-    stage.releases.release("Footer links", since - RELEASE_TIME)
-    stage.tell(since, Circumstances(receipts_accepted=False))
+    history.releases.log(since - timedelta(minutes=5), "env-variable-edit", "Edited TWILIO_WEBHOOK_URL")
+    history.releases.release("Footer links", since - RELEASE_TIME)
+    history.write_history(since, Circumstances(receipts_accepted=False))
 
 
-def _jobs_stuck(stage: HistoryBuilder) -> None:
-    _fix_live(stage)
-    since = stage.just_before_newest(HIT)
-    stage.tell(since, Circumstances(jobs_run=False))
-    stage.connection.execute("update twin.app set jobs_run = false")
+def _jobs_stuck(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    since = history.just_before_newest(HIT)
+    history.write_history(since, Circumstances(jobs_run=False))
+    history.connection.execute("update twin.app set jobs_run = false")
     payload = Jsonb({"reminder": new_id("rem_")})
-    stage.connection.execute(
+    history.connection.execute(
         """insert into public.background_jobs (type, payload, status, attempts, scheduled_for, created_at)
            select 'send_event_reminders', %(payload)s, status, attempts, %(since)s + n * interval '20 minutes',
                %(since)s - interval '1 hour'

@@ -1,6 +1,6 @@
 """Holds one child process and takes it along when its own parent is gone, even killed with -9.
 
-Run as a script: `python keeper.py [--user UID:GID] -- COMMAND …`. The parent keeps the other end of our
+Run as a script: `python supervisor.py [--user UID:GID] -- COMMAND …`. The parent keeps the other end of our
 standard input open and writes nothing. Whatever ends the parent closes that pipe, and this is the one
 sign of a parent's death that every system gives. Only the standard library: it starts in a few
 milliseconds, and root's virtual environment may be out of reach for others.
@@ -24,7 +24,7 @@ GRACE_SECONDS = 5.0
 
 
 class SupervisedProcess:
-    """A command run under a keeper: it ends with `stop()`, or with this process."""
+    """A command run under a supervisor: it ends with `stop()`, or with this process."""
 
     def __init__(
         self,

@@ -67,17 +67,17 @@ class SandboxControl:
 
     def play(self, scenario: str) -> SandboxState:
         """Put the sandbox into `scenario`, as if nothing had happened before."""
-        return self._tell("scenario", {"name": scenario}, _SWITCH_SECONDS)
+        return self._post("scenario", {"name": scenario}, _SWITCH_SECONDS)
 
     def set_pace(self, bookings_per_minute: float) -> SandboxState:
         """Let bookings come in at this pace."""
-        return self._tell("pace", {"bookings_per_minute": bookings_per_minute}, _READ_SECONDS)
+        return self._post("pace", {"bookings_per_minute": bookings_per_minute}, _READ_SECONDS)
 
     def manual_fix(self) -> SandboxState:
         """Do what somebody would do in another system."""
-        return self._tell("manual-fix", {}, _READ_SECONDS)
+        return self._post("manual-fix", {}, _READ_SECONDS)
 
-    def _tell(self, what: str, body: Json, seconds: float) -> SandboxState:
+    def _post(self, what: str, body: Json, seconds: float) -> SandboxState:
         answer = self.http.send_json("POST", join(self.url, what), body, system=_SYSTEM, deadline=Deadline(seconds))
         return _state(answer.json(_SYSTEM))
 

@@ -161,12 +161,12 @@ def migration_buttons(view: View, *, key: str, step_id: str | None = None) -> No
 
 
 def _migration(migration: Migration, cured: Iterable[str], *, known: bool) -> Markup:
-    seen = tuple(cured)
-    sign = _UNREAD if not known else _CURES if seen else _CURES_NOTHING
+    page_view = tuple(cured)
+    sign = _UNREAD if not known else _CURES if page_view else _CURES_NOTHING
     undo = f"by {migration.undone_by}" if migration.undone_by else f"Cannot be undone. {migration.cannot_be_undone}"
     rows: list[tuple[str, str | Markup]] = [("Name", html_components.code(migration.name))]
-    if seen:
-        rows.append(("Cures", html_components.bullets(seen)))
+    if page_view:
+        rows.append(("Cures", html_components.bullets(page_view)))
     rows += [("Lock", migration.lock), ("Undo", undo)]
     return html_components.card(migration.title, html_components.facts(rows), sign=sign)
 

@@ -345,16 +345,18 @@ def to_watch(journal_state: JournalState, action_service: ActionService) -> tupl
     return tuple(shown)[:MOST_SHOWN]
 
 
-def frozen(state: Frozen, seen: View) -> Markup:
+def frozen(state: Frozen, page_view: View) -> Markup:
     """The line that says that nothing may be done, and why."""
     return Markup('<div class="sb-card sb-warn"><b>❄ FROZEN</b> No action starts. {}, {}: {}</div>').format(
-        html_components.person(state.by.name), times.when(state.at, seen.zone, seen.now), outside(state.reason)
+        html_components.person(state.by.name),
+        times.when(state.at, page_view.zone, page_view.now),
+        outside(state.reason),
     )
 
 
 def card(request: Request, action_service: ActionService, *, key: str = "strip") -> None:
     """Draw one request: who asked for what, how far it is, what was said, and what can be done about it."""
-    seen = view()
+    page_view = view()
     if request.state not in _ACTIVE:
         draw(
             html_components.card(
@@ -366,11 +368,11 @@ def card(request: Request, action_service: ActionService, *, key: str = "strip")
         return
     draw(
         html_components.card(
-            _title(request, action_service), request_facts(request, seen, action_service), sign=_sign(request)
+            _title(request, action_service), request_facts(request, page_view, action_service), sign=_sign(request)
         )
     )
     if request.state is RequestState.STARTED and request.action in BUILDS:
-        _build_log(request, seen)
+        _build_log(request, page_view)
     actor = operator()
     if actor is None:
         return
@@ -416,9 +418,9 @@ def _title(request: Request, action_service: ActionService) -> str:
     return f"{title}: {given or request.asked.target}"
 
 
-def request_facts(request: Request, seen: View, action_service: ActionService) -> Markup:
+def request_facts(request: Request, page_view: View, action_service: ActionService) -> Markup:
     """Return what is known of a request, as facts."""
-    when = times.when(request.requested_at, seen.zone, action_service.clock())
+    when = times.when(request.requested_at, page_view.zone, action_service.clock())
     by = Markup("{}, {}").format(html_components.person(request.requested_by.name), when)
     rows: list[tuple[str, str | Markup]] = [("Asked by", by)]
     if request.asked.reason:
@@ -430,7 +432,9 @@ def request_facts(request: Request, seen: View, action_service: ActionService) -
         rows.append(
             (
                 "Since",
-                Markup("{} {}").format(html_components.age(began), outside(_who_runs(request, seen, action_service))),
+                Markup("{} {}").format(
+                    html_components.age(began), outside(_who_runs(request, page_view, action_service))
+                ),
             )
         )
     if request.progress and request.state is not RequestState.SUCCEEDED:
@@ -446,25 +450,25 @@ def request_facts(request: Request, seen: View, action_service: ActionService) -
     return html_components.facts(rows)
 
 
-def _who_runs(request: Request, seen: View, action_service: ActionService) -> str:
+def _who_runs(request: Request, page_view: View, action_service: ActionService) -> str:
     match request.state:
         case RequestState.UNKNOWN:
             return "It may have taken effect or not. It is never run again by itself: look again, or say what you saw."
         case RequestState.WAITING:
             return "Somebody else has to approve it."
         case RequestState.STARTED if not action_service.runs_here(request.id):
-            until = times.local(request.deadline, seen.zone, seen.now)
+            until = times.local(request.deadline, page_view.zone, page_view.now)
             return f"It is not this server that runs it. Without news its outcome counts as unknown from {until}."
         case RequestState.REQUESTED if not action_service.runs_here(request.id):
-            until = times.local(request.deadline, seen.zone, seen.now)
+            until = times.local(request.deadline, page_view.zone, page_view.now)
             return f"Nobody here carries it out. It expires at {until}; take it back and ask anew."
         case _:
             return ""
 
 
-def _build_log(request: Request, seen: View) -> None:
+def _build_log(request: Request, page_view: View) -> None:
     """Draw the end of the build's log, once the desk has read that of this very build."""
-    log = seen.snapshot.build_log.value
+    log = page_view.snapshot.build_log.value
     if log is not None and log.lines and any(log.deployment_id in line.message for line in request.progress):
         draw(deployments_view.log_tail(log, LAST_LOG_LINES))
 
@@ -497,15 +501,15 @@ def recheck_everything() -> None:
 
 
 def _say(request_id: UUID, outcome: Outcome, field: str) -> None:
-    seen = str(st.session_state.get(field) or "")
-    do(lambda action_service, actor: action_service.record_observation(request_id, outcome, seen, actor))
+    page_view = str(st.session_state.get(field) or "")
+    do(lambda action_service, actor: action_service.record_observation(request_id, outcome, page_view, actor))
 
 
-def history(requests: Iterable[Request], action_service: ActionService, seen: View) -> Markup:
+def history(requests: Iterable[Request], action_service: ActionService, page_view: View) -> Markup:
     """Return requests with their receipts, newest first, as cards."""
     return html_components.join(
         html_components.card(
-            _title(request, action_service), request_facts(request, seen, action_service), sign=_sign(request)
+            _title(request, action_service), request_facts(request, page_view, action_service), sign=_sign(request)
         )
         for request in requests
     )

@@ -121,11 +121,11 @@ class ActionService:
     def recheck(self, request_id: UUID, actor: Actor) -> None:
         """Have somebody look outside for what became of a request; the journal then says it."""
         only_operators(actor)
-        self._pool.submit(self._look, request_id, actor)
+        self._pool.submit(self._no_older_than, request_id, actor)
 
-    def record_observation(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
+    def record_observation(self, request_id: UUID, outcome: Outcome, page_view: str, actor: Actor) -> Request:
         """Record what somebody saw themselves of a request whose outcome is unknown. Raises as the executor does."""
-        request = self.executor.record_observation(request_id, outcome, seen, actor)
+        request = self.executor.record_observation(request_id, outcome, page_view, actor)
         self._said.pop(request_id, None)
         return request
 
@@ -177,7 +177,7 @@ class ActionService:
             self.changed()
             self.on_end()
 
-    def _look(self, request_id: UUID, actor: Actor) -> None:
+    def _no_older_than(self, request_id: UUID, actor: Actor) -> None:
         self._said[request_id] = "Looking …"
         try:
             request = self.executor.recheck(request_id, actor)

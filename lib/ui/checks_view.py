@@ -60,12 +60,12 @@ def one(view: View, check: Check, *, within: str = "") -> None:
 
 
 def _inside(view: View, check: Check) -> Markup:
-    seen = times.when(check.observed_at, view.zone, view.now) if check.observed_at else ""
+    page_view = times.when(check.observed_at, view.zone, view.now) if check.observed_at else ""
     source = labels.SOURCE[check.source] if check.source else ""
     rows: list[tuple[str, str | Markup]] = [
         ("Evidence", html_components.bullets(check.evidence) if check.evidence else "none"),
         ("Would change it", check.would_change),
-        ("Observed", ", ".join(filter(None, (source, seen)))),
+        ("Observed", ", ".join(filter(None, (source, page_view)))),
         ("Id", html_components.code(check.id)),
     ]
     return html_components.facts((name, value) for name, value in rows if value)

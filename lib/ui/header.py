@@ -149,34 +149,34 @@ def _strip(*, large: bool) -> None:
 
     @st.fragment(run_every=pace())
     def live() -> None:
-        seen = view()
-        draw(source_dots(seen))
+        page_view = view()
+        draw(source_dots(page_view))
         draw(
             html_components.headline(
-                seen.diagnosis.headline,
-                rests_on=rests_on(seen),
-                zone=seen.zone,
-                now=seen.now,
+                page_view.diagnosis.headline,
+                rests_on=rests_on(page_view),
+                zone=page_view.zone,
+                now=page_view.now,
                 large=large,
-                cause=seen.diagnosis.likeliest,
+                cause=page_view.diagnosis.likeliest,
             )
         )
 
     live()
 
 
-def source_dots(seen: View) -> Markup:
+def source_dots(page_view: View) -> Markup:
     """Where we are, and the six sources, each with its state in sign and word."""
-    dots = html_components.join(_dot(seen, source) for source in SourceName)
+    dots = html_components.join(_dot(page_view, source) for source in SourceName)
     return Markup('<div class="sb-bar">{}{}</div>').format(
-        html_components.place(sandbox=seen.settings.sandbox_url is not None), dots
+        html_components.place(sandbox=page_view.settings.sandbox_url is not None), dots
     )
 
 
-def _dot(seen: View, source: SourceName) -> Markup:
-    readings = seen.snapshot.of(source)
-    sign = labels.of_source(source_health(readings, seen.now))
-    failed = (r.failure.sentence for r in readings if r.failure and r.freshness(seen.now) is Freshness.FAILED)
+def _dot(page_view: View, source: SourceName) -> Markup:
+    readings = page_view.snapshot.of(source)
+    sign = labels.of_source(source_health(readings, page_view.now))
+    failed = (r.failure.sentence for r in readings if r.failure and r.freshness(page_view.now) is Freshness.FAILED)
     why = next(failed, "")
     word = "" if sign is labels.FRESHNESS[Freshness.FRESH] else sign.word
     return Markup(
@@ -185,8 +185,8 @@ def _dot(seen: View, source: SourceName) -> Markup:
     ).format(sign.tone, labels.SOURCE[source], sign.word, outside(why), sign.glyph, labels.SOURCE[source], word)
 
 
-def rests_on(seen: View) -> datetime:
+def rests_on(page_view: View) -> datetime:
     """Return when the oldest data behind the headline was observed."""
-    because = set(seen.diagnosis.headline.because)
-    observed = [check.observed_at for check in seen.diagnosis.checks if check.id in because and check.observed_at]
-    return min(observed, default=min(reading.observed_at for reading in seen.snapshot.readings))
+    because = set(page_view.diagnosis.headline.because)
+    observed = [check.observed_at for check in page_view.diagnosis.checks if check.id in because and check.observed_at]
+    return min(observed, default=min(reading.observed_at for reading in page_view.snapshot.readings))

@@ -76,8 +76,8 @@ def _evidence(view: View, item: Hypothesis) -> None:
 
 
 def _closed(view: View, item: Hypothesis) -> Markup:
-    telling = item.refutes if item.verdict is Verdict.RULED_OUT else (*item.supports, *item.refutes)
-    body = html_components.facts((("In short", item.for_engineer), ("Because", _checks(view, telling))))
+    decisive = item.refutes if item.verdict is Verdict.RULED_OUT else (*item.supports, *item.refutes)
+    body = html_components.facts((("In short", item.for_engineer), ("Because", _checks(view, decisive))))
     return html_components.card(item.title, body, sign=labels.VERDICT[item.verdict])
 
 

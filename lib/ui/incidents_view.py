@@ -68,9 +68,9 @@ def differences(before: DiagnosisRecord, after: DiagnosisRecord) -> Markup:
     return html_components.join((heads, html_components.table(("Check or cause", "Before", "After"), rows)))
 
 
-def _headline(when: str, seen: DiagnosisRecord) -> Markup:
+def _headline(when: str, page_view: DiagnosisRecord) -> Markup:
     return html_components.card(
-        when, Markup("<p>{}</p>").format(outside(seen.sentence)), sign=labels.HEADLINE[seen.state]
+        when, Markup("<p>{}</p>").format(outside(page_view.sentence)), sign=labels.HEADLINE[page_view.state]
     )
 
 
@@ -140,13 +140,16 @@ def steps(view: View, incident: Incident) -> Markup:
     )
 
 
-def opened(seen: View, incident: Incident) -> Markup:
+def opened(page_view: View, incident: Incident) -> Markup:
     """Who opened it when, and who closed it how."""
     rows: list[tuple[str, str | Markup]] = [
-        ("Opened", html_components.by(times.when(incident.opened_at, seen.zone, seen.now), incident.opened_by.name)),
+        (
+            "Opened",
+            html_components.by(times.when(incident.opened_at, page_view.zone, page_view.now), incident.opened_by.name),
+        ),
     ]
     if incident.closed_at is not None and incident.closed_by is not None:
-        when = times.when(incident.closed_at, seen.zone, seen.now)
+        when = times.when(incident.closed_at, page_view.zone, page_view.now)
         rows.append(("Closed", html_components.by(when, incident.closed_by.name)))
         rows.append(("After", times.span(incident.closed_at - incident.opened_at)))
     if incident.closing_message:
@@ -180,15 +183,15 @@ def diagnoses(entries: Iterable[Entry]) -> dict[int, Entry]:
     return {entry.seq: entry for entry in entries if isinstance(entry.payload, DiagnosisRecord)}
 
 
-def time_range(seen: View, incident: Incident, entries: Iterable[Entry]) -> TimeRange:
+def time_range(page_view: View, incident: Incident, entries: Iterable[Entry]) -> TimeRange:
     """Return over which time the incident affected people."""
     looks = [entry.payload for entry in entries if isinstance(entry.payload, DiagnosisRecord)]
-    return time_range_of(incident, looks, seen.now)
+    return time_range_of(incident, looks, page_view.now)
 
 
-def over(seen: View, time_range: TimeRange) -> str:
+def over(page_view: View, time_range: TimeRange) -> str:
     """Say over which time people count."""
-    since, until = (times.local(at, seen.zone, seen.now) for at in (time_range.since, time_range.until))
+    since, until = (times.local(at, page_view.zone, page_view.now) for at in (time_range.since, time_range.until))
     return f"People who asked to book from {since} to {until} and got no link that works."
 
 
@@ -286,10 +289,10 @@ def notes(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     return tuple(reversed([entry for entry in entries if isinstance(entry.payload, Note)]))
 
 
-def note_called(entry: Entry, seen: View) -> str:
+def note_called(entry: Entry, page_view: View) -> str:
     """Return how a note is called in a list."""
     text = entry.payload.text if isinstance(entry.payload, Note) else ""
-    return f"{times.local(entry.at, seen.zone, seen.now)} · {outside(text)[:60]}"
+    return f"{times.local(entry.at, page_view.zone, page_view.now)} · {outside(text)[:60]}"
 
 
 def add_note() -> None:
@@ -311,14 +314,14 @@ def add_note() -> None:
     action_dialog.do(work)
 
 
-def marks(seen: View) -> tuple[Mark, ...]:
+def marks(page_view: View) -> tuple[Mark, ...]:
     """Return what changed the system in the window, as the sources say it and as this desk's journal does."""
-    found, window = seen.facts.marks, seen.snapshot.window
+    found, window = page_view.facts.marks, page_view.snapshot.window
 
     def with_ours(journal: Journal) -> tuple[Mark, ...]:
         return with_journal(found, journal.incidents(), journal.requests(since=window.start), window)
 
-    return cached_with_journal(seen, "marks", with_ours) or found
+    return cached_with_journal(page_view, "marks", with_ours) or found
 
 
 def first_seen(action_service: ActionService, incident: Incident) -> DiagnosisRecord | None:

@@ -46,10 +46,10 @@ def monitor_inputs() -> MonitorInputs | None:
     return MonitorInputs(
         desk.settings,
         action_service.journal,
-        lambda max_age: desk.look(WindowSize.DAY, max_age),
+        lambda max_age: desk.no_older_than(WindowSize.DAY, max_age),
         world_of(desk.settings, played.scenario if played else None),
         lambda: _still(desk),
-        lambda: desk.look(WindowSize.WEEK, _WEEK_MAY_BE_OLD),
+        lambda: desk.no_older_than(WindowSize.WEEK, _WEEK_MAY_BE_OLD),
         lambda: action_service.executor,
     )
 

@@ -120,10 +120,10 @@ def since_message(view: View, fix: Remediation) -> Markup:
     return Markup("<p>On evidence from after “{}” alone, {}:</p>").format(outside(fix.message), when)
 
 
-def nothing_to_do(view: View, course: PlanState) -> Markup:
+def nothing_to_do(view: View, state: PlanState) -> Markup:
     """Say why nothing is asked for."""
-    when = times.when(course.fix.at, view.zone, view.now) if course.fix else ""
-    return html_components.nothing(outside(why_nothing(view.diagnosis, course, when)))
+    when = times.when(state.fix.at, view.zone, view.now) if state.fix else ""
+    return html_components.nothing(outside(why_nothing(view.diagnosis, state, when)))
 
 
 # After-care.

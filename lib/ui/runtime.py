@@ -69,7 +69,7 @@ class DiagnosisService:
         close: Callable[[], None] = lambda: None,
         open_action_service: Callable[[], ActionService] = _no_action_service,
         fresh: Callable[[WindowSize], Snapshot] | None = None,
-        look: Callable[[WindowSize, timedelta], Snapshot] | None = None,
+        no_older_than: Callable[[WindowSize, timedelta], Snapshot] | None = None,
     ) -> None:
         self.settings = settings
         self.why_read_only = ""
@@ -80,7 +80,7 @@ class DiagnosisService:
         self._action_service_tried: float | None = None
         self._snapshots = snapshots
         self._fresh = fresh or snapshots
-        self._look = look or (lambda size, _: snapshots(size))
+        self._no_older_than = no_older_than or (lambda size, _: snapshots(size))
         self._clock = clock
         self._kept = {size: _CachedDiagnosis() for size in WindowSize}
 
@@ -104,7 +104,7 @@ class DiagnosisService:
             close=close,
             open_action_service=open_action_service,
             fresh=cache.fresh,
-            look=cache.look,
+            no_older_than=cache.no_older_than,
         )
 
     def close(self) -> None:
@@ -129,9 +129,9 @@ class DiagnosisService:
                     self.why_read_only = f"{error.sentence} {error.hint}".strip()
             return self._action_service
 
-    def look(self, size: WindowSize, max_age: timedelta) -> Snapshot:
+    def no_older_than(self, size: WindowSize, max_age: timedelta) -> Snapshot:
         """Return readings no older than `max_age`, shared with all viewers: for who watches and shows nothing."""
-        return self._look(size, max_age)
+        return self._no_older_than(size, max_age)
 
     def recheck(self) -> None:
         """Have every source asked anew for what is shown next: the world has changed, or somebody says so."""

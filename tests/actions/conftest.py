@@ -98,24 +98,24 @@ class Lamp(Action):
         return len(self.effects.read_text().splitlines()) if self.effects.exists() else 0
 
 
-def executor_for(journal_file: Path, lamp: Lamp, **settings: Any) -> Executor:
+def executor_for(journal_file: Path, fake_target: Lamp, **settings: Any) -> Executor:
     """An executor as one process has it: its own connection to the shared journal."""
     configured = Settings(journal_url=f"sqlite:///{journal_file}", **settings)
     journal = Journal.open(configured, lambda: datetime.now(UTC))
     context = ActionContext(cast(Any, None), configured, lambda: datetime.now(UTC), cast(Any, None))
-    return Executor(journal, context, {lamp.id: lamp}, PreviewStore(), sleep=lambda _: None)
+    return Executor(journal, context, {fake_target.id: fake_target}, PreviewStore(), sleep=lambda _: None)
 
 
 @pytest.fixture
-def lamp(tmp_path: Path) -> Lamp:
+def fake_target(tmp_path: Path) -> Lamp:
     return Lamp(tmp_path / "effects")
 
 
 @pytest.fixture
-def executor(tmp_path: Path, lamp: Lamp) -> Executor:
-    return executor_for(tmp_path / "journal.sqlite3", lamp)
+def executor(tmp_path: Path, fake_target: Lamp) -> Executor:
+    return executor_for(tmp_path / "journal.sqlite3", fake_target)
 
 
-def another(lamp: Lamp, **changes: Any) -> Lamp:
+def another(fake_target: Lamp, **changes: Any) -> Lamp:
     """The same lamp as the world has it now."""
-    return replace(lamp, **changes)
+    return replace(fake_target, **changes)

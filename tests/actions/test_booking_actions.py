@@ -259,7 +259,7 @@ def test_a_person_who_booked_again_meanwhile_is_not_sent_one_link_more(world: Wo
 
 def test_without_an_open_booking_there_is_no_link_to_try_and_no_doubt_about_it(world: World) -> None:
     nobody = builders.snapshot(pending_bookings=builders.table(frames.PENDING_BOOKINGS))
-    world.executor.context = dataclasses.replace(world.executor.context, look=lambda: nobody)
+    world.executor.context = dataclasses.replace(world.executor.context, take_snapshot=lambda: nobody)
     request = world.done("recheck_link")
     assert request.state is RequestState.FAILED
     assert request.message == "There is no open booking whose link could be tried."

@@ -39,20 +39,20 @@ def do(executor: Executor, given: Order, actor: Actor = OPERATOR) -> RequestStat
     return executor.carry_out(request.id, actor).state
 
 
-def test_what_was_confirmed_is_done_once_and_leaves_a_receipt(executor: Executor, lamp: Lamp) -> None:
+def test_what_was_confirmed_is_done_once_and_leaves_a_receipt(executor: Executor, fake_target: Lamp) -> None:
     request = executor.submit(order(executor), OPERATOR)
     done = executor.carry_out(request.id, OPERATOR)
     assert done.state is RequestState.SUCCEEDED
-    assert lamp.times == 1
+    assert fake_target.times == 1
     assert done.receipt is not None
     assert done.receipt.verified is True
     assert "It is light." in done.receipt.evidence
 
 
-def test_a_viewer_cannot_act(executor: Executor, lamp: Lamp) -> None:
+def test_a_viewer_cannot_act(executor: Executor, fake_target: Lamp) -> None:
     with pytest.raises(RefusedError, match="ask an operator"):
         executor.submit(order(executor), VIEWER)
-    assert lamp.times == 0
+    assert fake_target.times == 0
 
 
 @pytest.mark.parametrize(
@@ -66,25 +66,25 @@ def test_a_viewer_cannot_act(executor: Executor, lamp: Lamp) -> None:
     ],
 )
 def test_a_wrong_confirmation_is_refused_and_recorded(
-    executor: Executor, lamp: Lamp, changes: dict[str, str], message: str
+    executor: Executor, fake_target: Lamp, changes: dict[str, str], message: str
 ) -> None:
     request = executor.submit(order(executor, **changes), OPERATOR)
     assert request.state is RequestState.REFUSED
     assert message in request.message
     assert executor.carry_out(request.id, OPERATOR).state is RequestState.REFUSED
-    assert lamp.times == 0
+    assert fake_target.times == 0
 
 
 def test_a_world_that_moved_between_preview_and_confirm_is_refused_with_the_difference(
-    tmp_path: Path, executor: Executor, lamp: Lamp
+    tmp_path: Path, executor: Executor, fake_target: Lamp
 ) -> None:
     given = order(executor)
-    moved = another(lamp, colour="red")
+    moved = another(fake_target, colour="red")
     executor.actions = {moved.id: moved}
     request = executor.submit(given, OPERATOR)
     assert request.state is RequestState.REFUSED
     assert "colour: green → red" in request.message
-    assert lamp.times == 0
+    assert fake_target.times == 0
 
 
 def test_a_digest_of_no_preview_that_is_kept_here_is_said_to_be_one(executor: Executor) -> None:
@@ -93,32 +93,32 @@ def test_a_digest_of_no_preview_that_is_kept_here_is_said_to_be_one(executor: Ex
     assert "now it would be: switch on, green" in request.message
 
 
-def test_a_world_that_moved_between_confirm_and_run_is_refused_too(executor: Executor, lamp: Lamp) -> None:
+def test_a_world_that_moved_between_confirm_and_run_is_refused_too(executor: Executor, fake_target: Lamp) -> None:
     request = executor.submit(order(executor), OPERATOR)
-    moved = another(lamp, colour="red")
+    moved = another(fake_target, colour="red")
     executor.actions = {moved.id: moved}
     assert executor.carry_out(request.id, OPERATOR).state is RequestState.REFUSED
-    assert lamp.times == 0
+    assert fake_target.times == 0
 
 
-def test_what_the_preflight_blocks_is_not_done(tmp_path: Path, lamp: Lamp) -> None:
-    blocked = another(lamp, blocked=True)
+def test_what_the_preflight_blocks_is_not_done(tmp_path: Path, fake_target: Lamp) -> None:
+    blocked = another(fake_target, blocked=True)
     executor = executor_for(tmp_path / "journal.sqlite3", blocked)
     request = executor.submit(order(executor), OPERATOR)
     assert request.state is RequestState.REFUSED
     assert "bulb is missing" in request.message
 
 
-def test_a_frozen_desk_does_nothing(executor: Executor, lamp: Lamp) -> None:
+def test_a_frozen_desk_does_nothing(executor: Executor, fake_target: Lamp) -> None:
     request = executor.submit(order(executor), OPERATOR)
     executor.journal.freeze("the owner is on the phone", SECOND)
     done = executor.carry_out(request.id, OPERATOR)
     assert done.state is RequestState.REFUSED
     assert "owner is on the phone" in done.message
-    assert lamp.times == 0
+    assert fake_target.times == 0
 
 
-def test_three_quick_clicks_are_one_request(executor: Executor, lamp: Lamp) -> None:
+def test_three_quick_clicks_are_one_request(executor: Executor, fake_target: Lamp) -> None:
     key = uuid4()
     requests = [executor.submit(order(executor, idempotency_key=key), OPERATOR) for _ in range(3)]
     threads = [threading.Thread(target=executor.carry_out, args=(r.id, OPERATOR)) for r in requests]
@@ -127,19 +127,19 @@ def test_three_quick_clicks_are_one_request(executor: Executor, lamp: Lamp) -> N
     for thread in threads:
         thread.join()
     assert len({request.id for request in requests}) == 1
-    assert lamp.times == 1
+    assert fake_target.times == 1
 
 
-def test_two_people_at_once_get_one_effect_and_the_other_sees_who_runs_it(tmp_path: Path, lamp: Lamp) -> None:
+def test_two_people_at_once_get_one_effect_and_the_other_sees_who_runs_it(tmp_path: Path, fake_target: Lamp) -> None:
     entered, go_on = threading.Event(), threading.Event()
 
     def wait() -> None:
         entered.set()
         go_on.wait(10)
 
-    slow = another(lamp, in_run=wait)
+    slow = another(fake_target, in_run=wait)
     first = executor_for(tmp_path / "journal.sqlite3", slow)
-    second = executor_for(tmp_path / "journal.sqlite3", lamp)
+    second = executor_for(tmp_path / "journal.sqlite3", fake_target)
     ours, theirs = first.submit(order(first), OPERATOR), second.submit(order(second), SECOND)
     running = threading.Thread(target=first.carry_out, args=(ours.id, OPERATOR))
     running.start()
@@ -149,25 +149,25 @@ def test_two_people_at_once_get_one_effect_and_the_other_sees_who_runs_it(tmp_pa
     running.join()
     assert refused.state is RequestState.REFUSED
     assert "ana is running switch_on" in refused.message
-    assert lamp.times == 1
+    assert fake_target.times == 1
 
 
-def test_where_a_second_person_is_asked_for_one_cannot_do_it_alone(tmp_path: Path, lamp: Lamp) -> None:
-    executor = executor_for(tmp_path / "journal.sqlite3", lamp, require_second_person=True)
+def test_where_a_second_person_is_asked_for_one_cannot_do_it_alone(tmp_path: Path, fake_target: Lamp) -> None:
+    executor = executor_for(tmp_path / "journal.sqlite3", fake_target, require_second_person=True)
     request = executor.submit(order(executor), OPERATOR)
     assert request.state is RequestState.WAITING
     assert executor.carry_out(request.id, OPERATOR).state is RequestState.WAITING
-    assert lamp.times == 0
+    assert fake_target.times == 0
     executor.journal.approve(request.id, SECOND)
     assert executor.carry_out(request.id, OPERATOR).state is RequestState.SUCCEEDED
-    assert lamp.times == 1
+    assert fake_target.times == 1
 
 
 def test_who_dies_while_the_world_is_looked_at_leaves_nothing_that_somebody_else_could_approve(
-    tmp_path: Path, lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody has held the phrase against the preview yet, nor asked for the reason."""
-    executor = executor_for(tmp_path / "journal.sqlite3", lamp, require_second_person=True)
+    executor = executor_for(tmp_path / "journal.sqlite3", fake_target, require_second_person=True)
     given = order(executor, phrase="", reason="")
 
     def dies(*_: object) -> None:
@@ -180,9 +180,9 @@ def test_who_dies_while_the_world_is_looked_at_leaves_nothing_that_somebody_else
 
 
 def test_what_needs_a_second_person_is_refused_to_who_did_not_log_in_and_says_what_to_do(
-    tmp_path: Path, lamp: Lamp
+    tmp_path: Path, fake_target: Lamp
 ) -> None:
-    executor = executor_for(tmp_path / "journal.sqlite3", lamp, require_second_person=True)
+    executor = executor_for(tmp_path / "journal.sqlite3", fake_target, require_second_person=True)
     request = executor.submit(order(executor), Actor(NO_LOGIN, Role.OPERATOR, Via.PAGE))
     assert request.state is RequestState.REFUSED
     assert "a second person" in request.message and "OPERATORS" in request.message
@@ -190,9 +190,9 @@ def test_what_needs_a_second_person_is_refused_to_who_did_not_log_in_and_says_wh
 
 @pytest.mark.parametrize("second", [False, True])
 def test_until_phrase_and_reason_were_held_against_the_preview_there_is_no_request(
-    tmp_path: Path, lamp: Lamp, monkeypatch: pytest.MonkeyPatch, second: bool
+    tmp_path: Path, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch, second: bool
 ) -> None:
-    executor = executor_for(tmp_path / "journal.sqlite3", lamp, require_second_person=second)
+    executor = executor_for(tmp_path / "journal.sqlite3", fake_target, require_second_person=second)
     seen: list[RequestState] = []
     looks = Lamp.preflight
 
@@ -207,7 +207,7 @@ def test_until_phrase_and_reason_were_held_against_the_preview_there_is_no_reque
 
 
 def test_the_same_order_again_is_its_first_request_whatever_is_typed_the_second_time(
-    executor: Executor, lamp: Lamp
+    executor: Executor, fake_target: Lamp
 ) -> None:
     key = uuid4()
     refused = executor.submit(order(executor, idempotency_key=key, phrase=""), OPERATOR)
@@ -220,29 +220,29 @@ def test_the_same_order_again_is_its_first_request_whatever_is_typed_the_second_
     assert len(executor.journal.requests()) == 2
 
 
-def test_what_a_source_refuses_has_failed_and_changed_nothing(tmp_path: Path, lamp: Lamp) -> None:
+def test_what_a_source_refuses_has_failed_and_changed_nothing(tmp_path: Path, fake_target: Lamp) -> None:
     def refuse() -> None:
         raise SourceError(FailureKind.FORBIDDEN, "Vercel answered 403.")
 
-    executor = executor_for(tmp_path / "journal.sqlite3", another(lamp, in_run=refuse))
+    executor = executor_for(tmp_path / "journal.sqlite3", another(fake_target, in_run=refuse))
     request = executor.submit(order(executor), OPERATOR)
     done = executor.carry_out(request.id, OPERATOR)
     assert done.state is RequestState.FAILED
     assert "Nothing was changed" in done.message
 
 
-def test_what_failed_half_way_says_itself_what_stays(tmp_path: Path, lamp: Lamp) -> None:
+def test_what_failed_half_way_says_itself_what_stays(tmp_path: Path, fake_target: Lamp) -> None:
     def break_off() -> None:
         raise FailedError("The first step stays, the rest was not done.", after="half light")
 
-    executor = executor_for(tmp_path / "journal.sqlite3", another(lamp, in_run=break_off))
+    executor = executor_for(tmp_path / "journal.sqlite3", another(fake_target, in_run=break_off))
     done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
     assert (done.state, done.message) == (RequestState.FAILED, "The first step stays, the rest was not done.")
     assert done.receipt is not None and [fact.value for fact in done.receipt.after] == ["half light"]
 
 
 def test_a_hiccup_of_the_journal_while_it_runs_stops_no_effect_half_way(
-    executor: Executor, lamp: Lamp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    executor: Executor, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*args: object, **more: object) -> Request:
         raise JournalError("The journal does not answer.")
@@ -251,43 +251,43 @@ def test_a_hiccup_of_the_journal_while_it_runs_stops_no_effect_half_way(
     monkeypatch.setattr(executor.journal, "progress", refuse)
     with caplog.at_level(logging.WARNING):
         assert do(executor, order(executor)) is RequestState.SUCCEEDED
-    assert lamp.times == 1
+    assert fake_target.times == 1
     assert "The journal does not answer." in caplog.text
 
 
-def test_a_lost_answer_is_resolved_by_looking_and_never_sent_again(tmp_path: Path, lamp: Lamp) -> None:
+def test_a_lost_answer_is_resolved_by_looking_and_never_sent_again(tmp_path: Path, fake_target: Lamp) -> None:
     def lose() -> None:
         raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
 
-    executor = executor_for(tmp_path / "journal.sqlite3", another(lamp, after_effect=lose))
+    executor = executor_for(tmp_path / "journal.sqlite3", another(fake_target, after_effect=lose))
     assert do(executor, order(executor)) is RequestState.SUCCEEDED
-    assert lamp.times == 1
+    assert fake_target.times == 1
 
 
-def test_a_lost_answer_of_which_nothing_is_to_be_seen_stays_unknown(tmp_path: Path, lamp: Lamp) -> None:
+def test_a_lost_answer_of_which_nothing_is_to_be_seen_stays_unknown(tmp_path: Path, fake_target: Lamp) -> None:
     def lose() -> None:
         raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
 
-    executor = executor_for(tmp_path / "journal.sqlite3", another(lamp, in_run=lose))
+    executor = executor_for(tmp_path / "journal.sqlite3", another(fake_target, in_run=lose))
     request = executor.submit(order(executor), OPERATOR)
     assert executor.carry_out(request.id, OPERATOR).state is RequestState.UNKNOWN
     assert executor.recheck(request.id, OPERATOR).state is RequestState.UNKNOWN
     # Until somebody says what they saw, the target is left alone.
     assert do(executor, order(executor)) is RequestState.REFUSED
-    assert lamp.times == 0
+    assert fake_target.times == 0
 
 
-def unresolved(executor: Executor, lamp: Lamp) -> Request:
+def unresolved(executor: Executor, fake_target: Lamp) -> Request:
     """A request whose answer was lost, and of which nothing is to be seen."""
 
     def lose() -> None:
         raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
 
-    losing = another(lamp, in_run=lose)
+    losing = another(fake_target, in_run=lose)
     executor.actions = {losing.id: losing}
     request = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
     assert request.state is RequestState.UNKNOWN
-    executor.actions = {lamp.id: lamp}
+    executor.actions = {fake_target.id: fake_target}
     return request
 
 
@@ -295,31 +295,31 @@ def unresolved(executor: Executor, lamp: Lamp) -> Request:
     ("outcome", "state"), [(Outcome.SUCCEEDED, RequestState.SUCCEEDED), (Outcome.FAILED, RequestState.FAILED)]
 )
 def test_what_somebody_saw_with_their_own_eyes_frees_the_target(
-    executor: Executor, lamp: Lamp, outcome: Outcome, state: RequestState
+    executor: Executor, fake_target: Lamp, outcome: Outcome, state: RequestState
 ) -> None:
-    lost = unresolved(executor, lamp)
+    lost = unresolved(executor, fake_target)
     said = executor.record_observation(lost.id, outcome, "I stood in the hall.", SECOND)
     assert (said.state, said.message, said.resolved_by) == (state, "I stood in the hall.", SECOND)
     assert do(executor, order(executor)) is RequestState.SUCCEEDED
-    assert lamp.times == 1
+    assert fake_target.times == 1
 
 
-def test_a_viewer_cannot_say_what_happened(executor: Executor, lamp: Lamp) -> None:
-    lost = unresolved(executor, lamp)
+def test_a_viewer_cannot_say_what_happened(executor: Executor, fake_target: Lamp) -> None:
+    lost = unresolved(executor, fake_target)
     with pytest.raises(RefusedError, match="ask an operator"):
         executor.record_observation(lost.id, Outcome.FAILED, "It is dark.", VIEWER)
     assert executor.journal.request(lost.id).state is RequestState.UNKNOWN
 
 
 @pytest.mark.parametrize("message", ["", "  ", "\u200b"])
-def test_what_happened_is_not_said_without_what_was_seen(executor: Executor, lamp: Lamp, message: str) -> None:
-    lost = unresolved(executor, lamp)
+def test_what_happened_is_not_said_without_what_was_seen(executor: Executor, fake_target: Lamp, message: str) -> None:
+    lost = unresolved(executor, fake_target)
     with pytest.raises(JournalError, match="what was seen"):
         executor.record_observation(lost.id, Outcome.SUCCEEDED, message, OPERATOR)
     assert executor.journal.request(lost.id).state is RequestState.UNKNOWN
 
 
-def test_nobody_says_what_happened_where_it_is_known_or_still_runs(executor: Executor, lamp: Lamp) -> None:
+def test_nobody_says_what_happened_where_it_is_known_or_still_runs(executor: Executor, fake_target: Lamp) -> None:
     waiting = executor.submit(order(executor), OPERATOR)
     with pytest.raises(ConflictError, match="this request is requested"):
         executor.record_observation(waiting.id, Outcome.FAILED, "It is dark.", OPERATOR)
@@ -329,42 +329,44 @@ def test_nobody_says_what_happened_where_it_is_known_or_still_runs(executor: Exe
 
 
 def test_what_only_looks_fails_and_never_leaves_a_doubt(
-    tmp_path: Path, lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose() -> None:
         raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
 
     monkeypatch.setattr(Lamp, "leaves_nothing", True)
     for number, changes in enumerate(({"seen": None}, {"in_run": lose})):
-        executor = executor_for(tmp_path / f"{number}.sqlite3", another(lamp, **changes))
+        executor = executor_for(tmp_path / f"{number}.sqlite3", another(fake_target, **changes))
         done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
         assert done.state is RequestState.FAILED
         assert "Nothing was changed" not in done.message
 
 
 def test_what_only_looks_and_died_is_over_once_somebody_looks(
-    executor: Executor, lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+    executor: Executor, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = unresolved(executor, lamp)
+    lost = unresolved(executor, fake_target)
     monkeypatch.setattr(Lamp, "leaves_nothing", True)
     seen = executor.recheck(lost.id, OPERATOR)
     assert seen.state is RequestState.FAILED
     assert "Do it again" in seen.message
 
 
-def test_looking_again_looks_for_the_target_of_the_preview_and_not_for_todays(executor: Executor, lamp: Lamp) -> None:
-    lost = unresolved(executor, lamp)
+def test_looking_again_looks_for_the_target_of_the_preview_and_not_for_todays(
+    executor: Executor, fake_target: Lamp
+) -> None:
+    lost = unresolved(executor, fake_target)
     looked_for: list[tuple[tuple[str, str], ...]] = []
-    moved = another(lamp, colour="red", on_find=lambda target: looked_for.append(target.facts))
+    moved = another(fake_target, colour="red", on_find=lambda target: looked_for.append(target.facts))
     executor.actions = {moved.id: moved}
     executor.recheck(lost.id, OPERATOR)
     assert looked_for == [(("colour", "green"),)]
 
 
-def test_what_the_sources_do_not_confirm_has_not_succeeded(tmp_path: Path, lamp: Lamp) -> None:
-    denied = executor_for(tmp_path / "denied.sqlite3", another(lamp, seen=False))
+def test_what_the_sources_do_not_confirm_has_not_succeeded(tmp_path: Path, fake_target: Lamp) -> None:
+    denied = executor_for(tmp_path / "denied.sqlite3", another(fake_target, seen=False))
     assert do(denied, order(denied)) is RequestState.FAILED
-    unsure = executor_for(tmp_path / "unsure.sqlite3", another(lamp, seen=None))
+    unsure = executor_for(tmp_path / "unsure.sqlite3", another(fake_target, seen=None))
     assert do(unsure, order(unsure)) is RequestState.UNKNOWN
 
 
@@ -386,12 +388,12 @@ executor.carry_out(request.id, OPERATOR)
 
 @pytest.mark.parametrize(("dies", "times", "seen"), [("before", 0, "unknown"), ("after", 1, "succeeded")])
 def test_a_process_killed_between_started_and_the_answer_leaves_an_unknown_outcome_that_looking_resolves(
-    tmp_path: Path, lamp: Lamp, dies: str, times: int, seen: str
+    tmp_path: Path, fake_target: Lamp, dies: str, times: int, seen: str
 ) -> None:
     command = [sys.executable, "-c", _DIES_IN_THE_MIDDLE, str(tmp_path), dies]
     dead = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert dead.returncode == -signal.SIGKILL, dead.stderr
-    executor = executor_for(tmp_path / "journal.sqlite3", lamp)
+    executor = executor_for(tmp_path / "journal.sqlite3", fake_target)
     (request,) = executor.journal.requests()
     assert request.state in (RequestState.STARTED, RequestState.UNKNOWN)
     assert executor.carry_out(request.id, OPERATOR).state is not RequestState.SUCCEEDED
@@ -400,7 +402,7 @@ def test_a_process_killed_between_started_and_the_answer_leaves_an_unknown_outco
         time.sleep(0.1)
     assert executor.journal.request(request.id).state is RequestState.UNKNOWN
     assert executor.recheck(request.id, SECOND).state == seen
-    assert lamp.times == times
+    assert fake_target.times == times
     assert executor.journal.verify().ok
 
 
@@ -415,12 +417,12 @@ def test_only_the_executor_runs_actions() -> None:
 
 
 def test_what_may_be_done_so_often_an_hour_is_then_refused_and_the_preview_says_so(
-    executor: Executor, lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+    executor: Executor, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Lamp, "per_hour", 2)
     for _ in range(2):
         assert do(executor, order(executor)) is RequestState.SUCCEEDED
-    preview = executor.preview(lamp.id, {})
+    preview = executor.preview(fake_target.id, {})
     assert preview.blocked and "2 times within the hour" in preview.preflight[-1].message
     assert do(executor, order(executor)) is RequestState.REFUSED
-    assert lamp.times == 2
+    assert fake_target.times == 2

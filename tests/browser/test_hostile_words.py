@@ -18,21 +18,21 @@ HOSTILE = (
 )
 SCRIPT = f"""
 import streamlit as st
-from lib.ui import look, pieces
+from lib.ui import html_components, styles
 from lib.ui.masking import plain
 
 HOSTILE = {HOSTILE!r}
-with st.container(key="glass"):
+with st.container(key="masked"):
     with st.expander(plain(HOSTILE), expanded=True):
         st.caption(plain(HOSTILE))
     st.warning(plain(HOSTILE))
     st.markdown(plain(HOSTILE))
-    look.draw(pieces.card(HOSTILE, pieces.bullets([HOSTILE])))
+    styles.draw(html_components.card(HOSTILE, html_components.bullets([HOSTILE])))
 """
 
 
 def test_nothing_from_outside_becomes_a_tag_a_link_or_a_picture(chromium: Browser, tmp_path: Path) -> None:
-    script = tmp_path / "glass.py"
+    script = tmp_path / "masked.py"
     script.write_text(SCRIPT)
     port = free_port()
     command = [
@@ -51,12 +51,12 @@ def test_nothing_from_outside_becomes_a_tag_a_link_or_a_picture(chromium: Browse
     with running(command, port, {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}) as address:
         page = chromium.new_page()
         page.goto(address)
-        glass = page.locator(".st-key-glass")
-        expect(glass.locator(".sb-card")).to_be_visible(timeout=30_000)
+        masked = page.locator(".st-key-masked")
+        expect(masked.locator(".sb-card")).to_be_visible(timeout=30_000)
         for tag in ("img", "a", "strong", "code", "del", "h1", ".katex"):
-            expect(glass.locator(tag)).to_have_count(0)
+            expect(masked.locator(tag)).to_have_count(0)
         # Where a word joiner was put in, the eye sees none.
-        seen = glass.inner_text().replace("\u2060", "")
+        seen = masked.inner_text().replace("\u2060", "")
         assert seen.count("**bold** [click](https://evil.example) www.evil.example") >= 5
         assert ":red[x] :material/bolt: $x^2$ `code` ~~gone~~ <b>b</b>" in seen
         page.close()

@@ -122,10 +122,10 @@ def test_whoever_comes_second_hears_who_runs_it(local: Journal, ann: Actor, bob:
     again = local.lock(running.id, LOCK, bob)
     assert again.refusal is LockRefusal.TAKEN
     other = local.submit_request(a_request(action="promote"), bob)
-    turn = local.lock(other.id, LOCK, bob)
-    assert turn.refusal is LockRefusal.BUSY
-    assert turn.held_by is not None and turn.held_by.id == running.id
-    assert ann.name in turn.message
+    lock_result = local.lock(other.id, LOCK, bob)
+    assert lock_result.refusal is LockRefusal.BUSY
+    assert lock_result.held_by is not None and lock_result.held_by.id == running.id
+    assert ann.name in lock_result.message
     assert local.lock(other.id, "another:target", bob).granted
 
 
@@ -294,9 +294,9 @@ def test_nothing_starts_while_the_desk_is_frozen(journal: Journal, ann: Actor, b
     frozen = journal.freeze("We look first.", bob)
     assert journal.freeze("Once more.", ann) == frozen
     assert journal.frozen() == frozen
-    for turn in (journal.start(claimed.id, ann, MINUTE), journal.lock(waiting.id, "third:target", ann)):
-        assert turn.refusal is LockRefusal.FROZEN
-        assert "We look first." in turn.message
+    for lock_result in (journal.start(claimed.id, ann, MINUTE), journal.lock(waiting.id, "third:target", ann)):
+        assert lock_result.refusal is LockRefusal.FROZEN
+        assert "We look first." in lock_result.message
     assert journal.finish(running.id, DONE, ann).state is RequestState.SUCCEEDED  # what runs is recorded
     journal.unfreeze(ann)
     assert journal.frozen() is None
@@ -312,9 +312,9 @@ def test_a_target_cools_down_from_the_last_start(local: Journal, ann: Actor, clo
     local.refuse(refused.id, "x", ann)
     clock.advance(seconds=50)
     second = local.submit_request(a_request(), ann)
-    turn = local.lock(second.id, LOCK, ann, cool_down=MINUTE)
-    assert turn.refusal is LockRefusal.COOLING_DOWN
-    assert "10 s" in turn.message
+    lock_result = local.lock(second.id, LOCK, ann, cool_down=MINUTE)
+    assert lock_result.refusal is LockRefusal.COOLING_DOWN
+    assert "10 s" in lock_result.message
     clock.advance(seconds=10)
     assert local.lock(second.id, LOCK, ann, cool_down=MINUTE).granted
 

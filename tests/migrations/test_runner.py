@@ -186,15 +186,15 @@ def test_what_preview_and_preflight_need_is_read_without_changing_anything(
 ):
     play("missing-column")
     with open_transaction(sandbox, "select from public.pending_bookings"):
-        seen = either.look(METADATA)
-    assert (seen.in_place, seen.requires_met, seen.visible) == (False, True, False)
-    assert (seen.identity.database, seen.identity.user, seen.identity.in_recovery, seen.identity.read_only) == (
+        status = either.inspect(METADATA)
+    assert (status.in_place, status.requires_met, status.visible) == (False, True, False)
+    assert (status.identity.database, status.identity.user, status.identity.in_recovery, status.identity.read_only) == (
         "postgres",
         "postgres",
         False,
         False,
     )
-    assert "psql" in {blocker.application for blocker in seen.blockers}
+    assert "psql" in {blocker.application for blocker in status.blockers}
     assert not has_metadata(sandbox)
 
 
@@ -272,7 +272,7 @@ def test_what_it_requires_is_asked_first(sandbox: Running, play: Play, either: R
 def test_a_connection_that_may_only_read_is_refused_before_anything(sandbox: Running, play: Play):
     play("missing-column")
     for dsn in (
-        sandbox.machine.postgres.dsn("supabase_read_only_user"),
+        sandbox.infrastructure.postgres.dsn("supabase_read_only_user"),
         f"{sandbox.world.dsn}?options=-c%20default_transaction_read_only%3Don",
     ):
         executor = DirectMigrationExecutor(DirectCatalogClient(SecretStr(dsn)))
@@ -289,7 +289,7 @@ def test_a_change_without_its_effect_is_rolled_back(sandbox: Running, play: Play
 
 def test_without_a_way_in_there_is_none_to_write_through():
     with pytest.raises(SourceError) as caught:
-        migration_executor(CatalogSource(executor=None, description=None, management=None))
+        migration_executor(CatalogSource(client=None, description=None, management=None))
     assert caught.value.kind is FailureKind.NOT_CONFIGURED
 
 

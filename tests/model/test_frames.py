@@ -36,9 +36,9 @@ def test_every_column_says_what_it_is_and_who_may_see_it(schema: pa.DataFrameSch
 
 @pytest.mark.parametrize("schema", frames.SCHEMAS, ids=NAMES)
 def test_numbers_tokens_and_strangers_words_are_not_public(schema: pa.DataFrameSchema):
-    telling = ("number", "token", "link_url", "link_code", "short_code", "error_message", "message")
+    private = ("number", "token", "link_url", "link_code", "short_code", "error_message", "message")
     public = [name for name in schema.columns if privacy_of(schema, name) is Privacy.PUBLIC]
-    assert not [name for name in public if name in telling or name.endswith("_number")]
+    assert not [name for name in public if name in private or name.endswith("_number")]
 
 
 def test_a_column_nobody_declared_has_no_privacy_and_is_dropped():

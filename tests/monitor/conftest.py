@@ -91,7 +91,7 @@ class World:
         """The booking app's front door answers 503."""
         self.changed = {"app_health": AppHealth("booking.example", 503, None, None, None)}
 
-    def look(self, max_age: timedelta) -> Snapshot:
+    def take_snapshot(self, max_age: timedelta) -> Snapshot:
         self.looks += 1
         taken = b.snapshot(**self.changed)
         fresh = {
@@ -116,7 +116,7 @@ def monitor(world: World, clock: Clock, ear: Ear, environ: dict[str, str], journ
 
     def start(name: str = "here 1 first", on: Journal = journal, **settings: str) -> Monitor:
         given = {"NOTIFY_URLS": f"json://{ear.url}/", "HEARTBEAT_URL": f"http://{ear.url}/beat", **settings}
-        view = MonitorInputs(settings_of(environ | given), on, world.look, "prj")
+        view = MonitorInputs(settings_of(environ | given), on, world.take_snapshot, "prj")
         return Monitor(lambda: view, clock, timedelta(milliseconds=4), name=name)
 
     return start

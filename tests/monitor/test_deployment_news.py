@@ -18,7 +18,7 @@ LATER = b.NOW + timedelta(minutes=1)
 NEW = b.deployment("dpl_new", "d" * 40, LATER)
 
 
-def sight(
+def observed(
     *deployments: Deployment, live: Deployment | None = b.HEAD_BUILD, move: AliasRequest | None = None
 ) -> DeploymentObservation:
     project = dataclasses.replace(b.PROJECT, last_alias_request=move)
@@ -27,7 +27,7 @@ def sight(
 
 
 def learned(*deployments: Deployment) -> KnownDeployments:
-    return compare(None, sight(*deployments))[0]
+    return compare(None, observed(*deployments))[0]
 
 
 def news(known: KnownDeployments | None, seen: DeploymentObservation) -> list[tuple[NewsKind, str]]:
@@ -43,19 +43,19 @@ def moved(kind: str, to: Deployment) -> AliasRequest:
 
 
 def test_the_first_look_only_learns():
-    assert news(None, sight(ended(DeploymentState.ERROR))) == []
+    assert news(None, observed(ended(DeploymentState.ERROR))) == []
 
 
 @pytest.mark.parametrize(
     ("seen", "kind", "which"),
     [
-        (sight(NEW, live=NEW), NewsKind.LIVE, "dpl_new"),
-        (sight(NEW, live=NEW, move=moved("promote", NEW)), NewsKind.PROMOTED, "dpl_new"),
-        (sight(live=b.FIX_BUILD, move=moved("rollback", b.FIX_BUILD)), NewsKind.ROLLED_BACK, "dpl_fix"),
-        (sight(ended(DeploymentState.ERROR)), NewsKind.FAILED, "dpl_new"),
-        (sight(ended(DeploymentState.CANCELED, build_skipped=True)), NewsKind.SKIPPED, "dpl_new"),
+        (observed(NEW, live=NEW), NewsKind.LIVE, "dpl_new"),
+        (observed(NEW, live=NEW, move=moved("promote", NEW)), NewsKind.PROMOTED, "dpl_new"),
+        (observed(live=b.FIX_BUILD, move=moved("rollback", b.FIX_BUILD)), NewsKind.ROLLED_BACK, "dpl_fix"),
+        (observed(ended(DeploymentState.ERROR)), NewsKind.FAILED, "dpl_new"),
+        (observed(ended(DeploymentState.CANCELED, build_skipped=True)), NewsKind.SKIPPED, "dpl_new"),
         (
-            sight(
+            observed(
                 ended(
                     DeploymentState.CANCELED,
                     error_message="The Deployment has been canceled as a result of running "
@@ -65,7 +65,7 @@ def test_the_first_look_only_learns():
             NewsKind.SKIPPED,
             "dpl_new",
         ),
-        (sight(ended(DeploymentState.BLOCKED)), NewsKind.BLOCKED, "dpl_new"),
+        (observed(ended(DeploymentState.BLOCKED)), NewsKind.BLOCKED, "dpl_new"),
     ],
 )
 def test_what_happened_is_told_once(seen: DeploymentObservation, kind: NewsKind, which: str):
@@ -77,55 +77,55 @@ def test_what_happened_is_told_once(seen: DeploymentObservation, kind: NewsKind,
 
 
 def test_a_build_that_was_on_its_way_and_failed_is_news():
-    assert news(learned(ended(DeploymentState.BUILDING)), sight(ended(DeploymentState.ERROR))) == [
+    assert news(learned(ended(DeploymentState.BUILDING)), observed(ended(DeploymentState.ERROR))) == [
         (NewsKind.FAILED, "dpl_new")
     ]
 
 
 def test_a_cancel_by_hand_and_a_preview_are_no_news():
-    assert news(learned(), sight(ended(DeploymentState.CANCELED))) == []
-    assert news(learned(), sight(ended(DeploymentState.ERROR, target=None))) == []
+    assert news(learned(), observed(ended(DeploymentState.CANCELED))) == []
+    assert news(learned(), observed(ended(DeploymentState.ERROR, target=None))) == []
 
 
 def test_old_deployments_that_a_longer_list_brings_up_are_history():
     old = dataclasses.replace(ended(DeploymentState.ERROR), id="dpl_ancient", created_at=b.ago(days=30))
-    assert news(learned(), sight(old)) == []
+    assert news(learned(), observed(old)) == []
 
 
 def test_what_cannot_be_read_stays_as_it_was_known():
     known = learned()
     unread = DeploymentObservation("prj", None, None, None)
     assert compare(known, unread) == (known, ())
-    unresolved = dataclasses.replace(sight(), hostnames=(b.hostname(None),))
+    unresolved = dataclasses.replace(observed(), hostnames=(b.hostname(None),))
     after, told = compare(known, unresolved)
     assert told == () and after.live == known.live
-    assert news(after, sight(NEW, live=NEW)) == [(NewsKind.LIVE, "dpl_new")]
+    assert news(after, observed(NEW, live=NEW)) == [(NewsKind.LIVE, "dpl_new")]
 
 
 def test_deployments_that_were_never_read_before_are_learned_when_they_are():
     known, _ = compare(None, DeploymentObservation("prj", None, None, None))
-    assert news(known, sight(ended(DeploymentState.ERROR))) == []
+    assert news(known, observed(ended(DeploymentState.ERROR))) == []
 
 
 def test_a_second_hostname_that_follows_is_no_second_news():
     both = (b.hostname(b.HEAD_BUILD), b.hostname(b.HEAD_BUILD, "www.example"))
     one_moved = (b.hostname(NEW), b.hostname(b.HEAD_BUILD, "www.example"))
     two_moved = (b.hostname(NEW), b.hostname(NEW, "www.example"))
-    known, _ = compare(None, dataclasses.replace(sight(), hostnames=both))
-    known, told = compare(known, dataclasses.replace(sight(NEW), hostnames=one_moved))
+    known, _ = compare(None, dataclasses.replace(observed(), hostnames=both))
+    known, told = compare(known, dataclasses.replace(observed(NEW), hostnames=one_moved))
     assert [one.kind for one in told] == [NewsKind.LIVE]
-    assert compare(known, dataclasses.replace(sight(NEW), hostnames=two_moved))[1] == ()
+    assert compare(known, dataclasses.replace(observed(NEW), hostnames=two_moved))[1] == ()
 
 
 def test_there_and_back_again_is_told_both_times():
     known = learned(NEW)
-    known, forth = compare(known, sight(NEW, live=NEW))
-    known, back = compare(known, sight(NEW, live=b.HEAD_BUILD, move=moved("rollback", b.HEAD_BUILD)))
+    known, forth = compare(known, observed(NEW, live=NEW))
+    known, back = compare(known, observed(NEW, live=b.HEAD_BUILD, move=moved("rollback", b.HEAD_BUILD)))
     assert [one.kind for one in (*forth, *back)] == [NewsKind.LIVE, NewsKind.ROLLED_BACK]
 
 
 def test_another_project_is_learned_anew():
-    other = dataclasses.replace(sight(ended(DeploymentState.ERROR), live=NEW), world="another")
+    other = dataclasses.replace(observed(ended(DeploymentState.ERROR), live=NEW), world="another")
     assert news(learned(), other) == []
 
 

@@ -94,14 +94,14 @@ def test_a_break_is_not_told_to_be_over_while_the_booking_app_is_silent(
 
 def test_a_hiccup_within_a_round_is_not_told(monitor: StartMonitor, world: World, ear: Ear):
     world.breaks()
-    real = world.look
+    real = world.take_snapshot
 
-    def look(age: timedelta) -> Snapshot:
+    def take_snapshot(age: timedelta) -> Snapshot:
         seen = real(age)
         world.is_well()
         return seen
 
-    world.look = look  # type: ignore[method-assign]
+    world.take_snapshot = take_snapshot  # type: ignore[method-assign]
     watch = monitor()
     watch.round()
     watch.round()
@@ -155,10 +155,10 @@ def test_a_monitor_that_lost_its_lease_while_it_looked_writes_nothing(
 ):
     slow, other = monitor(name="east 1 a"), monitor(name="west 1 b")
     world.breaks()
-    real = world.look
+    real = world.take_snapshot
 
-    def look(age: timedelta):
-        world.look = real  # type: ignore[method-assign]
+    def take_snapshot(age: timedelta):
+        world.take_snapshot = real  # type: ignore[method-assign]
         seen = real(age)
         clock.advance(minutes=4)
         other.round()
@@ -166,7 +166,7 @@ def test_a_monitor_that_lost_its_lease_while_it_looked_writes_nothing(
 
     slow_view = slow.view()
     assert slow_view
-    slow.view = lambda: dataclasses.replace(slow_view, look=look)
+    slow.view = lambda: dataclasses.replace(slow_view, take_snapshot=take_snapshot)
     assert slow.round() is None
     assert len(ear.heard) == 1 and read_status(journal, clock.now).rounds == 1
 

@@ -90,17 +90,17 @@ def probe(state: RequestState, minutes_ago: float = 0) -> Request:
 FIRES: dict[str, Observation] = {}
 
 
-def look(snapshot: Snapshot, *, offline: bool = False) -> Observation:
+def observation(snapshot: Snapshot, *, offline: bool = False) -> Observation:
     return Observation(diagnose(snapshot, b.NOW), offline)
 
 
-FIRES["offline"] = look(all_unreachable(), offline=True)
-FIRES["account"] = look(b.snapshot(account=TwilioAccount("AC", "suspended", "Full")))
-FIRES["unreachable"] = look(failing(UNREACHABLE, SourceName.TWILIO))
-FIRES["blind"] = look(b.snapshot(texts=Failure(FailureKind.BAD_DATA, "The message log cannot be read.")))
-FIRES["flow"] = look(b.snapshot(app_health=app_down()))
-FIRES["probe"] = dataclasses.replace(look(b.snapshot()), probe=probe(RequestState.FAILED))
-FIRES["main_ahead"] = look(behind())
+FIRES["offline"] = observation(all_unreachable(), offline=True)
+FIRES["account"] = observation(b.snapshot(account=TwilioAccount("AC", "suspended", "Full")))
+FIRES["unreachable"] = observation(failing(UNREACHABLE, SourceName.TWILIO))
+FIRES["blind"] = observation(b.snapshot(texts=Failure(FailureKind.BAD_DATA, "The message log cannot be read.")))
+FIRES["flow"] = observation(b.snapshot(app_health=app_down()))
+FIRES["probe"] = dataclasses.replace(observation(b.snapshot()), probe=probe(RequestState.FAILED))
+FIRES["main_ahead"] = observation(behind())
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
@@ -125,7 +125,7 @@ def test_one_trouble_is_told_by_one_rule(rule):
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_all_rules_are_content_with_a_healthy_world(rule):
-    healthy = dataclasses.replace(look(b.snapshot()), probe=probe(RequestState.SUCCEEDED))
+    healthy = dataclasses.replace(observation(b.snapshot()), probe=probe(RequestState.SUCCEEDED))
     assert read_all(healthy)[rule.id].finding is RuleStatus.GOOD
 
 
@@ -149,7 +149,7 @@ def test_a_rule_comes_after_those_it_depends_on():
     ids=["suspended", "no money", "blind key", "Vercel's key", "the database's key"],
 )
 def test_what_an_account_says_of_itself_needs_no_second_look(snapshot):
-    reading = read_all(look(snapshot))["account"]
+    reading = read_all(observation(snapshot))["account"]
     assert (reading.finding, reading.at_once, reading.story.severity) == (RuleStatus.BAD, True, Severity.CRITICAL)
 
 
@@ -157,7 +157,7 @@ SUSPENDED = TwilioAccount("AC", "suspended", "Full")
 
 
 def test_every_account_and_key_that_is_refused_is_a_part_and_is_named():
-    reading = read_all(look(failing(REFUSED, SourceName.VERCEL, account=SUSPENDED)))["account"]
+    reading = read_all(observation(failing(REFUSED, SourceName.VERCEL, account=SUSPENDED)))["account"]
     assert reading.parts == {"account_active", "refused:vercel"}
     assert reading.story.title == "The Twilio account is suspended; also: Vercel does not accept our key (401)"
     assert "Also: Vercel does not accept our key (401)." in reading.story.message
@@ -166,7 +166,7 @@ def test_every_account_and_key_that_is_refused_is_a_part_and_is_named():
 
 def test_what_is_left_of_a_refusal_explains_the_flow_only_if_the_refusal_was_seen():
     """Error 20003 is Twilio's refusal of our account: two texts went out since the last one."""
-    recovering = look(left_of_a_refusal())
+    recovering = observation(left_of_a_refusal())
     assert recovering.diagnosis.check("account_errors").status is CheckStatus.WARN
     assert recovering.diagnosis.headline.hop is Hop.ACCEPTED
     seen = read_all(dataclasses.replace(recovering, firing=frozenset({"account"})))
@@ -177,7 +177,7 @@ def test_what_is_left_of_a_refusal_explains_the_flow_only_if_the_refusal_was_see
 
 def test_what_is_left_of_a_refusal_explains_nothing_at_another_hop():
     login = LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())
-    recovering = look(
+    recovering = observation(
         dataclasses.replace(left_of_a_refusal(), link_opening=b.snapshot(link_opening=login).link_opening)
     )
     assert read_all(dataclasses.replace(recovering, firing=frozenset({"account"})))["flow"].finding is RuleStatus.BAD
@@ -191,7 +191,7 @@ def left_of_a_refusal() -> Snapshot:
 @pytest.mark.parametrize("source", SourceName)
 def test_what_waits_for_a_source_that_refuses_our_key_is_not_refused_itself(source: SourceName):
     seen = b.without(b.snapshot(), names_of(source), FailureKind.UNAUTHORIZED)
-    assert read_all(look(seen))["account"].parts == {f"refused:{source}"}
+    assert read_all(observation(seen))["account"].parts == {f"refused:{source}"}
 
 
 def test_one_account_that_is_refused_is_told_as_it_stands():
@@ -204,7 +204,7 @@ def test_an_account_of_which_nothing_is_known_just_now_is_not_one_that_was_mende
     seen = failing(UNREACHABLE, SourceName.TWILIO)
     refused = failing(REFUSED, SourceName.VERCEL)
     twilio = {name: getattr(seen, name) for name in names_of(SourceName.TWILIO)}
-    reading = read_all(look(dataclasses.replace(refused, **twilio)))["account"]
+    reading = read_all(observation(dataclasses.replace(refused, **twilio)))["account"]
     assert reading.parts == {"refused:vercel"}
     assert {"account_active", "account_errors", "refused:twilio"} <= reading.unknown
 
@@ -214,7 +214,9 @@ def test_every_source_that_is_silent_is_a_part_and_says_why():
     github = {name: getattr(failing(lost, SourceName.GITHUB), name) for name in names_of(SourceName.GITHUB)}
     github["repository"] = b.snapshot(repository=FORBIDDEN).repository  # it is asked rarely, and did answer
     github["repository"] = dataclasses.replace(github["repository"], observed_at=b.ago(minutes=1))
-    reading = read_all(look(dataclasses.replace(failing(UNREACHABLE, SourceName.TWILIO), **github)))["unreachable"]
+    reading = read_all(observation(dataclasses.replace(failing(UNREACHABLE, SourceName.TWILIO), **github)))[
+        "unreachable"
+    ]
     assert reading.parts == {"github", "twilio"}
     assert reading.story.title == "GitHub and Twilio do not answer"
     assert reading.story.message == f"{lost.sentence} Also: {UNREACHABLE.sentence}"
@@ -226,7 +228,7 @@ def test_a_flow_that_is_broken_at_another_hop_is_another_trouble_and_one_that_is
         (b.snapshot(link_opening=LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())), {"link"}),
         (stuck_jobs(), set()),
     ):
-        reading = read_all(look(seen))["flow"]
+        reading = read_all(observation(seen))["flow"]
         assert (reading.finding, reading.parts) == (RuleStatus.BAD, parts)
 
 
@@ -241,17 +243,17 @@ def test_a_flow_that_is_broken_at_another_hop_is_another_trouble_and_one_that_is
     ids=["silent", "silent since", "forbidden", "forbidden since"],
 )
 def test_a_key_whose_system_gives_no_answer_is_not_known_to_be_accepted(snapshot: Snapshot):
-    assert read_all(look(snapshot))["account"].finding is RuleStatus.CANNOT_TELL
+    assert read_all(observation(snapshot))["account"].finding is RuleStatus.CANNOT_TELL
 
 
 def test_a_key_that_may_not_read_everything_is_accepted_and_so_is_what_is_not_connected():
     unconnected = Failure(FailureKind.NOT_CONFIGURED, "Vercel is not connected.")
     for seen in (b.snapshot(alerts=FORBIDDEN, rules=FORBIDDEN), failing(unconnected, SourceName.VERCEL)):
-        assert read_all(look(seen))["account"].finding is RuleStatus.GOOD
+        assert read_all(observation(seen))["account"].finding is RuleStatus.GOOD
 
 
 def test_vercel_down_does_not_page_for_bookings():
-    readings = read_all(look(failing(UNREACHABLE, SourceName.VERCEL, app_health=app_down())))
+    readings = read_all(observation(failing(UNREACHABLE, SourceName.VERCEL, app_health=app_down())))
     assert readings["unreachable"].finding is RuleStatus.BAD
     assert readings["flow"].finding is RuleStatus.EXPLAINED
 
@@ -261,7 +263,7 @@ def test_vercel_down_does_page_for_what_vercel_does_not_explain():
         b.frames.TEXTS,
         (b.text(n, at, status="failed", error_code="30007") for n, at in reversed(list(enumerate(b.MOMENTS, 1)))),
     )
-    readings = read_all(look(failing(UNREACHABLE, SourceName.VERCEL, texts=texts)))
+    readings = read_all(observation(failing(UNREACHABLE, SourceName.VERCEL, texts=texts)))
     assert readings["flow"].finding is RuleStatus.BAD
 
 
@@ -270,7 +272,7 @@ RARELY_ASKED = tuple(question.name for question in READING_SPECS if question.eve
 
 def test_a_source_that_stopped_answering_is_unreachable_though_rare_answers_are_known_from_before():
     twilio = mixed(failing(UNREACHABLE, SourceName.TWILIO), answered_before=("account", "balance", "alerts"))
-    reading = read_all(look(twilio))["unreachable"]
+    reading = read_all(observation(twilio))["unreachable"]
     assert (reading.finding, reading.story.title) == (RuleStatus.BAD, "Twilio does not answer")
 
 
@@ -282,7 +284,7 @@ def test_a_source_that_answers_one_question_and_not_another_is_reachable():
         since(mixed(b.snapshot(texts=UNREACHABLE), answered_before=("account", "balance")), minutes=2),
         dataclasses.replace(since(b.snapshot(texts=UNREACHABLE), minutes=2), account=well.account),
     ):
-        assert read_all(look(part))["unreachable"].finding is RuleStatus.GOOD
+        assert read_all(observation(part))["unreachable"].finding is RuleStatus.GOOD
 
 
 def test_an_answer_during_a_question_that_ran_out_of_time_is_an_answer():
@@ -291,24 +293,26 @@ def test_an_answer_during_a_question_that_ran_out_of_time_is_an_answer():
     others = ("account", "balance", "alerts")
     for seconds, finding in ((19, RuleStatus.GOOD), (21, RuleStatus.BAD)):
         seen = mixed(slow, answered_before=others, seconds=seconds)
-        assert read_all(look(seen))["unreachable"].finding is finding
+        assert read_all(observation(seen))["unreachable"].finding is finding
 
 
 def test_a_source_that_stops_is_unreachable_though_one_of_its_questions_has_failed_for_days():
     days = since(b.snapshot(alerts=UNREACHABLE), minutes=60 * 24 * 3).alerts
     stopped = mixed(failing(UNREACHABLE, SourceName.TWILIO), answered_before=("account", "balance"))
-    assert read_all(look(dataclasses.replace(stopped, alerts=days)))["unreachable"].finding is RuleStatus.BAD
+    assert read_all(observation(dataclasses.replace(stopped, alerts=days)))["unreachable"].finding is RuleStatus.BAD
 
 
 def test_a_question_that_waits_for_another_source_says_nothing_of_its_own():
     """Single texts are looked up in the database once Twilio's log is there."""
     waits = b.without(b.snapshot(), ["texts"], FailureKind.TIMEOUT)
     before = tuple(name for name in names_of(SourceName.BOOKING_DATA) if name != "reconciled")
-    assert read_all(look(mixed(waits, answered_before=before, seconds=8)))["unreachable"].finding is RuleStatus.GOOD
+    assert (
+        read_all(observation(mixed(waits, answered_before=before, seconds=8)))["unreachable"].finding is RuleStatus.GOOD
+    )
 
 
 def test_a_young_commit_is_on_its_way_and_no_alert_neither_a_recovery():
-    readings = read_all(look(behind(minutes=5)))
+    readings = read_all(observation(behind(minutes=5)))
     assert readings["main_ahead"].finding is RuleStatus.CANNOT_TELL
     assert readings["flow"].finding is RuleStatus.GOOD
 
@@ -345,7 +349,7 @@ def not_live(sha: str, minutes_ago: float, **fields: object) -> Deployment:
 def test_main_is_ahead_since_new_code_could_have_been_live_and_not_since_it_was_written(
     snapshot: Snapshot, since: datetime | None
 ):
-    reading = read_all(look(snapshot))["main_ahead"]
+    reading = read_all(observation(snapshot))["main_ahead"]
     assert (reading.finding, reading.story.since) == (RuleStatus.BAD if since else RuleStatus.CANNOT_TELL, since)
     if since:
         assert f"New code has waited since {since.astimezone(UTC):%H:%M}." in reading.story.message
@@ -354,7 +358,9 @@ def test_main_is_ahead_since_new_code_could_have_been_live_and_not_since_it_was_
 def test_code_that_was_live_waits_since_it_was_rolled_back():
     old = b.FIX_BUILD
     project = dataclasses.replace(b.PROJECT, rollback_note=RollbackNote("sam", "It broke.", b.ago(minutes=12)))
-    rolled_back = look(b.snapshot(hostnames=(b.hostname(old, alias_moved_at=b.ago(minutes=12)),), project=project))
+    rolled_back = observation(
+        b.snapshot(hostnames=(b.hostname(old, alias_moved_at=b.ago(minutes=12)),), project=project)
+    )
     assert rolled_back.diagnosis.check("serving_commit").status is CheckStatus.FAIL
     assert read_all(rolled_back)["main_ahead"].finding is RuleStatus.CANNOT_TELL
 
@@ -370,22 +376,22 @@ def test_a_flow_of_which_something_is_unread_just_now_is_not_a_flow_that_recover
     behind_and_silent = dataclasses.replace(behind(), app_health=b.snapshot(app_health=silent).app_health)
     unread_link = b.snapshot(link_opening=silent)
     for seen in (b.snapshot(app_health=silent), behind_and_silent, unread_link):
-        assert read_all(look(seen))["flow"].finding is RuleStatus.CANNOT_TELL
-    assert look(unread_link).diagnosis.headline.state is HeadlineState.FLOWING
+        assert read_all(observation(seen))["flow"].finding is RuleStatus.CANNOT_TELL
+    assert observation(unread_link).diagnosis.headline.state is HeadlineState.FLOWING
 
 
 def test_what_our_keys_may_never_read_keeps_no_alert_about_the_flow_from_ending():
     forbidden = Failure(FailureKind.FORBIDDEN, "This key may not read alerts.")
     unconnected = Failure(FailureKind.NOT_CONFIGURED, "The booking app is not connected.")
     for seen in (b.snapshot(alerts=forbidden), failing(unconnected, SourceName.BOOKING_APP)):
-        assert read_all(look(seen))["flow"].finding is RuleStatus.GOOD
+        assert read_all(observation(seen))["flow"].finding is RuleStatus.GOOD
 
 
 # The synthetic booking ------------------------------------------------------------------------------------
 
 
 def read_probe(probe: Request | Unmade | None) -> RuleReading:
-    return read_all(dataclasses.replace(look(b.snapshot()), probe=probe))["probe"]
+    return read_all(dataclasses.replace(observation(b.snapshot()), probe=probe))["probe"]
 
 
 @pytest.mark.parametrize(
@@ -402,12 +408,12 @@ def read_probe(probe: Request | Unmade | None) -> RuleReading:
 def test_a_synthetic_booking_that_failed_is_told_unless_a_trouble_as_great_of_the_flow_is(
     snapshot: Snapshot, finding: RuleStatus
 ):
-    failed = dataclasses.replace(look(snapshot), probe=probe(RequestState.FAILED))
+    failed = dataclasses.replace(observation(snapshot), probe=probe(RequestState.FAILED))
     assert read_all(failed)["probe"].finding is finding
 
 
 def test_a_degraded_flow_explains_a_synthetic_booking_that_could_not_be_made():
-    unmade = dataclasses.replace(look(stuck_jobs()), probe=Unmade(b.NOW, "The event is not in the database."))
+    unmade = dataclasses.replace(observation(stuck_jobs()), probe=Unmade(b.NOW, "The event is not in the database."))
     assert read_all(unmade)["probe"].finding is RuleStatus.EXPLAINED
 
 
@@ -442,7 +448,7 @@ def test_no_synthetic_booking_is_neither_a_failure_nor_a_recovery():
 
 
 def test_where_no_synthetic_booking_is_asked_for_any_more_there_is_no_trouble_with_them():
-    reading = read_all(dataclasses.replace(look(b.snapshot()), probes=False))["probe"]
+    reading = read_all(dataclasses.replace(observation(b.snapshot()), probes=False))["probe"]
     assert (reading.finding, reading.story.message) == (RuleStatus.GOOD, "No synthetic bookings are made any more.")
 
 

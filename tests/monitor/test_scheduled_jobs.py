@@ -96,7 +96,7 @@ def test_a_week_that_was_given_up_is_tried_again_and_then_told_once(
 ) -> None:
     clock.now = MONDAY
     given = {"NOTIFY_URLS": f"json://{ear.url}/", "WEEKLY_SUMMARY": "mon 09:00", "TIME_ZONE": "Europe/London"}
-    view = MonitorInputs(settings_of(environ | given), journal, world.look, "prj", week=b.snapshot)
+    view = MonitorInputs(settings_of(environ | given), journal, world.take_snapshot, "prj", week=b.snapshot)
     monitor = Monitor(lambda: view, clock, timedelta(milliseconds=4), name="here 1 first")
     ear.status = 500
 
@@ -126,7 +126,7 @@ def unable(world: World, clock: Clock, ear: Ear, environ: dict[str, str], journa
     """A monitor that is to book every two hours and cannot: its executor refuses."""
     given = {"NOTIFY_URLS": f"json://{ear.url}/", "SYNTHETIC_EVERY": "2h"}
     executor = Executor(journal, cast(Any, None), {}, PreviewStore())
-    view = MonitorInputs(settings_of(environ | given), journal, world.look, "prj", executor=lambda: executor)
+    view = MonitorInputs(settings_of(environ | given), journal, world.take_snapshot, "prj", executor=lambda: executor)
     return Monitor(lambda: view, clock, timedelta(milliseconds=4), name="here 1 first")
 
 
@@ -173,7 +173,7 @@ def test_once_no_synthetic_bookings_are_asked_for_the_alert_about_them_ends_and_
     unable.leave()
     assert ear.types == ["failure"]
     settings = settings_of(environ | {"NOTIFY_URLS": f"json://{ear.url}/"})
-    view = MonitorInputs(settings, journal, world.look, "prj")
+    view = MonitorInputs(settings, journal, world.take_snapshot, "prj")
     restarted = Monitor(lambda: view, clock, timedelta(milliseconds=4), name="here 2 restarted")
     for _ in range(2):
         restarted.round()

@@ -28,7 +28,7 @@ from lib.ui import guard, header, runtime
 from lib.ui.action_service import ActionService
 from lib.ui.runtime import DiagnosisService
 from tests.pages import synthetic
-from tests.pages.fake_action import Lamp, SafeSwitch, Switch
+from tests.pages.fake_action import FakeTarget, SafeSwitch, Switch
 from tests.pages.synthetic import NOW
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -97,18 +97,18 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
 
 
 @pytest.fixture
-def lamp() -> Lamp:
+def fake_target() -> FakeTarget:
     """The world that the tests' action changes."""
-    return Lamp()
+    return FakeTarget()
 
 
 @pytest.fixture
-def action_service(tmp_path: Path, lamp: Lamp) -> Iterator[ActionService]:
+def action_service(tmp_path: Path, fake_target: FakeTarget) -> Iterator[ActionService]:
     """Hands on a journal of their own; every action but two is the real one, without any system behind it."""
     settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}"})
     journal = Journal.open(settings, utc_now)
     context = ActionContext(Sources(settings, Http(clock=utc_now), utc_now), settings, utc_now, synthetic.planted)
-    switches = {switch.id: switch for switch in (Switch(lamp), SafeSwitch(lamp))}
+    switches = {switch.id: switch for switch in (Switch(fake_target), SafeSwitch(fake_target))}
     made = ActionService(
         Executor(journal, context, {**ACTIONS, **switches}, PreviewStore(), sleep=lambda seconds: None)
     )

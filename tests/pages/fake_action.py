@@ -32,7 +32,7 @@ def _open() -> Event:
 
 
 @dataclass
-class Lamp:
+class FakeTarget:
     """Counts how often it was switched. `may_go_on` holds a switch up; `gone`: nobody answers; `lost`: no answer."""
 
     switched: int = 0
@@ -53,16 +53,16 @@ class Switch(Action):
     asks: ClassVar[tuple[str, ...]] = ("name",)
     undo: ClassVar[str] = "It cannot be undone."
 
-    def __init__(self, lamp: Lamp) -> None:
-        self.lamp = lamp
+    def __init__(self, fake_target: FakeTarget) -> None:
+        self.fake_target = fake_target
 
     def lock(self, desk: ActionContext, args: Args) -> str:
         return "lamp"
 
     def resolve(self, desk: ActionContext, args: Args) -> Target:
-        if self.lamp.gone:
+        if self.fake_target.gone:
             raise SourceError(FailureKind.UNAVAILABLE, "The lamp does not answer.", "Look at its cable.")
-        return Target("hall lamp", (("colour", self.lamp.colour), ("says", HOSTILE)))
+        return Target("hall lamp", (("colour", self.fake_target.colour), ("says", HOSTILE)))
 
     def calls(self, desk: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
         return ("PATCH /lamp  on: true",)
@@ -71,13 +71,13 @@ class Switch(Action):
         return ("There will be light.",)
 
     def preflight(self, desk: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
-        return (block("bulb", "The bulb is broken.") if self.lamp.broken else ok("bulb", "The bulb is whole."),)
+        return (block("bulb", "The bulb is broken.") if self.fake_target.broken else ok("bulb", "The bulb is whole."),)
 
     def run(self, desk: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         progress("Turning the switch")
-        self.lamp.may_go_on.wait(30)
-        self.lamp.switched += 1
-        if self.lamp.lost:
+        self.fake_target.may_go_on.wait(30)
+        self.fake_target.switched += 1
+        if self.fake_target.lost:
             raise OutcomeUnknownError(FailureKind.TIMEOUT, "The answer was lost.", "Look at the lamp.")
         return Effect("The switch was turned.", "dark", "light", "lamp-1")
 

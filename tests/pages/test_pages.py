@@ -105,6 +105,6 @@ def test_a_booking_can_be_linked_to(open_page: Open) -> None:
 
 def test_with_the_database_unread_no_text_is_called_lost_or_recorded(open_page: Open) -> None:
     of_twilio = {name: value for name, value in synthetic.values().items() if name in ("texts", "balance", "alerts")}
-    pieces = [piece.proto.body for piece in open_page("texts", synthetic.snapshot(of_twilio)).get("html")]
-    recorded = next(piece for piece in pieces if "Phantom" in piece)
+    parts = [piece.proto.body for piece in open_page("texts", synthetic.snapshot(of_twilio)).get("html")]
+    recorded = next(piece for piece in parts if "Phantom" in piece)
     assert recorded.count(">cannot tell<") == 4

@@ -26,7 +26,7 @@ from lib.ui.action_dialog import OpenDialog
 from lib.ui.action_service import ActionService
 from tests.pages import synthetic
 from tests.pages.conftest import PAGES, Open, sent, settled
-from tests.pages.fake_action import Lamp
+from tests.pages.fake_action import FakeTarget
 
 ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
 EVE = Actor("eve@example.com", Role.VIEWER, Via.PAGE)
@@ -104,7 +104,7 @@ def test_a_dialog_in_a_viewers_session_state_is_not_drawn(
 
 @pytest.mark.parametrize("action", ["run_migration", "redeploy"])
 def test_who_is_an_operator_no_more_cannot_confirm_the_dialog_they_had_open(
-    open_page: Open, action_service: ActionService, lamp: Lamp, roles: Roles, action: str
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget, roles: Roles, action: str
 ) -> None:
     """The two actions are the lamp's: one with a phrase, one for a click."""
     ask = OpenDialog(action, dict.fromkeys(action_service.executor.actions[action].asks, "x"))
@@ -117,13 +117,13 @@ def test_who_is_an_operator_no_more_cannot_confirm_the_dialog_they_had_open(
     roles(NOBODY_YET)
     test.button(key="ask_confirm").click().run()
     assert any("Viewers may look and not act" in warning.value for warning in test.warning)
-    assert (lamp.switched, action_service.journal.requests()) == (0, ())
+    assert (fake_target.switched, action_service.journal.requests()) == (0, ())
 
 
 @pytest.fixture
-def lost(action_service: ActionService, lamp: Lamp) -> Request:
+def lost(action_service: ActionService, fake_target: FakeTarget) -> Request:
     """A request whose outcome is unknown."""
-    lamp.lost = True
+    fake_target.lost = True
     digest = action_service.preview("redeploy", {}).digest
     action_service.submit(Order("redeploy", {}, digest), ANA)
     request = settled(action_service)

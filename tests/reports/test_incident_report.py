@@ -52,7 +52,7 @@ def acted(journal: Journal, incident: object, message: str) -> None:
     journal.finish(request.id, Receipt(Outcome.SUCCEEDED, message, facts, facts, True, (message,), "dpl_1"), ANA)
 
 
-def told(journal: Journal, clock: Clock, message: str = "It is the carriers.") -> IncidentRecord:
+def alerts_sent(journal: Journal, clock: Clock, message: str = "It is the carriers.") -> IncidentRecord:
     """An incident that was opened while texts did not arrive, acted on, and closed while they flowed."""
     incident = journal.open_incident(f"No texts {message}", ANA)
     clock.advance(minutes=1)
@@ -66,7 +66,7 @@ def told(journal: Journal, clock: Clock, message: str = "It is the carriers.") -
 
 
 def test_it_says_how_long_it_took_to_detect_to_diagnose_and_to_fix(journal: Journal, clock: Clock) -> None:
-    report = report_of(told(journal, clock), clock.now)
+    report = report_of(alerts_sent(journal, clock), clock.now)
     lengths = {measure.id: measure.length for measure in report.measures}
     assert lengths == {
         "detect": timedelta(hours=6),
@@ -93,7 +93,7 @@ def test_it_was_detected_when_the_monitor_first_told_of_it(journal: Journal, clo
     for event in ("fired", "reminder"):
         journal.append(Alert("flow", event, "Texts do not arrive.", NOW), ANA)
         clock.advance(minutes=10)
-    report = report_of(told(journal, clock), clock.now)
+    report = report_of(alerts_sent(journal, clock), clock.now)
     lengths = {measure.id: measure.length for measure in report.measures}
     assert (lengths["detect"], lengths["diagnose"]) == (timedelta(hours=6), timedelta(minutes=21))
 
@@ -111,7 +111,7 @@ def test_a_measure_whose_mark_is_lacking_is_unknown_and_says_which(journal: Jour
 
 
 def test_the_causes_carry_the_evidence_for_and_against(journal: Journal, clock: Clock) -> None:
-    report = report_of(told(journal, clock), clock.now)
+    report = report_of(alerts_sent(journal, clock), clock.now)
     first = report.weighed[0]
     assert first.hypothesis.id == "provider_failing" and first.title != first.hypothesis.id
     assert [(check.id, check.status.value) for check in first.supports] == [("texts_arrive", "fail")]
@@ -121,7 +121,7 @@ def test_the_causes_carry_the_evidence_for_and_against(journal: Journal, clock: 
 
 
 def test_people_stand_there_as_counts_and_seats_alone(journal: Journal, clock: Clock) -> None:
-    story = told(journal, clock)
+    story = alerts_sent(journal, clock)
     document = json.loads(export(story, ExportFormat.JSON, LONDON, clock.now))
     assert document["report"]["affected"]["people"] == 0  # as the last diagnosis had it: the world was another then
     opened = next(entry.payload for entry in story.entries if isinstance(entry.payload, DiagnosisRecord))
@@ -134,7 +134,8 @@ def test_people_stand_there_as_counts_and_seats_alone(journal: Journal, clock: C
 
 def test_the_page_to_print_holds_its_images_and_fetches_and_runs_nothing(journal: Journal, clock: Clock) -> None:
     harmless, hostile = (
-        export(told(journal, clock, message), ExportFormat.HTML, LONDON, clock.now) for message in ("words", HOSTILE)
+        export(alerts_sent(journal, clock, message), ExportFormat.HTML, LONDON, clock.now)
+        for message in ("words", HOSTILE)
     )
     images = re.findall(r'src="data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)"', hostile)
     assert len(images) == 2
@@ -150,7 +151,7 @@ def test_the_page_to_print_holds_its_images_and_fetches_and_runs_nothing(journal
 
 
 def test_the_markdown_holds_its_images_and_no_link_or_html_of_a_stranger(journal: Journal, clock: Clock) -> None:
-    text = export(told(journal, clock, HOSTILE), ExportFormat.MARKDOWN, LONDON, clock.now)
+    text = export(alerts_sent(journal, clock, HOSTILE), ExportFormat.MARKDOWN, LONDON, clock.now)
     html = RENDERER.render(text)
     sources = re.findall(r'<img src="([^"]{22})', html)
     assert sources == ["data:image/png;base64,"] * 2
@@ -176,7 +177,9 @@ def test_the_markdown_holds_its_images_and_no_link_or_html_of_a_stranger(journal
 
 def test_no_cell_of_the_csv_runs_as_a_formula(journal: Journal, clock: Clock) -> None:
     rows = list(
-        csv.reader(io.StringIO(export(told(journal, clock, "=1+1"), ExportFormat.CSV, LONDON, clock.now), newline=""))
+        csv.reader(
+            io.StringIO(export(alerts_sent(journal, clock, "=1+1"), ExportFormat.CSV, LONDON, clock.now), newline="")
+        )
     )
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
 

@@ -85,8 +85,8 @@ def test_texts_to_our_own_phone_cost_money_and_are_none_of_the_weeks_texts(journ
     own = "+447400999888"
     rows = [text(n, ago(hours=1, minutes=n), price=-0.04, price_unit="USD") for n in (1, 2)]
     tests = [text(n, ago(hours=2, minutes=n), price=-0.04, price_unit="USD", to_number=own) for n in (3, 4, 5)]
-    seen = snapshot(texts=table(frames.TEXTS, [*rows, *tests]))
-    week = weekly(diagnose(seen, NOW, Terms(own_numbers=frozenset({own}))), journal)
+    record = snapshot(texts=table(frames.TEXTS, [*rows, *tests]))
+    week = weekly(diagnose(record, NOW, Terms(own_numbers=frozenset({own}))), journal)
     assert "2 texts were sent." in week.body
     assert "USD 0.08 for 2 texts: USD 0.04 each." in week.body
     assert "Besides, USD 0.12 for 3 test texts to the business's own phone." in week.body

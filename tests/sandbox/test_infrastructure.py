@@ -165,10 +165,10 @@ def test_a_child_ends_with_its_parent_even_when_the_parent_is_killed(tmp_path: P
         [
             sys.executable,
             "-c",
-            "import sys, time, pathlib; from lib.sandbox.supervisor import Kept\n"
+            "import sys, time, pathlib; from lib.sandbox.supervisor import SupervisedProcess\n"
             "wait = 'import os, sys, time; open(sys.argv[1], \"w\").write(str(os.getpid())); time.sleep(600)'\n"
             "folder = pathlib.Path(sys.argv[1])\n"
-            "kept = Kept([sys.executable, '-c', wait, folder / 'pid'], log=folder / 'log')\n"
+            "kept = SupervisedProcess([sys.executable, '-c', wait, folder / 'pid'], log=folder / 'log')\n"
             "time.sleep(600)",
             str(tmp_path),
         ]

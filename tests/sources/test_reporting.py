@@ -38,7 +38,7 @@ FEW = 60  # so many rows are already too many to read, for these tests
 
 def migrate(sources: Sources, name: str) -> MigrationResult:
     catalog = sources.catalog
-    runner = Runner(client=migration_executor(catalog), data_api=catalog.description, clock=utc_now)
+    runner = Runner(executor=migration_executor(catalog), data_api=catalog.description, clock=utc_now)
     return runner.run(catalogue()[name])
 
 

@@ -16,10 +16,10 @@ from lib.ui import action_dialog, guard
 from lib.ui.action_dialog import OpenDialog
 from lib.ui.action_service import ActionService
 from tests.pages import synthetic
-from tests.pages.conftest import Open, action_service, lamp, on_this_machine, open_page, sent, settled
-from tests.pages.fake_action import Lamp
+from tests.pages.conftest import Open, action_service, fake_target, on_this_machine, open_page, sent, settled
+from tests.pages.fake_action import FakeTarget
 
-__all__ = ["action_service", "lamp", "on_this_machine", "open_page"]  # fixtures of the pages' tests
+__all__ = ["action_service", "fake_target", "on_this_machine", "open_page"]  # fixtures of the pages' tests
 
 ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
 BEN = Actor("ben@example.com", Role.OPERATOR, Via.COMMAND_LINE)
@@ -62,70 +62,76 @@ def test_without_the_phrase_and_a_reason_it_cannot_be_confirmed(
 
 
 def test_a_confirmation_does_it_once_and_everybody_sees_it(
-    open_page: Open, action_service: ActionService, lamp: Lamp
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     test = typed(opened(open_page, action_service))
     test.button(key="ask_confirm").click().run()
     assert settled(action_service).state is RequestState.SUCCEEDED
-    assert lamp.switched == 1 and "ask_confirm" not in keys(test)
+    assert fake_target.switched == 1 and "ask_confirm" not in keys(test)
     another = open_page("status", synthetic.planted(), action_service=action_service)
     assert b"There is light." in sent(another)
 
 
-def test_three_clicks_are_one_request(open_page: Open, action_service: ActionService, lamp: Lamp, monkeypatch) -> None:
+def test_three_clicks_are_one_request(
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget, monkeypatch
+) -> None:
     test = opened(open_page, action_service)
     ask = test.session_state["ask"]
     order = action_dialog.order(ask, "hall lamp", "it is dark", None)
     for _ in range(3):
         action_service.submit(order, ANA)
     assert settled(action_service).state is RequestState.SUCCEEDED
-    assert lamp.switched == 1 and len(action_service.journal_state().requests) == 1
+    assert fake_target.switched == 1 and len(action_service.journal_state().requests) == 1
 
 
 def test_the_second_tier_asks_for_a_click_and_no_words(
-    open_page: Open, action_service: ActionService, lamp: Lamp
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     test = open_page(
         "plan", synthetic.planted(), action_service=action_service, state={"ask": OpenDialog("redeploy", {})}
     )
     assert "ask_phrase" not in [field.key for field in test.text_input]
     test.button(key="ask_confirm").click().run()
-    assert settled(action_service).state is RequestState.SUCCEEDED and lamp.switched == 1
+    assert settled(action_service).state is RequestState.SUCCEEDED and fake_target.switched == 1
 
 
-def test_what_is_blocked_has_no_confirm_button(open_page: Open, action_service: ActionService, lamp: Lamp) -> None:
-    lamp.broken = True
+def test_what_is_blocked_has_no_confirm_button(
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
+) -> None:
+    fake_target.broken = True
     test = opened(open_page, action_service)
     assert b"The bulb is broken." in sent(test) and "ask_confirm" not in keys(test)
-    lamp.broken = False
+    fake_target.broken = False
     assert "ask_confirm" in keys(test.button(key="ask_look").click().run())
 
 
 def test_a_preview_that_fails_says_why_and_can_be_taken_again(
-    open_page: Open, action_service: ActionService, lamp: Lamp
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
-    lamp.gone = True
+    fake_target.gone = True
     test = opened(open_page, action_service)
     assert any("The lamp does not answer" in error.value for error in test.error)
     assert "ask_confirm" not in keys(test)
-    lamp.gone = False
+    fake_target.gone = False
     assert "ask_confirm" in keys(test.button(key="ask_look").click().run())
 
 
 def test_a_world_that_moved_meanwhile_is_refused_with_the_difference(
-    open_page: Open, action_service: ActionService, lamp: Lamp
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     test = typed(opened(open_page, action_service))
-    lamp.colour = "blue"
+    fake_target.colour = "blue"
     test.button(key="ask_confirm").click().run()
     assert any("red → blue" in error.value for error in test.error)
-    assert lamp.switched == 0 and settled(action_service).state is RequestState.REFUSED
+    assert fake_target.switched == 0 and settled(action_service).state is RequestState.REFUSED
 
 
-def test_leaving_it_does_nothing(open_page: Open, action_service: ActionService, lamp: Lamp) -> None:
+def test_leaving_it_does_nothing(open_page: Open, action_service: ActionService, fake_target: FakeTarget) -> None:
     test = opened(open_page, action_service)
     test.button(key="ask_leave").click().run()
-    assert "ask" not in test.session_state and lamp.switched == 0 and action_service.journal_state().requests == ()
+    assert (
+        "ask" not in test.session_state and fake_target.switched == 0 and action_service.journal_state().requests == ()
+    )
 
 
 def viewing() -> dict[str, object]:
@@ -141,7 +147,9 @@ def test_a_viewer_gets_no_button_and_no_dialog(open_page: Open, action_service: 
     assert keys(test) == [] and "PATCH /lamp  on: true" not in [code.value for code in test.code]
 
 
-def test_a_viewer_who_forges_a_click_is_refused(open_page: Open, action_service: ActionService, lamp: Lamp) -> None:
+def test_a_viewer_who_forges_a_click_is_refused(
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
+) -> None:
     viewer = Actor("owner@example.com", Role.VIEWER, Via.PAGE)
     ask = OpenDialog("run_migration", {"name": "x"})
     ask.look(action_service)
@@ -153,13 +161,13 @@ def test_a_viewer_who_forges_a_click_is_refused(open_page: Open, action_service:
     ):
         with pytest.raises(action_dialog.RefusedError):
             forged()
-    assert lamp.switched == 0 and action_service.journal_state().requests == ()
+    assert fake_target.switched == 0 and action_service.journal_state().requests == ()
 
 
 def test_what_runs_is_shown_with_who_runs_it_and_how_far_it_is(
-    open_page: Open, action_service: ActionService, lamp: Lamp
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
-    lamp.may_go_on.clear()
+    fake_target.may_go_on.clear()
     ask = OpenDialog("run_migration", {"name": "x"})
     ask.look(action_service)
     request = action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), BEN)
@@ -168,28 +176,28 @@ def test_what_runs_is_shown_with_who_runs_it_and_how_far_it_is(
     action_service.changed()
     out = sent(open_page("status", synthetic.planted(), action_service=action_service))
     assert b"ben@example.com" in out and b"Turning the switch" in out
-    lamp.may_go_on.set()
+    fake_target.may_go_on.set()
     assert settled(action_service).state is RequestState.SUCCEEDED
 
 
 def test_a_lost_answer_is_unknown_and_can_only_be_looked_at(
-    open_page: Open, action_service: ActionService, lamp: Lamp
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
-    lamp.lost = True
+    fake_target.lost = True
     ask = OpenDialog("run_migration", {"name": "x"})
     ask.look(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     request = settled(action_service)
-    assert request.state is RequestState.UNKNOWN and lamp.switched == 1
+    assert request.state is RequestState.UNKNOWN and fake_target.switched == 1
     test = open_page("status", synthetic.planted(), action_service=action_service)
     assert b"never run again by itself" in sent(test)
     test.button(key=f"strip_look_{request.id}").click().run()
-    assert lamp.switched == 1
+    assert fake_target.switched == 1
 
 
-def lost(action_service: ActionService, lamp: Lamp) -> UUID:
+def lost(action_service: ActionService, fake_target: FakeTarget) -> UUID:
     """Return a request whose answer was lost, and which nothing that the desk can see resolves."""
-    lamp.lost = True
+    fake_target.lost = True
     ask = OpenDialog("run_migration", {"name": "x"})
     ask.look(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), BEN)
@@ -200,24 +208,26 @@ def lost(action_service: ActionService, lamp: Lamp) -> UUID:
 
 @pytest.mark.parametrize(("button", "state"), [("happened", RequestState.SUCCEEDED), ("did_not", RequestState.FAILED)])
 def test_who_looked_themselves_says_what_they_saw_and_frees_the_target(
-    open_page: Open, action_service: ActionService, lamp: Lamp, button: str, state: RequestState
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget, button: str, state: RequestState
 ) -> None:
-    request_id = lost(action_service, lamp)
+    request_id = lost(action_service, fake_target)
     test = open_page("plan", synthetic.planted(), action_service=action_service)
     test.text_input(key=f"strip_seen_{request_id}").set_value("I stood in the hall.").run()
     test.button(key=f"strip_{button}_{request_id}").click().run()
     request = action_service.journal.request(request_id)
     assert (request.state, request.message) == (state, "I stood in the hall.")
-    assert request.resolved_by is not None and lamp.switched == 1
-    lamp.lost = False
+    assert request.resolved_by is not None and fake_target.switched == 1
+    fake_target.lost = False
     ask = OpenDialog("run_migration", {"name": "x"})
     ask.look(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
-    assert settled(action_service).state is RequestState.SUCCEEDED and lamp.switched == 2
+    assert settled(action_service).state is RequestState.SUCCEEDED and fake_target.switched == 2
 
 
-def test_without_words_nobody_says_what_happened(open_page: Open, action_service: ActionService, lamp: Lamp) -> None:
-    request_id = lost(action_service, lamp)
+def test_without_words_nobody_says_what_happened(
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
+) -> None:
+    request_id = lost(action_service, fake_target)
     test = open_page("plan", synthetic.planted(), action_service=action_service)
     test.button(key=f"strip_happened_{request_id}").click().run()
     assert any("what was seen" in warning.value for warning in test.warning)
@@ -225,7 +235,7 @@ def test_without_words_nobody_says_what_happened(open_page: Open, action_service
 
 
 def test_what_a_dead_server_left_behind_is_shown_and_not_run(
-    open_page: Open, action_service: ActionService, lamp: Lamp
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     ask = OpenDialog("run_migration", {"name": "x"})
     ask.look(action_service)
@@ -233,7 +243,7 @@ def test_what_a_dead_server_left_behind_is_shown_and_not_run(
     test = open_page("status", synthetic.planted(), action_service=action_service)
     assert b"Nobody here carries it out" in sent(test)
     test.button(key=f"strip_cancel_{left.id}").click().run()
-    assert action_service.journal.request(left.id).state is RequestState.CANCELLED and lamp.switched == 0
+    assert action_service.journal.request(left.id).state is RequestState.CANCELLED and fake_target.switched == 0
 
 
 def needing_a_second_person(action_service: ActionService, by: Actor) -> UUID:
@@ -255,22 +265,22 @@ def logged_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
 
 
 def test_a_second_person_sees_the_preview_before_they_approve(
-    open_page: Open, action_service: ActionService, lamp: Lamp, logged_in: dict[str, object]
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget, logged_in: dict[str, object]
 ) -> None:
     waiting = needing_a_second_person(action_service, BEN)
     test = open_page("plan", synthetic.planted(), action_service=action_service, user=logged_in)
     test.button(key=f"strip_approve_{waiting}").click().run()
-    assert [code.value for code in test.code][-1] == "PATCH /lamp  on: true" and lamp.switched == 0
+    assert [code.value for code in test.code][-1] == "PATCH /lamp  on: true" and fake_target.switched == 0
     test.button(key="ask_approve").click().run()
-    assert settled(action_service).state is RequestState.SUCCEEDED and lamp.switched == 1
+    assert settled(action_service).state is RequestState.SUCCEEDED and fake_target.switched == 1
     assert action_service.journal.request(waiting).approved_by is not None
 
 
 def test_what_moved_since_it_was_asked_for_cannot_be_approved(
-    open_page: Open, action_service: ActionService, lamp: Lamp, logged_in: dict[str, object]
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget, logged_in: dict[str, object]
 ) -> None:
     waiting = needing_a_second_person(action_service, BEN)
-    lamp.colour = "blue"
+    fake_target.colour = "blue"
     test = open_page("plan", synthetic.planted(), action_service=action_service, user=logged_in)
     test.button(key=f"strip_approve_{waiting}").click().run()
     assert "ask_approve" not in keys(test) and any("asked for anew" in error.value for error in test.error)
@@ -292,7 +302,7 @@ def test_who_did_not_log_in_is_offered_no_approval(open_page: Open, action_servi
 
 
 def test_freezing_needs_a_reason_and_stops_what_was_confirmed(
-    open_page: Open, action_service: ActionService, lamp: Lamp
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     test = open_page("plan", synthetic.planted(), action_service=action_service)
     test.button(key="freeze").click().run()
@@ -303,7 +313,7 @@ def test_freezing_needs_a_reason_and_stops_what_was_confirmed(
     ask = OpenDialog("run_migration", {"name": "x"})
     ask.look(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
-    assert settled(action_service).state is RequestState.REFUSED and lamp.switched == 0
+    assert settled(action_service).state is RequestState.REFUSED and fake_target.switched == 0
     test.run().button(key="unfreeze").click().run()
     assert action_service.journal.frozen() is None
 

@@ -80,12 +80,12 @@ def test_the_policy_allows_our_script_by_its_digest_and_no_inline_script_beside(
 
 
 def test_health_tells_a_desk_that_cannot_open_from_one_that_is_ready(monkeypatch) -> None:
-    door = AppRuntime.__new__(AppRuntime)
-    door._desk, door.failure, door.progress = None, None, []
-    monkeypatch.setattr(server, "app_runtime", lambda: door)
+    runtime = AppRuntime.__new__(AppRuntime)
+    runtime._desk, runtime.failure, runtime.progress = None, None, []
+    monkeypatch.setattr(server, "app_runtime", lambda: runtime)
     answer = get("/healthz")
     assert (answer.status_code, answer.json()["desk"]) == (200, "starting")
-    door.failure = "It did not start."
+    runtime.failure = "It did not start."
     answer = get("/healthz")
     assert (answer.status_code, answer.json()["desk"]) == (503, "failed")
     assert "did not start" not in answer.text
@@ -100,13 +100,13 @@ def ready(monkeypatch, tmp_path) -> DiagnosisService:
     request = journal.submit_request(NewRequest("redeploy", 2, "dpl_1", "0" * 64), ana)
     journal.refuse(request.id, "No.", ana)
     action_service = ActionService(Executor(journal, cast(Any, SimpleNamespace(clock=utc_now)), {}, PreviewStore()))
-    door = AppRuntime.__new__(AppRuntime)
-    door.failure, door.progress = None, []
-    door._desk = DiagnosisService(
+    runtime = AppRuntime.__new__(AppRuntime)
+    runtime.failure, runtime.progress = None, []
+    runtime._desk = DiagnosisService(
         settings, lambda size: synthetic.planted(), lambda: synthetic.NOW, open_action_service=lambda: action_service
     )
-    monkeypatch.setattr(server, "app_runtime", lambda: door)
-    yield door._desk
+    monkeypatch.setattr(server, "app_runtime", lambda: runtime)
+    yield runtime._desk
     action_service.close()
     journal.close()
 

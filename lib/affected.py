@@ -19,9 +19,9 @@ from uuid import UUID
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import counted
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Sending
+from lib.formatting import counted
 from lib.journal.entry import AffectedRecord, CountRecord, DiagnosisRecord, Entry, FollowedUp, FollowUp, Kind
 from lib.journal.errors import JournalError
 from lib.journal.incident import Incident

@@ -26,6 +26,7 @@ ORDER = (
 # Parts beside the row, and with which of its places they go.
 BESIDE = {
     "redaction": "model",
+    "formatting": "model",
     "launch": "settings",
     "chart_colours": "model",
     "handbook": "plan",

@@ -17,14 +17,14 @@ from lib.snapshot import READING_SPECS, Snapshot, SnapshotCache, take
 from lib.sources.source_registry import Sources, connect
 from tests.clocks import Clock
 from tests.sources import bodies
-from tests.sources.fake_server import Asked, Scripted, Stage, as_json
+from tests.sources.fake_server import Asked, FakeServer, Scripted, as_json
 
 DAY = WindowSize.DAY
 PROJECT = "/v9/projects/prj_1"
 Play = Callable[[str], dict[str, str]]
 
 
-class Holding(Stage):
+class Holding(FakeServer):
     """A server that lets questions for the paths in `held` wait until they are `released`."""
 
     def __init__(self) -> None:
@@ -39,11 +39,11 @@ class Holding(Stage):
 
 
 @pytest.fixture
-def stage() -> Iterator[Holding]:
-    stage = Holding()
-    yield stage
-    stage.released.set()
-    stage.close()
+def server() -> Iterator[Holding]:
+    server = Holding()
+    yield server
+    server.released.set()
+    server.close()
 
 
 @pytest.fixture
@@ -52,17 +52,17 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def vercel_and_github(stage: Holding, clock: Clock) -> Sources:
+def vercel_and_github(server: Holding, clock: Clock) -> Sources:
     """Two sources on one server; the others are not configured."""
-    stage.tell_all({**bodies.VERCEL, **bodies.GITHUB})
+    server.tell_all({**bodies.VERCEL, **bodies.GITHUB})
     settings = load(
         {
             "VERCEL_TOKEN": "vcp_x",
             "VERCEL_PROJECT_ID": "prj_1",
-            "VERCEL_API_URL": stage.url,
+            "VERCEL_API_URL": server.url,
             "GITHUB_TOKEN": "ghp_x",
             "GITHUB_REPOSITORY": "lantern-arms/booking",
-            "GITHUB_API_URL": stage.url,
+            "GITHUB_API_URL": server.url,
         }
     )
     return connect(settings, clock)
@@ -120,22 +120,22 @@ def test_a_source_that_is_not_configured_says_what_to_set(cache: SnapshotCache, 
 
 
 def test_how_long_a_reading_has_failed_is_kept_over_refreshes_of_every_kind(
-    cache: SnapshotCache, stage: Holding, clock: Clock
+    cache: SnapshotCache, server: Holding, clock: Clock
 ):
     assert cache.fresh(DAY).repository.failure is None
     clock.advance(minutes=10)
-    stage.everything = as_json({"message": "Bad credentials"}, 401)
+    server.everything = as_json({"message": "Bad credentials"}, 401)
     since = clock.now
     for refresh in (cache.snapshot, cache.fresh, cache.snapshot, cache.fresh):
         snapshot = refresh(DAY)
         assert (snapshot.repository.failing_since, snapshot.project.failing_since) == (since, since)
         clock.advance(minutes=10)
-    stage.everything = None
+    server.everything = None
     assert cache.fresh(DAY).repository.failing_since is None
 
 
-def test_what_follows_from_a_failed_reading_fails_for_the_same_reason(cache: SnapshotCache, stage: Holding):
-    stage.tell("/v7/deployments", as_json({"error": {"code": "forbidden"}}, 403))
+def test_what_follows_from_a_failed_reading_fails_for_the_same_reason(cache: SnapshotCache, server: Holding):
+    server.tell("/v7/deployments", as_json({"error": {"code": "forbidden"}}, 403))
     snapshot = cache.fresh(DAY)
     assert snapshot.deployments.failure and snapshot.build_log.failure
     assert snapshot.build_log.failure.kind is snapshot.deployments.failure.kind
@@ -155,26 +155,26 @@ def test_a_fault_of_our_own_is_a_failed_reading_and_no_crash(vercel_and_github: 
 
 
 def test_a_late_answer_is_a_timeout_now_and_is_kept_when_it_comes(
-    vercel_and_github: Sources, stage: Holding, clock: Clock
+    vercel_and_github: Sources, server: Holding, clock: Clock
 ):
-    stage.held.add("/v10/projects/prj_1/env")
+    server.held.add("/v10/projects/prj_1/env")
     cache = SnapshotCache(vercel_and_github, clock, patience_seconds=2)
     first = cache.snapshot(DAY)
     assert first.env_names.failure and first.env_names.failure.kind is FailureKind.TIMEOUT
     assert first.branch.failure is None and first.project.failure is None
-    stage.released.set()
+    server.released.set()
     settle(cache)
-    asked = len(stage.asked)
+    asked = len(server.asked)
     second = cache.snapshot(DAY)
     assert second.env_names.value is not None and second.env_names.failing_since is None
-    assert len(stage.asked) == asked
+    assert len(server.asked) == asked
     cache.close()
 
 
 # Who waits for what ----------------------------------------------------------------------------------------
 
 
-def test_fifty_viewers_at_once_cost_as_much_as_one(cache: SnapshotCache, stage: Holding):
+def test_fifty_viewers_at_once_cost_as_much_as_one(cache: SnapshotCache, server: Holding):
     together = threading.Barrier(50)
     snapshots: list[Snapshot] = []
 
@@ -187,35 +187,35 @@ def test_fifty_viewers_at_once_cost_as_much_as_one(cache: SnapshotCache, stage: 
         thread.start()
     for thread in threads:
         thread.join()
-    for_fifty = Counter(asked.path for asked in stage.asked)
+    for_fifty = Counter(asked.path for asked in server.asked)
     assert len(snapshots) == 50 and all(snapshot.project.value for snapshot in snapshots)
 
-    stage.asked.clear()
+    server.asked.clear()
     alone = SnapshotCache(connect(cache.sources.settings, cache.clock), cache.clock)
     alone.snapshot(DAY)
     alone.close()
-    assert for_fifty == Counter(asked.path for asked in stage.asked)
+    assert for_fifty == Counter(asked.path for asked in server.asked)
 
 
-def test_a_recent_reading_is_not_asked_for_again(cache: SnapshotCache, stage: Holding, clock: Clock):
+def test_a_recent_reading_is_not_asked_for_again(cache: SnapshotCache, server: Holding, clock: Clock):
     cache.snapshot(DAY)
     settle(cache)
-    asked = len(stage.asked)
+    asked = len(server.asked)
     clock.advance(seconds=5)
     cache.snapshot(DAY)
     settle(cache)
-    assert len(stage.asked) == asked
+    assert len(server.asked) == asked
 
 
-def project_is_now(stage: Holding, name: str) -> None:
-    stage.tell(PROJECT, as_json(bodies.VERCEL[PROJECT] | {"name": name}))
+def project_is_now(server: Holding, name: str) -> None:
+    server.tell(PROJECT, as_json(bodies.VERCEL[PROJECT] | {"name": name}))
 
 
 def test_a_reading_that_is_merely_due_is_refreshed_behind_the_last_one(
-    cache: SnapshotCache, stage: Holding, clock: Clock
+    cache: SnapshotCache, server: Holding, clock: Clock
 ):
     before = cache.snapshot(DAY).project
-    project_is_now(stage, "renamed")
+    project_is_now(server, "renamed")
     clock.advance(seconds=40)  # asked every 30 s, good for 90
     shown = cache.snapshot(DAY).project
     assert (shown.value, shown.observed_at) == (before.value, before.observed_at)
@@ -224,9 +224,9 @@ def test_a_reading_that_is_merely_due_is_refreshed_behind_the_last_one(
     assert refreshed.value and refreshed.value.name == "renamed"
 
 
-def test_a_reading_past_its_budget_is_waited_for(cache: SnapshotCache, stage: Holding, clock: Clock):
+def test_a_reading_past_its_budget_is_waited_for(cache: SnapshotCache, server: Holding, clock: Clock):
     cache.snapshot(DAY)
-    project_is_now(stage, "renamed")
+    project_is_now(server, "renamed")
     clock.advance(seconds=91)
     waited = cache.snapshot(DAY).project
     assert waited.value and waited.value.name == "renamed"
@@ -234,11 +234,11 @@ def test_a_reading_past_its_budget_is_waited_for(cache: SnapshotCache, stage: Ho
 
 
 def test_a_source_that_hangs_shows_its_last_value_with_its_age(
-    vercel_and_github: Sources, stage: Holding, clock: Clock
+    vercel_and_github: Sources, server: Holding, clock: Clock
 ):
     cache = SnapshotCache(vercel_and_github, clock, patience_seconds=0.5)
     before = cache.fresh(DAY).project
-    stage.held.add(PROJECT)
+    server.held.add(PROJECT)
     clock.advance(minutes=20)
     shown = cache.snapshot(DAY).project
     assert (shown.value, shown.observed_at) == (before.value, before.observed_at)
@@ -246,34 +246,34 @@ def test_a_source_that_hangs_shows_its_last_value_with_its_age(
     cache.close()
 
 
-def test_each_window_has_readings_of_its_own_and_shares_the_rest(cache: SnapshotCache, stage: Holding):
+def test_each_window_has_readings_of_its_own_and_shares_the_rest(cache: SnapshotCache, server: Holding):
     cache.snapshot(DAY)
     settle(cache)
-    stage.asked.clear()
+    server.asked.clear()
     week = cache.snapshot(WindowSize.WEEK)
     settle(cache)
     assert week.window.size is WindowSize.WEEK
-    paths = {asked.path for asked in stage.asked}
+    paths = {asked.path for asked in server.asked}
     assert any("/events" in path for path in paths), "the activity is of a window"
     assert not any(path.startswith("/repos/") for path in paths), "the repository is of none"
 
 
-def test_a_refresh_asks_also_for_what_is_recent(cache: SnapshotCache, stage: Holding):
+def test_a_refresh_asks_also_for_what_is_recent(cache: SnapshotCache, server: Holding):
     cache.fresh(DAY)
-    once = len(stage.asked)
-    stage.asked.clear()
+    once = len(server.asked)
+    server.asked.clear()
     cache.fresh(DAY)
-    assert len(stage.asked) == once
+    assert len(server.asked) == once
 
 
 def test_a_look_asks_for_what_is_older_than_it_may_be_and_keeps_the_pace_of_what_is_asked_rarely(
-    cache: SnapshotCache, stage: Holding, clock: Clock
+    cache: SnapshotCache, server: Holding, clock: Clock
 ):
     cache.fresh(WindowSize.DAY)
-    stage.asked.clear()
+    server.asked.clear()
     clock.advance(seconds=8)
     cache.no_older_than(WindowSize.DAY, timedelta(seconds=20))
-    assert stage.asked == []
+    assert server.asked == []
     seen = cache.no_older_than(WindowSize.DAY, timedelta(seconds=5))
     assert {seen.deployments.observed_at, seen.project.observed_at} == {clock()}
     assert seen.env_names.observed_at < clock()

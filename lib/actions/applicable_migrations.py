@@ -7,10 +7,10 @@ from datetime import datetime
 
 import pandas as pd
 
-from lib.diagnosis.check_api import counted
 from lib.diagnosis.checks.recording import NULL_REFUSED, null_errors, null_still_refused
 from lib.diagnosis.contract import Code
 from lib.diagnosis.facts import Facts
+from lib.formatting import counted
 from lib.migrations.catalogue import Migration, catalogue
 from lib.model.frames import MetadataState
 from lib.snapshot import Snapshot

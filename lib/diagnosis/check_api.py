@@ -76,8 +76,3 @@ def cannot_tell(summary: str, *evidence: str) -> CheckResult:
 
 def not_applicable(summary: str, *evidence: str) -> CheckResult:
     return CheckResult(CheckStatus.NOT_APPLICABLE, summary, evidence)
-
-
-def counted(count: int, one: str, many: str | None = None) -> str:
-    """Return "1 text" or "3 texts"."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lib.diagnosis.check_api import CheckResult, cannot_tell, counted, fail, not_applicable, ok
+from lib.diagnosis.check_api import CheckResult, cannot_tell, fail, not_applicable, ok
 from lib.diagnosis.facts import Facts
+from lib.formatting import counted
 from lib.model.deployments import Deployment, EnvName
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from lib.diagnosis.check_api import counted
 from lib.diagnosis.checks.demand import initiate_calls
 from lib.diagnosis.checks.recording import due_to_be_stored, null_errors
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Sending
+from lib.formatting import counted
 from lib.model.frames import MetadataState
 from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
 from lib.model.verdict import Check, CheckStatus, Tile

@@ -18,6 +18,7 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from lib.formatting import both_times
 from lib.journal.chain import ChainPosition
 from lib.journal.entry import DiagnosisRecord, Entry, Kind, payload_fields
 from lib.journal.incident import Incident
@@ -120,11 +121,6 @@ def in_markdown(text: str) -> str:
 
 def _person(actor: Actor) -> str:
     return in_markdown(f"{actor.name} ({actor.role}, {actor.via.replace('_', ' ')})")
-
-
-def both_times(at: datetime, zone: ZoneInfo) -> str:
-    """Return `at` in the business's zone with UTC beside it."""
-    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} ({at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC)"
 
 
 # CSV.

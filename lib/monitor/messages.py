@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from lib.formatting import long_duration
 from lib.model.deployments import Deployment
 from lib.monitor.alert_state import AlertEvent, EventKind, Severity
 from lib.monitor.deployment_news import DeploymentNews, NewsKind
@@ -53,7 +54,7 @@ def of_alert(rule_id: str, event: AlertEvent, zone: ZoneInfo, dashboard_url: str
     title = _title(f"{label}: {first_sentence(story.title)}")
     if resolved:
         lines = [
-            f"It lasted {span(event.lasted or timedelta(0))}, since {_clock(event.since, event.at, zone)}.",
+            f"It lasted {long_duration(event.lasted or timedelta(0))}, since {_clock(event.since, event.at, zone)}.",
             f"Now: {event.now_is}" if event.now_is else "",
             f"It was: {story.cause}" if story.cause else "",
         ]
@@ -110,21 +111,8 @@ def plain(text: str, longest: int = LONGEST_LINE) -> str:
     return _shortened(re.sub(r"[<>@`|*_\[\]]", " ", redact(text)), longest)
 
 
-def span(length: timedelta) -> str:
-    """Return a duration in words, as in "12 minutes"."""
-    seconds = max(0.0, length.total_seconds())
-    for unit, size, most in (("second", 1, 90), ("minute", 60, 90 * 60), ("hour", 3600, 36 * 3600)):
-        if seconds < most:
-            return _counted(round(seconds / size), unit)
-    return _counted(round(seconds / 86400), "day")
-
-
 def _for(length: timedelta) -> str:
-    return f" ({span(length)})" if length >= timedelta(minutes=1) else ""
-
-
-def _counted(count: int, unit: str) -> str:
-    return f"{count} {unit if count == 1 else unit + 's'}"
+    return f" ({long_duration(length)})" if length >= timedelta(minutes=1) else ""
 
 
 def _clock(at: datetime, now: datetime, zone: ZoneInfo) -> str:

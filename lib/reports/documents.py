@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup
 
 from lib.affected import STATE_LABELS, PersonState
+from lib.formatting import both_times
 from lib.journal.entry import AffectedRecord, BucketsRecord, CheckRecord
-from lib.journal.incident_export import IncidentRecord, as_csv, as_json, as_markdown, both_times, in_markdown
+from lib.journal.incident_export import IncidentRecord, as_csv, as_json, as_markdown, in_markdown
 from lib.journal.rendering import render
 from lib.journal.request import Request
 from lib.model.verdict import Verdict

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from lib.formatting import exact_duration
 from lib.journal.entry import (
     PHASE_OF,
     AffectedRecord,
@@ -23,7 +24,6 @@ from lib.journal.entry import (
 from lib.journal.incident_export import IncidentRecord
 from lib.journal.request import Request, request_of
 from lib.model.verdict import HeadlineState, Verdict
-from lib.reports.durations import exact_duration
 
 # The monitor's word for an alert that began, and its rules whose alerts say that customers are hit.
 FIRED = "fired"

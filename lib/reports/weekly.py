@@ -16,13 +16,13 @@ import pandas as pd
 
 from lib.affected import NO_FOLLOW_UPS, PersonState, affected_record, follow_ups_of
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import counted
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.error_codes import FaultSide, explain
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery, Stage
 from lib.diagnosis.statistics import percent
 from lib.diagnosis.timeline import Series
+from lib.formatting import counted, exact_duration
 from lib.journal.entry import AffectedRecord
 from lib.journal.errors import JournalError
 from lib.journal.incident_export import in_markdown, incident_record
@@ -30,7 +30,6 @@ from lib.journal.journal import Journal
 from lib.model.provider import TextStatus
 from lib.model.verdict import HeadlineState
 from lib.reports import html_page
-from lib.reports.durations import exact_duration
 from lib.reports.incident_report import report_of
 
 # Of fewer than this a share says more than is known.

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import streamlit as st
 from markupsafe import Markup
 
+from lib import formatting
 from lib.actions.advice import Task
 from lib.actions.applicable_migrations import cured_by, database_faults
 from lib.actions.applicable_migrations import recommended as cures_most_first
@@ -14,7 +15,7 @@ from lib.journal.incident import Incident
 from lib.migrations.catalogue import Migration, catalogue
 from lib.model.deployments import Deployment, DeploymentState
 from lib.redaction import redact
-from lib.ui import html_components, incidents_view, labels, plan_view, times
+from lib.ui import html_components, incidents_view, labels, plan_view
 from lib.ui.action_dialog import action_button, may_act
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
@@ -110,7 +111,7 @@ def _production(view: View) -> list[Deployment]:
 
 
 def _called(one: Deployment, view: View) -> str:
-    made = times.local(one.created_at, view.zone, view.now)
+    made = formatting.local_time(one.created_at, view.zone, view.now)
     state = labels.DEPLOYMENT[one.state].word
     return f"{(one.sha or 'upload')[:7]} · {state} · {made} · {one.commit_message or one.id}"
 

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 import streamlit as st
 from markupsafe import Markup
 
+from lib import formatting
 from lib.actions.action import Args, Preview, RefusedError, Tier
 from lib.actions.executor import Order, only_operators
 from lib.journal.entry import Outcome, StepState
@@ -26,7 +27,7 @@ from lib.journal.text_rules import same_person
 from lib.model.people import Actor, Role
 from lib.model.reading import SourceError
 from lib.redaction import redact
-from lib.ui import deployments_view, html_components, labels, times
+from lib.ui import deployments_view, html_components, labels
 from lib.ui.action_service import ActionService
 from lib.ui.guard import Viewer, who_looks
 from lib.ui.masking import outside, plain, shared
@@ -349,7 +350,7 @@ def frozen(state: Frozen, page_view: View) -> Markup:
     """The line that says that nothing may be done, and why."""
     return Markup('<div class="sb-card sb-warn"><b>❄ FROZEN</b> No action starts. {}, {}: {}</div>').format(
         html_components.person(state.by.name),
-        times.when(state.at, page_view.zone, page_view.now),
+        formatting.time_and_age(state.at, page_view.zone, page_view.now),
         outside(state.reason),
     )
 
@@ -420,7 +421,7 @@ def _title(request: Request, action_service: ActionService) -> str:
 
 def request_facts(request: Request, page_view: View, action_service: ActionService) -> Markup:
     """Return what is known of a request, as facts."""
-    when = times.when(request.requested_at, page_view.zone, action_service.clock())
+    when = formatting.time_and_age(request.requested_at, page_view.zone, action_service.clock())
     by = Markup("{}, {}").format(html_components.person(request.requested_by.name), when)
     rows: list[tuple[str, str | Markup]] = [("Asked by", by)]
     if request.asked.reason:
@@ -457,10 +458,10 @@ def _who_runs(request: Request, page_view: View, action_service: ActionService) 
         case RequestState.WAITING:
             return "Somebody else has to approve it."
         case RequestState.STARTED if not action_service.runs_here(request.id):
-            until = times.local(request.deadline, page_view.zone, page_view.now)
+            until = formatting.local_time(request.deadline, page_view.zone, page_view.now)
             return f"It is not this server that runs it. Without news its outcome counts as unknown from {until}."
         case RequestState.REQUESTED if not action_service.runs_here(request.id):
-            until = times.local(request.deadline, page_view.zone, page_view.now)
+            until = formatting.local_time(request.deadline, page_view.zone, page_view.now)
             return f"Nobody here carries it out. It expires at {until}; take it back and ask anew."
         case _:
             return ""

@@ -11,14 +11,15 @@ import streamlit as st
 from markupsafe import Markup
 
 from lib import affected as affected_
+from lib import formatting
 from lib.affected import NO_EVENT, REASON_LABELS, RESEND, STATE_LABELS, Affected, Person, PersonState, TimeRange
-from lib.diagnosis.check_api import counted
 from lib.diagnosis.error_codes import explain
 from lib.diagnosis.facts import CannotTellError
+from lib.formatting import counted
 from lib.journal.entry import FollowUp
 from lib.model.people import Actor
 from lib.model.window import WindowSize
-from lib.ui import action_dialog, html_components, times
+from lib.ui import action_dialog, html_components
 from lib.ui.action_service import ActionService
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, phone, plain
@@ -183,14 +184,14 @@ def _told(view: View, person: Person, *, chosen: bool) -> Markup:
     event = " ".join(filter(None, (person.event_name or NO_EVENT, person.event_at)))
     seats = "seats not said" if person.seats is None else counted(person.seats, "seat")
     again = f", {len(person.booking_ids)} times" if len(person.booking_ids) > 1 else ""
-    asked = f"asked {times.when(person.asked_at, view.zone, view.now)}{again}"
+    asked = f"asked {formatting.time_and_age(person.asked_at, view.zone, view.now)}{again}"
     why = REASON_LABELS[person.why]
     if person.error_code is not None:
         why = f"{why}: {explain(person.error_code).meaning} ({person.error_code})"
     number = phone(person.mobile_number, sharing=view.sharing)
     rows = Markup("<p>{} · {} · {} · {}</p>").format(number, seats, asked, outside(why))
     if person.state_at is not None:
-        when = times.when(person.state_at, view.zone, view.now)
+        when = formatting.time_and_age(person.state_at, view.zone, view.now)
         by = html_components.by(when, person.state_by.name) if person.state_by else Markup("{}").format(when)
         rows += Markup('<p class="sb-detail">{}: {}</p>').format(STATE_LABELS[person.state], by)
     if chosen:

@@ -8,11 +8,12 @@ from datetime import timedelta
 import streamlit as st
 from markupsafe import Markup
 
+from lib import formatting
 from lib.monitor import silences
 from lib.monitor.monitor_status import Firing, MonitorStatus, Unsent
 from lib.monitor.silences import Silence, Subject
 from lib.snapshot import utc_now
-from lib.ui import action_dialog, html_components, times
+from lib.ui import action_dialog, html_components
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
 from lib.ui.page_frame import View, from_journal
@@ -82,8 +83,8 @@ def _quiet_about(view: View, silences: Sequence[Silence]) -> None:
 
 
 def _silence(view: View, silence: Silence) -> Markup:
-    begins = "" if silence.holds(view.now) else f" from {times.local(silence.begins, view.zone, view.now)}"
-    message = f"Quiet about {silence.subject}{begins} until {times.local(silence.until, view.zone, view.now)}"
+    begins = "" if silence.holds(view.now) else f" from {formatting.local_time(silence.begins, view.zone, view.now)}"
+    message = f"Quiet about {silence.subject}{begins} until {formatting.local_time(silence.until, view.zone, view.now)}"
     return Markup("<p>{}: {} ({})</p>").format(message, outside(silence.reason), html_components.person(silence.by))
 
 
@@ -100,12 +101,16 @@ def _summary(view: View, status: MonitorStatus) -> Markup:
     rarely = _MAY_MISS * (view.settings.monitor_every or timedelta(0))
     late = status.abandoned or utc_now() - last > max(SILENT_AFTER, rarely)
     title = "The watch has stopped" if late else "Somebody watches"
-    body = Markup("<p>Last round {}; {}.</p>").format(times.when(last, view.zone, view.now), told)
+    body = Markup("<p>Last round {}; {}.</p>").format(formatting.time_and_age(last, view.zone, view.now), told)
     return html_components.card(title, body, sign=_UNWATCHED if late else _WATCHED)
 
 
 def _line(view: View, alert: Firing) -> Markup:
-    told = f"told {times.when(alert.told_at, view.zone, view.now)}" if alert.told_at else "nobody was told yet"
+    told = (
+        f"told {formatting.time_and_age(alert.told_at, view.zone, view.now)}"
+        if alert.told_at
+        else "nobody was told yet"
+    )
     message = ". ".join([told if view.settings.notify_urls else "NOTIFY_URLS is not set", *_decided(view, alert)])
     return Markup("<p>{} <b>{}</b>: {}.</p>").format(
         html_components.chip(_sign(alert)), outside(alert.title), outside(message)
@@ -124,12 +129,18 @@ def _decided(view: View, alert: Firing) -> list[str]:
     if alert.acknowledged:
         said.append(f"{alert.acknowledged.by.partition('@')[0]} is on it: {alert.acknowledged.reason}")
     if alert.silence:
-        said.append(f"Muted until {times.local(alert.silence.until, view.zone, view.now)}: {alert.silence.reason}")
+        said.append(
+            f"Muted until {formatting.local_time(alert.silence.until, view.zone, view.now)}: {alert.silence.reason}"
+        )
     return said
 
 
 def _alert(view: View, alert: Firing) -> Markup:
-    lines = [f"Since {times.when(alert.since, view.zone, view.now)}.", alert.story.cause, alert.story.next_step]
+    lines = [
+        f"Since {formatting.time_and_age(alert.since, view.zone, view.now)}.",
+        alert.story.cause,
+        alert.story.next_step,
+    ]
     body = html_components.join(
         Markup("<p>{}</p>").format(outside(line)) for line in (*lines, *_decided(view, alert)) if line
     )
@@ -167,7 +178,7 @@ def _mute_form(subject: str, label: str) -> None:
 
 
 def _minutes(count: int) -> str:
-    return times.span(timedelta(minutes=count))
+    return formatting.duration(timedelta(minutes=count))
 
 
 def _reason(key: str) -> None:

@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 from markupsafe import Markup
 
+from lib import formatting
 from lib.affected import NO_EVENT
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Stage, stage_counts
-from lib.ui import html_components, tables, times
+from lib.ui import html_components, tables
 
 
 def of_window(facts: Facts) -> pd.DataFrame | None:
@@ -71,9 +72,9 @@ def story(named: pd.DataFrame, booking_id: str, zone: ZoneInfo, now: datetime, *
 
 def _message(value: Any, zone: ZoneInfo, now: datetime) -> str:
     if pd.isna(value):
-        return times.UNKNOWN
+        return formatting.UNKNOWN
     if isinstance(value, datetime):
-        return times.when(value, zone, now)
+        return formatting.time_and_age(value, zone, now)
     if pd.api.types.is_bool(value):
         return "yes" if value else "no"
     return str(value)

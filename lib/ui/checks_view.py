@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import streamlit as st
 from markupsafe import Markup
 
+from lib import formatting
 from lib.model.verdict import Check, CheckStatus, Hop
-from lib.ui import html_components, labels, times
+from lib.ui import html_components, labels
 from lib.ui.masking import plain
 from lib.ui.page_frame import View
 from lib.ui.styles import draw
@@ -60,7 +61,7 @@ def one(view: View, check: Check, *, within: str = "") -> None:
 
 
 def _inside(view: View, check: Check) -> Markup:
-    page_view = times.when(check.observed_at, view.zone, view.now) if check.observed_at else ""
+    page_view = formatting.time_and_age(check.observed_at, view.zone, view.now) if check.observed_at else ""
     source = labels.SOURCE[check.source] if check.source else ""
     rows: list[tuple[str, str | Markup]] = [
         ("Evidence", html_components.bullets(check.evidence) if check.evidence else "none"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
+from lib import formatting
 from lib.affected import NO_EVENT
 from lib.diagnosis.journeys import Stage
 from lib.sources.booking_data import MAX_ROWS
-from lib.ui import html_components, tables, times
+from lib.ui import html_components, tables
 from lib.ui.action_dialog import action_button, may_act
 from lib.ui.masking import plain
 from lib.ui.page_frame import View, panel
@@ -18,7 +19,7 @@ def reach(view: View) -> None:
     """Draw the line that says which part of the window is rows, and which the database counted. Mostly none."""
     snapshot = view.snapshot
     if snapshot.cut:
-        since = times.when(snapshot.rows_since, view.zone, view.now)
+        since = formatting.time_and_age(snapshot.rows_since, view.zone, view.now)
         st.caption(
             plain(
                 f"There is too much in {view.window} to read row by row. Verdicts, lists and Twilio's log are of the "

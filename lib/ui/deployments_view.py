@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pandas as pd
 from markupsafe import Markup
 
+from lib import formatting
 from lib.diagnosis.serving import CommitPosition, Serving
 from lib.model.deployments import BuildLog, Deployment, LogLevel, Project, RequiredCommit
-from lib.ui import charts, html_components, labels, times
+from lib.ui import charts, html_components, labels
 from lib.ui.labels import Sign, Tone
 from lib.ui.page_frame import View
 
@@ -27,8 +28,8 @@ def hostname(view: View, serving: Serving) -> Markup:
     if deployment is not None:
         rows += [
             ("Serves", html_components.code((deployment.sha or "an upload without a commit")[:26])),
-            ("Commit", deployment.commit_message or times.UNKNOWN),
-            ("Since", times.when(host.serving_since, view.zone, view.now)),
+            ("Commit", deployment.commit_message or formatting.UNKNOWN),
+            ("Since", formatting.time_and_age(host.serving_since, view.zone, view.now)),
             ("Deployment", html_components.code(deployment.id)),
         ]
     if serving.behind_by is not None and serving.position in (CommitPosition.BEHIND, CommitPosition.ELSEWHERE):
@@ -51,7 +52,7 @@ def required(view: View, commit: RequiredCommit) -> Markup:
     ]
     if commit.commit is not None:
         rows.insert(1, ("Says", commit.commit.headline))
-        rows.append(("Made", times.when(commit.commit.committed_at, view.zone, view.now)))
+        rows.append(("Made", formatting.time_and_age(commit.commit.committed_at, view.zone, view.now)))
     return html_components.card("The required commit", html_components.facts(rows))
 
 

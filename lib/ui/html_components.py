@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 
+from lib import formatting
 from lib.journal.text_rules import actor_name
 from lib.model.reading import Failure
 from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile, Verdict
-from lib.ui import labels, times
+from lib.ui import labels
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside
 
@@ -65,7 +66,9 @@ def headline(
     more = Markup("")
     if large:
         since = (
-            Markup('<p class="sb-since">Since {}</p>').format(times.when(head.since, zone, now)) if head.since else ""
+            Markup('<p class="sb-since">Since {}</p>').format(formatting.time_and_age(head.since, zone, now))
+            if head.since
+            else ""
         )
         next_step = (
             Markup('<p class="sb-cause">{} <b>{}</b> Next: {}</p>').format(
@@ -171,7 +174,7 @@ def cannot_tell(failure: Failure | None, what: str, since: datetime | None, zone
     """The grey card that stands where something could not be read. Never a zero."""
     sentence = failure.sentence if failure else "The last answer is too old to rest on."
     hint = failure.hint if failure else "The desk asks again by itself."
-    at = Markup(" Since {}.").format(times.when(since, zone, now)) if since else Markup("")
+    at = Markup(" Since {}.").format(formatting.time_and_age(since, zone, now)) if since else Markup("")
     return Markup('<div class="sb-card sb-unknown sb-cannot"><h4>{} {}</h4><p>{} {}{}</p></div>').format(
         chip(labels.CHECK[CheckStatus.CANNOT_TELL], text="Cannot tell"), what, outside(sentence), outside(hint), at
     )

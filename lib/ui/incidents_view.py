@@ -10,6 +10,7 @@ from uuid import UUID
 import streamlit as st
 from markupsafe import Markup
 
+from lib import formatting
 from lib.affected import TimeRange, time_range_of
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.timeline import Mark
@@ -25,7 +26,7 @@ from lib.plan import STEPS
 from lib.reports.diagnosis_record import changes, keep_diagnosis
 from lib.reports.diagnosis_record import diagnosis_record as diagnosis_record
 from lib.reports.marks import with_journal
-from lib.ui import action_dialog, html_components, labels, times
+from lib.ui import action_dialog, html_components, labels
 from lib.ui.action_service import ActionService
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside
@@ -132,7 +133,7 @@ def steps(view: View, incident: Incident) -> Markup:
                 Markup("{}").format(outside(STEP_TITLES.get(step.id, step.id))),
                 html_components.chip(labels.STEP[step.state]),
                 html_components.person(step.actor.name),
-                Markup("{}").format(times.local(step.at, view.zone, view.now)),
+                Markup("{}").format(formatting.local_time(step.at, view.zone, view.now)),
                 Markup("{}").format(outside(step.reason)),
             )
             for step in incident.steps
@@ -145,13 +146,15 @@ def opened(page_view: View, incident: Incident) -> Markup:
     rows: list[tuple[str, str | Markup]] = [
         (
             "Opened",
-            html_components.by(times.when(incident.opened_at, page_view.zone, page_view.now), incident.opened_by.name),
+            html_components.by(
+                formatting.time_and_age(incident.opened_at, page_view.zone, page_view.now), incident.opened_by.name
+            ),
         ),
     ]
     if incident.closed_at is not None and incident.closed_by is not None:
-        when = times.when(incident.closed_at, page_view.zone, page_view.now)
+        when = formatting.time_and_age(incident.closed_at, page_view.zone, page_view.now)
         rows.append(("Closed", html_components.by(when, incident.closed_by.name)))
-        rows.append(("After", times.span(incident.closed_at - incident.opened_at)))
+        rows.append(("After", formatting.duration(incident.closed_at - incident.opened_at)))
     if incident.closing_message:
         rows.append(("How it ended", incident.closing_message))
     rows.append(("Id", html_components.code(str(incident.id))))
@@ -162,7 +165,7 @@ def opened(page_view: View, incident: Incident) -> Markup:
 def called(incident: Incident, view: View) -> str:
     """Return how an incident is called in a list."""
     state = "open" if incident.open else "closed"
-    return f"{times.local(incident.opened_at, view.zone, view.now)} · {state} · {outside(incident.title)}"
+    return f"{formatting.local_time(incident.opened_at, view.zone, view.now)} · {state} · {outside(incident.title)}"
 
 
 def suggested_title(diagnosis: Diagnosis) -> str:
@@ -191,7 +194,9 @@ def time_range(page_view: View, incident: Incident, entries: Iterable[Entry]) ->
 
 def over(page_view: View, time_range: TimeRange) -> str:
     """Say over which time people count."""
-    since, until = (times.local(at, page_view.zone, page_view.now) for at in (time_range.since, time_range.until))
+    since, until = (
+        formatting.local_time(at, page_view.zone, page_view.now) for at in (time_range.since, time_range.until)
+    )
     return f"People who asked to book from {since} to {until} and got no link that works."
 
 
@@ -292,7 +297,7 @@ def notes(entries: Iterable[Entry]) -> tuple[Entry, ...]:
 def note_called(entry: Entry, page_view: View) -> str:
     """Return how a note is called in a list."""
     text = entry.payload.text if isinstance(entry.payload, Note) else ""
-    return f"{times.local(entry.at, page_view.zone, page_view.now)} · {outside(text)[:60]}"
+    return f"{formatting.local_time(entry.at, page_view.zone, page_view.now)} · {outside(text)[:60]}"
 
 
 def add_note() -> None:

@@ -8,13 +8,14 @@ from typing import Final
 
 from markupsafe import Markup
 
+from lib import formatting
 from lib.actions.advice import Task
 from lib.journal.entry import StepState
 from lib.journal.incident import Incident, StepRecord
 from lib.model.verdict import CheckStatus
 from lib.plan import ESTIMATE, EvidenceState, StepEvidence
 from lib.plan_state import PlanState, Remediation, why_nothing
-from lib.ui import affected_view, html_components, labels, times
+from lib.ui import affected_view, html_components, labels
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
 from lib.ui.page_frame import View
@@ -44,7 +45,7 @@ def task_card(view: View, task: Task, incident: Incident | None) -> Markup:
         rows.append(("Where", task.place))
     sign = _UNTIL_THEN if task.meanwhile else _DO_NOW
     if done := said_done(task, incident):
-        when = times.when(done.at, view.zone, view.now)
+        when = formatting.time_and_age(done.at, view.zone, view.now)
         rows.append(("Said to be done", Markup("{}, {}").format(html_components.person(done.actor.name), when)))
         sign = _WAITS
     return html_components.card(task.message, html_components.facts(rows), sign=sign)
@@ -86,7 +87,7 @@ def said(view: View, found: StepEvidence, incident: Incident | None) -> Markup:
         )
     step = incident.step(found.step.id) if incident else None
     if step is not None:
-        when = times.when(step.at, view.zone, view.now)
+        when = formatting.time_and_age(step.at, view.zone, view.now)
         who = html_components.person(step.actor.name)
         state = html_components.chip(labels.STEP[step.state])
         rows.append(("State", Markup("{} {}, {}. {}").format(state, who, when, outside(step.reason))))
@@ -105,7 +106,12 @@ def clock(view: View, incident: Incident) -> Markup:
                 html_components.age(incident.opened_at), least, most
             ),
         ),
-        ("Opened", html_components.by(times.when(incident.opened_at, view.zone, view.now), incident.opened_by.name)),
+        (
+            "Opened",
+            html_components.by(
+                formatting.time_and_age(incident.opened_at, view.zone, view.now), incident.opened_by.name
+            ),
+        ),
         ("Id", html_components.code(str(incident.id))),
     ]
     return html_components.card(incident.title, html_components.facts(rows), sign=sign)
@@ -116,13 +122,13 @@ def clock(view: View, incident: Incident) -> Markup:
 
 def since_message(view: View, fix: Remediation) -> Markup:
     """From when on the tiles count."""
-    when = times.when(fix.at, view.zone, view.now)
+    when = formatting.time_and_age(fix.at, view.zone, view.now)
     return Markup("<p>On evidence from after “{}” alone, {}:</p>").format(outside(fix.message), when)
 
 
 def nothing_to_do(view: View, state: PlanState) -> Markup:
     """Say why nothing is asked for."""
-    when = times.when(state.fix.at, view.zone, view.now) if state.fix else ""
+    when = formatting.time_and_age(state.fix.at, view.zone, view.now) if state.fix else ""
     return html_components.nothing(outside(why_nothing(view.diagnosis, state, when)))
 
 

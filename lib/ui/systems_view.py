@@ -7,13 +7,14 @@ from typing import Any
 
 from markupsafe import Markup
 
+from lib import formatting
 from lib.diagnosis import contract
 from lib.diagnosis.contract import Breach, Code, ContractRule
 from lib.model.reading import Freshness, Reading, SourceName, source_health
 from lib.model.verdict import CheckStatus
 from lib.snapshot import label
 from lib.sources.source_registry import WHERE_TO_GET
-from lib.ui import html_components, labels, times
+from lib.ui import html_components, labels
 from lib.ui.masking import outside
 from lib.ui.page_frame import View
 
@@ -124,11 +125,11 @@ def _right(view: View, reading: Reading[Any]) -> Markup:
     failure = reading.failure
     if failure is None:
         verb = "can" if reading.usable(view.now) else "could"
-        detail = f"{reading.latency_ms:,.0f} ms, {times.ago(reading.observed_at, view.now)}"
+        detail = f"{reading.latency_ms:,.0f} ms, {formatting.ago(reading.observed_at, view.now)}"
         notes = [outside(caveat.sentence) for caveat in reading.caveats]
     else:
         since = reading.failing_since or reading.observed_at
-        verb, detail = "cannot", f"since {times.when(since, view.zone, view.now)}"
+        verb, detail = "cannot", f"since {formatting.time_and_age(since, view.zone, view.now)}"
         notes = [outside(f"{failure.sentence} {failure.hint}")]
     return Markup(
         '<li class="sb-{}"><b title="{}" aria-hidden="true">{}</b> {} {} <span class="sb-detail">{} {}</span>{}</li>'

@@ -36,7 +36,7 @@ VIEWER = Actor("eve@example.org", Role.VIEWER, Via.PAGE)
 
 
 @dataclass
-class Lamp(Action):
+class FakeAction(Action):
     """A lamp in a file: switching it on is the effect, and each time is a line."""
 
     id: ClassVar[str] = "switch_on"
@@ -98,7 +98,7 @@ class Lamp(Action):
         return len(self.effects.read_text().splitlines()) if self.effects.exists() else 0
 
 
-def executor_for(journal_file: Path, fake_target: Lamp, **settings: Any) -> Executor:
+def executor_for(journal_file: Path, fake_target: FakeAction, **settings: Any) -> Executor:
     """An executor as one process has it: its own connection to the shared journal."""
     configured = Settings(journal_url=f"sqlite:///{journal_file}", **settings)
     journal = Journal.open(configured, lambda: datetime.now(UTC))
@@ -107,15 +107,15 @@ def executor_for(journal_file: Path, fake_target: Lamp, **settings: Any) -> Exec
 
 
 @pytest.fixture
-def fake_target(tmp_path: Path) -> Lamp:
-    return Lamp(tmp_path / "effects")
+def fake_target(tmp_path: Path) -> FakeAction:
+    return FakeAction(tmp_path / "effects")
 
 
 @pytest.fixture
-def executor(tmp_path: Path, fake_target: Lamp) -> Executor:
+def executor(tmp_path: Path, fake_target: FakeAction) -> Executor:
     return executor_for(tmp_path / "journal.sqlite3", fake_target)
 
 
-def another(fake_target: Lamp, **changes: Any) -> Lamp:
+def another(fake_target: FakeAction, **changes: Any) -> FakeAction:
     """The same lamp as the world has it now."""
     return replace(fake_target, **changes)

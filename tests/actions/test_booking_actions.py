@@ -27,10 +27,10 @@ from lib.sources.booking_app import BookingApp
 from lib.sources.http import Http
 from tests.actions.conftest import OPERATOR
 from tests.diagnosis import builders
-from tests.sources.conftest import http, stage
-from tests.sources.fake_server import Scripted, Stage, as_json
+from tests.sources.conftest import http, server
+from tests.sources.fake_server import FakeServer, Scripted, as_json
 
-__all__ = ["http", "stage"]  # fixtures of the sources' tests
+__all__ = ["http", "server"]  # fixtures of the sources' tests
 
 START = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 OURS = "+447911123456"
@@ -92,7 +92,7 @@ class Clock:
 @dataclass
 class World:
     outside: Outside
-    app: Stage
+    app: FakeServer
     clock: Clock
     executor: Executor
 
@@ -112,27 +112,27 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, stage: Stage, http: Http) -> Iterator[World]:
-    stage.everything = None
+def world(tmp_path: Path, server: FakeServer, http: Http) -> Iterator[World]:
+    server.everything = None
     for name in ("old", "new", "lost"):
-        stage.tell(f"/booking-confirmation/token-{name}", Scripted(b"<h1>Confirm</h1>"))
+        server.tell(f"/booking-confirmation/token-{name}", Scripted(b"<h1>Confirm</h1>"))
     settings = Settings.model_validate(
         {
             "journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}",
-            "booking_app_url": stage.url,
+            "booking_app_url": server.url,
             "booking_api_key": "key",
             "test_event_id": EVENT["id"],
             "test_mobile_number": OURS,
         }
     )
     outside, clock = Outside(), Clock()
-    app = BookingApp(http=http, base_url=stage.url, clock=clock)
+    app = BookingApp(http=http, base_url=server.url, clock=clock)
     sources = SimpleNamespace(booking_data=outside, twilio=SimpleNamespace(texts=outside.log_of_texts), booking_app=app)
     journal = Journal.open(settings, clock)
     context = ActionContext(cast(Any, sources), settings, clock, builders.snapshot)
     actions: tuple[Action, ...] = (TestBooking(), TestValidation(), ResendLink(), RecheckLink())
     executor = Executor(journal, context, {one.id: one for one in actions}, PreviewStore(), sleep=clock.sleep)
-    yield World(outside, stage, clock, executor)
+    yield World(outside, server, clock, executor)
     journal.close()
 
 

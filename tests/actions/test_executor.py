@@ -22,7 +22,7 @@ from lib.journal.request import Request, RequestState
 from lib.model.people import NO_LOGIN, Actor, Role, Via
 from lib.model.reading import FailureKind, SourceError
 from lib.sources.http import OutcomeUnknownError
-from tests.actions.conftest import OPERATOR, SECOND, VIEWER, Lamp, another, executor_for
+from tests.actions.conftest import OPERATOR, SECOND, VIEWER, FakeAction, another, executor_for
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,7 +39,7 @@ def do(executor: Executor, given: Order, actor: Actor = OPERATOR) -> RequestStat
     return executor.carry_out(request.id, actor).state
 
 
-def test_what_was_confirmed_is_done_once_and_leaves_a_receipt(executor: Executor, fake_target: Lamp) -> None:
+def test_what_was_confirmed_is_done_once_and_leaves_a_receipt(executor: Executor, fake_target: FakeAction) -> None:
     request = executor.submit(order(executor), OPERATOR)
     done = executor.carry_out(request.id, OPERATOR)
     assert done.state is RequestState.SUCCEEDED
@@ -49,7 +49,7 @@ def test_what_was_confirmed_is_done_once_and_leaves_a_receipt(executor: Executor
     assert "It is light." in done.receipt.evidence
 
 
-def test_a_viewer_cannot_act(executor: Executor, fake_target: Lamp) -> None:
+def test_a_viewer_cannot_act(executor: Executor, fake_target: FakeAction) -> None:
     with pytest.raises(RefusedError, match="ask an operator"):
         executor.submit(order(executor), VIEWER)
     assert fake_target.times == 0
@@ -59,14 +59,14 @@ def test_a_viewer_cannot_act(executor: Executor, fake_target: Lamp) -> None:
     ("changes", "message"),
     [
         ({"phrase": ""}, "type exactly: lamp"),
-        ({"phrase": "Lamp"}, "type exactly: lamp"),
+        ({"phrase": "FakeAction"}, "type exactly: lamp"),
         ({"reason": "  "}, "needs a reason"),
         ({"reason": "\u200b"}, "needs a reason"),  # of which nothing would stand in the journal
         ({"digest": "0" * 64}, "Look at a new preview"),
     ],
 )
 def test_a_wrong_confirmation_is_refused_and_recorded(
-    executor: Executor, fake_target: Lamp, changes: dict[str, str], message: str
+    executor: Executor, fake_target: FakeAction, changes: dict[str, str], message: str
 ) -> None:
     request = executor.submit(order(executor, **changes), OPERATOR)
     assert request.state is RequestState.REFUSED
@@ -76,7 +76,7 @@ def test_a_wrong_confirmation_is_refused_and_recorded(
 
 
 def test_a_world_that_moved_between_preview_and_confirm_is_refused_with_the_difference(
-    tmp_path: Path, executor: Executor, fake_target: Lamp
+    tmp_path: Path, executor: Executor, fake_target: FakeAction
 ) -> None:
     given = order(executor)
     moved = another(fake_target, colour="red")
@@ -93,7 +93,7 @@ def test_a_digest_of_no_preview_that_is_kept_here_is_said_to_be_one(executor: Ex
     assert "now it would be: switch on, green" in request.message
 
 
-def test_a_world_that_moved_between_confirm_and_run_is_refused_too(executor: Executor, fake_target: Lamp) -> None:
+def test_a_world_that_moved_between_confirm_and_run_is_refused_too(executor: Executor, fake_target: FakeAction) -> None:
     request = executor.submit(order(executor), OPERATOR)
     moved = another(fake_target, colour="red")
     executor.actions = {moved.id: moved}
@@ -101,7 +101,7 @@ def test_a_world_that_moved_between_confirm_and_run_is_refused_too(executor: Exe
     assert fake_target.times == 0
 
 
-def test_what_the_preflight_blocks_is_not_done(tmp_path: Path, fake_target: Lamp) -> None:
+def test_what_the_preflight_blocks_is_not_done(tmp_path: Path, fake_target: FakeAction) -> None:
     blocked = another(fake_target, blocked=True)
     executor = executor_for(tmp_path / "journal.sqlite3", blocked)
     request = executor.submit(order(executor), OPERATOR)
@@ -109,7 +109,7 @@ def test_what_the_preflight_blocks_is_not_done(tmp_path: Path, fake_target: Lamp
     assert "bulb is missing" in request.message
 
 
-def test_a_frozen_desk_does_nothing(executor: Executor, fake_target: Lamp) -> None:
+def test_a_frozen_desk_does_nothing(executor: Executor, fake_target: FakeAction) -> None:
     request = executor.submit(order(executor), OPERATOR)
     executor.journal.freeze("the owner is on the phone", SECOND)
     done = executor.carry_out(request.id, OPERATOR)
@@ -118,7 +118,7 @@ def test_a_frozen_desk_does_nothing(executor: Executor, fake_target: Lamp) -> No
     assert fake_target.times == 0
 
 
-def test_three_quick_clicks_are_one_request(executor: Executor, fake_target: Lamp) -> None:
+def test_three_quick_clicks_are_one_request(executor: Executor, fake_target: FakeAction) -> None:
     key = uuid4()
     requests = [executor.submit(order(executor, idempotency_key=key), OPERATOR) for _ in range(3)]
     threads = [threading.Thread(target=executor.carry_out, args=(r.id, OPERATOR)) for r in requests]
@@ -130,7 +130,9 @@ def test_three_quick_clicks_are_one_request(executor: Executor, fake_target: Lam
     assert fake_target.times == 1
 
 
-def test_two_people_at_once_get_one_effect_and_the_other_sees_who_runs_it(tmp_path: Path, fake_target: Lamp) -> None:
+def test_two_people_at_once_get_one_effect_and_the_other_sees_who_runs_it(
+    tmp_path: Path, fake_target: FakeAction
+) -> None:
     entered, go_on = threading.Event(), threading.Event()
 
     def wait() -> None:
@@ -152,7 +154,7 @@ def test_two_people_at_once_get_one_effect_and_the_other_sees_who_runs_it(tmp_pa
     assert fake_target.times == 1
 
 
-def test_where_a_second_person_is_asked_for_one_cannot_do_it_alone(tmp_path: Path, fake_target: Lamp) -> None:
+def test_where_a_second_person_is_asked_for_one_cannot_do_it_alone(tmp_path: Path, fake_target: FakeAction) -> None:
     executor = executor_for(tmp_path / "journal.sqlite3", fake_target, require_second_person=True)
     request = executor.submit(order(executor), OPERATOR)
     assert request.state is RequestState.WAITING
@@ -164,7 +166,7 @@ def test_where_a_second_person_is_asked_for_one_cannot_do_it_alone(tmp_path: Pat
 
 
 def test_who_dies_while_the_world_is_looked_at_leaves_nothing_that_somebody_else_could_approve(
-    tmp_path: Path, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fake_target: FakeAction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody has held the phrase against the preview yet, nor asked for the reason."""
     executor = executor_for(tmp_path / "journal.sqlite3", fake_target, require_second_person=True)
@@ -173,14 +175,14 @@ def test_who_dies_while_the_world_is_looked_at_leaves_nothing_that_somebody_else
     def dies(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Lamp, "preflight", dies)
+    monkeypatch.setattr(FakeAction, "preflight", dies)
     with pytest.raises(KeyboardInterrupt):
         executor.submit(given, OPERATOR)
     assert executor.journal.requests() == ()
 
 
 def test_what_needs_a_second_person_is_refused_to_who_did_not_log_in_and_says_what_to_do(
-    tmp_path: Path, fake_target: Lamp
+    tmp_path: Path, fake_target: FakeAction
 ) -> None:
     executor = executor_for(tmp_path / "journal.sqlite3", fake_target, require_second_person=True)
     request = executor.submit(order(executor), Actor(NO_LOGIN, Role.OPERATOR, Via.PAGE))
@@ -190,24 +192,24 @@ def test_what_needs_a_second_person_is_refused_to_who_did_not_log_in_and_says_wh
 
 @pytest.mark.parametrize("second", [False, True])
 def test_until_phrase_and_reason_were_held_against_the_preview_there_is_no_request(
-    tmp_path: Path, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch, second: bool
+    tmp_path: Path, fake_target: FakeAction, monkeypatch: pytest.MonkeyPatch, second: bool
 ) -> None:
     executor = executor_for(tmp_path / "journal.sqlite3", fake_target, require_second_person=second)
     seen: list[RequestState] = []
-    looks = Lamp.preflight
+    looks = FakeAction.preflight
 
     def watched(*given: Any) -> Any:
         seen.extend(request.state for request in executor.journal.requests())
         return looks(*given)
 
     given = order(executor, phrase="wrong")
-    monkeypatch.setattr(Lamp, "preflight", watched)
+    monkeypatch.setattr(FakeAction, "preflight", watched)
     assert executor.submit(given, OPERATOR).state is RequestState.REFUSED
     assert seen == []
 
 
 def test_the_same_order_again_is_its_first_request_whatever_is_typed_the_second_time(
-    executor: Executor, fake_target: Lamp
+    executor: Executor, fake_target: FakeAction
 ) -> None:
     key = uuid4()
     refused = executor.submit(order(executor, idempotency_key=key, phrase=""), OPERATOR)
@@ -220,7 +222,7 @@ def test_the_same_order_again_is_its_first_request_whatever_is_typed_the_second_
     assert len(executor.journal.requests()) == 2
 
 
-def test_what_a_source_refuses_has_failed_and_changed_nothing(tmp_path: Path, fake_target: Lamp) -> None:
+def test_what_a_source_refuses_has_failed_and_changed_nothing(tmp_path: Path, fake_target: FakeAction) -> None:
     def refuse() -> None:
         raise SourceError(FailureKind.FORBIDDEN, "Vercel answered 403.")
 
@@ -231,7 +233,7 @@ def test_what_a_source_refuses_has_failed_and_changed_nothing(tmp_path: Path, fa
     assert "Nothing was changed" in done.message
 
 
-def test_what_failed_half_way_says_itself_what_stays(tmp_path: Path, fake_target: Lamp) -> None:
+def test_what_failed_half_way_says_itself_what_stays(tmp_path: Path, fake_target: FakeAction) -> None:
     def break_off() -> None:
         raise FailedError("The first step stays, the rest was not done.", after="half light")
 
@@ -242,12 +244,12 @@ def test_what_failed_half_way_says_itself_what_stays(tmp_path: Path, fake_target
 
 
 def test_a_hiccup_of_the_journal_while_it_runs_stops_no_effect_half_way(
-    executor: Executor, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    executor: Executor, fake_target: FakeAction, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refuse(*args: object, **more: object) -> Request:
         raise JournalError("The journal does not answer.")
 
-    monkeypatch.setattr(Lamp, "reports", ("Step 1.", "Step 2."))
+    monkeypatch.setattr(FakeAction, "reports", ("Step 1.", "Step 2."))
     monkeypatch.setattr(executor.journal, "progress", refuse)
     with caplog.at_level(logging.WARNING):
         assert do(executor, order(executor)) is RequestState.SUCCEEDED
@@ -255,7 +257,7 @@ def test_a_hiccup_of_the_journal_while_it_runs_stops_no_effect_half_way(
     assert "The journal does not answer." in caplog.text
 
 
-def test_a_lost_answer_is_resolved_by_looking_and_never_sent_again(tmp_path: Path, fake_target: Lamp) -> None:
+def test_a_lost_answer_is_resolved_by_looking_and_never_sent_again(tmp_path: Path, fake_target: FakeAction) -> None:
     def lose() -> None:
         raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
 
@@ -264,7 +266,7 @@ def test_a_lost_answer_is_resolved_by_looking_and_never_sent_again(tmp_path: Pat
     assert fake_target.times == 1
 
 
-def test_a_lost_answer_of_which_nothing_is_to_be_seen_stays_unknown(tmp_path: Path, fake_target: Lamp) -> None:
+def test_a_lost_answer_of_which_nothing_is_to_be_seen_stays_unknown(tmp_path: Path, fake_target: FakeAction) -> None:
     def lose() -> None:
         raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
 
@@ -277,7 +279,7 @@ def test_a_lost_answer_of_which_nothing_is_to_be_seen_stays_unknown(tmp_path: Pa
     assert fake_target.times == 0
 
 
-def unresolved(executor: Executor, fake_target: Lamp) -> Request:
+def unresolved(executor: Executor, fake_target: FakeAction) -> Request:
     """A request whose answer was lost, and of which nothing is to be seen."""
 
     def lose() -> None:
@@ -295,7 +297,7 @@ def unresolved(executor: Executor, fake_target: Lamp) -> Request:
     ("outcome", "state"), [(Outcome.SUCCEEDED, RequestState.SUCCEEDED), (Outcome.FAILED, RequestState.FAILED)]
 )
 def test_what_somebody_saw_with_their_own_eyes_frees_the_target(
-    executor: Executor, fake_target: Lamp, outcome: Outcome, state: RequestState
+    executor: Executor, fake_target: FakeAction, outcome: Outcome, state: RequestState
 ) -> None:
     lost = unresolved(executor, fake_target)
     said = executor.record_observation(lost.id, outcome, "I stood in the hall.", SECOND)
@@ -304,7 +306,7 @@ def test_what_somebody_saw_with_their_own_eyes_frees_the_target(
     assert fake_target.times == 1
 
 
-def test_a_viewer_cannot_say_what_happened(executor: Executor, fake_target: Lamp) -> None:
+def test_a_viewer_cannot_say_what_happened(executor: Executor, fake_target: FakeAction) -> None:
     lost = unresolved(executor, fake_target)
     with pytest.raises(RefusedError, match="ask an operator"):
         executor.record_observation(lost.id, Outcome.FAILED, "It is dark.", VIEWER)
@@ -312,14 +314,16 @@ def test_a_viewer_cannot_say_what_happened(executor: Executor, fake_target: Lamp
 
 
 @pytest.mark.parametrize("message", ["", "  ", "\u200b"])
-def test_what_happened_is_not_said_without_what_was_seen(executor: Executor, fake_target: Lamp, message: str) -> None:
+def test_what_happened_is_not_said_without_what_was_seen(
+    executor: Executor, fake_target: FakeAction, message: str
+) -> None:
     lost = unresolved(executor, fake_target)
     with pytest.raises(JournalError, match="what was seen"):
         executor.record_observation(lost.id, Outcome.SUCCEEDED, message, OPERATOR)
     assert executor.journal.request(lost.id).state is RequestState.UNKNOWN
 
 
-def test_nobody_says_what_happened_where_it_is_known_or_still_runs(executor: Executor, fake_target: Lamp) -> None:
+def test_nobody_says_what_happened_where_it_is_known_or_still_runs(executor: Executor, fake_target: FakeAction) -> None:
     waiting = executor.submit(order(executor), OPERATOR)
     with pytest.raises(ConflictError, match="this request is requested"):
         executor.record_observation(waiting.id, Outcome.FAILED, "It is dark.", OPERATOR)
@@ -329,12 +333,12 @@ def test_nobody_says_what_happened_where_it_is_known_or_still_runs(executor: Exe
 
 
 def test_what_only_looks_fails_and_never_leaves_a_doubt(
-    tmp_path: Path, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fake_target: FakeAction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose() -> None:
         raise OutcomeUnknownError(FailureKind.TIMEOUT, "Vercel did not answer.")
 
-    monkeypatch.setattr(Lamp, "leaves_nothing", True)
+    monkeypatch.setattr(FakeAction, "leaves_nothing", True)
     for number, changes in enumerate(({"seen": None}, {"in_run": lose})):
         executor = executor_for(tmp_path / f"{number}.sqlite3", another(fake_target, **changes))
         done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
@@ -343,17 +347,17 @@ def test_what_only_looks_fails_and_never_leaves_a_doubt(
 
 
 def test_what_only_looks_and_died_is_over_once_somebody_looks(
-    executor: Executor, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch
+    executor: Executor, fake_target: FakeAction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = unresolved(executor, fake_target)
-    monkeypatch.setattr(Lamp, "leaves_nothing", True)
+    monkeypatch.setattr(FakeAction, "leaves_nothing", True)
     seen = executor.recheck(lost.id, OPERATOR)
     assert seen.state is RequestState.FAILED
     assert "Do it again" in seen.message
 
 
 def test_looking_again_looks_for_the_target_of_the_preview_and_not_for_todays(
-    executor: Executor, fake_target: Lamp
+    executor: Executor, fake_target: FakeAction
 ) -> None:
     lost = unresolved(executor, fake_target)
     looked_for: list[tuple[tuple[str, str], ...]] = []
@@ -363,7 +367,7 @@ def test_looking_again_looks_for_the_target_of_the_preview_and_not_for_todays(
     assert looked_for == [(("colour", "green"),)]
 
 
-def test_what_the_sources_do_not_confirm_has_not_succeeded(tmp_path: Path, fake_target: Lamp) -> None:
+def test_what_the_sources_do_not_confirm_has_not_succeeded(tmp_path: Path, fake_target: FakeAction) -> None:
     denied = executor_for(tmp_path / "denied.sqlite3", another(fake_target, seen=False))
     assert do(denied, order(denied)) is RequestState.FAILED
     unsure = executor_for(tmp_path / "unsure.sqlite3", another(fake_target, seen=None))
@@ -373,12 +377,12 @@ def test_what_the_sources_do_not_confirm_has_not_succeeded(tmp_path: Path, fake_
 _DIES_IN_THE_MIDDLE = """
 import os, signal, sys
 from pathlib import Path
-from tests.actions.conftest import OPERATOR, Lamp, executor_for
+from tests.actions.conftest import OPERATOR, FakeAction, executor_for
 from tests.actions.test_executor import order
 def die(): os.kill(os.getpid(), signal.SIGKILL)
 where = {"before": {"in_run": die}, "after": {"after_effect": die}}[sys.argv[2]]
-Lamp.timeout = __import__("datetime").timedelta(seconds=1)
-lamp = Lamp(Path(sys.argv[1]) / "effects", **where)
+FakeAction.timeout = __import__("datetime").timedelta(seconds=1)
+lamp = FakeAction(Path(sys.argv[1]) / "effects", **where)
 executor = executor_for(Path(sys.argv[1]) / "journal.sqlite3", lamp)
 request = executor.submit(order(executor), OPERATOR)
 print(request.id, flush=True)
@@ -388,7 +392,7 @@ executor.carry_out(request.id, OPERATOR)
 
 @pytest.mark.parametrize(("dies", "times", "seen"), [("before", 0, "unknown"), ("after", 1, "succeeded")])
 def test_a_process_killed_between_started_and_the_answer_leaves_an_unknown_outcome_that_looking_resolves(
-    tmp_path: Path, fake_target: Lamp, dies: str, times: int, seen: str
+    tmp_path: Path, fake_target: FakeAction, dies: str, times: int, seen: str
 ) -> None:
     command = [sys.executable, "-c", _DIES_IN_THE_MIDDLE, str(tmp_path), dies]
     dead = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -417,9 +421,9 @@ def test_only_the_executor_runs_actions() -> None:
 
 
 def test_what_may_be_done_so_often_an_hour_is_then_refused_and_the_preview_says_so(
-    executor: Executor, fake_target: Lamp, monkeypatch: pytest.MonkeyPatch
+    executor: Executor, fake_target: FakeAction, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Lamp, "per_hour", 2)
+    monkeypatch.setattr(FakeAction, "per_hour", 2)
     for _ in range(2):
         assert do(executor, order(executor)) is RequestState.SUCCEEDED
     preview = executor.preview(fake_target.id, {})

@@ -10,12 +10,12 @@ import pytest
 
 from lib.actions.executor import Executor
 from lib.actions.preview_store import MOST, PreviewStore
-from tests.actions.conftest import Lamp
+from tests.actions.conftest import FakeAction
 
 
 def test_a_preview_is_found_by_the_next_process(executor: Executor, tmp_path: Path) -> None:
     executor.previews = PreviewStore(tmp_path / "previews")
-    preview = executor.preview(Lamp.id, {})
+    preview = executor.preview(FakeAction.id, {})
     assert PreviewStore(tmp_path / "previews").find(preview.digest) == preview.target
 
 
@@ -25,7 +25,7 @@ def test_where_nothing_can_be_written_the_preview_is_shown_all_the_same(
     (tmp_path / "taken").write_text("a file where the folder should be")
     executor.previews = PreviewStore(tmp_path / "taken" / "previews")
     with caplog.at_level(logging.WARNING):
-        preview = executor.preview(Lamp.id, {})
+        preview = executor.preview(FakeAction.id, {})
     assert executor.previews.find(preview.digest) == preview.target, "this process knows it"
     assert PreviewStore(tmp_path / "taken" / "previews").find(preview.digest) is None
     assert "could not be kept" in caplog.text
@@ -48,7 +48,7 @@ def test_old_previews_go_even_if_another_process_takes_one_away_meanwhile(
 
     monkeypatch.setattr(Path, "glob", taken_away)
     executor.previews = PreviewStore(folder)
-    preview = executor.preview(Lamp.id, {})
+    preview = executor.preview(FakeAction.id, {})
     monkeypatch.undo()
     left = {path.stem for path in folder.glob("*.json")}
     assert len(left) == MOST and preview.digest in left and "1" not in left

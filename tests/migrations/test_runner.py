@@ -37,7 +37,7 @@ from lib.sources.catalog import (
     Row,
 )
 from lib.sources.http import Deadline, Http, OutcomeUnknownError
-from tests.sources.fake_server import Scripted, Stage, as_json
+from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 pytestmark = pytest.mark.sandbox
 
@@ -240,7 +240,7 @@ def test_a_column_that_the_data_api_has_not_noticed_needs_no_ddl_but_a_word_to_t
     sandbox: Running, play: Play, either: Runner, http: Http
 ):
     play("healthy")
-    stage = Stage()  # the sandbox's own Data API hears of every DDL: its cache is not stale for long
+    stage = FakeServer()  # the sandbox's own Data API hears of every DDL: its cache is not stale for long
     stage.tell("/rest/v1/", described("id"), described("id"), described("id", "metadata"))
     stage.tell("/rest/v1/pending_bookings", as_json([]))
     stale = replace(either, data_api=DescriptionCatalogClient(http, stage.url, SecretStr("sb_secret_x")))

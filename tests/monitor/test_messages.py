@@ -7,8 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from lib.formatting import long_duration
 from lib.monitor.alert_state import AlertContent, AlertEvent, EventKind, Severity
-from lib.monitor.messages import LONGEST_TITLE, NotificationType, of_alert, of_sandbox, span
+from lib.monitor.messages import LONGEST_TITLE, NotificationType, of_alert, of_sandbox
 
 AT = datetime(2026, 7, 2, 14, 0, tzinfo=UTC)
 LONDON = ZoneInfo("Europe/London")
@@ -69,4 +70,4 @@ def test_no_message_is_long_or_names_a_customer_or_a_secret(kind: EventKind):
     ],
 )
 def test_a_length_of_time_is_said_in_its_largest_sensible_unit(length: timedelta, message: str):
-    assert span(length) == message
+    assert long_duration(length) == message

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 from lib.diagnosis.timeline import Mark, MarkKind
+from lib.formatting import exact_duration
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
 from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
 from lib.model.window import Window, WindowSize
-from lib.reports.durations import exact_duration
 from lib.reports.marks import with_journal
 from tests.clocks import Clock
 from tests.diagnosis.builders import NOW, ago

@@ -8,22 +8,22 @@ from collections.abc import Iterator
 import pytest
 
 from lib.sources.http import Deadline, Http
-from tests.sources.fake_server import Stage
+from tests.sources.fake_server import FakeServer
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    stage = Stage()
-    yield stage
-    stage.close()
+def server() -> Iterator[FakeServer]:
+    server = FakeServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="module")
-def lasting_stage() -> Iterator[Stage]:
+def lasting_stage() -> Iterator[FakeServer]:
     """One server for all examples of a property test."""
-    stage = Stage()
-    yield stage
-    stage.close()
+    server = FakeServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class Asked:
     connection: tuple[str, int]
 
 
-class Stage:
+class FakeServer:
     """The server: `answers` holds per path what is answered, one after the other, the last one for ever."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Stage:
         self._server.server_close()
 
 
-def _handler(stage: Stage) -> type[BaseHTTPRequestHandler]:
+def _handler(server: FakeServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         wbufsize = -1  # head and body in one packet: two would wait 40 ms for each other
@@ -89,11 +89,11 @@ def _handler(stage: Stage) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            scripted = stage.answer(
+            scripted = server.answer(
                 Asked(self.command, parts.path, query, dict(self.headers), body, self.client_address)
             )
             if scripted.waits:
-                stage.closing.wait(30)
+                server.closing.wait(30)
                 return
             self.send_response(scripted.status)
             for name, value in scripted.headers.items():

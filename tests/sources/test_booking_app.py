@@ -10,15 +10,15 @@ from lib.sources.booking_app import BookingApp
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import BOOKING_TOKEN, LINK_CODE, NOW, OLD, PAGE
-from tests.sources.fake_server import Scripted, Stage
+from tests.sources.fake_server import FakeServer, Scripted
 
 PAGE_PATH = f"/booking-confirmation/{BOOKING_TOKEN}"
 
 
 @pytest.fixture
-def app(stage: Stage, http: Http) -> BookingApp:
-    stage.tell_all(bodies.BOOKING_APP)
-    return bodies.booking_app(stage.url, http)
+def app(server: FakeServer, http: Http) -> BookingApp:
+    server.tell_all(bodies.BOOKING_APP)
+    return bodies.booking_app(server.url, http)
 
 
 def to(location: str, status: int = 307) -> Scripted:
@@ -32,23 +32,25 @@ def test_the_front_door_tells_who_serves_it(app: BookingApp, soon: Deadline):
 
 
 @pytest.mark.parametrize("answer", [to("/auth/login"), Scripted(status=401), Scripted(b"oops", 500)])
-def test_any_answer_of_the_front_door_is_a_fact(answer: Scripted, app: BookingApp, stage: Stage, soon: Deadline):
-    stage.tell("/", answer)
+def test_any_answer_of_the_front_door_is_a_fact(answer: Scripted, app: BookingApp, server: FakeServer, soon: Deadline):
+    server.tell("/", answer)
     health = app.health(soon).value
     assert (health.status_code, health.commit, health.served_by_vercel) == (answer.status, None, False)
 
 
-def test_a_link_that_opens_for_a_stranger_lands_on_the_confirmation(app: BookingApp, stage: Stage, soon: Deadline):
-    opening = app.open_link(f"{stage.url}/l/{LINK_CODE}", "p1", soon).value
+def test_a_link_that_opens_for_a_stranger_lands_on_the_confirmation(
+    app: BookingApp, server: FakeServer, soon: Deadline
+):
+    opening = app.open_link(f"{server.url}/l/{LINK_CODE}", "p1", soon).value
     assert (opening.landing, opening.status_code) == (Landing.CONFIRMATION, 200)
     assert (opening.pending_booking_id, opening.opened_at) == ("p1", NOW)
     assert opening.steps == ("127.0.0.1/l/…", "127.0.0.1/booking-confirmation/…")
-    assert all("link check" in asked.headers["User-Agent"] for asked in stage.asked)
-    assert not any({"Cookie", "Authorization"} & set(asked.headers) for asked in stage.asked)
+    assert all("link check" in asked.headers["User-Agent"] for asked in server.asked)
+    assert not any({"Cookie", "Authorization"} & set(asked.headers) for asked in server.asked)
 
 
-def test_the_page_can_be_opened_without_its_short_link(app: BookingApp, stage: Stage, soon: Deadline):
-    assert app.confirmation_url(BOOKING_TOKEN) == stage.url + PAGE_PATH
+def test_the_page_can_be_opened_without_its_short_link(app: BookingApp, server: FakeServer, soon: Deadline):
+    assert app.confirmation_url(BOOKING_TOKEN) == server.url + PAGE_PATH
     assert app.open_link(app.confirmation_url(BOOKING_TOKEN), "p1", soon).value.landing is Landing.CONFIRMATION
 
 
@@ -73,20 +75,20 @@ META = b'<html><meta id="__next-page-redirect" http-equiv="refresh" content="1;u
     ],
 )
 def test_where_a_link_lands_is_told(
-    page: Scripted, landing: Landing, status: int, app: BookingApp, stage: Stage, soon: Deadline
+    page: Scripted, landing: Landing, status: int, app: BookingApp, server: FakeServer, soon: Deadline
 ):
-    stage.tell(PAGE_PATH, page)
-    stage.tell("/auth/login", Scripted(PAGE))
-    opening = app.open_link(f"{stage.url}/l/{LINK_CODE}", "p1", soon).value
+    server.tell(PAGE_PATH, page)
+    server.tell("/auth/login", Scripted(PAGE))
+    opening = app.open_link(f"{server.url}/l/{LINK_CODE}", "p1", soon).value
     assert (opening.landing, opening.status_code) == (landing, status)
     assert not any(secret in "".join(opening.steps) for secret in (BOOKING_TOKEN, LINK_CODE))
 
 
-def test_redirects_that_never_end_are_an_error_of_the_link(app: BookingApp, stage: Stage, soon: Deadline):
-    stage.tell(PAGE_PATH, to(PAGE_PATH))
-    opening = app.open_link(stage.url + PAGE_PATH, "p1", soon).value
+def test_redirects_that_never_end_are_an_error_of_the_link(app: BookingApp, server: FakeServer, soon: Deadline):
+    server.tell(PAGE_PATH, to(PAGE_PATH))
+    opening = app.open_link(server.url + PAGE_PATH, "p1", soon).value
     assert opening.landing is Landing.ERROR
-    assert len(stage.asked) == 9
+    assert len(server.asked) == 9
 
 
 @pytest.mark.parametrize(
@@ -99,12 +101,12 @@ def test_redirects_that_never_end_are_an_error_of_the_link(app: BookingApp, stag
         "http://127.0.0.1:1/",
     ],
 )
-def test_a_link_that_begins_elsewhere_is_not_opened(url: str, app: BookingApp, stage: Stage, soon: Deadline):
+def test_a_link_that_begins_elsewhere_is_not_opened(url: str, app: BookingApp, server: FakeServer, soon: Deadline):
     assert not app.may_open(url)
     with pytest.raises(SourceError) as caught:
         app.open_link(url, "p1", soon)
     assert caught.value.kind is FailureKind.FORBIDDEN
-    assert not stage.asked
+    assert not server.asked
 
 
 @pytest.mark.parametrize("host", ["10.0.0.8", "192.168.1.1", "169.254.169.254", "127.0.0.1", "localhost", "[::1]"])
@@ -115,8 +117,8 @@ def test_no_private_address_is_asked_unless_the_app_is_on_this_machine(host: str
     assert caught.value.kind is FailureKind.FORBIDDEN
 
 
-def test_a_production_hostname_may_be_opened_beside_the_apps_own(app: BookingApp, stage: Stage):
-    assert app.may_open(f"{stage.url}/l/abc")
+def test_a_production_hostname_may_be_opened_beside_the_apps_own(app: BookingApp, server: FakeServer):
+    assert app.may_open(f"{server.url}/l/abc")
     assert app.may_open("https://Book.lantern-arms.example/l/abc", ["book.lantern-arms.example"])
     assert not app.may_open("https://book.lantern-arms.example/l/abc")
 
@@ -129,9 +131,9 @@ def test_a_malformed_link_is_bad_data(url: str, app: BookingApp, soon: Deadline)
     assert caught.value.kind is FailureKind.BAD_DATA
 
 
-def test_an_app_that_stands_in_a_folder_is_told_by_its_own_paths(stage: Stage, http: Http, soon: Deadline):
-    stage.tell(f"/app{PAGE_PATH}", Scripted(PAGE))
-    app = bodies.booking_app(f"{stage.url}/app", http)
+def test_an_app_that_stands_in_a_folder_is_told_by_its_own_paths(server: FakeServer, http: Http, soon: Deadline):
+    server.tell(f"/app{PAGE_PATH}", Scripted(PAGE))
+    app = bodies.booking_app(f"{server.url}/app", http)
     opening = app.open_link(app.confirmation_url(BOOKING_TOKEN), "p1", soon).value
     assert opening.landing is Landing.CONFIRMATION
     assert opening.steps == ("127.0.0.1/booking-confirmation/…",)

@@ -23,7 +23,7 @@ from lib.sandbox.serve import Running
 from lib.sources import booking_data as tables
 from lib.sources.booking_data import BookingData, TableQuery
 from lib.sources.http import Deadline
-from tests.sources.fake_server import Scripted, Stage, as_json
+from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 Play = Callable[[str], dict[str, str]]
 KEY = "sb_secret_planted_4242424242"
@@ -144,29 +144,29 @@ def test_rows_that_come_while_we_read_double_nothing_and_hide_nothing(source: Bo
     assert observed.caveats == ()
 
 
-def test_rows_that_go_while_we_read_are_not_reported_as_missing(stage: Stage):
+def test_rows_that_go_while_we_read_are_not_reported_as_missing(server: FakeServer):
     page = [{"id": f"{n:04}", "name": "Quiz"} for n in range(1000)]
     counted = as_json(page, Content_Range="0-999/1900")
-    stage.tell("/rest/v1/events", counted, as_json(page[:800]), as_json([]))
-    observed = read(BookingData(stage.url, SecretStr(KEY)), tables.EVENTS)
+    server.tell("/rest/v1/events", counted, as_json(page[:800]), as_json([]))
+    observed = read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS)
     assert (len(observed.value), observed.caveats) == (1_800, ())
 
 
-def test_a_server_with_a_smaller_cap_is_read_to_the_end(stage: Stage):
+def test_a_server_with_a_smaller_cap_is_read_to_the_end(server: FakeServer):
     rows = [{"id": f"{n:04}", "name": "Quiz"} for n in range(5)]
-    stage.tell(
+    server.tell(
         "/rest/v1/events",
         as_json(rows[:2], Content_Range="0-1/5"),
         as_json(rows[2:4]),
         as_json(rows[4:]),
     )
-    assert list(read(BookingData(stage.url, SecretStr(KEY)), tables.EVENTS).value["id"]) == [r["id"] for r in rows]
+    assert list(read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS).value["id"]) == [r["id"] for r in rows]
 
 
-def test_no_count_is_no_complete_answer(stage: Stage):
-    stage.tell("/rest/v1/events", as_json([{"id": "1", "name": "Quiz"}]))
+def test_no_count_is_no_complete_answer(server: FakeServer):
+    server.tell("/rest/v1/events", as_json([{"id": "1", "name": "Quiz"}]))
     with pytest.raises(SourceError) as caught:
-        read(BookingData(stage.url, SecretStr(KEY)), tables.EVENTS)
+        read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS)
     assert caught.value.kind is FailureKind.BAD_DATA
 
 
@@ -179,10 +179,10 @@ def test_past_our_own_limit_the_reading_is_truncated_and_keeps_the_newest(source
     assert set(observed.value["message_sid"]) == {f"SM{n}" for n in range(1_501, 3_501)}
 
 
-def test_a_deadline_between_pages_leaves_what_was_read_marked_as_truncated(stage: Stage):
+def test_a_deadline_between_pages_leaves_what_was_read_marked_as_truncated(server: FakeServer):
     rows = [{"id": f"{n:04}", "name": "Quiz"} for n in range(2)]
-    stage.tell("/rest/v1/events", as_json(rows, Content_Range="0-1/5"), Scripted(waits=True))
-    observed = read(BookingData(stage.url, SecretStr(KEY)), tables.EVENTS, seconds=0.5)
+    server.tell("/rest/v1/events", as_json(rows, Content_Range="0-1/5"), Scripted(waits=True))
+    observed = read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS, seconds=0.5)
     assert len(observed.value) == 2
     assert [(c.kind, "2 of 5" in c.sentence) for c in observed.caveats] == [(CaveatKind.TRUNCATED, True)]
 
@@ -330,23 +330,23 @@ def test_a_publishable_key_reads_empty_tables_and_says_that_this_proves_nothing(
     assert seen.refused == {"bookings": "forbidden"}
 
 
-def test_a_key_that_only_looks_like_a_secret_one_is_not_believed(stage: Stage):
+def test_a_key_that_only_looks_like_a_secret_one_is_not_believed(server: FakeServer):
     rows = as_json([], Content_Range="*/0")
-    stage.tell_all({f"/rest/v1/{table}": rows for table in tables.COUNTED_TABLES})
-    stage.tell("/rest/v1/", as_json({"code": "42501", "message": "no"}, 403))
-    seen = BookingData(stage.url, SecretStr(KEY)).visibility(Deadline(10)).value
+    server.tell_all({f"/rest/v1/{table}": rows for table in tables.COUNTED_TABLES})
+    server.tell("/rest/v1/", as_json({"code": "42501", "message": "no"}, 403))
+    seen = BookingData(server.url, SecretStr(KEY)).visibility(Deadline(10)).value
     assert (seen.key_kind, seen.key_proved, seen.sees_everything) == (KeyKind.SECRET, False, False)
 
 
-def test_a_database_that_is_away_proves_nothing_about_the_key(stage: Stage):
-    stage.tell_all({f"/rest/v1/{table}": as_json([], Content_Range="*/0") for table in tables.COUNTED_TABLES})
-    stage.tell("/rest/v1/", as_json({"code": "PGRST002", "message": "no"}, 503))
-    assert BookingData(stage.url, SecretStr(KEY)).visibility(Deadline(10)).value.key_proved is None
+def test_a_database_that_is_away_proves_nothing_about_the_key(server: FakeServer):
+    server.tell_all({f"/rest/v1/{table}": as_json([], Content_Range="*/0") for table in tables.COUNTED_TABLES})
+    server.tell("/rest/v1/", as_json({"code": "PGRST002", "message": "no"}, 503))
+    assert BookingData(server.url, SecretStr(KEY)).visibility(Deadline(10)).value.key_proved is None
 
 
-def test_a_legacy_key_says_which_project_it_is_of(stage: Stage):
-    stage.everything = as_json([], Content_Range="*/0")
+def test_a_legacy_key_says_which_project_it_is_of(server: FakeServer):
+    server.everything = as_json([], Content_Range="*/0")
     key = jwt(role="anon", ref="abcdefghijklmnopqrst")
-    seen = BookingData(stage.url, SecretStr(key)).visibility(Deadline(10)).value
+    seen = BookingData(server.url, SecretStr(key)).visibility(Deadline(10)).value
     assert (seen.key_kind, seen.key_project_ref) == (KeyKind.ANON_JWT, "abcdefghijklmnopqrst")
     assert not seen.sees_everything

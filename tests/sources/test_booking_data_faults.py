@@ -17,7 +17,7 @@ from lib.sandbox.serve import Running
 from lib.sources import booking_data as tables
 from lib.sources.booking_data import BookingData, TableQuery
 from lib.sources.http import Deadline
-from tests.sources.fake_server import Stage, as_json
+from tests.sources.fake_server import FakeServer, as_json
 from tests.sources.test_http import DrippingServer
 
 KEY = "sb_secret_planted_4242424242"
@@ -118,27 +118,27 @@ def test_a_body_that_drips_ends_with_the_deadline():
         assert failure(BookingData(url, SecretStr(KEY)), seconds=0.4).kind is FailureKind.TIMEOUT
 
 
-def test_a_deadline_that_is_over_asks_nobody(stage: Stage):
-    assert failure(BookingData(stage.url, SecretStr(KEY)), seconds=0).kind is FailureKind.TIMEOUT
-    assert not stage.asked
+def test_a_deadline_that_is_over_asks_nobody(server: FakeServer):
+    assert failure(BookingData(server.url, SecretStr(KEY)), seconds=0).kind is FailureKind.TIMEOUT
+    assert not server.asked
 
 
-def test_whoever_asks_to_be_left_alone_is_left_alone(stage: Stage):
-    stage.everything = as_json({"message": "slow down"}, 429, Retry_After="120")
-    source = BookingData(stage.url, SecretStr(KEY))
+def test_whoever_asks_to_be_left_alone_is_left_alone(server: FakeServer):
+    server.everything = as_json({"message": "slow down"}, 429, Retry_After="120")
+    source = BookingData(server.url, SecretStr(KEY))
     assert "120 seconds" in failure(source, tables.EVENTS).failure.sentence
     assert failure(source, tables.MESSAGES).kind is FailureKind.RATE_LIMITED
-    assert len(stage.asked) == 1, "the pause holds for every table"
+    assert len(server.asked) == 1, "the pause holds for every table"
 
 
-def test_a_short_pause_is_waited_for(stage: Stage):
-    stage.tell(
+def test_a_short_pause_is_waited_for(server: FakeServer):
+    server.tell(
         "/rest/v1/events",
         as_json({"message": "slow down"}, 429, Retry_After="0.05"),
         as_json({"code": "PGRST001", "message": "x"}, 503),
         as_json([{"id": "1", "name": "Quiz"}], Content_Range="0-0/1"),
     )
-    assert len(read(BookingData(stage.url, SecretStr(KEY)), tables.EVENTS).value) == 1
+    assert len(read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS).value) == 1
 
 
 @pytest.mark.parametrize(
@@ -155,26 +155,26 @@ def test_a_short_pause_is_waited_for(stage: Stage):
         (f"{KEY} {PHONE}", FailureKind.BAD_DATA),
     ],
 )
-def test_an_error_is_told_by_its_code_and_its_words_are_not_repeated(stage: Stage, code: str, kind: FailureKind):
+def test_an_error_is_told_by_its_code_and_its_words_are_not_repeated(server: FakeServer, code: str, kind: FailureKind):
     message = {"message": f"column of {PHONE} {KEY}", "details": PHONE, "hint": KEY}
-    stage.everything = as_json({"code": code, **message}, 400)
-    caught = failure(BookingData(stage.url, SecretStr(KEY)), tables.EVENTS, seconds=0.5)
+    server.everything = as_json({"code": code, **message}, 400)
+    caught = failure(BookingData(server.url, SecretStr(KEY)), tables.EVENTS, seconds=0.5)
     assert caught.kind is kind
     shown = "".join(traceback.format_exception(caught)) + repr(caught.failure)
     assert KEY not in shown and PHONE not in shown
 
 
 @pytest.mark.parametrize("rows", [[{"name": "no id"}], [7], {"a": 1}, "text", None, [None]])
-def test_rows_that_are_none_are_bad_data(stage: Stage, rows: Any):
-    stage.everything = as_json(rows, Content_Range="0-0/1")
-    assert failure(BookingData(stage.url, SecretStr(KEY)), tables.PENDING_BOOKINGS).kind is FailureKind.BAD_DATA
+def test_rows_that_are_none_are_bad_data(server: FakeServer, rows: Any):
+    server.everything = as_json(rows, Content_Range="0-0/1")
+    assert failure(BookingData(server.url, SecretStr(KEY)), tables.PENDING_BOOKINGS).kind is FailureKind.BAD_DATA
 
 
-def test_junk_in_single_fields_leaves_them_unknown(stage: Stage):
+def test_junk_in_single_fields_leaves_them_unknown(server: FakeServer):
     good = {"id": "1", "created_at": "2026-11-22T10:00:00.5+00:00", "destination_url": "http://["}
     junk = good | {"id": "2", "mobile_number": ["+44"], "to_number": 7, "metadata": "text", "destination_url": {}}
-    stage.everything = as_json([good, junk], Content_Range="0-1/2")
-    source = BookingData(stage.url, SecretStr(KEY))
+    server.everything = as_json([good, junk], Content_Range="0-1/2")
+    source = BookingData(server.url, SecretStr(KEY))
     assert read(source, tables.PENDING_BOOKINGS).value["mobile_number"].isna().all()
     assert read(source, tables.MESSAGES).value["to_number"].isna().all()
     assert read(source, tables.SHORT_LINKS).value["token"].isna().all()

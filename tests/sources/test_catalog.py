@@ -24,7 +24,7 @@ from lib.settings import Settings, load
 from lib.sources.catalog import CatalogSource, DescriptionCatalogClient, DirectCatalogClient, ManagementCatalogClient
 from lib.sources.http import Deadline, Http
 from lib.sources.source_registry import Sources
-from tests.sources.fake_server import Stage, as_json
+from tests.sources.fake_server import FakeServer, as_json
 
 Play = Callable[[str], dict[str, str]]
 TOKEN = "sbp_planted_4242424242"
@@ -211,8 +211,8 @@ def test_only_the_last_day_of_the_logs_is_read_and_a_longer_window_says_so(healt
     assert [c.kind for c in caveats] == ([CaveatKind.PARTIAL] if size.length > timedelta(days=1) else [])
 
 
-def managed(stage: Stage, http: Http) -> CatalogSource:
-    client = ManagementCatalogClient(http, stage.url, "p", SecretStr(TOKEN))
+def managed(server: FakeServer, http: Http) -> CatalogSource:
+    client = ManagementCatalogClient(http, server.url, "p", SecretStr(TOKEN))
     return CatalogSource(client, None, client)
 
 
@@ -220,7 +220,7 @@ LOGS = "/v1/projects/p/analytics/endpoints/logs"
 QUERY = "/v1/projects/p/database/query/read-only"
 
 
-def test_the_other_name_of_the_source_column_is_tried(stage: Stage, http: Http):
+def test_the_other_name_of_the_source_column_is_tried(server: FakeServer, http: Http):
     row = {
         "timestamp": 1_763_800_000_000_000,
         "origin": "postgres_logs",
@@ -229,27 +229,27 @@ def test_the_other_name_of_the_source_column_is_tried(stage: Stage, http: Http):
         "event_message": f'null value in column "customer_id" of relation "messages" violates not-null constraint '
         f"DETAIL:  Failing row contains (1, Ada Planted, {PHONE})\nSTATEMENT:  insert 'Ada Planted'",
     }
-    stage.tell(LOGS, as_json({"message": "no column source_name"}, 400), as_json({"result": [row]}))
-    found = managed(stage, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10)).value
-    assert ["source_name as origin" in asked.query["sql"] for asked in stage.asked] == [True, False]
+    server.tell(LOGS, as_json({"message": "no column source_name"}, 400), as_json({"result": [row]}))
+    found = managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10)).value
+    assert ["source_name as origin" in asked.query["sql"] for asked in server.asked] == [True, False]
     assert list(found["column_name"]) == ["customer_id"]
     assert found["at"].iloc[0].year == 2025
     assert "Planted" not in found.to_csv() and PHONE not in found.to_csv()
 
 
-def test_a_full_page_of_log_rows_is_truncated(stage: Stage, http: Http):
+def test_a_full_page_of_log_rows_is_truncated(server: FakeServer, http: Http):
     rows = [{"timestamp": "2026-11-22 10:00:00.000001", "origin": "edge_logs", "status_code": "400"}] * 1000
-    stage.tell(LOGS, as_json({"result": rows}))
-    observed = managed(stage, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
+    server.tell(LOGS, as_json({"result": rows}))
+    observed = managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
     assert [c.kind for c in observed.caveats] == [CaveatKind.TRUNCATED]
     assert set(observed.value["status_code"]) == {400}
 
 
 @pytest.mark.parametrize("result", [None, {"error": {"message": "boom"}}, {"result": [7]}, {"result": None}])
-def test_logs_that_cannot_be_read_are_no_empty_logs(stage: Stage, http: Http, result: Any):
-    stage.tell(LOGS, as_json(result))
+def test_logs_that_cannot_be_read_are_no_empty_logs(server: FakeServer, http: Http, result: Any):
+    server.tell(LOGS, as_json(result))
     with pytest.raises(SourceError) as caught:
-        managed(stage, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
+        managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
     assert caught.value.kind is FailureKind.BAD_DATA
 
 
@@ -447,9 +447,11 @@ def test_every_fault_of_the_description_is_one_safe_failure(
 
 
 @pytest.mark.parametrize("definitions", [{}, [], {"a": 1}, {"a": {"properties": {}, "required": [1]}}, {"a": {}}])
-def test_a_description_that_cannot_be_read_makes_no_column_look_missing(stage: Stage, http: Http, definitions: Any):
-    stage.tell("/rest/v1/", as_json({"definitions": definitions}))
-    source = CatalogSource(None, DescriptionCatalogClient(http, stage.url, SecretStr("sb_secret_x")), None)
+def test_a_description_that_cannot_be_read_makes_no_column_look_missing(
+    server: FakeServer, http: Http, definitions: Any
+):
+    server.tell("/rest/v1/", as_json({"definitions": definitions}))
+    source = CatalogSource(None, DescriptionCatalogClient(http, server.url, SecretStr("sb_secret_x")), None)
     assert refusal(lambda: source.schema(Deadline(10))).kind is FailureKind.BAD_DATA
 
 
@@ -460,14 +462,14 @@ CATALOG = {"columns": [COLUMN], "checks": [], "policies": [], "tables": [], "ide
 @pytest.mark.parametrize(
     "spoilt", [{}, {"columns": [COLUMN | {"nullable": "no"}]}, {"columns": [COLUMN | {"name": None}]}, {"checks": 7}]
 )
-def test_a_catalog_with_holes_is_no_catalog(stage: Stage, http: Http, spoilt: dict[str, Any]):
-    good = managed(stage, http)
-    stage.tell(QUERY, as_json([{"catalog": CATALOG}], 201))
+def test_a_catalog_with_holes_is_no_catalog(server: FakeServer, http: Http, spoilt: dict[str, Any]):
+    good = managed(server, http)
+    server.tell(QUERY, as_json([{"catalog": CATALOG}], 201))
     assert good.schema(Deadline(10)).value.column("messages", "id")
-    stage.tell(QUERY, as_json([{"catalog": CATALOG | spoilt}] if spoilt else [], 201))
+    server.tell(QUERY, as_json([{"catalog": CATALOG | spoilt}] if spoilt else [], 201))
     assert refusal(lambda: good.schema(Deadline(10))).kind is FailureKind.BAD_DATA
 
 
-def test_the_token_is_in_no_repr(stage: Stage, http: Http):
-    source = managed(stage, http)
+def test_the_token_is_in_no_repr(server: FakeServer, http: Http):
+    source = managed(server, http)
     assert TOKEN not in repr(replace(source)) and "planted" not in repr(direct("postgresql://u:planted@h/x"))

@@ -18,7 +18,7 @@ from lib.model.reading import FailureKind, Observed, SourceError
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import FIX, OLD, PHONE, SECRETS, SID, WINDOW
-from tests.sources.fake_server import Scripted, Stage, as_json
+from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 Ask = Callable[[str, Http, Deadline], Observed[Any]]
 
@@ -127,9 +127,9 @@ KNOWN_ANSWERS = {("twilio.texts_by_sid", "404")}
 
 
 @pytest.mark.parametrize("case", READINGS, ids=NAMES)
-def test_a_reading_of_a_healthy_system_has_a_value_and_no_secrets(case: ReadingCase, stage: Stage, http: Http):
-    stage.tell_all(case.answers)
-    observed = case.ask(stage.url, http, Deadline(10))
+def test_a_reading_of_a_healthy_system_has_a_value_and_no_secrets(case: ReadingCase, server: FakeServer, http: Http):
+    server.tell_all(case.answers)
+    observed = case.ask(server.url, http, Deadline(10))
     shown = repr(observed.value) + (observed.value.to_csv() if hasattr(observed.value, "to_csv") else "")
     kept = {PHONE} if case.name.startswith("twilio.text") else set()  # the number is what the frame is for
     assert not observed.caveats
@@ -139,11 +139,11 @@ def test_a_reading_of_a_healthy_system_has_a_value_and_no_secrets(case: ReadingC
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("case", READINGS, ids=NAMES)
 def test_every_fault_becomes_one_safe_source_error(
-    case: ReadingCase, fault: str, stage: Stage, http: Http, nobody: str, caplog: pytest.LogCaptureFixture
+    case: ReadingCase, fault: str, server: FakeServer, http: Http, nobody: str, caplog: pytest.LogCaptureFixture
 ):
     kind, scripted = FAULTS[fault]
-    stage.everything = scripted
-    url = nobody if scripted is None else stage.url
+    server.everything = scripted
+    url = nobody if scripted is None else server.url
     deadline = Deadline(0.3 if fault == "timeout" else 10)
     caplog.set_level("DEBUG")
     if (case.source == "booking_app" and fault in FACTS_OF_THE_APP) or (case.name, fault) in KNOWN_ANSWERS:
@@ -158,9 +158,9 @@ def test_every_fault_becomes_one_safe_source_error(
     assert not [secret for secret in (*SECRETS, bodies.LINK_CODE) if secret in shown]
 
 
-def test_a_failing_confirmation_page_is_an_error_of_the_link_not_of_the_source(stage: Stage, http: Http):
-    stage.everything = as_json(TELLTALE, 500)
-    opening = bodies.booking_app(stage.url, http).open_link(stage.url + "/l/abc", "p1", Deadline(10)).value
+def test_a_failing_confirmation_page_is_an_error_of_the_link_not_of_the_source(server: FakeServer, http: Http):
+    server.everything = as_json(TELLTALE, 500)
+    opening = bodies.booking_app(server.url, http).open_link(server.url + "/l/abc", "p1", Deadline(10)).value
     assert (opening.landing, opening.status_code) == (Landing.ERROR, 500)
 
 
@@ -197,9 +197,9 @@ def with_junk(value: Any, place: tuple[Any, ...], junk: Any) -> Any:
     return changed
 
 
-def assert_answers_or_raises_source_error(case: ReadingCase, stage: Stage, http: Http) -> None:
+def assert_answers_or_raises_source_error(case: ReadingCase, server: FakeServer, http: Http) -> None:
     try:
-        observed = case.ask(stage.url, http, Deadline(10))
+        observed = case.ask(server.url, http, Deadline(10))
     except SourceError as error:
         assert error.failure.sentence
     else:
@@ -208,7 +208,9 @@ def assert_answers_or_raises_source_error(case: ReadingCase, stage: Stage, http:
 
 
 @pytest.mark.parametrize("case", API_READINGS, ids=[case.name for case in API_READINGS])
-def test_no_json_makes_a_reading_raise_anything_but_a_source_error(case: ReadingCase, lasting_stage: Stage, http: Http):
+def test_no_json_makes_a_reading_raise_anything_but_a_source_error(
+    case: ReadingCase, lasting_stage: FakeServer, http: Http
+):
     @PROPERTY
     @given(junk=JUNK)
     def holds(junk: Any) -> None:
@@ -220,7 +222,7 @@ def test_no_json_makes_a_reading_raise_anything_but_a_source_error(case: Reading
 
 @pytest.mark.parametrize("case", API_READINGS, ids=[case.name for case in API_READINGS])
 def test_no_single_value_of_a_real_answer_makes_a_reading_raise_anything_else(
-    case: ReadingCase, lasting_stage: Stage, http: Http
+    case: ReadingCase, lasting_stage: FakeServer, http: Http
 ):
     real = {path: body for path, body in case.answers.items() if not isinstance(body, Scripted)}
 
@@ -242,6 +244,6 @@ HOSTILE = [b"[" * 100_000, b'{"a":' * 100_000, b"[1e999, NaN]", b"1" * 5000, b"\
 
 @pytest.mark.parametrize("body", HOSTILE)
 @pytest.mark.parametrize("case", API_READINGS, ids=[case.name for case in API_READINGS])
-def test_hostile_bodies_end_in_a_source_error(case: ReadingCase, body: bytes, stage: Stage, http: Http):
-    stage.everything = Scripted(body)
-    assert_answers_or_raises_source_error(case, stage, http)
+def test_hostile_bodies_end_in_a_source_error(case: ReadingCase, body: bytes, server: FakeServer, http: Http):
+    server.everything = Scripted(body)
+    assert_answers_or_raises_source_error(case, server, http)

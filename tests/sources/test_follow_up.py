@@ -16,7 +16,7 @@ from lib.sources import follow_up
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import NOW, SID
-from tests.sources.fake_server import Stage, as_json
+from tests.sources.fake_server import FakeServer, as_json
 
 TEXT_PATH = f"/2010-04-01/Accounts/{bodies.ACCOUNT}/Messages/{{}}.json"
 RECORDED_ONLY = "SM" + "2" * 32
@@ -45,46 +45,46 @@ def rows(schema: Any, *given: dict[str, Any]) -> Any:
 # Texts that only the database knows ------------------------------------------------------------------------
 
 
-def known_texts(stage: Stage, http: Http, **readings: Reading[Any]) -> set[str]:
+def known_texts(server: FakeServer, http: Http, **readings: Reading[Any]) -> set[str]:
     given = {
         "texts": reading("texts", rows(frames.TEXTS, {"sid": SID})),
         "messages": reading("messages", rows(frames.MESSAGES)),
         "pending_bookings": reading("pending_bookings", rows(frames.PENDING_BOOKINGS)),
     } | readings
-    return set(follow_up.known_texts(bodies.twilio(stage.url, http), given, Deadline(10)).value["sid"])
+    return set(follow_up.known_texts(bodies.twilio(server.url, http), given, Deadline(10)).value["sid"])
 
 
 def recorded(*sids: str | None) -> Reading[Any]:
     return reading("messages", rows(frames.MESSAGES, *({"message_sid": sid} for sid in sids)))
 
 
-def test_only_texts_that_twilio_did_not_list_are_asked_for(stage: Stage, http: Http):
+def test_only_texts_that_twilio_did_not_list_are_asked_for(server: FakeServer, http: Http):
     listed = bodies.TWILIO[TEXT_PATH.format(SID)]
-    stage.tell(TEXT_PATH.format(RECORDED_ONLY), as_json(listed | {"sid": RECORDED_ONLY}))
+    server.tell(TEXT_PATH.format(RECORDED_ONLY), as_json(listed | {"sid": RECORDED_ONLY}))
     pending = reading("pending_bookings", rows(frames.PENDING_BOOKINGS, {"sms_sid": UNKNOWN_TO_TWILIO}, {}))
     found = known_texts(
-        stage, http, messages=recorded(SID, RECORDED_ONLY, None, "local-fail-1"), pending_bookings=pending
+        server, http, messages=recorded(SID, RECORDED_ONLY, None, "local-fail-1"), pending_bookings=pending
     )
     assert found == {RECORDED_ONLY}, "the other one is a phantom"
-    assert {asked.path for asked in stage.asked} == {TEXT_PATH.format(s) for s in (RECORDED_ONLY, UNKNOWN_TO_TWILIO)}
+    assert {asked.path for asked in server.asked} == {TEXT_PATH.format(s) for s in (RECORDED_ONLY, UNKNOWN_TO_TWILIO)}
 
 
-def test_nothing_unknown_asks_nobody(stage: Stage, http: Http):
-    assert known_texts(stage, http, messages=recorded(SID)) == set()
-    assert stage.asked == []
+def test_nothing_unknown_asks_nobody(server: FakeServer, http: Http):
+    assert known_texts(server, http, messages=recorded(SID)) == set()
+    assert server.asked == []
 
 
 @pytest.mark.parametrize("unread", ["messages", "pending_bookings"])
-def test_one_unread_table_leaves_the_other_one_s_texts(stage: Stage, http: Http, unread: str):
+def test_one_unread_table_leaves_the_other_one_s_texts(server: FakeServer, http: Http, unread: str):
     pending = reading("pending_bookings", rows(frames.PENDING_BOOKINGS, {"sms_sid": RECORDED_ONLY}))
     given = {"messages": recorded(RECORDED_ONLY), "pending_bookings": pending}
-    known_texts(stage, http, **given | {unread: reading(unread, failure=FailureKind.TIMEOUT)})
-    assert len(stage.asked) == 1
+    known_texts(server, http, **given | {unread: reading(unread, failure=FailureKind.TIMEOUT)})
+    assert len(server.asked) == 1
 
 
-def test_without_twilio_s_log_nothing_can_be_held_against_it(stage: Stage, http: Http):
+def test_without_twilio_s_log_nothing_can_be_held_against_it(server: FakeServer, http: Http):
     with pytest.raises(SourceError):
-        known_texts(stage, http, texts=reading("texts", failure=FailureKind.TIMEOUT))
+        known_texts(server, http, texts=reading("texts", failure=FailureKind.TIMEOUT))
 
 
 # The newest link -------------------------------------------------------------------------------------------
@@ -93,8 +93,8 @@ OPEN, CLOSED = bodies.BOOKING_TOKEN, "11111111-2222-4333-8444-555555555555"
 LATER, EARLIER = (NOW + timedelta(hours=1)).isoformat(), (NOW - timedelta(hours=1)).isoformat()
 
 
-def opened(stage: Stage, http: Http, *bookings: dict[str, Any], **readings: Reading[Any]) -> Any:
-    stage.tell_all(bodies.BOOKING_APP)
+def opened(server: FakeServer, http: Http, *bookings: dict[str, Any], **readings: Reading[Any]) -> Any:
+    server.tell_all(bodies.BOOKING_APP)
     given = {
         "pending_bookings": reading("pending_bookings", rows(frames.PENDING_BOOKINGS, *bookings)),
         "short_links": reading(
@@ -107,35 +107,35 @@ def opened(stage: Stage, http: Http, *bookings: dict[str, Any], **readings: Read
                 {
                     "sid": SID,
                     "link_code": bodies.LINK_CODE,
-                    "link_url": f"{stage.url}/l/{bodies.LINK_CODE}",
+                    "link_url": f"{server.url}/l/{bodies.LINK_CODE}",
                 },
             ),
         ),
         "hostnames": reading("hostnames", ()),
     }
-    return follow_up.link_opening(bodies.booking_app(stage.url, http), given | readings, Deadline(10)).value
+    return follow_up.link_opening(bodies.booking_app(server.url, http), given | readings, Deadline(10)).value
 
 
-def test_the_link_is_opened_as_it_stood_in_the_text(stage: Stage, http: Http):
-    opening = opened(stage, http, {"token": OPEN, "expires_at": LATER})
+def test_the_link_is_opened_as_it_stood_in_the_text(server: FakeServer, http: Http):
+    opening = opened(server, http, {"token": OPEN, "expires_at": LATER})
     assert opening.landing is Landing.CONFIRMATION
-    assert stage.asked[0].path == f"/l/{bodies.LINK_CODE}"
+    assert server.asked[0].path == f"/l/{bodies.LINK_CODE}"
 
 
 @pytest.mark.parametrize("unread", ["short_links", "texts"])
-def test_a_link_whose_text_is_unread_is_opened_directly(stage: Stage, http: Http, unread: str):
+def test_a_link_whose_text_is_unread_is_opened_directly(server: FakeServer, http: Http, unread: str):
     failed = {unread: reading(unread, failure=FailureKind.TIMEOUT)}
-    opening = opened(stage, http, {"token": OPEN, "expires_at": LATER}, **failed)
+    opening = opened(server, http, {"token": OPEN, "expires_at": LATER}, **failed)
     assert opening.landing is Landing.CONFIRMATION
-    assert [asked.path for asked in stage.asked] == [f"/booking-confirmation/{OPEN}"]
+    assert [asked.path for asked in server.asked] == [f"/booking-confirmation/{OPEN}"]
 
 
-def test_a_link_of_another_host_is_not_opened(stage: Stage, http: Http):
+def test_a_link_of_another_host_is_not_opened(server: FakeServer, http: Http):
     texts = rows(
         frames.TEXTS, {"sid": SID, "link_code": bodies.LINK_CODE, "link_url": "https://stranger.example/l/Xk29ab"}
     )
-    opened(stage, http, {"token": OPEN, "expires_at": LATER}, texts=reading("texts", texts))
-    assert [asked.path for asked in stage.asked] == [f"/booking-confirmation/{OPEN}"]
+    opened(server, http, {"token": OPEN, "expires_at": LATER}, texts=reading("texts", texts))
+    assert [asked.path for asked in server.asked] == [f"/booking-confirmation/{OPEN}"]
 
 
 @pytest.mark.parametrize(
@@ -146,60 +146,60 @@ def test_a_link_of_another_host_is_not_opened(stage: Stage, http: Http):
         {"token": None, "expires_at": LATER},
     ],
 )
-def test_a_link_that_has_ended_or_was_used_is_not_opened(stage: Stage, http: Http, booking: dict[str, Any]):
-    assert opened(stage, http, booking) is None
-    assert stage.asked == []
-    assert opened(stage, http, {"token": OPEN, "expires_at": LATER}, booking).landing is Landing.CONFIRMATION
+def test_a_link_that_has_ended_or_was_used_is_not_opened(server: FakeServer, http: Http, booking: dict[str, Any]):
+    assert opened(server, http, booking) is None
+    assert server.asked == []
+    assert opened(server, http, {"token": OPEN, "expires_at": LATER}, booking).landing is Landing.CONFIRMATION
 
 
 # Builds and commits ----------------------------------------------------------------------------------------
 
 
-def newest(stage: Stage, http: Http, **facts: Any) -> Deployment:
-    stage.tell_all(bodies.VERCEL)
-    found = bodies.vercel(stage.url, http).deployments(Deadline(10)).value
-    stage.asked.clear()
+def newest(server: FakeServer, http: Http, **facts: Any) -> Deployment:
+    server.tell_all(bodies.VERCEL)
+    found = bodies.vercel(server.url, http).deployments(Deadline(10)).value
+    server.asked.clear()
     return replace(found[0], **facts)
 
 
 @pytest.mark.parametrize("state", [DeploymentState.ERROR, DeploymentState.BUILDING])
-def test_the_log_of_a_build_that_failed_or_is_under_way_is_read(stage: Stage, http: Http, state: DeploymentState):
-    build = newest(stage, http, target="production", state=state)
-    log = follow_up.build_log(bodies.vercel(stage.url, http), (build,), Deadline(10)).value
-    assert log is not None and stage.asked[0].path == f"/v3/deployments/{build.id}/events"
+def test_the_log_of_a_build_that_failed_or_is_under_way_is_read(server: FakeServer, http: Http, state: DeploymentState):
+    build = newest(server, http, target="production", state=state)
+    log = follow_up.build_log(bodies.vercel(server.url, http), (build,), Deadline(10)).value
+    assert log is not None and server.asked[0].path == f"/v3/deployments/{build.id}/events"
 
 
-def test_the_log_of_a_build_that_is_fine_or_a_preview_is_not_read(stage: Stage, http: Http):
-    fine = newest(stage, http, target="production", state=DeploymentState.READY)
-    failed_before = newest(stage, http, target="production", state=DeploymentState.ERROR)
-    preview = newest(stage, http, target=None, state=DeploymentState.ERROR)
+def test_the_log_of_a_build_that_is_fine_or_a_preview_is_not_read(server: FakeServer, http: Http):
+    fine = newest(server, http, target="production", state=DeploymentState.READY)
+    failed_before = newest(server, http, target="production", state=DeploymentState.ERROR)
+    preview = newest(server, http, target=None, state=DeploymentState.ERROR)
     for found in ((fine, failed_before), (preview, fine), (preview,), ()):
-        assert follow_up.build_log(bodies.vercel(stage.url, http), found, Deadline(10)).value is None
-    assert stage.asked == []
+        assert follow_up.build_log(bodies.vercel(server.url, http), found, Deadline(10)).value is None
+    assert server.asked == []
 
 
-def comparisons(stage: Stage, http: Http, *serving: str | None) -> list[str]:
-    stage.tell_all(bodies.GITHUB)
-    stage.tell_all({f"{COMPARE}/{STRAY}...{bodies.FIX}": bodies.GITHUB[f"{COMPARE}/{bodies.OLD}...main"]})
-    github = bodies.github(stage.url, http)
+def comparisons(server: FakeServer, http: Http, *serving: str | None) -> list[str]:
+    server.tell_all(bodies.GITHUB)
+    server.tell_all({f"{COMPARE}/{STRAY}...{bodies.FIX}": bodies.GITHUB[f"{COMPARE}/{bodies.OLD}...main"]})
+    github = bodies.github(server.url, http)
     given = {
         "branch": reading("branch", github.branch(None, Deadline(10)).value),
         "required_commit": reading("required_commit", github.required_commit(None, Deadline(10)).value),
-        "hostnames": reading("hostnames", tuple(host(stage, http, sha) for sha in serving)),
+        "hostnames": reading("hostnames", tuple(host(server, http, sha) for sha in serving)),
     }
-    stage.asked.clear()
+    server.asked.clear()
     follow_up.comparisons(github, given, Deadline(10))
-    return [asked.path for asked in stage.asked]
+    return [asked.path for asked in server.asked]
 
 
-def host(stage: Stage, http: Http, sha: str | None) -> Hostname:
-    served = newest(stage, http, sha=sha)
+def host(server: FakeServer, http: Http, sha: str | None) -> Hostname:
+    served = newest(server, http, sha=sha)
     return Hostname(f"{sha}.example", deployment=served)
 
 
-def test_commits_that_the_branch_explains_are_not_compared(stage: Stage, http: Http):
-    assert comparisons(stage, http, bodies.FIX, None) == []
+def test_commits_that_the_branch_explains_are_not_compared(server: FakeServer, http: Http):
+    assert comparisons(server, http, bodies.FIX, None) == []
 
 
-def test_a_commit_that_is_not_on_the_branch_is_compared_once(stage: Stage, http: Http):
-    assert comparisons(stage, http, STRAY, STRAY, bodies.FIX) == [f"{COMPARE}/{STRAY}...{bodies.FIX}"]
+def test_a_commit_that_is_not_on_the_branch_is_compared_once(server: FakeServer, http: Http):
+    assert comparisons(server, http, STRAY, STRAY, bodies.FIX) == [f"{COMPARE}/{STRAY}...{bodies.FIX}"]

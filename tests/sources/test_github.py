@@ -12,15 +12,15 @@ from lib.sources.github import GitHub
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import FIX, OLD, REPOSITORY
-from tests.sources.fake_server import Scripted, Stage, as_json
+from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 REPO = f"/repos/{REPOSITORY}"
 
 
 @pytest.fixture
-def github(stage: Stage, http: Http) -> GitHub:
-    stage.tell_all(bodies.GITHUB)
-    return bodies.github(stage.url, http)
+def github(server: FakeServer, http: Http) -> GitHub:
+    server.tell_all(bodies.GITHUB)
+    return bodies.github(server.url, http)
 
 
 def refusal(message: str, status: int) -> Scripted:
@@ -34,43 +34,45 @@ def test_the_repository_tells_what_the_token_may_do(github: GitHub, soon: Deadli
     assert repository.renamed_from is None
 
 
-def test_a_renamed_repository_is_followed_and_told(github: GitHub, stage: Stage, soon: Deadline):
-    stage.tell(REPO, Scripted(b'{"message": "Moved"}', 301, {"Location": f"{stage.url}/repositories/7"}))
-    stage.tell("/repositories/7", as_json(bodies.GITHUB[REPO] | {"full_name": "lantern-arms/bookings"}))
+def test_a_renamed_repository_is_followed_and_told(github: GitHub, server: FakeServer, soon: Deadline):
+    server.tell(REPO, Scripted(b'{"message": "Moved"}', 301, {"Location": f"{server.url}/repositories/7"}))
+    server.tell("/repositories/7", as_json(bodies.GITHUB[REPO] | {"full_name": "lantern-arms/bookings"}))
     repository = github.repository(soon).value
     assert (repository.full_name, repository.renamed_from) == ("lantern-arms/bookings", REPOSITORY)
 
 
 def test_a_rename_to_another_host_is_not_followed_with_our_token(
-    github: GitHub, stage: Stage, nobody: str, soon: Deadline
+    github: GitHub, server: FakeServer, nobody: str, soon: Deadline
 ):
-    stage.tell(REPO, Scripted(b"{}", 301, {"Location": f"{nobody}/repositories/7"}))
+    server.tell(REPO, Scripted(b"{}", 301, {"Location": f"{nobody}/repositories/7"}))
     with pytest.raises(SourceError) as caught:
         github.repository(soon)
     assert caught.value.kind is FailureKind.BAD_DATA
 
 
-def test_the_branch_has_its_newest_commits_first(github: GitHub, stage: Stage, soon: Deadline):
+def test_the_branch_has_its_newest_commits_first(github: GitHub, server: FakeServer, soon: Deadline):
     branch = github.branch(None, soon).value
     assert (branch.name, branch.head.sha, branch.position(OLD[:7])) == ("main", FIX, 1)
     assert branch.head.headline == "Store the text" and branch.head.verified is True
     assert branch.head.committed_at == datetime(2025, 11, 22, 10, tzinfo=UTC)
     assert (branch.protected, branch.required_checks, branch.complete) == (True, ("test",), True)
-    assert stage.asked_for(f"{REPO}/commits")[0].query == {"sha": "main", "per_page": "100"}
+    assert server.asked_for(f"{REPO}/commits")[0].query == {"sha": "main", "per_page": "100"}
 
 
-def test_a_named_branch_needs_no_look_at_the_repository(github: GitHub, stage: Stage, soon: Deadline):
+def test_a_named_branch_needs_no_look_at_the_repository(github: GitHub, server: FakeServer, soon: Deadline):
     github.branch("main", soon)
-    assert not stage.asked_for(REPO)
+    assert not server.asked_for(REPO)
 
 
-def test_a_branch_longer_than_one_page_does_not_reach_back_to_the_start(github: GitHub, stage: Stage, soon: Deadline):
-    stage.tell(f"{REPO}/commits", as_json([bodies.commit(f"{n:040x}", "x", None) for n in range(100)]))
+def test_a_branch_longer_than_one_page_does_not_reach_back_to_the_start(
+    github: GitHub, server: FakeServer, soon: Deadline
+):
+    server.tell(f"{REPO}/commits", as_json([bodies.commit(f"{n:040x}", "x", None) for n in range(100)]))
     assert github.branch("main", soon).value.complete is False
 
 
-def test_protection_that_may_not_be_seen_is_unknown(github: GitHub, stage: Stage, soon: Deadline):
-    stage.tell(f"{REPO}/branches/main", refusal("Resource not accessible by personal access token", 403))
+def test_protection_that_may_not_be_seen_is_unknown(github: GitHub, server: FakeServer, soon: Deadline):
+    server.tell(f"{REPO}/branches/main", refusal("Resource not accessible by personal access token", 403))
     observed = github.branch("main", soon)
     assert observed.value.protected is None
     assert observed.caveats[0].kind is CaveatKind.PARTIAL
@@ -79,9 +81,9 @@ def test_protection_that_may_not_be_seen_is_unknown(github: GitHub, stage: Stage
 
 @pytest.mark.parametrize("answer", [as_json([]), refusal("Git Repository is empty.", 409)])
 def test_an_empty_repository_is_an_error_not_an_empty_branch(
-    answer: Scripted, github: GitHub, stage: Stage, soon: Deadline
+    answer: Scripted, github: GitHub, server: FakeServer, soon: Deadline
 ):
-    stage.tell(f"{REPO}/commits", answer)
+    server.tell(f"{REPO}/commits", answer)
     with pytest.raises(SourceError):
         github.branch("main", soon)
 
@@ -95,40 +97,44 @@ def test_without_a_setting_the_head_of_the_branch_is_required(github: GitHub, so
     ("status", "on_branch"), [("ahead", True), ("identical", True), ("diverged", False), ("behind", False)]
 )
 def test_a_required_commit_is_looked_for_on_the_branch(
-    status: str, on_branch: bool, github: GitHub, stage: Stage, soon: Deadline
+    status: str, on_branch: bool, github: GitHub, server: FakeServer, soon: Deadline
 ):
-    stage.tell(f"{REPO}/compare/{FIX[:7]}...main", as_json({"status": status, "ahead_by": 0, "behind_by": 0}))
+    server.tell(f"{REPO}/compare/{FIX[:7]}...main", as_json({"status": status, "ahead_by": 0, "behind_by": 0}))
     required = github.required_commit(FIX[:7], soon).value
     assert (required.sha, required.taken_from, required.on_branch) == (FIX, RequiredFrom.SETTING, on_branch)
 
 
 @pytest.mark.parametrize("status", [404, 422])
-def test_a_required_commit_that_github_does_not_know_is_told(status: int, github: GitHub, stage: Stage, soon: Deadline):
-    stage.tell(f"{REPO}/commits/abcdef1", refusal("No commit found for SHA: abcdef1", status))
+def test_a_required_commit_that_github_does_not_know_is_told(
+    status: int, github: GitHub, server: FakeServer, soon: Deadline
+):
+    server.tell(f"{REPO}/commits/abcdef1", refusal("No commit found for SHA: abcdef1", status))
     required = github.required_commit("abcdef1", soon).value
     assert (required.sha, required.commit, required.on_branch) == ("abcdef1", None, False)
 
 
-def test_whether_the_branch_contains_it_may_be_unknown(github: GitHub, stage: Stage, soon: Deadline):
-    stage.tell(f"{REPO}/compare/{FIX[:7]}...main", Scripted(b"{}", 500))
+def test_whether_the_branch_contains_it_may_be_unknown(github: GitHub, server: FakeServer, soon: Deadline):
+    server.tell(f"{REPO}/compare/{FIX[:7]}...main", Scripted(b"{}", 500))
     observed = github.required_commit(FIX[:7], soon)
     assert observed.value.on_branch is None and observed.caveats
 
 
-def test_a_comparison_with_as_many_files_as_github_lists_is_truncated(github: GitHub, stage: Stage, soon: Deadline):
+def test_a_comparison_with_as_many_files_as_github_lists_is_truncated(
+    github: GitHub, server: FakeServer, soon: Deadline
+):
     files = [{"filename": f"f{n}"} for n in range(300)]
     compared = {"status": "ahead", "ahead_by": 9, "behind_by": 0, "files": files}
-    stage.tell(f"{REPO}/compare/{OLD}...main", as_json(compared))
+    server.tell(f"{REPO}/compare/{OLD}...main", as_json(compared))
     observed = github.compare(OLD, "main", soon)
     assert (observed.value.ahead_by, len(observed.value.files or ())) == (9, 300)
     assert observed.caveats[0].kind is CaveatKind.TRUNCATED
 
 
-def test_runs_of_a_commit_are_listed(github: GitHub, stage: Stage, soon: Deadline):
+def test_runs_of_a_commit_are_listed(github: GitHub, server: FakeServer, soon: Deadline):
     (run,) = github.runs(FIX, soon).value
     assert (run.id, run.status, run.conclusion) == (5, "completed", "success")
-    assert stage.asked[0].query["head_sha"] == FIX
-    stage.tell(f"{REPO}/actions/runs", as_json(bodies.GITHUB[f"{REPO}/actions/runs"] | {"total_count": 80}))
+    assert server.asked[0].query["head_sha"] == FIX
+    server.tell(f"{REPO}/actions/runs", as_json(bodies.GITHUB[f"{REPO}/actions/runs"] | {"total_count": 80}))
     assert github.runs(FIX, soon).caveats[0].kind is CaveatKind.TRUNCATED
 
 
@@ -148,9 +154,9 @@ def test_rules_tell_types_and_required_checks(github: GitHub, soon: Deadline):
     ],
 )
 def test_not_protected_is_told_from_not_allowed_to_know(
-    answer: Scripted, protected: bool | None, github: GitHub, stage: Stage, soon: Deadline
+    answer: Scripted, protected: bool | None, github: GitHub, server: FakeServer, soon: Deadline
 ):
-    stage.tell(f"{REPO}/branches/main/protection", answer)
+    server.tell(f"{REPO}/branches/main/protection", answer)
     assert github.rules(soon).value.classic_protection is protected
 
 
@@ -161,15 +167,15 @@ def test_the_signs_of_vercels_app_are_read_from_the_commit(github: GitHub, soon:
     assert (signs.git_deployments_enabled, signs.ignore_command) == (False, "exit 0")
 
 
-def test_no_sign_at_all_is_a_finding(github: GitHub, stage: Stage, soon: Deadline):
-    stage.tell(f"{REPO}/commits/{FIX}/status", as_json({"state": "pending", "total_count": 0, "statuses": []}))
-    stage.tell(f"{REPO}/commits/{FIX}/check-suites", as_json({"check_suites": [{"app": {"slug": "github-actions"}}]}))
+def test_no_sign_at_all_is_a_finding(github: GitHub, server: FakeServer, soon: Deadline):
+    server.tell(f"{REPO}/commits/{FIX}/status", as_json({"state": "pending", "total_count": 0, "statuses": []}))
+    server.tell(f"{REPO}/commits/{FIX}/check-suites", as_json({"check_suites": [{"app": {"slug": "github-actions"}}]}))
     signs = github.vercel_signs(FIX, soon).value
     assert (signs.status_state, signs.has_check_suite) == (None, False)
 
 
-def test_a_token_without_the_checks_right_falls_back_to_statuses(github: GitHub, stage: Stage, soon: Deadline):
-    stage.tell(f"{REPO}/commits/{FIX}/check-suites", refusal("Resource not accessible by personal access token", 403))
+def test_a_token_without_the_checks_right_falls_back_to_statuses(github: GitHub, server: FakeServer, soon: Deadline):
+    server.tell(f"{REPO}/commits/{FIX}/check-suites", refusal("Resource not accessible by personal access token", 403))
     observed = github.vercel_signs(FIX, soon)
     assert (observed.value.status_state, observed.value.has_check_suite) == ("failure", None)
     assert [caveat.subject for caveat in observed.caveats] == ["check suites"]
@@ -188,9 +194,9 @@ def test_a_token_without_the_checks_right_falls_back_to_statuses(github: GitHub,
     ],
 )
 def test_vercel_json_can_switch_deployments_off(
-    config: object, enabled: bool | None, github: GitHub, stage: Stage, soon: Deadline
+    config: object, enabled: bool | None, github: GitHub, server: FakeServer, soon: Deadline
 ):
-    stage.tell(f"{REPO}/contents/vercel.json", as_json(bodies.file_of(config)))
+    server.tell(f"{REPO}/contents/vercel.json", as_json(bodies.file_of(config)))
     assert github.vercel_signs(FIX, soon, branch="main").value.git_deployments_enabled is enabled
 
 
@@ -198,19 +204,19 @@ def test_a_switch_by_branch_is_unknown_while_the_branch_is(github: GitHub, soon:
     assert github.vercel_signs(FIX, soon).value.git_deployments_enabled is None
 
 
-def test_a_repository_without_vercel_json_switches_nothing_off(github: GitHub, stage: Stage, soon: Deadline):
-    del stage.answers[f"{REPO}/contents/vercel.json"]
+def test_a_repository_without_vercel_json_switches_nothing_off(github: GitHub, server: FakeServer, soon: Deadline):
+    del server.answers[f"{REPO}/contents/vercel.json"]
     assert github.vercel_signs(FIX, soon).value.git_deployments_enabled is True
-    stage.tell(f"{REPO}/contents/vercel.json", refusal("Resource not accessible by personal access token", 403))
+    server.tell(f"{REPO}/contents/vercel.json", refusal("Resource not accessible by personal access token", 403))
     assert github.vercel_signs(FIX, soon).value.git_deployments_enabled is None
 
 
-def test_vercel_json_is_read_where_the_project_has_its_root(github: GitHub, stage: Stage, soon: Deadline):
-    stage.tell(f"{REPO}/contents/apps/web/vercel.json", as_json(bodies.file_of({"github": {"enabled": False}})))
+def test_vercel_json_is_read_where_the_project_has_its_root(github: GitHub, server: FakeServer, soon: Deadline):
+    server.tell(f"{REPO}/contents/apps/web/vercel.json", as_json(bodies.file_of({"github": {"enabled": False}})))
     assert github.vercel_signs(FIX, soon, directory="./apps/web/").value.git_deployments_enabled is False
 
 
-def test_unchanged_answers_are_asked_for_by_etag(github: GitHub, stage: Stage, soon: Deadline):
-    stage.tell(REPO, as_json(bodies.GITHUB[REPO], ETag='"v1"'), Scripted(status=304))
+def test_unchanged_answers_are_asked_for_by_etag(github: GitHub, server: FakeServer, soon: Deadline):
+    server.tell(REPO, as_json(bodies.GITHUB[REPO], ETag='"v1"'), Scripted(status=304))
     assert github.repository(soon) == github.repository(soon)
-    assert stage.asked[-1].headers["If-None-Match"] == '"v1"'
+    assert server.asked[-1].headers["If-None-Match"] == '"v1"'

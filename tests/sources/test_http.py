@@ -13,7 +13,7 @@ import pytest
 
 from lib.model.reading import FailureKind, SourceError
 from lib.sources.http import Deadline, Http, HttpError, is_loopback, join, retrying, together
-from tests.sources.fake_server import Scripted, Stage, as_json
+from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 NOW = datetime(2025, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -46,63 +46,63 @@ def read(http: Http, url: str, deadline: Deadline | None = None, **more: object)
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_read_is_tried_again_while_the_fault_may_pass(status: int, stage: Stage, patient: Http):
-    stage.tell("/a", as_json({}, status), as_json({}, status), as_json({"ok": True}))
-    assert read(patient, stage.url + "/a") == {"ok": True}
-    assert len(stage.asked) == 3
+def test_a_read_is_tried_again_while_the_fault_may_pass(status: int, server: FakeServer, patient: Http):
+    server.tell("/a", as_json({}, status), as_json({}, status), as_json({"ok": True}))
+    assert read(patient, server.url + "/a") == {"ok": True}
+    assert len(server.asked) == 3
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500])
-def test_a_read_is_not_tried_again_where_that_cannot_help(status: int, stage: Stage, patient: Http):
-    stage.tell("/a", as_json({}, status))
+def test_a_read_is_not_tried_again_where_that_cannot_help(status: int, server: FakeServer, patient: Http):
+    server.tell("/a", as_json({}, status))
     with pytest.raises(HttpError) as caught:
-        read(patient, stage.url + "/a")
+        read(patient, server.url + "/a")
     assert caught.value.status == status
-    assert len(stage.asked) == 1
+    assert len(server.asked) == 1
 
 
-def test_a_read_is_tried_at_most_four_times(stage: Stage, patient: Http):
-    stage.tell("/a", as_json({}, 503))
+def test_a_read_is_tried_at_most_four_times(server: FakeServer, patient: Http):
+    server.tell("/a", as_json({}, 503))
     with pytest.raises(SourceError):
-        read(patient, stage.url + "/a")
-    assert len(stage.asked) == 4
+        read(patient, server.url + "/a")
+    assert len(server.asked) == 4
 
 
-def test_an_answer_that_breaks_off_is_asked_for_again(stage: Stage, patient: Http):
-    stage.tell("/a", Scripted(b'{"ok": true}', cut=3), as_json({"ok": True}))
-    assert read(patient, stage.url + "/a") == {"ok": True}
+def test_an_answer_that_breaks_off_is_asked_for_again(server: FakeServer, patient: Http):
+    server.tell("/a", Scripted(b'{"ok": true}', cut=3), as_json({"ok": True}))
+    assert read(patient, server.url + "/a") == {"ok": True}
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH", "PUT", "DELETE"])
 @pytest.mark.parametrize("fault", [Scripted(b"{}", 503), Scripted(b"{}", 429), Scripted(b"{}" * 9, cut=2)])
-def test_a_write_is_never_sent_twice(method: str, fault: Scripted, stage: Stage, patient: Http):
-    stage.tell("/a", fault, as_json({}))
+def test_a_write_is_never_sent_twice(method: str, fault: Scripted, server: FakeServer, patient: Http):
+    server.tell("/a", fault, as_json({}))
     with pytest.raises(SourceError):
-        patient.send_json(method, stage.url + "/a", {"x": 1}, system="Vercel", deadline=Deadline(10))
-    assert [asked.method for asked in stage.asked] == [method]
+        patient.send_json(method, server.url + "/a", {"x": 1}, system="Vercel", deadline=Deadline(10))
+    assert [asked.method for asked in server.asked] == [method]
 
 
-def test_a_write_that_got_no_answer_says_that_its_outcome_is_unknown(stage: Stage, http: Http):
-    stage.tell("/a", Scripted(waits=True))
+def test_a_write_that_got_no_answer_says_that_its_outcome_is_unknown(server: FakeServer, http: Http):
+    server.tell("/a", Scripted(waits=True))
     with pytest.raises(SourceError) as caught:
-        http.send_json("POST", stage.url + "/a", {}, system="Vercel", deadline=Deadline(0.2))
+        http.send_json("POST", server.url + "/a", {}, system="Vercel", deadline=Deadline(0.2))
     assert caught.value.kind is FailureKind.TIMEOUT
     assert "not known" in str(caught.value)
 
 
-def test_a_write_returns_its_status_and_body_even_if_that_is_empty(stage: Stage, http: Http):
-    stage.tell("/a", Scripted(status=204))
-    stage.tell("/b", as_json({"job": 1}, 202))
-    empty = http.send_json("DELETE", stage.url + "/a", system="Vercel", deadline=Deadline(10))
-    queued = http.send_json("POST", stage.url + "/b", {"a": 1}, system="Vercel", deadline=Deadline(10))
+def test_a_write_returns_its_status_and_body_even_if_that_is_empty(server: FakeServer, http: Http):
+    server.tell("/a", Scripted(status=204))
+    server.tell("/b", as_json({"job": 1}, 202))
+    empty = http.send_json("DELETE", server.url + "/a", system="Vercel", deadline=Deadline(10))
+    queued = http.send_json("POST", server.url + "/b", {"a": 1}, system="Vercel", deadline=Deadline(10))
     assert (empty.status, empty.json("Vercel")) == (204, None)
     assert (queued.status, queued.json("Vercel")) == (202, {"job": 1})
-    assert stage.asked[-1].body == b'{"a": 1}'
+    assert server.asked[-1].body == b'{"a": 1}'
 
 
-def test_a_question_in_a_body_is_a_read_and_tried_again(stage: Stage, patient: Http):
-    stage.tell("/q", as_json({}, 503), as_json([1]))
-    assert patient.query_json(stage.url + "/q", {"query": "select 1"}, system="S", deadline=Deadline(10)) == [1]
+def test_a_question_in_a_body_is_a_read_and_tried_again(server: FakeServer, patient: Http):
+    server.tell("/q", as_json({}, 503), as_json([1]))
+    assert patient.query_json(server.url + "/q", {"query": "select 1"}, system="S", deadline=Deadline(10)) == [1]
 
 
 @pytest.mark.parametrize(
@@ -114,50 +114,50 @@ def test_a_question_in_a_body_is_a_read_and_tried_again(stage: Stage, patient: H
     ],
 )
 def test_the_wait_that_the_other_side_asks_for_is_kept(
-    headers: dict[str, str], stage: Stage, patient: Http, naps: Naps
+    headers: dict[str, str], server: FakeServer, patient: Http, naps: Naps
 ):
-    stage.tell("/a", Scripted(b"{}", 429, headers), as_json({"ok": True}))
-    assert read(patient, stage.url + "/a") == {"ok": True}
+    server.tell("/a", Scripted(b"{}", 429, headers), as_json({"ok": True}))
+    assert read(patient, server.url + "/a") == {"ok": True}
     assert naps.taken == [pytest.approx(3)]
 
 
 def test_a_wait_that_does_not_fit_fails_at_once_and_the_next_call_does_not_even_ask(
-    stage: Stage, patient: Http, naps: Naps
+    server: FakeServer, patient: Http, naps: Naps
 ):
-    stage.tell("/a", Scripted(b"{}", 429, {"Retry-After": "300"}), as_json({"ok": True}))
+    server.tell("/a", Scripted(b"{}", 429, {"Retry-After": "300"}), as_json({"ok": True}))
     for _ in range(2):
         with pytest.raises(SourceError) as caught:
-            read(patient, stage.url + "/a")
+            read(patient, server.url + "/a")
         assert caught.value.kind is FailureKind.RATE_LIMITED
         assert "12:05:00 UTC" in str(caught.value)
-    assert len(stage.asked) == 1
+    assert len(server.asked) == 1
     naps(301)
-    assert read(patient, stage.url + "/a") == {"ok": True}
+    assert read(patient, server.url + "/a") == {"ok": True}
 
 
-def test_a_limit_holds_for_the_credential_that_hit_it_only(stage: Stage, patient: Http):
-    stage.tell("/a", Scripted(b"{}", 429, {"Retry-After": "300"}), as_json({"ok": True}))
+def test_a_limit_holds_for_the_credential_that_hit_it_only(server: FakeServer, patient: Http):
+    server.tell("/a", Scripted(b"{}", 429, {"Retry-After": "300"}), as_json({"ok": True}))
     with pytest.raises(SourceError):
-        read(patient, stage.url + "/a", headers={"Authorization": "Bearer one"})
-    assert read(patient, stage.url + "/a", headers={"Authorization": "Bearer two"}) == {"ok": True}
+        read(patient, server.url + "/a", headers={"Authorization": "Bearer one"})
+    assert read(patient, server.url + "/a", headers={"Authorization": "Bearer two"}) == {"ok": True}
 
 
-def test_a_limit_told_as_403_is_a_limit(stage: Stage, patient: Http):
+def test_a_limit_told_as_403_is_a_limit(server: FakeServer, patient: Http):
     reset = str(int(NOW.timestamp()) + 600)
-    stage.tell("/a", Scripted(b"{}", 403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}))
+    server.tell("/a", Scripted(b"{}", 403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}))
     with pytest.raises(SourceError) as caught:
-        read(patient, stage.url + "/a")
+        read(patient, server.url + "/a")
     assert caught.value.kind is FailureKind.RATE_LIMITED
 
 
 @pytest.mark.parametrize("value", ["9" * 400, "-5", "inf", "nan", "soon", "Fri, 99 Foo 2025 99:99:99 GMT", ""])
-def test_a_senseless_wait_silences_us_for_an_hour_at_most(value: str, stage: Stage, patient: Http, naps: Naps):
-    stage.tell("/a", Scripted(b"{}", 429, {"Retry-After": value}), as_json({"ok": True}))
+def test_a_senseless_wait_silences_us_for_an_hour_at_most(value: str, server: FakeServer, patient: Http, naps: Naps):
+    server.tell("/a", Scripted(b"{}", 429, {"Retry-After": value}), as_json({"ok": True}))
     try:
-        read(patient, stage.url + "/a")
+        read(patient, server.url + "/a")
     except SourceError:
         naps(3601)
-        assert read(patient, stage.url + "/a") == {"ok": True}
+        assert read(patient, server.url + "/a") == {"ok": True}
 
 
 def test_an_answer_that_drips_ends_at_the_deadline(http: Http):
@@ -166,13 +166,13 @@ def test_an_answer_that_drips_ends_at_the_deadline(http: Http):
     assert caught.value.kind is FailureKind.TIMEOUT
 
 
-def test_a_deadline_that_is_over_asks_nobody(stage: Stage, http: Http):
-    stage.tell("/a", as_json({}))
+def test_a_deadline_that_is_over_asks_nobody(server: FakeServer, http: Http):
+    server.tell("/a", as_json({}))
     with pytest.raises(SourceError) as caught:
-        read(http, stage.url + "/a", Deadline(0))
+        read(http, server.url + "/a", Deadline(0))
     assert caught.value.kind is FailureKind.TIMEOUT
     assert "Vercel" in str(caught.value)
-    assert not stage.asked
+    assert not server.asked
 
 
 def test_a_deadline_counts_down_and_says_when_it_is_over():
@@ -189,97 +189,97 @@ def test_a_deadline_counts_down_and_says_when_it_is_over():
     assert caught.value.kind is FailureKind.TIMEOUT
 
 
-def test_more_than_the_size_cap_is_not_read(stage: Stage, http: Http):
-    stage.tell("/a", Scripted(b"x" * 5000))
+def test_more_than_the_size_cap_is_not_read(server: FakeServer, http: Http):
+    server.tell("/a", Scripted(b"x" * 5000))
     with pytest.raises(SourceError) as caught:
-        http.get(stage.url + "/a", system="The booking app", deadline=Deadline(10), max_bytes=1000)
+        http.get(server.url + "/a", system="The booking app", deadline=Deadline(10), max_bytes=1000)
     assert caught.value.kind is FailureKind.BAD_DATA
 
 
-def test_a_packed_bomb_is_not_unpacked_past_the_cap(stage: Stage, http: Http):
-    stage.tell("/a", Scripted(gzip.compress(b"0" * 40 * 2**20), headers={"Content-Encoding": "gzip"}))
+def test_a_packed_bomb_is_not_unpacked_past_the_cap(server: FakeServer, http: Http):
+    server.tell("/a", Scripted(gzip.compress(b"0" * 40 * 2**20), headers={"Content-Encoding": "gzip"}))
     with pytest.raises(SourceError) as caught:
-        read(http, stage.url + "/a")
+        read(http, server.url + "/a")
     assert "32 MB" in str(caught.value)
 
 
-def test_packed_answers_are_unpacked_and_broken_ones_are_bad_data(stage: Stage, http: Http):
+def test_packed_answers_are_unpacked_and_broken_ones_are_bad_data(server: FakeServer, http: Http):
     packed = gzip.compress(b'{"ok": true}')
-    stage.tell("/a", Scripted(packed, headers={"Content-Encoding": "gzip"}))
-    stage.tell("/b", Scripted(b"no gzip at all", headers={"Content-Encoding": "gzip"}))
-    assert read(http, stage.url + "/a") == {"ok": True}
+    server.tell("/a", Scripted(packed, headers={"Content-Encoding": "gzip"}))
+    server.tell("/b", Scripted(b"no gzip at all", headers={"Content-Encoding": "gzip"}))
+    assert read(http, server.url + "/a") == {"ok": True}
     with pytest.raises(SourceError) as caught:
-        read(http, stage.url + "/b")
+        read(http, server.url + "/b")
     assert caught.value.kind is FailureKind.BAD_DATA
 
 
-def test_redirects_are_followed_only_where_asked_for_and_on_the_same_origin(stage: Stage, http: Http):
-    stage.tell("/old", Scripted(status=301, headers={"Location": "/new"}))
-    stage.tell("/away", Scripted(status=301, headers={"Location": "http://localhost.example/new"}))
-    stage.tell("/new", as_json({"ok": True}))
-    assert read(http, stage.url + "/old", redirects=1) == {"ok": True}
+def test_redirects_are_followed_only_where_asked_for_and_on_the_same_origin(server: FakeServer, http: Http):
+    server.tell("/old", Scripted(status=301, headers={"Location": "/new"}))
+    server.tell("/away", Scripted(status=301, headers={"Location": "http://localhost.example/new"}))
+    server.tell("/new", as_json({"ok": True}))
+    assert read(http, server.url + "/old", redirects=1) == {"ok": True}
     for path, redirects in (("/old", 0), ("/away", 3)):
         with pytest.raises(SourceError) as caught:
-            read(http, stage.url + path, redirects=redirects)
+            read(http, server.url + path, redirects=redirects)
         assert caught.value.kind is FailureKind.BAD_DATA
 
 
-def test_an_unchanged_answer_is_taken_from_memory(stage: Stage, http: Http):
-    stage.tell("/a", as_json({"n": 1}, ETag='"one"'), Scripted(status=304), as_json({"n": 2}, ETag='"two"'))
-    answers = [read(http, stage.url + "/a", params={"p": 1}, etag=True) for _ in range(3)]
+def test_an_unchanged_answer_is_taken_from_memory(server: FakeServer, http: Http):
+    server.tell("/a", as_json({"n": 1}, ETag='"one"'), Scripted(status=304), as_json({"n": 2}, ETag='"two"'))
+    answers = [read(http, server.url + "/a", params={"p": 1}, etag=True) for _ in range(3)]
     assert answers == [{"n": 1}, {"n": 1}, {"n": 2}]
-    assert [asked.headers.get("If-None-Match") for asked in stage.asked] == [None, '"one"', '"one"']
+    assert [asked.headers.get("If-None-Match") for asked in server.asked] == [None, '"one"', '"one"']
 
 
-def test_etags_belong_to_one_address_and_one_credential(stage: Stage, http: Http):
-    stage.tell("/a", as_json({"n": 1}, ETag='"one"'))
+def test_etags_belong_to_one_address_and_one_credential(server: FakeServer, http: Http):
+    server.tell("/a", as_json({"n": 1}, ETag='"one"'))
     for params, token in (({"p": 1}, "x"), ({"p": 2}, "x"), ({"p": 1}, "y")):
-        read(http, stage.url + "/a", params=params, headers={"Authorization": f"Bearer {token}"}, etag=True)
-    assert [asked.headers.get("If-None-Match") for asked in stage.asked] == [None, None, None]
+        read(http, server.url + "/a", params=params, headers={"Authorization": f"Bearer {token}"}, etag=True)
+    assert [asked.headers.get("If-None-Match") for asked in server.asked] == [None, None, None]
 
 
-def test_no_cookie_is_ever_sent_back(stage: Stage, http: Http):
-    stage.tell("/a", as_json({}, Set_Cookie="session=abc; Path=/"))
-    read(http, stage.url + "/a")
-    read(http, stage.url + "/a")
-    assert "Cookie" not in stage.asked[-1].headers
+def test_no_cookie_is_ever_sent_back(server: FakeServer, http: Http):
+    server.tell("/a", as_json({}, Set_Cookie="session=abc; Path=/"))
+    read(http, server.url + "/a")
+    read(http, server.url + "/a")
+    assert "Cookie" not in server.asked[-1].headers
 
 
-def test_a_netrc_file_is_not_used(stage: Stage, http: Http, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_netrc_file_is_not_used(server: FakeServer, http: Http, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password planted\n")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    stage.tell("/a", as_json({}))
-    read(http, stage.url + "/a")
-    assert "Authorization" not in stage.asked[0].headers
+    server.tell("/a", as_json({}))
+    read(http, server.url + "/a")
+    assert "Authorization" not in server.asked[0].headers
 
 
 def test_loopback_is_asked_past_a_proxy_of_the_environment(
-    stage: Stage, http: Http, nobody: str, monkeypatch: pytest.MonkeyPatch
+    server: FakeServer, http: Http, nobody: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("http_proxy", nobody)
-    stage.tell("/a", as_json({"ok": True}))
-    assert read(http, stage.url + "/a") == {"ok": True}
+    server.tell("/a", as_json({"ok": True}))
+    assert read(http, server.url + "/a") == {"ok": True}
 
 
-def test_we_say_who_we_are(stage: Stage, http: Http):
-    stage.tell("/a", as_json({}))
-    read(http, stage.url + "/a")
-    assert stage.asked[0].headers["User-Agent"].startswith("Switchboard/")
+def test_we_say_who_we_are(server: FakeServer, http: Http):
+    server.tell("/a", as_json({}))
+    read(http, server.url + "/a")
+    assert server.asked[0].headers["User-Agent"].startswith("Switchboard/")
 
 
-def test_connections_are_kept_and_used_again(stage: Stage, http: Http):
-    stage.tell("/a", as_json({}))
+def test_connections_are_kept_and_used_again(server: FakeServer, http: Http):
+    server.tell("/a", as_json({}))
     for _ in range(5):
-        read(http, stage.url + "/a")
-    assert len({asked.connection for asked in stage.asked}) == 1
+        read(http, server.url + "/a")
+    assert len({asked.connection for asked in server.asked}) == 1
 
 
 @pytest.mark.parametrize("token", ["pasted\nwith a line break", "pasted … shortened"])
-def test_a_credential_that_no_header_can_hold_is_told_without_repeating_it(token: str, stage: Stage, http: Http):
+def test_a_credential_that_no_header_can_hold_is_told_without_repeating_it(token: str, server: FakeServer, http: Http):
     with pytest.raises(SourceError) as caught:
-        read(http, stage.url + "/a", headers={"Authorization": f"Bearer {token}"})
+        read(http, server.url + "/a", headers={"Authorization": f"Bearer {token}"})
     assert "credential" in str(caught.value)
     assert "pasted" not in repr(caught.value.failure)
     assert caught.value.__cause__ is None

@@ -184,9 +184,9 @@ def test_a_month_of_very_many_rows_is_judged_by_the_newest_and_drawn_from_counts
         and part.check("texts_recorded").status is whole.check("texts_recorded").status
     )
     assert part.facts.initiated == whole.facts.initiated == part.facts.stages[Stage.INITIATED]
-    for stage, count in part.facts.stages.items():
-        exact = whole.facts.stages[stage]
-        assert count <= exact if stage in part.facts.least_stages else count == exact, stage
+    for server, count in part.facts.stages.items():
+        exact = whole.facts.stages[server]
+        assert count <= exact if server in part.facts.least_stages else count == exact, server
     assert part.facts.timeline[Series.INITIATED].sum() == whole.facts.initiated
     assert part.facts.timeline[Series.ACCEPTED] is None, "what only Twilio knows is unknown, not zero"
 

@@ -17,15 +17,15 @@ from lib.sources.http import Deadline, Http
 from lib.sources.twilio import Twilio
 from tests.sources import bodies
 from tests.sources.bodies import ACCOUNT, LINK_CODE, NOW, PHONE, SID, WINDOW, message
-from tests.sources.fake_server import Scripted, Stage, as_json
+from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 LOG = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
 
 
 @pytest.fixture
-def twilio(stage: Stage, http: Http) -> Twilio:
-    stage.tell_all(bodies.TWILIO)
-    return bodies.twilio(stage.url, http)
+def twilio(server: FakeServer, http: Http) -> Twilio:
+    server.tell_all(bodies.TWILIO)
+    return bodies.twilio(server.url, http)
 
 
 def sid(number: int) -> str:
@@ -49,8 +49,8 @@ def test_a_text_is_kept_without_its_words(twilio: Twilio, soon: Deadline):
     assert row["created_at"] == pd.Timestamp("2025-11-22T11:00Z") and row["body_digest"]
 
 
-def test_same_words_have_the_same_digest_and_others_another(twilio: Twilio, stage: Stage, soon: Deadline):
-    stage.tell(LOG, page(*(message(sid(n), body=body) for n, body in enumerate(("a", "a", "b", "")))))
+def test_same_words_have_the_same_digest_and_others_another(twilio: Twilio, server: FakeServer, soon: Deadline):
+    server.tell(LOG, page(*(message(sid(n), body=body) for n, body in enumerate(("a", "a", "b", "")))))
     digests = twilio.texts(WINDOW, soon).value["body_digest"].tolist()
     assert digests[0] == digests[1] != digests[2]
     assert pd.isna(digests[3])
@@ -68,8 +68,10 @@ def test_same_words_have_the_same_digest_and_others_another(twilio: Twilio, stag
         ("no link", None),
     ],
 )
-def test_the_tail_of_the_first_link_is_found(body: str, code: str | None, twilio: Twilio, stage: Stage, soon: Deadline):
-    stage.tell(LOG, page(message(SID, body=body)))
+def test_the_tail_of_the_first_link_is_found(
+    body: str, code: str | None, twilio: Twilio, server: FakeServer, soon: Deadline
+):
+    server.tell(LOG, page(message(SID, body=body)))
     found = twilio.texts(WINDOW, soon).value["link_code"].iloc[0]
     assert found == code if code else pd.isna(found)
 
@@ -86,28 +88,28 @@ def test_the_tail_of_the_first_link_is_found(body: str, code: str | None, twilio
     ],
 )
 def test_numbers_are_joined_in_one_form_and_names_are_left_alone(
-    number: str, kept: str, twilio: Twilio, stage: Stage, soon: Deadline
+    number: str, kept: str, twilio: Twilio, server: FakeServer, soon: Deadline
 ):
-    stage.tell(LOG, page(message(SID, to=number)))
+    server.tell(LOG, page(message(SID, to=number)))
     assert twilio.texts(WINDOW, soon).value["to_number"].iloc[0] == kept
 
 
-def test_a_text_not_yet_sent_and_not_yet_billed_is_there_with_nulls(twilio: Twilio, stage: Stage, soon: Deadline):
+def test_a_text_not_yet_sent_and_not_yet_billed_is_there_with_nulls(twilio: Twilio, server: FakeServer, soon: Deadline):
     waiting = message(SID, status="accepted", date_sent=None, price=None, num_segments="0", **{"from": None})
-    stage.tell(LOG, page(waiting))
+    server.tell(LOG, page(waiting))
     row = twilio.texts(WINDOW, soon).value.iloc[0]
     assert row["status"] == "accepted" and row["segments"] == 0
     assert row[["sent_at", "price", "from_number"]].isna().all()
-    assert "DateSent" not in "".join(stage.asked[0].query)
+    assert "DateSent" not in "".join(server.asked[0].query)
 
 
-def test_inbound_texts_keep_their_direction(twilio: Twilio, stage: Stage, soon: Deadline):
-    stage.tell(LOG, page(message(sid(1)), message(sid(2), direction="inbound", status="received")))
+def test_inbound_texts_keep_their_direction(twilio: Twilio, server: FakeServer, soon: Deadline):
+    server.tell(LOG, page(message(sid(1)), message(sid(2), direction="inbound", status="received")))
     assert twilio.texts(WINDOW, soon).value["direction"].tolist() == ["outbound-api", "inbound"]
 
 
-def test_all_pages_of_the_window_are_read_and_not_one_more(twilio: Twilio, stage: Stage, soon: Deadline):
-    stage.tell(
+def test_all_pages_of_the_window_are_read_and_not_one_more(twilio: Twilio, server: FakeServer, soon: Deadline):
+    server.tell(
         LOG,
         page(message(sid(1), hours_ago(1)), following=f"{LOG}?PageSize=1000&Page=1&PageToken=a"),
         page(message(sid(2), hours_ago(23)), following=f"{LOG}?PageSize=1000&Page=2&PageToken=b"),
@@ -116,14 +118,14 @@ def test_all_pages_of_the_window_are_read_and_not_one_more(twilio: Twilio, stage
     observed = twilio.texts(WINDOW, soon)
     assert observed.value["sid"].tolist() == [sid(1), sid(2)]
     assert not observed.caveats
-    assert [asked.query.get("PageToken") for asked in stage.asked] == [None, "a", "b"]
+    assert [asked.query.get("PageToken") for asked in server.asked] == [None, "a", "b"]
 
 
 def test_a_text_made_in_the_window_is_found_behind_an_older_one_that_was_sent_later(
-    twilio: Twilio, stage: Stage, soon: Deadline
+    twilio: Twilio, server: FakeServer, soon: Deadline
 ):
     late = message(sid(1), hours_ago(30), date_sent=hours_ago(2))
-    stage.tell(
+    server.tell(
         LOG,
         page(late, following=f"{LOG}?PageToken=a"),
         page(message(sid(2), hours_ago(3)), message(sid(3), hours_ago(40))),
@@ -131,15 +133,15 @@ def test_a_text_made_in_the_window_is_found_behind_an_older_one_that_was_sent_la
     assert twilio.texts(WINDOW, soon).value["sid"].tolist() == [sid(2)]
 
 
-def test_a_text_that_slides_onto_the_next_page_counts_once(twilio: Twilio, stage: Stage, soon: Deadline):
-    stage.tell(LOG, page(message(SID), following=f"{LOG}?PageToken=a"), page(message(SID)))
+def test_a_text_that_slides_onto_the_next_page_counts_once(twilio: Twilio, server: FakeServer, soon: Deadline):
+    server.tell(LOG, page(message(SID), following=f"{LOG}?PageToken=a"), page(message(SID)))
     assert len(twilio.texts(WINDOW, soon).value) == 1
 
 
-def test_the_cap_of_pages_is_told(twilio: Twilio, stage: Stage, soon: Deadline, monkeypatch: pytest.MonkeyPatch):
+def test_the_cap_of_pages_is_told(twilio: Twilio, server: FakeServer, soon: Deadline, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "MAX_PAGES", 3)
     pages = (page(message(sid(n)), following=f"{LOG}?PageToken={n}") for n in range(5))
-    stage.tell(LOG, *pages)
+    server.tell(LOG, *pages)
     observed = twilio.texts(WINDOW, soon)
     assert len(observed.value) == 3
     assert [caveat.kind for caveat in observed.caveats] == [CaveatKind.TRUNCATED]
@@ -150,9 +152,9 @@ def test_the_cap_of_pages_is_told(twilio: Twilio, stage: Stage, soon: Deadline, 
     [Scripted(b"{}", 500), Scripted(b"{}", 429, {"Retry-After": "99"}), Scripted(b"<html>"), as_json({"messages": 1})],
 )
 def test_pages_that_cannot_be_read_truncate_what_came_before(
-    second: Scripted, twilio: Twilio, stage: Stage, soon: Deadline
+    second: Scripted, twilio: Twilio, server: FakeServer, soon: Deadline
 ):
-    stage.tell(LOG, page(message(SID), following=f"{LOG}?PageToken=a"), second)
+    server.tell(LOG, page(message(SID), following=f"{LOG}?PageToken=a"), second)
     observed = twilio.texts(WINDOW, soon)
     assert len(observed.value) == 1
     assert observed.caveats[0].kind is CaveatKind.TRUNCATED
@@ -169,46 +171,48 @@ def test_pages_that_cannot_be_read_truncate_what_came_before(
         "http://[",
     ],
 )
-def test_our_login_follows_no_link_to_another_address(link: str, twilio: Twilio, stage: Stage, soon: Deadline):
-    stage.tell(LOG, page(message(SID), following=link))
+def test_our_login_follows_no_link_to_another_address(link: str, twilio: Twilio, server: FakeServer, soon: Deadline):
+    server.tell(LOG, page(message(SID), following=link))
     assert twilio.texts(WINDOW, soon).caveats[0].kind is CaveatKind.TRUNCATED
-    assert len(stage.asked) == 1
+    assert len(server.asked) == 1
 
 
-def test_pages_that_go_round_in_a_circle_end(twilio: Twilio, stage: Stage, soon: Deadline):
-    stage.tell(LOG, page(message(SID), following=f"{LOG}?PageToken=a"))
+def test_pages_that_go_round_in_a_circle_end(twilio: Twilio, server: FakeServer, soon: Deadline):
+    server.tell(LOG, page(message(SID), following=f"{LOG}?PageToken=a"))
     assert twilio.texts(WINDOW, soon).caveats
-    assert len(stage.asked) == 2
+    assert len(server.asked) == 2
 
 
-def test_an_empty_log_is_a_fact(twilio: Twilio, stage: Stage, soon: Deadline):
-    stage.tell(LOG, page())
+def test_an_empty_log_is_a_fact(twilio: Twilio, server: FakeServer, soon: Deadline):
+    server.tell(LOG, page())
     observed = twilio.texts(WINDOW, soon)
     assert observed.value.empty and not observed.caveats
     assert str(observed.value["created_at"].dtype) == "datetime64[us, UTC]"
 
 
-def test_an_api_below_a_path_is_paged_below_that_path(stage: Stage, http: Http, soon: Deadline):
-    stage.tell(f"/twin{LOG}", page(message(sid(1)), following=f"{LOG}?PageToken=a"), page(message(sid(2))))
-    assert len(bodies.twilio(f"{stage.url}/twin", http).texts(WINDOW, soon).value) == 2
+def test_an_api_below_a_path_is_paged_below_that_path(server: FakeServer, http: Http, soon: Deadline):
+    server.tell(f"/twin{LOG}", page(message(sid(1)), following=f"{LOG}?PageToken=a"), page(message(sid(2))))
+    assert len(bodies.twilio(f"{server.url}/twin", http).texts(WINDOW, soon).value) == 2
 
 
-def test_single_texts_are_asked_for_by_sid_and_an_unknown_one_is_no_row(twilio: Twilio, stage: Stage, soon: Deadline):
+def test_single_texts_are_asked_for_by_sid_and_an_unknown_one_is_no_row(
+    twilio: Twilio, server: FakeServer, soon: Deadline
+):
     observed = twilio.texts_by_sid([SID, SID, sid(404), "local-fail-1", ""], soon)
     assert observed.value["sid"].tolist() == [SID]
     assert not observed.caveats, "a caveat would say that the other one was not asked for"
-    assert len(stage.asked) == 2
+    assert len(server.asked) == 2
 
 
-def test_single_texts_that_were_not_read_are_named(twilio: Twilio, stage: Stage, soon: Deadline):
-    stage.tell(f"/2010-04-01/Accounts/{ACCOUNT}/Messages/{sid(1)}.json", Scripted(b"{}", 500))
+def test_single_texts_that_were_not_read_are_named(twilio: Twilio, server: FakeServer, soon: Deadline):
+    server.tell(f"/2010-04-01/Accounts/{ACCOUNT}/Messages/{sid(1)}.json", Scripted(b"{}", 500))
     observed = twilio.texts_by_sid([SID, sid(1)], soon)
     assert [(caveat.kind, caveat.subject) for caveat in observed.caveats] == [(CaveatKind.PARTIAL, sid(1))]
 
 
-def test_at_most_fifty_single_texts_are_asked_for(twilio: Twilio, stage: Stage, soon: Deadline):
+def test_at_most_fifty_single_texts_are_asked_for(twilio: Twilio, server: FakeServer, soon: Deadline):
     observed = twilio.texts_by_sid([sid(n) for n in range(1000, 1053)], soon)
-    assert len(stage.asked) == 50
+    assert len(server.asked) == 50
     assert observed.caveats[0].kind is CaveatKind.TRUNCATED
     assert {caveat.subject for caveat in observed.caveats[1:]} == {sid(n) for n in range(1050, 1053)}
 
@@ -218,17 +222,17 @@ def test_account_and_balance(twilio: Twilio, soon: Deadline):
     assert twilio.balance(soon).value.amount == Decimal("12.345")
 
 
-def test_alerts_of_the_window_come_without_numbers(twilio: Twilio, stage: Stage, soon: Deadline):
+def test_alerts_of_the_window_come_without_numbers(twilio: Twilio, server: FakeServer, soon: Deadline):
     alerts = twilio.alerts(WINDOW, soon).value
     assert alerts[["error_code", "resource_sid"]].iloc[0].tolist() == ["11200", SID]
     assert "900123" not in alerts["text"].iloc[0]
-    assert stage.asked[0].query["StartDate"] == "2025-11-21T12:00:00Z"
+    assert server.asked[0].query["StartDate"] == "2025-11-21T12:00:00Z"
 
 
-def test_alerts_are_paged_on_their_own_address_only(twilio: Twilio, stage: Stage, soon: Deadline):
+def test_alerts_are_paged_on_their_own_address_only(twilio: Twilio, server: FakeServer, soon: Deadline):
     alert = bodies.TWILIO["/monitor/v1/Alerts"]["alerts"][0]
-    path = f"{stage.url}/monitor/v1/Alerts"
-    stage.tell(
+    path = f"{server.url}/monitor/v1/Alerts"
+    server.tell(
         "/monitor/v1/Alerts",
         as_json({"alerts": [alert], "meta": {"next_page_url": f"{path}?Page=1"}}),
         as_json({"alerts": [alert | {"sid": "NO2"}], "meta": {"next_page_url": "https://evil.example/v1/Alerts"}}),
@@ -242,14 +246,14 @@ def test_the_live_monitor_has_a_host_of_its_own(http: Http):
     assert bodies.twilio("https://api.twilio.com", http)._monitor_url == "https://monitor.twilio.com"
 
 
-def test_an_api_key_is_preferred_to_the_auth_token(stage: Stage, http: Http, soon: Deadline):
-    stage.tell_all(bodies.TWILIO)
+def test_an_api_key_is_preferred_to_the_auth_token(server: FakeServer, http: Http, soon: Deadline):
+    server.tell_all(bodies.TWILIO)
     login = {"api_key": SecretStr("SK1"), "api_secret": SecretStr("s"), "auth_token": SecretStr("t")}
-    Twilio(http=http, base_url=stage.url, account_sid=ACCOUNT, **login).balance(soon)
-    assert stage.asked[0].headers["Authorization"] == "Basic U0sxOnM="
+    Twilio(http=http, base_url=server.url, account_sid=ACCOUNT, **login).balance(soon)
+    assert server.asked[0].headers["Authorization"] == "Basic U0sxOnM="
 
 
-def test_no_login_at_all_is_not_configured(stage: Stage, http: Http, soon: Deadline):
+def test_no_login_at_all_is_not_configured(server: FakeServer, http: Http, soon: Deadline):
     with pytest.raises(SourceError) as caught:
-        Twilio(http=http, base_url=stage.url, account_sid=ACCOUNT).balance(soon)
+        Twilio(http=http, base_url=server.url, account_sid=ACCOUNT).balance(soon)
     assert caught.value.kind is FailureKind.NOT_CONFIGURED

@@ -12,13 +12,13 @@ from lib.sources.http import Deadline, Http
 from lib.sources.vercel import Vercel
 from tests.sources import bodies
 from tests.sources.bodies import BARE, FIX, NOW, OLD, PROJECT, SHOP, SHOP_2, TEAM, WINDOW, listed, ms, single
-from tests.sources.fake_server import Scripted, Stage, as_json
+from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 
 @pytest.fixture
-def vercel(stage: Stage, http: Http) -> Vercel:
-    stage.tell_all(bodies.VERCEL)
-    return bodies.vercel(stage.url, http)
+def vercel(server: FakeServer, http: Http) -> Vercel:
+    server.tell_all(bodies.VERCEL)
+    return bodies.vercel(server.url, http)
 
 
 def test_the_project_tells_the_switches_that_decide_what_is_live(vercel: Vercel, soon: Deadline):
@@ -40,8 +40,8 @@ def test_the_project_tells_the_switches_that_decide_what_is_live(vercel: Vercel,
     assert project.rollback_note.created_at == datetime(2025, 11, 22, 9, tzinfo=UTC)
 
 
-def test_what_the_project_does_not_say_is_unknown_not_fine(vercel: Vercel, stage: Stage, soon: Deadline):
-    stage.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking"}))
+def test_what_the_project_does_not_say_is_unknown_not_fine(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking"}))
     project = vercel.project(soon).value
     assert project.link is None  # this alone is told by absence: the project is disconnected
     assert project.auto_assign_custom_domains is None
@@ -50,8 +50,8 @@ def test_what_the_project_does_not_say_is_unknown_not_fine(vercel: Vercel, stage
     assert project.paused is None
 
 
-def test_a_link_that_cannot_be_read_does_not_count_as_disconnected(vercel: Vercel, stage: Stage, soon: Deadline):
-    stage.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking", "link": "github"}))
+def test_a_link_that_cannot_be_read_does_not_count_as_disconnected(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking", "link": "github"}))
     with pytest.raises(SourceError) as caught:
         vercel.project(soon)
     assert caught.value.kind is FailureKind.BAD_DATA
@@ -68,20 +68,22 @@ def test_a_link_that_cannot_be_read_does_not_count_as_disconnected(vercel: Verce
     ],
 )
 def test_a_project_that_rolls_out_gradually_is_asked_how_far_it_is(
-    answer: object, active: bool | None, vercel: Vercel, stage: Stage, soon: Deadline
+    answer: object, active: bool | None, vercel: Vercel, server: FakeServer, soon: Deadline
 ):
-    stage.tell("/v9/projects/prj_1", as_json(bodies.VERCEL["/v9/projects/prj_1"] | {"rollingRelease": {"target": "p"}}))
-    stage.tell("/v1/projects/prj_1/rolling-release", as_json(answer))
+    server.tell(
+        "/v9/projects/prj_1", as_json(bodies.VERCEL["/v9/projects/prj_1"] | {"rollingRelease": {"target": "p"}})
+    )
+    server.tell("/v1/projects/prj_1/rolling-release", as_json(answer))
     assert vercel.project(soon).value.rolling_release_active is active
 
 
-def test_a_wrong_project_is_told_from_a_bad_token(vercel: Vercel, stage: Stage, soon: Deadline):
-    stage.tell("/v9/projects/prj_1", as_json({"error": {"code": "not_found", "message": "Project not found"}}, 404))
+def test_a_wrong_project_is_told_from_a_bad_token(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell("/v9/projects/prj_1", as_json({"error": {"code": "not_found", "message": "Project not found"}}, 404))
     with pytest.raises(SourceError) as caught:
         vercel.project(soon)
     assert caught.value.kind is FailureKind.NOT_FOUND
     assert "accepts our token" in str(caught.value) and "Right team?" in caught.value.failure.hint
-    stage.tell("/v2/user", as_json({"error": {"code": "forbidden", "invalidToken": True}}, 403))
+    server.tell("/v2/user", as_json({"error": {"code": "forbidden", "invalidToken": True}}, 403))
     with pytest.raises(SourceError) as caught:
         vercel.project(soon)
     assert caught.value.kind is FailureKind.UNAUTHORIZED
@@ -89,36 +91,42 @@ def test_a_wrong_project_is_told_from_a_bad_token(vercel: Vercel, stage: Stage, 
 
 
 def test_a_token_that_vercel_does_not_know_is_unauthorized_though_it_says_403(
-    vercel: Vercel, stage: Stage, soon: Deadline
+    vercel: Vercel, server: FakeServer, soon: Deadline
 ):
-    stage.everything = as_json({"error": {"code": "forbidden", "message": "Not authorized", "invalidToken": True}}, 403)
+    server.everything = as_json(
+        {"error": {"code": "forbidden", "message": "Not authorized", "invalidToken": True}}, 403
+    )
     with pytest.raises(SourceError) as caught:
         vercel.deployments(soon)
     assert caught.value.kind is FailureKind.UNAUTHORIZED
 
 
-def test_every_production_hostname_is_resolved_to_the_commit_it_serves(vercel: Vercel, stage: Stage, soon: Deadline):
+def test_every_production_hostname_is_resolved_to_the_commit_it_serves(
+    vercel: Vercel, server: FakeServer, soon: Deadline
+):
     shop, second, bare = vercel.hostnames(soon).value
     assert (shop.name, shop.serving_commit, shop.alias_project_id) == (SHOP, OLD, PROJECT)
     assert shop.alias_moved_at == datetime(2025, 11, 22, 9, 1, tzinfo=UTC)
     assert (shop.dns_configured_by, shop.dns_misconfigured) == ("CNAME", False)
     assert (second.name, second.serving_commit, second.dns_misconfigured) == (SHOP_2, OLD, True)
     assert (bare.name, bare.redirect_to, bare.deployment, bare.failure) == (BARE, SHOP, None, None)
-    assert len(stage.asked_for("/v13/deployments/dpl_old")) == 1, "one deployment is read once for all its hostnames"
+    assert len(server.asked_for("/v13/deployments/dpl_old")) == 1, "one deployment is read once for all its hostnames"
 
 
 def test_a_branch_domain_is_no_production_hostname(vercel: Vercel, soon: Deadline):
     assert "dev.example" not in {host.name for host in vercel.hostnames(soon).value}
 
 
-def test_one_hostname_that_lags_is_seen(vercel: Vercel, stage: Stage, soon: Deadline):
-    stage.tell(f"/v4/aliases/{SHOP_2}", as_json({"deploymentId": "dpl_new", "projectId": "prj_2", "updatedAt": ms(10)}))
-    stage.tell("/v13/deployments/dpl_new", as_json(single("dpl_new", FIX, ms(10))))
+def test_one_hostname_that_lags_is_seen(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell(
+        f"/v4/aliases/{SHOP_2}", as_json({"deploymentId": "dpl_new", "projectId": "prj_2", "updatedAt": ms(10)})
+    )
+    server.tell("/v13/deployments/dpl_new", as_json(single("dpl_new", FIX, ms(10))))
     assert [host.serving_commit for host in vercel.hostnames(soon).value] == [OLD, FIX, None]
 
 
-def test_a_hostname_whose_alias_is_gone_is_unknown_not_fine(vercel: Vercel, stage: Stage, soon: Deadline):
-    del stage.answers[f"/v4/aliases/{SHOP_2}"]
+def test_a_hostname_whose_alias_is_gone_is_unknown_not_fine(vercel: Vercel, server: FakeServer, soon: Deadline):
+    del server.answers[f"/v4/aliases/{SHOP_2}"]
     shop, second, _ = vercel.hostnames(soon).value
     assert shop.serving_commit == OLD
     assert second.serving_commit is None and second.failure is not None
@@ -127,10 +135,10 @@ def test_a_hostname_whose_alias_is_gone_is_unknown_not_fine(vercel: Vercel, stag
 
 
 def test_a_hostname_without_alias_is_resolved_by_asking_for_its_deployment(
-    vercel: Vercel, stage: Stage, soon: Deadline
+    vercel: Vercel, server: FakeServer, soon: Deadline
 ):
-    del stage.answers[f"/v4/aliases/{SHOP_2}"]
-    stage.tell(f"/v13/deployments/{SHOP_2}", as_json(single("dpl_new", FIX, ms(10))))
+    del server.answers[f"/v4/aliases/{SHOP_2}"]
+    server.tell(f"/v13/deployments/{SHOP_2}", as_json(single("dpl_new", FIX, ms(10))))
     assert vercel.hostnames(soon).value[1].serving_commit == FIX
 
 
@@ -144,50 +152,52 @@ def test_a_hostname_without_alias_is_resolved_by_asking_for_its_deployment(
     ],
 )
 def test_one_bad_hostname_is_not_the_end_of_the_others(
-    path: str, answer: Scripted, vercel: Vercel, stage: Stage, soon: Deadline
+    path: str, answer: Scripted, vercel: Vercel, server: FakeServer, soon: Deadline
 ):
-    stage.tell(path, answer)
+    server.tell(path, answer)
     shop, second, _ = vercel.hostnames(soon).value
     assert shop.serving_commit == OLD
     assert second.deployment is None and second.failure is not None
 
 
-def test_a_deployment_that_cannot_be_read_leaves_when_the_alias_moved(vercel: Vercel, stage: Stage, soon: Deadline):
-    del stage.answers["/v13/deployments/dpl_old"]
+def test_a_deployment_that_cannot_be_read_leaves_when_the_alias_moved(
+    vercel: Vercel, server: FakeServer, soon: Deadline
+):
+    del server.answers["/v13/deployments/dpl_old"]
     shop = vercel.hostnames(soon).value[0]
     assert shop.alias_moved_at is not None and shop.failure is not None
 
 
-def test_dns_that_cannot_be_read_costs_nothing_but_itself(vercel: Vercel, stage: Stage, soon: Deadline):
-    stage.tell(f"/v6/domains/{SHOP}/config", Scripted(b"{}", 500))
+def test_dns_that_cannot_be_read_costs_nothing_but_itself(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell(f"/v6/domains/{SHOP}/config", Scripted(b"{}", 500))
     shop = vercel.hostnames(soon).value[0]
     assert (shop.serving_commit, shop.failure, shop.dns_misconfigured) == (OLD, None, None)
 
 
-def test_domains_that_may_not_be_read_are_taken_from_the_project(vercel: Vercel, stage: Stage, soon: Deadline):
-    stage.tell("/v9/projects/prj_1/domains", as_json({"error": {"message": "no"}}, 403))
+def test_domains_that_may_not_be_read_are_taken_from_the_project(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell("/v9/projects/prj_1/domains", as_json({"error": {"message": "no"}}, 403))
     observed = vercel.hostnames(soon)
     assert [(host.name, host.serving_commit) for host in observed.value] == [(SHOP, OLD)]
     assert observed.caveats[0].kind is CaveatKind.PARTIAL
 
 
-def test_more_hostnames_than_one_page_are_told(vercel: Vercel, stage: Stage, soon: Deadline):
+def test_more_hostnames_than_one_page_are_told(vercel: Vercel, server: FakeServer, soon: Deadline):
     domains = bodies.VERCEL["/v9/projects/prj_1/domains"] | {"pagination": {"count": 100, "next": ms(1)}}
-    stage.tell("/v9/projects/prj_1/domains", as_json(domains))
+    server.tell("/v9/projects/prj_1/domains", as_json(domains))
     assert vercel.hostnames(soon).caveats[0].kind is CaveatKind.TRUNCATED
 
 
-def test_deployments_come_once_each_newest_first_with_previews(vercel: Vercel, stage: Stage, soon: Deadline):
+def test_deployments_come_once_each_newest_first_with_previews(vercel: Vercel, server: FakeServer, soon: Deadline):
     preview = listed("dpl_pre", FIX, ms(11), target=None)
     both = bodies.VERCEL["/v7/deployments"]
-    stage.tell("/v7/deployments", as_json({"deployments": [preview, *both["deployments"]]}))
+    server.tell("/v7/deployments", as_json({"deployments": [preview, *both["deployments"]]}))
     found = vercel.deployments(soon).value
     assert [(d.id, d.target) for d in found] == [
         ("dpl_pre", None),
         ("dpl_new", "production"),
         ("dpl_old", "production"),
     ]
-    assert sorted(asked.query.get("target", "all") for asked in stage.asked) == ["all", "production"]
+    assert sorted(asked.query.get("target", "all") for asked in server.asked) == ["all", "production"]
     failed = found[1]
     assert (failed.state, failed.sha, failed.alias_assigned, failed.out_of_memory) == (
         DeploymentState.ERROR,
@@ -199,18 +209,18 @@ def test_deployments_come_once_each_newest_first_with_previews(vercel: Vercel, s
     assert found[2].commit_message == "Store the text in metadata"
 
 
-def test_half_of_the_deployments_is_a_partial_answer(vercel: Vercel, stage: Stage, soon: Deadline):
-    stage.tell("/v7/deployments", as_json(bodies.VERCEL["/v7/deployments"]), Scripted(b"{}", 500))
+def test_half_of_the_deployments_is_a_partial_answer(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell("/v7/deployments", as_json(bodies.VERCEL["/v7/deployments"]), Scripted(b"{}", 500))
     observed = vercel.deployments(soon)
     assert len(observed.value) == 2
     assert [caveat.kind for caveat in observed.caveats] == [CaveatKind.PARTIAL]
 
 
 def test_an_upload_without_git_has_no_commit_and_an_unheard_of_state_is_unknown(
-    vercel: Vercel, stage: Stage, soon: Deadline
+    vercel: Vercel, server: FakeServer, soon: Deadline
 ):
     row = {"uid": "dpl_x", "created": ms(9), "readyState": "PONDERING", "source": "cli", "meta": {"gitDirty": "1"}}
-    stage.tell("/v7/deployments", as_json({"deployments": [row]}))
+    server.tell("/v7/deployments", as_json({"deployments": [row]}))
     upload = vercel.deployments(soon).value[0]
     assert (upload.sha, upload.state, upload.alias_assigned) == (None, DeploymentState.UNKNOWN, None)
 
@@ -231,8 +241,8 @@ def test_a_build_log_is_read_in_all_three_shapes_without_colours_and_secrets(ver
     assert log.first_error is not None and log.first_error.at == datetime(2025, 11, 22, 10, 4, tzinfo=UTC)
 
 
-def test_a_log_without_lines_is_empty_not_broken(vercel: Vercel, stage: Stage, soon: Deadline):
-    stage.tell("/v3/deployments/dpl_new/events", Scripted(b"null"))
+def test_a_log_without_lines_is_empty_not_broken(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell("/v3/deployments/dpl_new/events", Scripted(b"null"))
     assert vercel.build_log("dpl_new", soon).value.lines == ()
 
 
@@ -246,24 +256,24 @@ def test_environment_names_come_without_values(vercel: Vercel, soon: Deadline):
     assert (preview.targets, preview.in_production, preview.updated_at) == (("preview",), False, None)
 
 
-def test_activity_says_what_when_and_who_within_the_window(vercel: Vercel, stage: Stage, soon: Deadline):
+def test_activity_says_what_when_and_who_within_the_window(vercel: Vercel, server: FakeServer, soon: Deadline):
     early = int((WINDOW.start - timedelta(hours=1)).timestamp() * 1000)
     rows = [*bodies.VERCEL["/v3/events"]["events"], {"id": "3", "type": "aliases-assigned", "createdAt": early}]
-    stage.tell("/v3/events", as_json({"events": rows}))
+    server.tell("/v3/events", as_json({"events": rows}))
     events = vercel.activity(WINDOW, soon).value
     assert [(event.type, event.actor) for event in events] == [
         ("git-integration-repo-push", None),
         ("instant-rollback-created", "sam-lantern"),
     ]
     assert events[1].sentence == "production was rolled back"
-    assert stage.asked[0].query["until"] == NOW.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert server.asked[0].query["until"] == NOW.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def test_the_team_is_named_on_every_call_and_a_personal_account_on_none(stage: Stage, http: Http, soon: Deadline):
-    stage.tell_all(bodies.VERCEL)
-    bodies.vercel(stage.url, http).hostnames(soon)
-    assert {asked.query.get("teamId") for asked in stage.asked} == {TEAM}
-    stage.asked.clear()
-    vercel = bodies.vercel(stage.url, http)
-    Vercel(http=http, base_url=stage.url, token=vercel.token, project_id=PROJECT, team_id="sam").project(soon)
-    assert {asked.query.get("teamId") for asked in stage.asked} == {None}
+def test_the_team_is_named_on_every_call_and_a_personal_account_on_none(server: FakeServer, http: Http, soon: Deadline):
+    server.tell_all(bodies.VERCEL)
+    bodies.vercel(server.url, http).hostnames(soon)
+    assert {asked.query.get("teamId") for asked in server.asked} == {TEAM}
+    server.asked.clear()
+    vercel = bodies.vercel(server.url, http)
+    Vercel(http=http, base_url=server.url, token=vercel.token, project_id=PROJECT, team_id="sam").project(soon)
+    assert {asked.query.get("teamId") for asked in server.asked} == {None}

@@ -22,7 +22,7 @@ from lib.sources.vercel import Vercel
 from lib.sources.vercel_writes import VercelWrites
 from tests.sandbox.twins import build_quickly, wait_until
 from tests.sources import bodies
-from tests.sources.fake_server import Scripted, Stage, as_json
+from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 Play = Callable[[str], dict[str, str]]
 Fault = Callable[..., None]
@@ -124,20 +124,20 @@ EACH = pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
     ids=["page", "500", "504", "408", "cut off", "not unpacked"],
 )
 def test_after_an_answer_that_says_neither_yes_nor_no_the_outcome_is_unknown(
-    send: Send, answer: Scripted, stage: Stage, http: Http, soon: Deadline
+    send: Send, answer: Scripted, server: FakeServer, http: Http, soon: Deadline
 ):
-    stage.everything = answer
+    server.everything = answer
     with pytest.raises(OutcomeUnknownError):
-        send(stage.url, http, soon)
-    assert len(stage.asked) == 1, "a write is sent exactly once"
+        send(server.url, http, soon)
+    assert len(server.asked) == 1, "a write is sent exactly once"
 
 
 @EACH
-def test_without_any_answer_the_outcome_is_unknown(send: Send, stage: Stage, http: Http):
-    stage.everything = Scripted(waits=True)
+def test_without_any_answer_the_outcome_is_unknown(send: Send, server: FakeServer, http: Http):
+    server.everything = Scripted(waits=True)
     with pytest.raises(OutcomeUnknownError) as caught:
-        send(stage.url, http, Deadline(0.3))
-    assert caught.value.kind is FailureKind.TIMEOUT and len(stage.asked) == 1
+        send(server.url, http, Deadline(0.3))
+    assert caught.value.kind is FailureKind.TIMEOUT and len(server.asked) == 1
 
 
 @EACH
@@ -150,40 +150,40 @@ def test_an_address_where_nobody_listens_means_that_nothing_happened(
 
 
 @EACH
-def test_when_no_time_is_left_nothing_is_sent(send: Send, stage: Stage, http: Http):
+def test_when_no_time_is_left_nothing_is_sent(send: Send, server: FakeServer, http: Http):
     with pytest.raises(SourceError) as caught:
-        send(stage.url, http, Deadline(0))
-    assert not isinstance(caught.value, OutcomeUnknownError) and not stage.asked
+        send(server.url, http, Deadline(0))
+    assert not isinstance(caught.value, OutcomeUnknownError) and not server.asked
 
 
 @EACH
 @pytest.mark.parametrize("status", [301, 400, 401, 402, 403, 409, 422, 429])
 def test_a_refusal_means_that_nothing_happened(
-    send: Send, status: int, stage: Stage, http: Http, soon: Deadline, request: pytest.FixtureRequest
+    send: Send, status: int, server: FakeServer, http: Http, soon: Deadline, request: pytest.FixtureRequest
 ):
-    stage.everything = as_json({"error": {"code": "conflict", "message": "Not now"}}, status, Location="/x")
+    server.everything = as_json({"error": {"code": "conflict", "message": "Not now"}}, status, Location="/x")
     if "booking" in request.node.name and status not in (301,):
-        assert not send(stage.url, http, soon).made  # type: ignore[attr-defined] - the app's refusals are answers
+        assert not send(server.url, http, soon).made  # type: ignore[attr-defined] - the app's refusals are answers
     else:
         with pytest.raises(SourceError) as caught:
-            send(stage.url, http, soon)
+            send(server.url, http, soon)
         assert not isinstance(caught.value, OutcomeUnknownError)
-    assert len(stage.asked) == 1
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("name", ["vercel.redeploy", "vercel.deploy_commit", "vercel.cancel", "github.empty_commit"])
 @pytest.mark.parametrize("body", [b"[]", b"{}", b"<html>", b"null"])
-def test_a_yes_that_cannot_be_read_is_no_yes(name: str, body: bytes, stage: Stage, http: Http, soon: Deadline):
-    stage.everything = Scripted(body, 200)
+def test_a_yes_that_cannot_be_read_is_no_yes(name: str, body: bytes, server: FakeServer, http: Http, soon: Deadline):
+    server.everything = Scripted(body, 200)
     with pytest.raises(OutcomeUnknownError):
-        SENDS[name](stage.url, http, soon)
+        SENDS[name](server.url, http, soon)
 
 
-def test_a_refusal_says_why_in_the_other_sides_words(stage: Stage, http: Http, soon: Deadline):
+def test_a_refusal_says_why_in_the_other_sides_words(server: FakeServer, http: Http, soon: Deadline):
     message = "Another promote or rollback is in progress."
-    stage.everything = as_json({"error": {"code": "conflict", "message": message}}, 409)
+    server.everything = as_json({"error": {"code": "conflict", "message": message}}, 409)
     with pytest.raises(SourceError, match="refuses this") as caught:
-        VercelWrites(bodies.vercel(stage.url, http)).promote("dpl_1", soon)
+        VercelWrites(bodies.vercel(server.url, http)).promote("dpl_1", soon)
     assert message.rstrip(".") in str(caught.value)
 
 
@@ -239,9 +239,9 @@ def test_promoting_moves_production_and_is_found_in_the_projects_last_move(play:
     assert vercel.move_since("promote", newest.id, since + timedelta(hours=1), soon) is None
 
 
-def test_a_promotion_behind_a_rolling_release_is_queued(stage: Stage, http: Http, soon: Deadline):
-    stage.everything = Scripted(b"", 202)
-    assert VercelWrites(bodies.vercel(stage.url, http)).promote("dpl_1", soon).queued
+def test_a_promotion_behind_a_rolling_release_is_queued(server: FakeServer, http: Http, soon: Deadline):
+    server.everything = Scripted(b"", 202)
+    assert VercelWrites(bodies.vercel(server.url, http)).promote("dpl_1", soon).queued
 
 
 @on_the_sandbox
@@ -260,10 +260,10 @@ def test_rolling_back_moves_the_hostnames_that_were_shown_and_says_why(play: Pla
     assert project.rollback_note.description.startswith("The tills are down")
 
 
-def test_the_reason_of_a_rollback_is_cut_where_vercel_would_refuse_it(stage: Stage, http: Http, soon: Deadline):
-    stage.everything = Scripted(b"", 201)
-    VercelWrites(bodies.vercel(stage.url, http)).roll_back("dpl_1", "why " * 100, soon)
-    assert len(stage.asked[0].query["description"]) == 250
+def test_the_reason_of_a_rollback_is_cut_where_vercel_would_refuse_it(server: FakeServer, http: Http, soon: Deadline):
+    server.everything = Scripted(b"", 201)
+    VercelWrites(bodies.vercel(server.url, http)).roll_back("dpl_1", "why " * 100, soon)
+    assert len(server.asked[0].query["description"]) == 250
 
 
 @on_the_sandbox
@@ -293,12 +293,14 @@ def test_a_deployment_whose_answer_was_lost_is_found_and_one_that_was_never_made
     assert count("twin.deployments") == before + 1
 
 
-def test_a_deployment_is_not_taken_for_ours_because_the_filter_was_not_heeded(stage: Stage, http: Http, soon: Deadline):
-    vercel = bodies.vercel(stage.url, http)
+def test_a_deployment_is_not_taken_for_ours_because_the_filter_was_not_heeded(
+    server: FakeServer, http: Http, soon: Deadline
+):
+    vercel = bodies.vercel(server.url, http)
     others = bodies.listed("dpl_9", FIX, bodies.ms(10))
     ours = others | {"uid": "dpl_1", "meta": {"switchboardRequest": "r1"}}
     again = ours | {"uid": "dpl_2", "created": bodies.ms(20), "createdAt": bodies.ms(20)}
-    stage.tell("/v7/deployments", as_json({"deployments": [others]}), as_json({"deployments": [again, others, ours]}))
+    server.tell("/v7/deployments", as_json({"deployments": [others]}), as_json({"deployments": [again, others, ours]}))
     assert vercel.made_for("r1", bodies.NOW, soon) is None
     found = vercel.made_for("r1", bodies.NOW, soon)
     assert found is not None and found.id == "dpl_1", "the first with the mark: a later redeploy may carry it too"
@@ -345,8 +347,8 @@ def test_without_graphql_the_rest_api_does_the_same(
     assert count("twin.pushes") == pushes + 1
 
 
-def rest_only(stage: Stage, **answers: Any) -> None:
-    stage.tell_all(
+def rest_only(server: FakeServer, **answers: Any) -> None:
+    server.tell_all(
         {
             f"{REPO}/git/ref/heads/main": {"object": {"sha": HEAD}},
             f"{REPO}/git/commits/{HEAD}": {"tree": {"sha": "tree"}},
@@ -356,35 +358,39 @@ def rest_only(stage: Stage, **answers: Any) -> None:
     )
 
 
-def test_where_there_is_no_graphql_the_rest_api_is_used_and_never_forced(stage: Stage, http: Http, soon: Deadline):
-    rest_only(stage)
-    sha = GitHubWrites(bodies.github(stage.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
+def test_where_there_is_no_graphql_the_rest_api_is_used_and_never_forced(
+    server: FakeServer, http: Http, soon: Deadline
+):
+    rest_only(server)
+    sha = GitHubWrites(bodies.github(server.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
     assert sha == "b" * 40
-    (moved,) = stage.asked_for(f"{REPO}/git/refs/heads/main")
+    (moved,) = server.asked_for(f"{REPO}/git/refs/heads/main")
     assert (moved.method, moved.body) == ("PATCH", b'{"sha": "' + b"b" * 40 + b'", "force": false}')
 
 
-def test_a_push_in_between_is_no_fast_forward_and_is_told_as_a_moved_branch(stage: Stage, http: Http, soon: Deadline):
-    rest_only(stage, ref=as_json({"message": "Update is not a fast forward"}, 422))
+def test_a_push_in_between_is_no_fast_forward_and_is_told_as_a_moved_branch(
+    server: FakeServer, http: Http, soon: Deadline
+):
+    rest_only(server, ref=as_json({"message": "Update is not a fast forward"}, 422))
     with pytest.raises(BranchMovedError):
-        GitHubWrites(bodies.github(stage.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
+        GitHubWrites(bodies.github(server.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
 
 
-def test_a_rule_that_forbids_the_push_is_told_in_githubs_words(stage: Stage, http: Http, soon: Deadline):
-    rest_only(stage, ref=as_json({"message": "Repository rule violations found"}, 422))
+def test_a_rule_that_forbids_the_push_is_told_in_githubs_words(server: FakeServer, http: Http, soon: Deadline):
+    rest_only(server, ref=as_json({"message": "Repository rule violations found"}, 422))
     with pytest.raises(SourceError, match="Repository rule violations found") as caught:
-        GitHubWrites(bodies.github(stage.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
+        GitHubWrites(bodies.github(server.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
     assert not isinstance(caught.value, BranchMovedError | OutcomeUnknownError)
 
 
 def test_a_commit_that_may_have_been_made_but_hangs_on_no_branch_has_changed_nothing(
-    stage: Stage, http: Http, soon: Deadline
+    server: FakeServer, http: Http, soon: Deadline
 ):
-    rest_only(stage, commit=Scripted(b"", 502))
+    rest_only(server, commit=Scripted(b"", 502))
     with pytest.raises(SourceError, match="main was not touched") as caught:
-        GitHubWrites(bodies.github(stage.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
+        GitHubWrites(bodies.github(server.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
     assert not isinstance(caught.value, OutcomeUnknownError)
-    assert not stage.asked_for(f"{REPO}/git/refs/heads/main")
+    assert not server.asked_for(f"{REPO}/git/refs/heads/main")
 
 
 @pytest.mark.parametrize(
@@ -398,18 +404,18 @@ def test_a_commit_that_may_have_been_made_but_hangs_on_no_branch_has_changed_not
     ],
 )
 def test_graphqls_refusals_are_told_from_its_breakdowns(
-    error: dict[str, Any], unknown: bool, stage: Stage, http: Http, soon: Deadline
+    error: dict[str, Any], unknown: bool, server: FakeServer, http: Http, soon: Deadline
 ):
-    stage.tell("/graphql", as_json({"data": {"createCommitOnBranch": None}, "errors": [error]}))
+    server.tell("/graphql", as_json({"data": {"createCommitOnBranch": None}, "errors": [error]}))
     with pytest.raises(SourceError) as caught:
-        GitHubWrites(bodies.github(stage.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
+        GitHubWrites(bodies.github(server.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
     assert isinstance(caught.value, OutcomeUnknownError) is unknown
-    assert [asked.path for asked in stage.asked] == ["/graphql"]
+    assert [asked.path for asked in server.asked] == ["/graphql"]
 
 
-def test_on_github_enterprise_graphql_is_beside_v3(stage: Stage, http: Http, soon: Deadline):
-    stage.tell("/api/graphql", as_json({"data": {"createCommitOnBranch": {"commit": {"oid": "b" * 40}}}}))
-    writes = GitHubWrites(bodies.github(f"{stage.url}/api/v3", http))
+def test_on_github_enterprise_graphql_is_beside_v3(server: FakeServer, http: Http, soon: Deadline):
+    server.tell("/api/graphql", as_json({"data": {"createCommitOnBranch": {"commit": {"oid": "b" * 40}}}}))
+    writes = GitHubWrites(bodies.github(f"{server.url}/api/v3", http))
     assert writes.empty_commit("main", HEAD, "Deploy again", soon) == "b" * 40
 
 
@@ -507,27 +513,27 @@ def test_an_app_that_fails_half_way_may_have_left_something_behind(
     ],
 )
 def test_other_documented_refusals_have_words_too(
-    status: int, code: str, message: str, stage: Stage, http: Http, soon: Deadline
+    status: int, code: str, message: str, server: FakeServer, http: Http, soon: Deadline
 ):
     error = {"success": False, "error": {"code": code, "message": f"No: {DRAMA} with booking-key-0123456789"}}
-    stage.everything = as_json(error, status)
-    answer = SENDS["booking.initiate"](stage.url, http, soon)
+    server.everything = as_json(error, status)
+    answer = SENDS["booking.initiate"](server.url, http, soon)
     assert message in answer.message  # type: ignore[attr-defined]
     assert DRAMA not in repr(answer) and "booking-key" not in repr(answer)
 
 
-def test_both_headers_carry_the_key(stage: Stage, http: Http, soon: Deadline):
-    stage.everything = as_json({"booking_token": "t", "sms_sent": True}, 201)
-    SENDS["booking.initiate"](stage.url, http, soon)
-    (asked,) = stage.asked
+def test_both_headers_carry_the_key(server: FakeServer, http: Http, soon: Deadline):
+    server.everything = as_json({"booking_token": "t", "sms_sent": True}, 201)
+    SENDS["booking.initiate"](server.url, http, soon)
+    (asked,) = server.asked
     assert (asked.method, asked.path) == ("POST", "/api/bookings/initiate")
     assert asked.headers["Authorization"] == "Bearer booking-key-0123456789"
     assert asked.headers["X-API-Key"] == "booking-key-0123456789"
     assert asked.body == b'{"event_id": "e1", "mobile_number": "+447400123456"}'
 
 
-def test_a_redirect_is_not_followed_with_the_key(stage: Stage, http: Http, soon: Deadline):
-    stage.everything = Scripted(b"", 307, {"Location": "/elsewhere"})
+def test_a_redirect_is_not_followed_with_the_key(server: FakeServer, http: Http, soon: Deadline):
+    server.everything = Scripted(b"", 307, {"Location": "/elsewhere"})
     with pytest.raises(SourceError, match="sent us elsewhere"):
-        SENDS["booking.initiate"](stage.url, http, soon)
-    assert len(stage.asked) == 1
+        SENDS["booking.initiate"](server.url, http, soon)
+    assert len(server.asked) == 1

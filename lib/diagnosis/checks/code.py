@@ -4,21 +4,13 @@ from __future__ import annotations
 
 from lib.diagnosis import thresholds
 from lib.diagnosis.builds import is_transient
-from lib.diagnosis.check_api import (
-    CheckResult,
-    CheckSpec,
-    cannot_tell,
-    counted,
-    fail,
-    not_applicable,
-    ok,
-    warn,
-)
+from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
 from lib.diagnosis.deployment_failure_modes import QUESTIONS as REASONS
 from lib.diagnosis.deployment_failure_modes import required_is_live
 from lib.diagnosis.environment import required_environment
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.serving import CommitPosition, Serving
+from lib.formatting import counted
 from lib.model.deployments import Deployment, DeploymentState, same_commit
 from lib.model.verdict import Hop
 

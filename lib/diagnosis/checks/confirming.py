@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, CheckSpec, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
+from lib.formatting import counted
 from lib.model.verdict import Hop
 
 

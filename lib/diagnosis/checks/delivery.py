@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import text_log, thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
 from lib.diagnosis.columns import isin
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery
 from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import Share, chance_of_at_least, percent
+from lib.formatting import counted
 from lib.model.provider import TERMINAL_STATUSES
 from lib.model.verdict import Hop
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import chance_of_silence, percent
+from lib.formatting import counted
 from lib.model.verdict import Hop
 
 INITIATE = "/bookings/initiate"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.statistics import percent
+from lib.formatting import counted
 from lib.model.provider import Landing
 from lib.model.verdict import Hop
 

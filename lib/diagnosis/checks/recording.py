@@ -7,22 +7,14 @@ from datetime import datetime
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import (
-    CheckResult,
-    CheckSpec,
-    cannot_tell,
-    counted,
-    fail,
-    not_applicable,
-    ok,
-    warn,
-)
+from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
 from lib.diagnosis.checks.sending import eligible_journeys
 from lib.diagnosis.contract import Breach, Break, Code
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Recording, Sending
 from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import Share
+from lib.formatting import counted
 from lib.model.frames import MetadataState
 from lib.model.reading import CaveatKind
 from lib.model.verdict import Hop

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, counted, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, CheckSpec, fail, not_applicable, ok, warn
 from lib.diagnosis.error_codes import explain
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Sending
 from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import Share
+from lib.formatting import counted
 from lib.model.provider import DELIVERED_STATUSES, TextStatus
 from lib.model.reading import FailureKind
 from lib.model.verdict import Hop

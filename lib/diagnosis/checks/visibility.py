@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, counted, fail, ok, warn
+from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, ok, warn
 from lib.diagnosis.contract import Code
 from lib.diagnosis.facts import Facts
+from lib.formatting import counted
 from lib.model.database import KeyKind
 from lib.model.reading import Freshness, SourceName
 from lib.model.verdict import Hop

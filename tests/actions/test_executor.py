@@ -59,7 +59,7 @@ def test_a_viewer_cannot_act(executor: Executor, fake_target: FakeAction) -> Non
     ("changes", "message"),
     [
         ({"phrase": ""}, "type exactly: lamp"),
-        ({"phrase": "FakeAction"}, "type exactly: lamp"),
+        ({"phrase": "Lamp"}, "type exactly: lamp"),
         ({"reason": "  "}, "needs a reason"),
         ({"reason": "\u200b"}, "needs a reason"),  # of which nothing would stand in the journal
         ({"digest": "0" * 64}, "Look at a new preview"),

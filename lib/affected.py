@@ -19,6 +19,7 @@ from uuid import UUID
 import pandas as pd
 
 from lib.diagnosis import thresholds
+from lib.diagnosis.checks import link
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Sending
 from lib.formatting import counted
@@ -32,8 +33,6 @@ from lib.model.provider import Landing
 from lib.model.verdict import CheckStatus
 
 RESEND = "resend_link"
-# The check whose failure means that a text alone helps nobody.
-LINK_OPENS = "link_opens"
 # From when on this share of people was hit, an outage had begun; single failures are not one.
 MOST = 0.5
 # Fewer bookings than this say nothing about how many seats a party takes.
@@ -208,7 +207,9 @@ def time_range_of(incident: Incident, diagnoses: Sequence[DiagnosisRecord], now:
     broken = [seen for seen in diagnoses if seen.broken]
     starts = [seen.broke_at for seen in broken if seen.broke_at] or [s.buckets.begins for s in broken if s.buckets]
     since = min((*starts, incident.opened_at))
-    failed = any(check.id == LINK_OPENS and check.status is CheckStatus.FAIL for s in diagnoses for check in s.checks)
+    failed = any(
+        check.id == link.link_opens.id and check.status is CheckStatus.FAIL for s in diagnoses for check in s.checks
+    )
     return TimeRange(since, incident.closed_at or now, since if failed else None)
 
 

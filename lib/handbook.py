@@ -1,4 +1,7 @@
-"""The documents that a person on an incident needs, from `docs/`: whole, or the section about one cause."""
+"""The documents that a person on an incident needs: whole, or the runbook's section about one cause.
+
+They lie in `docs/`; the runbook's sections about causes are written with the hypotheses that they belong to.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,14 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from lib.diagnosis.hypotheses import HYPOTHESES
+
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 # A section about a cause or a rule carries its id at the end of its heading: ## Pushes are not heard (`an_id`)
 _SECTION = re.compile(r"^## .*\(`(\w+)`\)\n(?:(?!## ).*\n?)*", re.MULTILINE)
+# Where the sections of the hypotheses go.
+_CAUSES = "<!-- causes -->"
 _LINK = re.compile(r"\]\(([\w-]+)\.md\)")
 
 
@@ -28,6 +35,7 @@ TITLES = {Document.RUNBOOK: "Runbook", Document.DEPLOYMENT_PROCESS: "Deployment 
 def text(document: Document) -> str:
     """Return the document as Markdown; links between documents lead to where the desk shows them."""
     markdown = (DOCS / f"{document}.md").read_text(encoding="utf-8")
+    markdown = markdown.replace(_CAUSES, "\n".join(spec.section for spec in HYPOTHESES).rstrip())
     return _LINK.sub(r"](/handbook?doc=\1)", markdown)
 
 

@@ -1,7 +1,7 @@
 """The action plan as data: what each step asks, the evidence that answers it, when it is done, and what to do now.
 
 Its state comes from two sides: the diagnosis says what the evidence is now, the journal what people did. What it
-advises are the tasks of `lib.actions.advice`: a step that would cure nothing that was seen says so.
+advises are the tasks of `lib.diagnosis.tasks`: a step that would cure nothing that was seen says so.
 """
 
 from __future__ import annotations
@@ -11,8 +11,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from lib.actions.advice import Task
+from lib.diagnosis.check_api import Answers, CheckSpec
+from lib.diagnosis.checks import (
+    code,
+    delivery,
+    demand,
+    deployment_failure_modes,
+    link,
+    recording,
+    sending,
+)
 from lib.diagnosis.diagnose import Diagnosis
+from lib.diagnosis.hypotheses import HYPOTHESES
+from lib.model.task import Task
 from lib.model.verdict import Check, CheckStatus
 
 # The plan's own estimate of how long working through it takes.
@@ -30,8 +41,8 @@ class PlanStep:
     number: str
     title: str
     asks: str
-    evidence: tuple[str, ...]
-    done_when: tuple[str, ...] = ()
+    evidence: tuple[CheckSpec, ...]
+    done_when: tuple[CheckSpec, ...] = ()
     changes_world: bool = False
     by_people: bool = False
 
@@ -62,18 +73,7 @@ class StepEvidence:
 
 
 # What only people in other systems, or a developer, can set right.
-_ELSEWHERE = (
-    "key_sees_all",
-    "api_key_active",
-    "required_env",
-    "builds_pass",
-    "account_active",
-    "account_errors",
-    "texts_arrive",
-    "link_opens",
-    "receipts_arrive",
-    "jobs_move",
-)
+_ELSEWHERE = tuple(dict.fromkeys(check for spec in HYPOTHESES for check in spec.settled_elsewhere))
 
 STEPS: tuple[PlanStep, ...] = (
     PlanStep(
@@ -81,16 +81,16 @@ STEPS: tuple[PlanStep, ...] = (
         "1",
         "Verify the deployment",
         "Does production serve the required commit, and did its builds pass?",
-        evidence=("serving_commit", "fix_live", "builds_pass", "nothing_waits"),
-        done_when=("serving_commit",),
+        evidence=(code.serving_commit, code.fix_live, code.builds_pass, code.nothing_waits),
+        done_when=(code.serving_commit,),
     ),
     PlanStep(
         "redeploy",
         "2A",
         "Redeploy or promote",
         "If the required commit is not live: build it, or promote a build that is ready.",
-        evidence=("serving_commit", "builds_pass", "nothing_waits", "required_env"),
-        done_when=("serving_commit", "nothing_waits"),
+        evidence=(code.serving_commit, code.builds_pass, code.nothing_waits, code.required_env),
+        done_when=(code.serving_commit, code.nothing_waits),
         changes_world=True,
     ),
     PlanStep(
@@ -98,8 +98,13 @@ STEPS: tuple[PlanStep, ...] = (
         "2B",
         "Check the Git integration",
         "Does a push reach Vercel: repository, production branch, the signs of life of Vercel's app?",
-        evidence=("git_integration", "reason_05_unheard", "reason_08_git_deploys_off", "actions_pass"),
-        done_when=("git_integration",),
+        evidence=(
+            code.git_integration,
+            deployment_failure_modes.unheard,
+            deployment_failure_modes.git_deploys_off,
+            code.actions_pass,
+        ),
+        done_when=(code.git_integration,),
         changes_world=True,
         by_people=True,
     ),
@@ -108,8 +113,8 @@ STEPS: tuple[PlanStep, ...] = (
         "2C",
         "Force a deployment",
         "If a push is not heard: an empty commit on the production branch shows whether the way works again.",
-        evidence=("git_integration", "reason_05_unheard"),
-        done_when=("serving_commit",),
+        evidence=(code.git_integration, deployment_failure_modes.unheard),
+        done_when=(code.serving_commit,),
         changes_world=True,
     ),
     PlanStep(
@@ -117,8 +122,13 @@ STEPS: tuple[PlanStep, ...] = (
         "3",
         "Emergency migration",
         "Does the database refuse what the code writes, and which migration cures what was seen?",
-        evidence=("columns_exist", "schema_contract", "null_customer_errors", "writes_succeed"),
-        done_when=("columns_exist", "schema_contract", "null_customer_errors"),
+        evidence=(
+            recording.columns_exist,
+            recording.schema_contract,
+            recording.null_customer_errors,
+            recording.writes_succeed,
+        ),
+        done_when=(recording.columns_exist, recording.schema_contract, recording.null_customer_errors),
         changes_world=True,
     ),
     PlanStep(
@@ -136,31 +146,39 @@ STEPS: tuple[PlanStep, ...] = (
         "4",
         "Verify the fix",
         "Does a test booking pass every hop: answer, record, text, delivery, link?",
-        evidence=("api_answers", "texts_follow", "texts_recorded", "metadata_stored", "texts_arrive", "link_opens"),
-        done_when=("texts_follow", "texts_recorded", "link_opens"),
+        evidence=(
+            demand.api_answers,
+            sending.texts_follow,
+            recording.texts_recorded,
+            recording.metadata_stored,
+            delivery.texts_arrive,
+            link.link_opens,
+        ),
+        done_when=(sending.texts_follow, recording.texts_recorded, link.link_opens),
     ),
     PlanStep(
         "monitor",
         "5",
         "Monitor",
         "Do the four success criteria hold on evidence newer than the fix?",
-        evidence=("api_answers", "null_customer_errors", "texts_arrive", "metadata_stored"),
-        done_when=("texts_follow", "texts_recorded", "texts_arrive"),
+        evidence=(demand.api_answers, recording.null_customer_errors, delivery.texts_arrive, recording.metadata_stored),
+        done_when=(sending.texts_follow, recording.texts_recorded, delivery.texts_arrive),
     ),
 )
 
 
 def evidence(diagnosis: Diagnosis, now: Sequence[Task]) -> tuple[StepEvidence, ...]:
     """Return every step with the evidence as it stands, and those of the tasks `now` that are done in it."""
-    checks = {check.id: check for check in diagnosis.checks}
-    return tuple(_evidence(step, checks, tuple(task for task in now if task.step_id == step.id)) for step in STEPS)
+    return tuple(
+        _evidence(step, diagnosis.answers, tuple(task for task in now if task.step_id == step.id)) for step in STEPS
+    )
 
 
-def _evidence(step: PlanStep, checks: dict[str, Check], now: tuple[Task, ...]) -> StepEvidence:
-    answered = all(checks[name].status in (CheckStatus.OK, CheckStatus.NOT_APPLICABLE) for name in step.done_when)
+def _evidence(step: PlanStep, answers: Answers, now: tuple[Task, ...]) -> StepEvidence:
+    answered = all(answers[spec].status in (CheckStatus.OK, CheckStatus.NOT_APPLICABLE) for spec in step.done_when)
     return StepEvidence(
         step=step,
-        checks=tuple(checks[name] for name in step.evidence),
+        checks=tuple(answers[spec] for spec in step.evidence),
         answered=answered,
         tasks=now,
         advice=_advice(step, now, answered),

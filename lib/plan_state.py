@@ -15,12 +15,13 @@ import pandas as pd
 from lib import plan
 from lib.actions.action import Touches
 from lib.actions.action_registry import touched_by
-from lib.actions.advice import Task, tasks
 from lib.diagnosis.diagnose import Diagnosis, diagnose
+from lib.diagnosis.tasks import tasks
 from lib.journal.entry import StepState
 from lib.journal.incident import Incident
 from lib.journal.request import Request, RequestState
 from lib.model.reading import Reading
+from lib.model.task import Task
 from lib.model.verdict import CheckStatus, HeadlineState, Tile
 from lib.model.window import Window
 from lib.settings import Settings

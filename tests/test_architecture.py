@@ -32,7 +32,7 @@ BESIDE = {
     "handbook": "plan",
     "endpoints": "monitor",
     "doctor": "diagnosis",
-    "migrations": "actions",
+    "migrations": "journal",
     "affected": "diagnosis",
     "reports": "plan",
     "plan_state": "plan",

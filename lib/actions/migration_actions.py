@@ -22,7 +22,8 @@ from lib.actions.action import (
     ok,
     warn,
 )
-from lib.actions.applicable_migrations import cured_by, database_faults
+from lib.diagnosis.applicable_migrations import cured_by, database_faults
+from lib.diagnosis.facts import Facts
 from lib.migrations.catalogue import Migration, catalogue
 from lib.migrations.executors import migration_executor
 from lib.migrations.runner import MigrationOutcome, MigrationStatus, Runner
@@ -98,7 +99,7 @@ class _Migrate(Action):
 
     def applicability(self, context: ActionContext, migration: Migration) -> Preflight:
         """Say which error that was seen it cures, or that it cures none."""
-        cured = cured_by(migration, database_faults(context.take_snapshot(), context.clock()))
+        cured = cured_by(migration, database_faults(Facts(context.take_snapshot(), context.clock())))
         if cured:
             return ok("cures", f"It cures what was seen: {' '.join(cured)}")
         return warn("cures", "It cures nothing that was seen: no error of the kind is known.")

@@ -9,13 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 from typer import Exit as Ended
 
-from lib.actions.advice import Task
 from lib.commands.terminal import AsJson, InWindow, configured, diagnose_now, exit_code, out, print_json, progress
 from lib.diagnosis.json_report import headline
 from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
 from lib.journal.journal import Journal
 from lib.journal.journal_state import JournalState, read_journal_state
+from lib.model.task import Task
 from lib.model.window import WindowSize
 from lib.plan_state import PlanState, plan_state, why_nothing
 from lib.redaction import redact

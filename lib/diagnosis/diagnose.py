@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from lib.diagnosis import checks as checks_
+from lib.diagnosis.check_api import Answers, CheckSpec
+from lib.diagnosis.checks import answer_all
 from lib.diagnosis.facts import Facts, Terms
 from lib.diagnosis.headline import headline
 from lib.diagnosis.hops import hops
@@ -22,18 +23,23 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What the desk says of one snapshot. Checks are in the order of the flow, hypotheses the likeliest first."""
+    """What the desk says of one snapshot. Answers are in the order of the flow, hypotheses the likeliest first."""
 
     facts: Facts
     headline: Headline
-    checks: tuple[Check, ...]
+    answers: Answers
     hypotheses: tuple[Hypothesis, ...]
     hops: tuple[HopState, ...]
     tiles: tuple[Tile, ...]
     _made: MemoCache = field(default_factory=MemoCache, init=False, repr=False, compare=False)
 
-    def check(self, name: str) -> Check:
-        return next(check for check in self.checks if check.id == name)
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """The answers in the order of the flow."""
+        return tuple(self.answers.values())
+
+    def check(self, spec: CheckSpec) -> Check:
+        return self.answers[spec]
 
     @property
     def likeliest(self) -> Hypothesis | None:
@@ -52,6 +58,5 @@ class Diagnosis:
 def diagnose(snapshot: Snapshot, now: datetime, terms: Terms | None = None) -> Diagnosis:
     """Answer every check from `snapshot` as of `now`, weigh the hypotheses and find the headline."""
     facts = Facts(snapshot, now, terms or Terms())
-    checks = tuple(question.check(facts) for question in checks_.ALL)
-    by_id = {check.id: check for check in checks}
-    return Diagnosis(facts, headline(facts, by_id), checks, weigh(checks), hops(by_id), tiles(facts, by_id))
+    answers = answer_all(facts)
+    return Diagnosis(facts, headline(facts, answers), answers, weigh(answers), hops(answers), tiles(facts, answers))

@@ -6,19 +6,15 @@ asked. Without such proof, and without sight of bookings and texts, the desk can
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.checks.confirming import overdue_jobs
-from lib.diagnosis.checks.delivery import taken_receipts
-from lib.diagnosis.checks.demand import initiate_calls
-from lib.diagnosis.checks.link import opened_links
-from lib.diagnosis.checks.recording import settled_texts
-from lib.diagnosis.checks.sending import settled_journeys
+from lib.diagnosis.check_api import Answers, CheckSpec
+from lib.diagnosis.checks import code, confirming, delivery, demand, link, recording, sending, visibility
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Recording, Sending
 from lib.diagnosis.text_log import terminal
@@ -29,11 +25,11 @@ FAIL, WARN = CheckStatus.FAIL, CheckStatus.WARN
 Since = Callable[[Facts], datetime | None]
 
 # What a verdict of FLOWING rests on: each of these has to be known, and good.
-FOUNDATIONS = ("key_sees_all", "bookings_initiated", "texts_follow", "texts_arrive")
+FOUNDATIONS = (visibility.key_sees_all, demand.bookings_initiated, sending.texts_follow, delivery.texts_arrive)
 # Either of these shows that the link in the text works.
-LINK_WORKS = ("link_opens", "openers_confirm")
+LINK_WORKS = (link.link_opens, link.openers_confirm)
 # With no booking, these have to be known before it may be called nobody's wish.
-DEMAND_VISIBLE = ("demand_seen", "api_key_active")
+DEMAND_VISIBLE = (demand.demand_seen, demand.api_key_active)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +39,7 @@ class HeadlineRule:
     Under an amber rule `sentence` goes on from "Texts flow, but …", where it is known that they do.
     """
 
-    check: str
+    check: CheckSpec
     status: CheckStatus
     state: HeadlineState
     sentence: str
@@ -64,7 +60,7 @@ def _first(times: pd.Series) -> datetime | None:
 
 
 def _unsent_since(facts: Facts) -> datetime | None:
-    journeys = settled_journeys(facts)
+    journeys = sending.settled_journeys(facts)
     missing = journeys["sending"] == Sending.MISSING
     return _first_of_last_run(journeys["created_at"], missing) or _first(journeys.loc[missing, "created_at"])
 
@@ -76,13 +72,13 @@ def _failing_since(facts: Facts) -> datetime | None:
 
 
 def _lost_since(facts: Facts) -> datetime | None:
-    settled = settled_texts(facts.need_outbound()[["recording", "created_at"]])
+    settled = recording.settled_texts(facts.need_outbound()[["recording", "created_at"]])
     lost = settled["recording"] == Recording.LOST
     return _first_of_last_run(settled["created_at"], lost) or _first(settled.loc[lost, "created_at"])
 
 
 def _api_since(facts: Facts) -> datetime | None:
-    calls = initiate_calls(facts).reset_index(drop=True)
+    calls = demand.initiate_calls(facts).reset_index(drop=True)
     return _first_of_last_run(calls["created_at"], calls["status_code"] >= 500)
 
 
@@ -95,13 +91,13 @@ def _refused_since(facts: Facts) -> datetime | None:
 
 def _receipts_since(facts: Facts) -> datetime | None:
     """The last receipt that was taken is the latest moment they can be known to have arrived."""
-    last = taken_receipts(facts)["processed_at"].max()
+    last = delivery.taken_receipts(facts)["processed_at"].max()
     return None if pd.isna(last) else last.to_pydatetime()
 
 
 def _unconfirmed_since(facts: Facts) -> datetime | None:
     """When the first of those booked who opened their link since and did not confirm: all of them, until now."""
-    opened = opened_links(facts)
+    opened = link.opened_links(facts)
     return _first_of_last_run(opened["created_at"], opened["confirmed_at"].isna())
 
 
@@ -112,7 +108,7 @@ def _unbooked_since(facts: Facts) -> datetime | None:
 
 
 def _jobs_since(facts: Facts) -> datetime | None:
-    return _first(overdue_jobs(facts)["due"])
+    return _first(confirming.overdue_jobs(facts)["due"])
 
 
 def _behind_since(facts: Facts) -> datetime | None:
@@ -128,74 +124,85 @@ _BROKEN, _DEGRADED = HeadlineState.BROKEN, HeadlineState.DEGRADED
 
 # The order of the flow: what breaks earlier is said first. Of two that break the same hop, the one that says more.
 RULES: tuple[HeadlineRule, ...] = (
-    HeadlineRule("front_door", FAIL, _BROKEN, "Bookings cannot start.", _unknown),
-    HeadlineRule("api_answers", FAIL, _BROKEN, "Bookings cannot start: the booking API fails.", _api_since),
+    HeadlineRule(demand.front_door, FAIL, _BROKEN, "Bookings cannot start.", _unknown),
+    HeadlineRule(demand.api_answers, FAIL, _BROKEN, "Bookings cannot start: the booking API fails.", _api_since),
     HeadlineRule(
-        "api_key_active", FAIL, _BROKEN, "Bookings cannot start: the caller's API key is refused.", _refused_since
+        demand.api_key_active, FAIL, _BROKEN, "Bookings cannot start: the caller's API key is refused.", _refused_since
     ),
-    HeadlineRule("account_active", FAIL, _BROKEN, "Texts cannot be sent.", _unsent_since),
-    HeadlineRule("account_errors", FAIL, _BROKEN, "Texts are not sent.", _unsent_since),
+    HeadlineRule(sending.account_active, FAIL, _BROKEN, "Texts cannot be sent.", _unsent_since),
+    HeadlineRule(sending.account_errors, FAIL, _BROKEN, "Texts are not sent.", _unsent_since),
     HeadlineRule(
-        "texts_follow", FAIL, _BROKEN, "Texts are not sent: bookings come in and none follows.", _unsent_since
+        sending.texts_follow, FAIL, _BROKEN, "Texts are not sent: bookings come in and none follows.", _unsent_since
     ),
-    HeadlineRule("texts_arrive", FAIL, _BROKEN, "Texts are sent and do not arrive.", _failing_since),
-    HeadlineRule("link_opens", FAIL, _BROKEN, "Texts go out, and nobody can confirm.", _unconfirmed_since),
-    HeadlineRule("openers_confirm", FAIL, _BROKEN, "Texts go out, and nobody confirms.", _unconfirmed_since),
-    HeadlineRule("confirmations_book", FAIL, _BROKEN, "Customers confirm, and no booking is made.", _unbooked_since),
+    HeadlineRule(delivery.texts_arrive, FAIL, _BROKEN, "Texts are sent and do not arrive.", _failing_since),
+    HeadlineRule(link.link_opens, FAIL, _BROKEN, "Texts go out, and nobody can confirm.", _unconfirmed_since),
+    HeadlineRule(link.openers_confirm, FAIL, _BROKEN, "Texts go out, and nobody confirms.", _unconfirmed_since),
+    HeadlineRule(
+        confirming.confirmations_book, FAIL, _BROKEN, "Customers confirm, and no booking is made.", _unbooked_since
+    ),
 )
 _UNRECORDED = "Texts go out, but the database does not know of them."
 _OLD_CODE = "new code does not reach production."
 AMBER_RULES: tuple[HeadlineRule, ...] = (
-    HeadlineRule("texts_recorded", FAIL, _DEGRADED, _UNRECORDED, _lost_since),
+    HeadlineRule(recording.texts_recorded, FAIL, _DEGRADED, _UNRECORDED, _lost_since),
     HeadlineRule(
-        "metadata_stored", FAIL, _DEGRADED, "Texts go out, but are not stored with their bookings.", _lost_since
+        recording.metadata_stored, FAIL, _DEGRADED, "Texts go out, but are not stored with their bookings.", _lost_since
     ),
-    HeadlineRule("columns_exist", FAIL, _DEGRADED, "the database and the code do not fit.", _unknown),
-    HeadlineRule("texts_follow", WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
-    HeadlineRule("account_errors", WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
-    HeadlineRule("texts_arrive", WARN, _DEGRADED, "Not every text arrives.", _failing_since),
+    HeadlineRule(recording.columns_exist, FAIL, _DEGRADED, "the database and the code do not fit.", _unknown),
+    HeadlineRule(sending.texts_follow, WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
+    HeadlineRule(sending.account_errors, WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
+    HeadlineRule(delivery.texts_arrive, WARN, _DEGRADED, "Not every text arrives.", _failing_since),
     HeadlineRule(
-        "openers_confirm", WARN, _DEGRADED, "Texts go out, and nobody has confirmed lately.", _unconfirmed_since
+        link.openers_confirm, WARN, _DEGRADED, "Texts go out, and nobody has confirmed lately.", _unconfirmed_since
     ),
-    HeadlineRule("confirmations_book", WARN, _DEGRADED, "Not every confirmation became a booking.", _unbooked_since),
-    HeadlineRule("api_answers", WARN, _DEGRADED, "Not every booking call starts a booking.", _unknown),
     HeadlineRule(
-        "receipts_arrive", FAIL, _DEGRADED, "receipts from Twilio do not reach the database.", _receipts_since
+        confirming.confirmations_book, WARN, _DEGRADED, "Not every confirmation became a booking.", _unbooked_since
     ),
-    HeadlineRule("jobs_move", FAIL, _DEGRADED, "the app's background jobs do not run.", _jobs_since),
-    HeadlineRule("required_env", FAIL, _DEGRADED, "production's settings are not in order.", _unknown),
-    HeadlineRule("git_integration", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
-    HeadlineRule("builds_pass", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
-    HeadlineRule("nothing_waits", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
-    HeadlineRule("serving_commit", FAIL, _DEGRADED, _OLD_CODE, _behind_since),
-    HeadlineRule("texts_recorded", WARN, _DEGRADED, "Earlier texts are missing from the database.", _lost_since),
+    HeadlineRule(demand.api_answers, WARN, _DEGRADED, "Not every booking call starts a booking.", _unknown),
+    HeadlineRule(
+        delivery.receipts_arrive, FAIL, _DEGRADED, "receipts from Twilio do not reach the database.", _receipts_since
+    ),
+    HeadlineRule(confirming.jobs_move, FAIL, _DEGRADED, "the app's background jobs do not run.", _jobs_since),
+    HeadlineRule(code.required_env, FAIL, _DEGRADED, "production's settings are not in order.", _unknown),
+    HeadlineRule(code.git_integration, FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    HeadlineRule(code.builds_pass, FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    HeadlineRule(code.nothing_waits, FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    HeadlineRule(code.serving_commit, FAIL, _DEGRADED, _OLD_CODE, _behind_since),
+    HeadlineRule(
+        recording.texts_recorded, WARN, _DEGRADED, "Earlier texts are missing from the database.", _lost_since
+    ),
 )
 
 
-def headline(facts: Facts, checks: Mapping[str, Check]) -> Headline:
+def headline(facts: Facts, answers: Answers) -> Headline:
     """Return the first headline that matches the checks."""
-    blind = checks["key_sees_all"].status is not CheckStatus.OK
-    if not blind and (broken := _first_match(RULES, facts, checks)):
+    blind = answers[visibility.key_sees_all].status is not CheckStatus.OK
+    if not blind and (broken := _first_match(RULES, facts, answers)):
         return broken
-    unseen = [checks[name] for name in FOUNDATIONS if checks[name].status in (CheckStatus.CANNOT_TELL, FAIL)]
+    unseen = [answers[spec] for spec in FOUNDATIONS if answers[spec].status in (CheckStatus.CANNOT_TELL, FAIL)]
     if unseen:
         return _cannot_tell("Whether texts flow cannot be told.", *unseen)
-    link = [checks[name] for name in LINK_WORKS]
-    link_unknown = link[0].status is CheckStatus.CANNOT_TELL
-    if link_unknown and link[1].status is WARN:
-        return _cannot_tell("Texts go out; whether their link works cannot be told.", *reversed(link))
-    if amber := _first_match(AMBER_RULES, facts, checks):
+    link_checks = [answers[spec] for spec in LINK_WORKS]
+    link_unknown = link_checks[0].status is CheckStatus.CANNOT_TELL
+    if link_unknown and link_checks[1].status is WARN:
+        return _cannot_tell("Texts go out; whether their link works cannot be told.", *reversed(link_checks))
+    if amber := _first_match(AMBER_RULES, facts, answers):
         return amber
-    if checks["demand_seen"].status is not CheckStatus.OK:
-        return _no_demand(facts, checks)
-    if checks["texts_follow"].status is not CheckStatus.OK:
-        return _cannot_tell("Whether texts flow cannot be told yet.", checks["texts_follow"])
-    if link_unknown and link[1].status is not CheckStatus.OK:
-        return _cannot_tell("Texts go out; whether their link works cannot be told.", *link)
+    if answers[demand.demand_seen].status is not CheckStatus.OK:
+        return _no_demand(facts, answers)
+    if answers[sending.texts_follow].status is not CheckStatus.OK:
+        return _cannot_tell("Whether texts flow cannot be told yet.", answers[sending.texts_follow])
+    if link_unknown and link_checks[1].status is not CheckStatus.OK:
+        return _cannot_tell("Texts go out; whether their link works cannot be told.", *link_checks)
     if _app_silent(facts):
-        return _cannot_tell("Texts went out; whether a booking can start now cannot be told.", checks["front_door"])
-    because = (*FOUNDATIONS, *(check.id for check in link if check.status is CheckStatus.OK))
-    sentence = f"Texts are flowing. {checks['texts_follow'].summary}"
+        return _cannot_tell(
+            "Texts went out; whether a booking can start now cannot be told.", answers[demand.front_door]
+        )
+    because = (
+        *(spec.id for spec in FOUNDATIONS),
+        *(check.id for check in link_checks if check.status is CheckStatus.OK),
+    )
+    sentence = f"Texts are flowing. {answers[sending.texts_follow].summary}"
     return Headline(HeadlineState.FLOWING, sentence, _flowing_since(facts), None, because)
 
 
@@ -204,20 +211,20 @@ def _cannot_tell(sentence: str, *checks: Check) -> Headline:
     return Headline(HeadlineState.CANNOT_TELL, f"{sentence} {checks[0].summary}", None, checks[0].hop, ids)
 
 
-def _first_match(rules: tuple[HeadlineRule, ...], facts: Facts, checks: Mapping[str, Check]) -> Headline | None:
+def _first_match(rules: tuple[HeadlineRule, ...], facts: Facts, answers: Answers) -> Headline | None:
     for rule in rules:
-        check = checks[rule.check]
+        check = answers[rule.check]
         if check.status is rule.status:
-            sentence = f"{_opening(rule, checks)} {check.summary}"
+            sentence = f"{_opening(rule, answers)} {check.summary}"
             return Headline(rule.state, sentence, _since(rule.since, facts), check.hop, (check.id,))
     return None
 
 
-def _opening(rule: HeadlineRule, checks: Mapping[str, Check]) -> str:
+def _opening(rule: HeadlineRule, answers: Answers) -> str:
     """Say that texts flow only where they are known to; a sentence that begins large says it all by itself."""
     if rule.sentence[0].isupper():
         return rule.sentence
-    if checks["texts_follow"].status is CheckStatus.OK:
+    if answers[sending.texts_follow].status is CheckStatus.OK:
         return f"Texts flow, but {rule.sentence}"
     return rule.sentence[0].upper() + rule.sentence[1:]
 
@@ -232,17 +239,23 @@ def _since(since: Since, facts: Facts) -> datetime | None:
     return None if facts.snapshot.cut and moment is not None and first is not None and moment <= first else moment
 
 
-def _no_demand(facts: Facts, checks: Mapping[str, Check]) -> Headline:
+def _no_demand(facts: Facts, answers: Answers) -> Headline:
     """Nobody is known to have asked: no traffic, if it is known that they could have."""
-    shut = [checks[name] for name in DEMAND_VISIBLE if checks[name].status is CheckStatus.CANNOT_TELL]
+    shut = [answers[spec] for spec in DEMAND_VISIBLE if answers[spec].status is CheckStatus.CANNOT_TELL]
     if _app_silent(facts):
-        shut.append(checks["front_door"])
+        shut.append(answers[demand.front_door])
     if shut:
         return _cannot_tell("No booking came in; whether anybody tried cannot be told.", *shut)
     history = facts.rows(facts.snapshot.demand_history)
     last = None if history is None or history.empty else history["created_at"].max().to_pydatetime()
-    sentence = f"Nobody asked to book, so there was nothing to text. {checks['bookings_initiated'].summary}"
-    return Headline(HeadlineState.NO_TRAFFIC, sentence, last, Hop.DEMAND, ("bookings_initiated", *DEMAND_VISIBLE))
+    sentence = f"Nobody asked to book, so there was nothing to text. {answers[demand.bookings_initiated].summary}"
+    return Headline(
+        HeadlineState.NO_TRAFFIC,
+        sentence,
+        last,
+        Hop.DEMAND,
+        tuple(spec.id for spec in (demand.bookings_initiated, *DEMAND_VISIBLE)),
+    )
 
 
 def _app_silent(facts: Facts) -> bool:
@@ -252,7 +265,7 @@ def _app_silent(facts: Facts) -> bool:
 
 def _flowing_since(facts: Facts) -> datetime | None:
     """The first text after the last booking that none followed; None if the window shows no miss."""
-    journeys = settled_journeys(facts)
+    journeys = sending.settled_journeys(facts)
     missed = journeys.index[journeys["sending"] == Sending.MISSING]
     if missed.empty:
         return None

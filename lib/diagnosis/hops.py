@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lib.model.verdict import Check, CheckStatus, Hop, HopState
+from lib.diagnosis.check_api import Answers, CheckSpec
+from lib.diagnosis.checks import code, confirming, delivery, demand, link, recording, sending, visibility
+from lib.model.verdict import CheckStatus, Hop, HopState
 
 # The check that has to be known for a hop to be called good.
-DECISIVE: Mapping[Hop, str] = {
-    Hop.VISIBILITY: "key_sees_all",
-    Hop.DEMAND: "bookings_initiated",
-    Hop.CODE: "serving_commit",
-    Hop.ACCEPTED: "texts_follow",
-    Hop.DELIVERED: "texts_arrive",
-    Hop.RECORDED: "texts_recorded",
-    Hop.LINK: "link_opens",
-    Hop.CONFIRMED: "confirmations_book",
+DECISIVE: Mapping[Hop, CheckSpec] = {
+    Hop.VISIBILITY: visibility.key_sees_all,
+    Hop.DEMAND: demand.bookings_initiated,
+    Hop.CODE: code.serving_commit,
+    Hop.ACCEPTED: sending.texts_follow,
+    Hop.DELIVERED: delivery.texts_arrive,
+    Hop.RECORDED: recording.texts_recorded,
+    Hop.LINK: link.link_opens,
+    Hop.CONFIRMED: confirming.confirmations_book,
 }
 _REASON_PREFIX = "reason_"
 
 
-def hops(checks: Mapping[str, Check]) -> tuple[HopState, ...]:
+def hops(answers: Answers) -> tuple[HopState, ...]:
     """Return the state of every hop, in the order of the flow."""
-    return tuple(_state(hop, checks) for hop in Hop)
+    return tuple(_state(hop, answers) for hop in Hop)
 
 
-def _state(hop: Hop, checks: Mapping[str, Check]) -> HopState:
-    decisive = checks[DECISIVE[hop]]
-    others = [check for check in checks.values() if check.hop is hop and not check.id.startswith(_REASON_PREFIX)]
+def _state(hop: Hop, answers: Answers) -> HopState:
+    decisive = answers[DECISIVE[hop]]
+    others = [check for check in answers.values() if check.hop is hop and not check.id.startswith(_REASON_PREFIX)]
     for status in (CheckStatus.FAIL, CheckStatus.WARN):
         worst = [check for check in (decisive, *others) if check.status is status]
         # A warning beside an unknown decisive check must not look like knowledge.

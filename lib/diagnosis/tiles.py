@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from lib.diagnosis.checks.demand import initiate_calls
-from lib.diagnosis.checks.recording import due_to_be_stored, null_errors
+from lib.diagnosis.check_api import Answers
+from lib.diagnosis.checks import delivery, demand, recording
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Sending
 from lib.formatting import counted
 from lib.model.frames import MetadataState
 from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
-from lib.model.verdict import Check, CheckStatus, Tile
+from lib.model.verdict import CheckStatus, Tile
 
 UNKNOWN_VALUE = "?"
 
-TileFunction = Callable[[Facts, Mapping[str, Check]], tuple[CheckStatus, str, str]]
+TileFunction = Callable[[Facts, Answers], tuple[CheckStatus, str, str]]
 
 
-def tiles(facts: Facts, checks: Mapping[str, Check]) -> tuple[Tile, ...]:
+def tiles(facts: Facts, answers: Answers) -> tuple[Tile, ...]:
     """Return the four tiles; one that cannot be told says why and shows no number."""
     return tuple(
-        _tile(facts, checks, name, label, answer)
+        _tile(facts, answers, name, label, answer)
         for name, label, answer in (
             ("last_answer", "Last booking call", _last_answer),
             ("null_errors", "Records refused (null customer)", _null_errors),
@@ -31,17 +31,17 @@ def tiles(facts: Facts, checks: Mapping[str, Check]) -> tuple[Tile, ...]:
     )
 
 
-def _tile(facts: Facts, checks: Mapping[str, Check], name: str, label: str, answer: TileFunction) -> Tile:
+def _tile(facts: Facts, answers: Answers, name: str, label: str, answer: TileFunction) -> Tile:
     try:
-        status, value, message = answer(facts, checks)
+        status, value, message = answer(facts, answers)
     except CannotTellError as error:
         status, value, message = CheckStatus.CANNOT_TELL, UNKNOWN_VALUE, str(error)
     return Tile(name, label, status, value, message)
 
 
-def _last_answer(facts: Facts, _: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
+def _last_answer(facts: Facts, _: Answers) -> tuple[CheckStatus, str, str]:
     """The API says `sms_sent` to its caller only; a text in Twilio's log is the better proof of the same."""
-    calls = initiate_calls(facts)
+    calls = demand.initiate_calls(facts)
     if calls.empty:
         return CheckStatus.NOT_APPLICABLE, "none", "No booking call is logged in this window."
     code, at = int(calls["status_code"].iloc[-1]), calls["created_at"].iloc[-1].to_pydatetime()
@@ -61,28 +61,28 @@ def _last_answer(facts: Facts, _: Mapping[str, Check]) -> tuple[CheckStatus, str
     return CheckStatus.FAIL, "201, no text", f"Accepted {when}, and Twilio has no text for it."
 
 
-def _null_errors(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
-    check, found = checks["null_customer_errors"], null_errors(facts)
+def _null_errors(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
+    check, found = answers[recording.null_customer_errors], recording.null_errors(facts)
     if found.empty:
         return check.status, "0" if check.status is CheckStatus.OK else UNKNOWN_VALUE, check.summary
     return check.status, f"{len(found):,}", check.summary
 
 
-def _delivered(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
+def _delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
     """One failure among many is no alarm: the check that weighs them gives the colour."""
     if facts.snapshot.cut:
-        return _counted_delivered(facts, checks)
+        return _counted_delivered(facts, answers)
     fates = facts.need_outbound()["delivery"].value_counts()
     arrived, missed = int(fates.get(Delivery.DELIVERED, 0)), int(fates.get(Delivery.FAILED, 0))
     if not arrived + missed:
         return CheckStatus.NOT_APPLICABLE, "none", "No text came to its end in this window."
     value = f"{arrived:,} of {arrived + missed:,}"
     message = f"{counted(missed, 'text')} did not arrive." if missed else "Every text that came to its end arrived."
-    return checks["texts_arrive"].status, value, message
+    return answers[delivery.texts_arrive].status, value, message
 
 
-def _counted_delivered(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
-    texts, check = facts.need_counts().texts, checks["texts_arrive"]
+def _counted_delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
+    texts, check = facts.need_counts().texts, answers[delivery.texts_arrive]
     arrived, missed = (
         int(texts.loc[texts["status"].isin(ended), "texts"].sum()) for ended in (DELIVERED_STATUSES, FAILED_STATUSES)
     )
@@ -92,12 +92,12 @@ def _counted_delivered(facts: Facts, checks: Mapping[str, Check]) -> tuple[Check
     return check.status, f"{arrived:,} of {arrived + missed:,}", message
 
 
-def _counted_stored(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
+def _counted_stored(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
     """Over the buckets since the code that stores them went live; the check weighs the newest rows."""
     since, bookings = facts.running_code.since, facts.need_counts().bookings
     due = bookings if since is None else bookings[bookings["bucket"] >= since]
     begins = facts.snapshot.window.start if since is None else max(since, facts.snapshot.window.start)
-    check = checks["metadata_stored"]
+    check = answers[recording.metadata_stored]
     newest = f"Since {facts.clock(facts.snapshot.rows_since)}: {check.summary}"
     initiated, stored, empty, without = (
         int(due[column].sum()) for column in ("initiated", "stored", "empty", "without_sms")
@@ -108,13 +108,13 @@ def _counted_stored(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckSta
     return check.status, f"{stored:,} of {initiated:,}", message
 
 
-def _stored(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str, str]:
+def _stored(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
     """Bookings with `metadata.initial_sms` of those that a text followed."""
     if facts.need_rows(facts.snapshot.pending_bookings) is not None and not facts.metadata_readable:
         return CheckStatus.FAIL, "no column", "pending_bookings.metadata does not exist: nothing can be stored."
     if facts.snapshot.cut:
-        return _counted_stored(facts, checks)
-    due, running = due_to_be_stored(facts), facts.running_code
+        return _counted_stored(facts, answers)
+    due, running = recording.due_to_be_stored(facts), facts.running_code
     if due.empty:
         return CheckStatus.NOT_APPLICABLE, "none", "No booking is due to have its text stored."
     stored = due["metadata_state"] == MetadataState.STORED
@@ -128,4 +128,4 @@ def _stored(facts: Facts, checks: Mapping[str, Check]) -> tuple[CheckStatus, str
         return CheckStatus.CANNOT_TELL, value, "Which code is served is unknown, and with it what it should store."
     if not running.after_fix:
         return CheckStatus.FAIL, value, "The code that is served is from before the fix and stores none."
-    return checks["metadata_stored"].status, value, checks["metadata_stored"].summary
+    return answers[recording.metadata_stored].status, value, answers[recording.metadata_stored].summary

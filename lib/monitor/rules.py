@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from lib.diagnosis.checks import code, demand, sending, visibility
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.headline import RULES as BREAKS
@@ -145,7 +146,7 @@ def _blind(observation: Observation) -> RuleReading:
 # Accounts ------------------------------------------------------------------------------------------------
 
 # What one look is enough to believe: the other side says it itself, and it stops everything at that hop.
-_ACCOUNT_CHECKS = ("account_active", "account_errors", "api_key_active", "key_sees_all")
+_ACCOUNT_CHECKS = (sending.account_active, sending.account_errors, demand.api_key_active, visibility.key_sees_all)
 
 
 def _account(observation: Observation) -> RuleReading:
@@ -159,7 +160,7 @@ def _account(observation: Observation) -> RuleReading:
         return good("Accounts and keys are in order again.")
     if not stories:
         # Of a refusal that was seen, bookings that no text followed are left as well: that is no trouble of its own.
-        errors = diagnosis.check("account_errors")
+        errors = diagnosis.check(sending.account_errors)
         return cannot_tell({errors.hop} if errors.status is WARN and "account" in observation.firing else ())
     hops = frozenset(check.hop for check in failed)
     return RuleReading(
@@ -207,7 +208,7 @@ def _joined(sentences: Iterable[str]) -> str:
 def _unknown_accounts(diagnosis: Diagnosis, checks: list[Check]) -> frozenset[str]:
     """Return the parts of which it is not known just now whether something is refused there."""
     # A warning is what is left of a refusal until enough texts went out since.
-    unsure = {check.id for check in checks if check.id == "account_errors" and check.status is WARN}
+    unsure = {check.id for check in checks if check.id == sending.account_errors.id and check.status is WARN}
     unread = {check.id for check in checks if _unread(diagnosis, check)}
     # A key that was refused may still be, by a system that is down or that now answers in another way.
     snapshot, kinds = diagnosis.facts.snapshot, (*_NO_ANSWER, FailureKind.FORBIDDEN)
@@ -287,7 +288,9 @@ def _unanswered(reading: Reading[object]) -> bool:
 # The flow ------------------------------------------------------------------------------------------------
 
 # A headline that rests on one of these says that texts flow and new code does not: `main_ahead` is patient with that.
-_NEW_CODE_ONLY = ("git_integration", "builds_pass", "nothing_waits", "serving_commit")
+_NEW_CODE_ONLY = tuple(
+    spec.id for spec in (code.git_integration, code.builds_pass, code.nothing_waits, code.serving_commit)
+)
 
 
 def _flow(observation: Observation) -> RuleReading:
@@ -384,7 +387,7 @@ def _story_of_probe(diagnosis: Diagnosis, probe: Request) -> AlertContent | None
 def _main_ahead(observation: Observation) -> RuleReading:
     """Main is ahead of production for too long. A build that is on its way, or a young commit, says neither."""
     diagnosis = observation.diagnosis
-    serving = diagnosis.check("serving_commit")
+    serving = diagnosis.check(code.serving_commit)
     if serving.status is OK:
         return good("Production serves the newest commit again.")
     since = _ahead_since(diagnosis)

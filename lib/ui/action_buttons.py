@@ -8,12 +8,12 @@ import streamlit as st
 from markupsafe import Markup
 
 from lib import formatting
-from lib.actions.advice import Task
-from lib.actions.applicable_migrations import cured_by, database_faults
-from lib.actions.applicable_migrations import recommended as cures_most_first
+from lib.diagnosis.applicable_migrations import cured_by, database_faults
+from lib.diagnosis.applicable_migrations import recommended as cures_most_first
 from lib.journal.incident import Incident
 from lib.migrations.catalogue import Migration, catalogue
 from lib.model.deployments import Deployment, DeploymentState
+from lib.model.task import Task
 from lib.redaction import redact
 from lib.ui import html_components, incidents_view, labels, plan_view
 from lib.ui.action_dialog import action_button, may_act
@@ -123,7 +123,7 @@ def force_button(*, key: str, step_id: str | None = None) -> None:
 def migration_buttons(view: View, *, key: str, step_id: str | None = None) -> None:
     """Draw the catalogue: what cures an error that was seen first, and of the others that they cure nothing."""
     unread = view.cannot_tell(view.snapshot.catalog)
-    faults = {} if unread is not None else database_faults(view.snapshot, view.now)
+    faults = {} if unread is not None else database_faults(view.facts)
     first = cures_most_first(faults)
     # One that cures nothing by its own word is the way back of another, and offered as its undo.
     ordered = (*first, *(one for one in catalogue().values() if one.cures and one not in first))

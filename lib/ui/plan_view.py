@@ -9,9 +9,10 @@ from typing import Final
 from markupsafe import Markup
 
 from lib import formatting
-from lib.actions.advice import Task
+from lib.diagnosis.checks import code, delivery, link, recording
 from lib.journal.entry import StepState
 from lib.journal.incident import Incident, StepRecord
+from lib.model.task import Task
 from lib.model.verdict import CheckStatus
 from lib.plan import ESTIMATE, EvidenceState, StepEvidence
 from lib.plan_state import PlanState, Remediation, why_nothing
@@ -136,15 +137,15 @@ def nothing_to_do(view: View, state: PlanState) -> Markup:
 
 # What keeps it from happening again, and the check that says how it stands here.
 _CARE_BY_CHECK: Final = (
-    ("A push to the production branch becomes a deployment by itself", "git_integration"),
-    ("Every production hostname serves the required commit", "serving_commit"),
-    ("The build has every variable that the app needs", "required_env"),
-    ("Tests of the required commit pass", "actions_pass"),
-    ("The database takes all that the code writes", "schema_contract"),
-    ("Every text is known to the database", "texts_recorded"),
-    ("Twilio's receipts reach the app", "receipts_arrive"),
-    ("The confirmation link opens for a stranger", "link_opens"),
-    ("No number gets too many texts", "over_sending"),
+    ("A push to the production branch becomes a deployment by itself", code.git_integration),
+    ("Every production hostname serves the required commit", code.serving_commit),
+    ("The build has every variable that the app needs", code.required_env),
+    ("Tests of the required commit pass", code.actions_pass),
+    ("The database takes all that the code writes", recording.schema_contract),
+    ("Every text is known to the database", recording.texts_recorded),
+    ("Twilio's receipts reach the app", delivery.receipts_arrive),
+    ("The confirmation link opens for a stranger", link.link_opens),
+    ("No number gets too many texts", delivery.over_sending),
 )
 
 
@@ -152,8 +153,8 @@ def after_care(view: View) -> Markup:
     """The long-term list, each with its state here."""
     rows = [
         (outside(title), html_components.chip(labels.CHECK[check.status]), outside(check.summary))
-        for title, name in _CARE_BY_CHECK
-        for check in (view.diagnosis.check(name),)
+        for title, spec in _CARE_BY_CHECK
+        for check in (view.diagnosis.check(spec),)
     ]
     rows += [(title, html_components.chip(sign), detail) for title, sign, detail in _care_by_setting(view)]
     return html_components.table(

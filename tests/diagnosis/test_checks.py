@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lib.diagnosis.checks import ALL
+from lib.diagnosis.checks import ALL, BY_ID
 from lib.diagnosis.facts import Facts
 from lib.model import frames
 from lib.model.database import AppliedMigration, KeyKind, Visibility
@@ -46,8 +46,7 @@ CONFIRMED = {"confirmed_at": ago(minutes=40), "booking_id": "made"}
 
 
 def answer(id_: str, **changed: Any) -> Check:
-    question = next(question for question in ALL if question.id == id_)
-    return question.check(Facts(snapshot(**changed), NOW))
+    return BY_ID[id_](Facts(snapshot(**changed), NOW))
 
 
 def opened(confirmed: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lib.affected import affected
+from lib.diagnosis.checks import demand, sending
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Recording, Sending, Stage
@@ -58,8 +59,8 @@ def tile(diagnosis: Diagnosis, name: str) -> tuple[CheckStatus, str]:
 def test_counts_stand_for_the_window_and_rows_for_the_verdict() -> None:
     diagnosis = diagnose(cut(), NOW)
     assert diagnosis.headline.state is HeadlineState.FLOWING
-    assert "30,000 bookings were initiated" in diagnosis.check("bookings_initiated").summary
-    assert "Of 6 bookings" in diagnosis.check("texts_follow").summary
+    assert "30,000 bookings were initiated" in diagnosis.check(demand.bookings_initiated).summary
+    assert "Of 6 bookings" in diagnosis.check(sending.texts_follow).summary
     assert tile(diagnosis, "delivered") == (CheckStatus.OK, "27,000 of 30,000")
     lines = diagnosis.facts.timeline
     assert lines[Series.INITIATED].sum() == 30_000 and lines[Series.MARKED_FAILED].sum() == 3_000
@@ -82,9 +83,9 @@ def test_what_the_database_knows_in_part_is_a_least_number() -> None:
 def test_without_the_counts_the_window_is_unknown_and_never_zero() -> None:
     diagnosis = diagnose(without(cut(), ["counts"], FailureKind.TIMEOUT), NOW)
     assert diagnosis.facts.stages is None and set(diagnosis.facts.timeline.values()) == {None}
-    assert diagnosis.check("bookings_initiated").status is CheckStatus.CANNOT_TELL
+    assert diagnosis.check(demand.bookings_initiated).status is CheckStatus.CANNOT_TELL
     assert tile(diagnosis, "delivered")[0] is CheckStatus.CANNOT_TELL
-    assert diagnosis.check("texts_follow").status is CheckStatus.OK
+    assert diagnosis.check(sending.texts_follow).status is CheckStatus.OK
     assert diagnosis.headline.state is HeadlineState.CANNOT_TELL
 
 
@@ -123,10 +124,10 @@ def test_nobody_who_wants_no_texts_is_missed_one(said: dict[str, Any]) -> None:
         "pending_bookings": table(frames.PENDING_BOOKINGS, asked),
         "texts": table(frames.TEXTS, (text(n, at) for n, at in enumerate(MOMENTS, start=1) if n != 3)),
     }
-    assert diagnose(snapshot(**world), NOW).check("texts_follow").status is CheckStatus.WARN
+    assert diagnose(snapshot(**world), NOW).check(sending.texts_follow).status is CheckStatus.WARN
     opted_out = snapshot(**world, customers=table(frames.CUSTOMERS, [{"id": "c3", **said}]))
     diagnosis = diagnose(opted_out, NOW)
-    assert diagnosis.check("texts_follow").status is CheckStatus.OK
+    assert diagnosis.check(sending.texts_follow).status is CheckStatus.OK
     assert list(diagnosis.facts.journeys["sending"]).count(Sending.OPTED_OUT) == 1
     assert affected(diagnosis.facts).people == ()
 

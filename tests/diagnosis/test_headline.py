@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from lib.diagnosis.checks import ALL
+from lib.diagnosis.checks import link as link_checks
+from lib.diagnosis.checks import recording
 from lib.diagnosis.diagnose import Diagnosis, diagnose
-from lib.diagnosis.headline import AMBER_RULES, DEMAND_VISIBLE, FOUNDATIONS, LINK_WORKS, RULES
+from lib.diagnosis.headline import FOUNDATIONS
 from lib.model import frames
 from lib.model.database import KeyKind, Visibility
 from lib.model.provider import AppHealth, Balance, Landing, LinkOpening, TwilioAccount
@@ -193,8 +194,8 @@ def test_a_break_that_is_proven_outranks_what_is_unread() -> None:
 def test_a_missing_column_says_so_before_the_catalog_is_read() -> None:
     unread = without(snapshot(pending_bookings=without_column(bookings(**CONFIRMED))), ["catalog"], FailureKind.TIMEOUT)
     diagnosis = diagnose(unread, NOW)
-    assert diagnosis.check("columns_exist").status is CheckStatus.FAIL
-    assert diagnosis.check("metadata_stored").status is CheckStatus.FAIL
+    assert diagnosis.check(recording.columns_exist).status is CheckStatus.FAIL
+    assert diagnosis.check(recording.metadata_stored).status is CheckStatus.FAIL
 
 
 def test_texts_that_are_recorded_again_leave_an_amber_headline_with_the_time_of_the_first_loss() -> None:
@@ -239,7 +240,7 @@ def test_without_the_booking_app_and_lately_without_confirmations_nothing_is_gre
 def test_those_who_opened_a_minute_ago_may_still_confirm() -> None:
     pending = table(frames.PENDING_BOOKINGS, [booking(n, ago(minutes=12 + n)) for n in (3, 2, 1)])
     new = told(pending_bookings=pending, texts=texts(*(text(n, ago(minutes=12 + n)) for n in (3, 2, 1))))
-    assert new.check("openers_confirm").status is CheckStatus.NOT_APPLICABLE
+    assert new.check(link_checks.openers_confirm).status is CheckStatus.NOT_APPLICABLE
     assert new.headline.state is FLOWING
 
 
@@ -264,15 +265,11 @@ def test_a_stale_reading_makes_nothing_green(name: str) -> None:
     assert diagnose(aged(base, name, getattr(base, name).budget * 5), NOW).headline.state is CANNOT_TELL
 
 
-def test_the_rules_and_foundations_name_checks_that_exist() -> None:
-    ids = {question.id for question in ALL}
-    assert {rule.check for rule in RULES + AMBER_RULES} | set(FOUNDATIONS) | set(LINK_WORKS) | set(
-        DEMAND_VISIBLE
-    ) <= ids
-    assert RESTS_ON.keys() == set(FOUNDATIONS)
+def test_staleness_is_tried_for_all_that_flowing_rests_on() -> None:
+    assert RESTS_ON.keys() == {spec.id for spec in FOUNDATIONS}
 
 
 def test_old_code_that_records_nothing_is_told_from_a_missing_column() -> None:
     diagnosis = told(**UNRECORDED, hostnames=(hostname(OLD_BUILD),))
-    assert diagnosis.check("metadata_stored").status is CheckStatus.NOT_APPLICABLE
-    assert diagnosis.check("columns_exist").status is CheckStatus.OK
+    assert diagnosis.check(recording.metadata_stored).status is CheckStatus.NOT_APPLICABLE
+    assert diagnosis.check(recording.columns_exist).status is CheckStatus.OK

@@ -6,20 +6,19 @@ from typing import Any
 
 import pytest
 
-from lib.diagnosis.checks import ALL
+from lib.diagnosis.check_api import Answers
+from lib.diagnosis.checks import ALL, BY_ID, by_spec
 from lib.diagnosis.hypotheses import HYPOTHESES, weigh
 from lib.model.verdict import Check, CheckStatus, Hypothesis, Verdict
 
 OK, WARN, FAIL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL
 CANNOT_TELL, NOT_APPLICABLE = CheckStatus.CANNOT_TELL, CheckStatus.NOT_APPLICABLE
-QUESTIONS = {question.id: question for question in ALL}
 
 
-def checks(base: CheckStatus = OK, **statuses: CheckStatus) -> list[Check]:
-    return [
-        Check(id_, question.hop, question.question, statuses.get(id_, base), f"{id_} says so.")
-        for id_, question in QUESTIONS.items()
-    ]
+def checks(base: CheckStatus = OK, **statuses: CheckStatus) -> Answers:
+    return by_spec(
+        Check(id_, spec.hop, spec.question, statuses.get(id_, base), f"{id_} says so.") for id_, spec in BY_ID.items()
+    )
 
 
 def judged(cause: str, base: CheckStatus = OK, **statuses: CheckStatus) -> Hypothesis:
@@ -45,7 +44,7 @@ def test_the_ids_are_those_that_others_rely_on() -> None:
         "reads_blocked",
         "no_demand",
     }
-    assert {name for cause in HYPOTHESES for name in cause.all_checks} <= QUESTIONS.keys()
+    assert {check for cause in HYPOTHESES for check in cause.all_checks} <= set(ALL)
 
 
 def test_where_all_is_well_every_cause_is_ruled_out_with_what_rules_it_out() -> None:
@@ -159,7 +158,7 @@ def test_several_causes_can_be_true_at_once() -> None:
 def test_no_single_unknown_makes_any_verdict_stronger_or_another() -> None:
     """Over all pairs of one failing check and one unknown: what is not known only takes away."""
     order = (Verdict.CONFIRMED, Verdict.LIKELY, Verdict.POSSIBLE, Verdict.CANNOT_TELL)
-    relevant = sorted({name for cause in HYPOTHESES for name in cause.all_checks})
+    relevant = sorted({check.id for cause in HYPOTHESES for check in cause.all_checks})
     for broken in relevant:
         whole = {item.id: item.verdict for item in weigh(checks(OK, **{broken: FAIL}))}
         for unknown in relevant:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lib.affected import affected
+from lib.diagnosis.checks import delivery, demand, recording, sending
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.diagnosis.journeys import Stage
@@ -51,7 +52,7 @@ def test_a_try_of_the_call_alone_is_no_customer_and_says_nothing_of_the_flow() -
     diagnosis = diagnose(taken, b.NOW, Terms.of(load({}, secrets_file=Path("/nonexistent"))))
     assert diagnosis.headline.state is HeadlineState.FLOWING
     assert diagnosis.facts.initiated == 1 and affected(diagnosis.facts).people == ()
-    for check in ("texts_follow", "texts_arrive", "texts_recorded", "metadata_stored"):
+    for check in (sending.texts_follow, delivery.texts_arrive, recording.texts_recorded, recording.metadata_stored):
         assert diagnosis.check(check).status is CheckStatus.OK, check
 
 
@@ -61,6 +62,6 @@ def test_a_silence_of_customers_is_one_though_we_tested() -> None:
         pending_bookings=b.table(frames.PENDING_BOOKINGS, [b.booking(1, at, mobile_number=OURS)]),
         texts=b.table(frames.TEXTS, [b.text(1, at, to_number=OURS)]),
     )
-    check = diagnose(taken, b.NOW, Terms(own_numbers=frozenset({OURS}))).check("bookings_initiated")
+    check = diagnose(taken, b.NOW, Terms(own_numbers=frozenset({OURS}))).check(demand.bookings_initiated)
     assert check.status in (CheckStatus.WARN, CheckStatus.NOT_APPLICABLE)
     assert "1 test booking of our own, not counted." in check.evidence

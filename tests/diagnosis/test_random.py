@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lib.diagnosis import json_report
+from lib.diagnosis.checks import BY_ID
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.model import frames
@@ -205,8 +206,10 @@ def test_any_snapshot_has_a_diagnosis_and_a_green_one_rests_on_what_is_known(
             assert reading.freshness(now) in (Freshness.FRESH, Freshness.AGING), reading.name
             assert not (reading.truncated and reading.name == "texts")
         assert seen.app_health.freshness(now) not in (Freshness.FAILED, Freshness.STALE)
-        assert all(diagnosis.check(name).status is CheckStatus.OK for name in ("key_sees_all", "texts_follow"))
-        assert all(diagnosis.check(name).status is not CheckStatus.CANNOT_TELL for name in diagnosis.headline.because)
+        assert all(diagnosis.check(BY_ID[name]).status is CheckStatus.OK for name in ("key_sees_all", "texts_follow"))
+        assert all(
+            diagnosis.check(BY_ID[name]).status is not CheckStatus.CANNOT_TELL for name in diagnosis.headline.because
+        )
 
 
 def test_the_failure_of_everything_is_a_diagnosis_too() -> None:

@@ -10,10 +10,11 @@ from itertools import combinations, cycle
 
 import pytest
 
-from lib.actions.advice import tasks
 from lib.diagnosis import json_report
+from lib.diagnosis.checks import BY_ID, sending
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.hops import DECISIVE
+from lib.diagnosis.tasks import tasks
 from lib.model.reading import FailureKind, SourceName
 from lib.model.verdict import CheckStatus, HeadlineState, Hop, Hypothesis, Verdict
 from lib.sandbox.scenarios import SCENARIOS
@@ -227,7 +228,7 @@ def test_a_blind_desk_says_nothing_of_texts(case: Callable[[str], Case]) -> None
         [*(tile.message + tile.value for tile in diagnosis.tiles), *(hop.message for hop in diagnosis.hops)]
     )
     assert not re.search(r"(?i)\bno (?:sms|text)s? (?:was|were|has|have)|nothing was sent|\b0 texts|not sent", spoken)
-    assert diagnosis.check("texts_follow").status is CheckStatus.CANNOT_TELL
+    assert diagnosis.check(sending.texts_follow).status is CheckStatus.CANNOT_TELL
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -345,6 +346,6 @@ def test_with_any_sources_missing_the_diagnosis_is_weaker_and_never_another(
         for hypothesis in part.hypotheses:
             assert hypothesis.verdict in WEAKER[verdicts[hypothesis.id]], (sources, hypothesis)
         for check in part.checks:
-            before, after = whole.check(check.id).status, check.status
+            before, after = whole.check(BY_ID[check.id]).status, check.status
             contradicts = (before in GOOD and after in BAD) or (before in BAD and after in GOOD)
             assert not contradicts or check.id == ABOUT_SOURCES, (sources, check)

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from lib.diagnosis.checks import code, sending
 from lib.diagnosis.diagnose import diagnose
 from lib.journal.entry import About, Asked
 from lib.journal.request import Request, RequestState
@@ -167,7 +168,7 @@ def test_every_account_and_key_that_is_refused_is_a_part_and_is_named():
 def test_what_is_left_of_a_refusal_explains_the_flow_only_if_the_refusal_was_seen():
     """Error 20003 is Twilio's refusal of our account: two texts went out since the last one."""
     recovering = observation(left_of_a_refusal())
-    assert recovering.diagnosis.check("account_errors").status is CheckStatus.WARN
+    assert recovering.diagnosis.check(sending.account_errors).status is CheckStatus.WARN
     assert recovering.diagnosis.headline.hop is Hop.ACCEPTED
     seen = read_all(dataclasses.replace(recovering, firing=frozenset({"account"})))
     assert (seen["account"].finding, seen["flow"].finding) == (RuleStatus.CANNOT_TELL, RuleStatus.EXPLAINED)
@@ -361,7 +362,7 @@ def test_code_that_was_live_waits_since_it_was_rolled_back():
     rolled_back = observation(
         b.snapshot(hostnames=(b.hostname(old, alias_moved_at=b.ago(minutes=12)),), project=project)
     )
-    assert rolled_back.diagnosis.check("serving_commit").status is CheckStatus.FAIL
+    assert rolled_back.diagnosis.check(code.serving_commit).status is CheckStatus.FAIL
     assert read_all(rolled_back)["main_ahead"].finding is RuleStatus.CANNOT_TELL
 
 

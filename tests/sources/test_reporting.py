@@ -11,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from lib.diagnosis import timeline
+from lib.diagnosis.checks import recording
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.journeys import Stage
 from lib.diagnosis.timeline import Series
@@ -181,7 +182,7 @@ def test_a_month_of_very_many_rows_is_judged_by_the_newest_and_drawn_from_counts
     assert [one.id for one in part.hypotheses[:1]] == [one.id for one in whole.hypotheses[:1]]
     assert (
         not part.facts.unknown_to_twilio.any()
-        and part.check("texts_recorded").status is whole.check("texts_recorded").status
+        and part.check(recording.texts_recorded).status is whole.check(recording.texts_recorded).status
     )
     assert part.facts.initiated == whole.facts.initiated == part.facts.stages[Stage.INITIATED]
     for server, count in part.facts.stages.items():

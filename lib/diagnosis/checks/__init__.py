@@ -1,24 +1,34 @@
-"""The checks, one module per hop. `ALL` is in the order of the flow."""
+"""The checks, each registered by being defined in a module here. `ALL` is in the order of the flow."""
 
 from __future__ import annotations
 
-from lib.diagnosis.check_api import CheckSpec
-from lib.diagnosis.checks import code as code
-from lib.diagnosis.checks import confirming as confirming
-from lib.diagnosis.checks import delivery as delivery
-from lib.diagnosis.checks import demand as demand
-from lib.diagnosis.checks import link as link
-from lib.diagnosis.checks import recording as recording
-from lib.diagnosis.checks import sending as sending
-from lib.diagnosis.checks import visibility as visibility
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 
-ALL: tuple[CheckSpec, ...] = (
-    *visibility.QUESTIONS,
-    *demand.QUESTIONS,
-    *code.QUESTIONS,
-    *sending.QUESTIONS,
-    *delivery.QUESTIONS,
-    *recording.QUESTIONS,
-    *link.QUESTIONS,
-    *confirming.QUESTIONS,
-)
+from lib.diagnosis.check_api import Answers, CheckSpec
+from lib.diagnosis.facts import Facts
+from lib.model.verdict import Check, Hop
+
+
+def _defined() -> Iterator[CheckSpec]:
+    for found in iter_modules(__path__):
+        module = import_module(f"{__name__}.{found.name}")
+        for value in vars(module).values():
+            # A check that another module imports is defined in one of them only.
+            if isinstance(value, CheckSpec) and value.answer.__module__ == module.__name__:
+                yield value
+
+
+ALL: tuple[CheckSpec, ...] = tuple(sorted(_defined(), key=lambda spec: list(Hop).index(spec.hop)))
+BY_ID = {spec.id: spec for spec in ALL}
+
+
+def answer_all(facts: Facts) -> Answers:
+    """Answer every check from `facts`."""
+    return {spec: spec(facts) for spec in ALL}
+
+
+def by_spec(checks: Iterable[Check]) -> Answers:
+    """Return answers that were made before, by the check that they answer."""
+    return {BY_ID[check.id]: check for check in checks}

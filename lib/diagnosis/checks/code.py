@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from lib.diagnosis import thresholds
 from lib.diagnosis.builds import is_transient
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
-from lib.diagnosis.deployment_failure_modes import QUESTIONS as REASONS
-from lib.diagnosis.deployment_failure_modes import required_is_live
+from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
+from lib.diagnosis.checks.deployment_failure_modes import required_is_live
 from lib.diagnosis.environment import required_environment
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.serving import CommitPosition, Serving
@@ -28,7 +27,13 @@ def _servings(facts: Facts) -> tuple[Serving, ...]:
     return facts.servings or ()
 
 
-def _serving_commit(facts: Facts) -> CheckResult:
+@check(
+    Hop.CODE,
+    "Does production serve the required commit?",
+    rests_on="hostnames",
+    would_change="Every production hostname's alias moving to a build of the required commit.",
+)
+def serving_commit(facts: Facts) -> CheckResult:
     servings = _servings(facts)
     required = facts.need(facts.snapshot.required_commit)
     if not servings:
@@ -71,7 +76,13 @@ def _message(facts: Facts, serving: Serving) -> str:
     return f"{host.name}: {(host.serving_commit or '')[:7]}{since}, {where}"
 
 
-def _fix_live(facts: Facts) -> CheckResult:
+@check(
+    Hop.CODE,
+    "Does the code that runs contain the fix?",
+    rests_on="hostnames",
+    would_change="A build that contains the fix taking over every hostname.",
+)
+def fix_live(facts: Facts) -> CheckResult:
     running = facts.running_code
     if running.after_fix is None:
         _servings(facts)
@@ -83,7 +94,13 @@ def _fix_live(facts: Facts) -> CheckResult:
     return ok(f"The code that is served contains the fix{since}.")
 
 
-def _builds(facts: Facts) -> CheckResult:
+@check(
+    Hop.CODE,
+    "Do production builds pass?",
+    rests_on="deployments",
+    would_change="A production build that ends READY.",
+)
+def builds_pass(facts: Facts) -> CheckResult:
     unended = [d for d in production(facts) if d.state not in _BUILT]
     ended = [d for d in production(facts) if d.state in _BUILT]
     notes = [f"{(d.sha or 'upload')[:7]} at {facts.clock(d.created_at)}: {d.state.value.lower()}" for d in unended]
@@ -111,7 +128,13 @@ def _builds(facts: Facts) -> CheckResult:
     return fail(f"{times}.", *evidence)
 
 
-def _promotion(facts: Facts) -> CheckResult:
+@check(
+    Hop.CODE,
+    "Does what is ready become live?",
+    rests_on="project",
+    would_change="A promotion, which also lets new builds become live by themselves again.",
+)
+def nothing_waits(facts: Facts) -> CheckResult:
     project = facts.need(facts.snapshot.project)
     live = [s.hostname.deployment for s in _servings(facts) if s.hostname.deployment]
     oldest = min((d.created_at for d in live), default=None)
@@ -145,7 +168,13 @@ def _promotion(facts: Facts) -> CheckResult:
     return ok("Nothing that is ready waits for promotion.")
 
 
-def _git(facts: Facts) -> CheckResult:
+@check(
+    Hop.CODE,
+    "Does a push reach Vercel?",
+    rests_on="project",
+    would_change="The right repository and branch in Vercel's Git settings, and a push that is built.",
+)
+def git_integration(facts: Facts) -> CheckResult:
     project = facts.need(facts.snapshot.project)
     if project.link is None:
         return fail("The Vercel project is connected to no Git repository: a push builds nothing.")
@@ -185,7 +214,23 @@ def _unheard_pushes(facts: Facts) -> tuple[str, ...]:
     return (f"no deployment of {required.sha[:7]}", "no status and no check of Vercel's app on it at GitHub")
 
 
-def _actions(facts: Facts) -> CheckResult:
+@check(
+    Hop.CODE,
+    "Does the serving build have its environment variables?",
+    rests_on="env_names",
+    would_change="The variables set for Production, and a build after that.",
+)
+def required_env(facts: Facts) -> CheckResult:
+    return required_environment(facts)
+
+
+@check(
+    Hop.CODE,
+    "Did GitHub Actions pass?",
+    rests_on="runs",
+    would_change="Actions passing for the required commit.",
+)
+def actions_pass(facts: Facts) -> CheckResult:
     runs = facts.need(facts.snapshot.runs)
     if not runs:
         return not_applicable("No Actions ran for the required commit.")
@@ -198,64 +243,3 @@ def _actions(facts: Facts) -> CheckResult:
     if waiting:
         return warn("Actions are still running for the required commit.", *(run.name for run in waiting))
     return ok("Actions passed for the required commit.")
-
-
-QUESTIONS = (
-    CheckSpec(
-        "serving_commit",
-        Hop.CODE,
-        "Does production serve the required commit?",
-        "hostnames",
-        "Every production hostname's alias moving to a build of the required commit.",
-        _serving_commit,
-    ),
-    CheckSpec(
-        "fix_live",
-        Hop.CODE,
-        "Does the code that runs contain the fix?",
-        "hostnames",
-        "A build that contains the fix taking over every hostname.",
-        _fix_live,
-    ),
-    CheckSpec(
-        "builds_pass",
-        Hop.CODE,
-        "Do production builds pass?",
-        "deployments",
-        "A production build that ends READY.",
-        _builds,
-    ),
-    CheckSpec(
-        "nothing_waits",
-        Hop.CODE,
-        "Does what is ready become live?",
-        "project",
-        "A promotion, which also lets new builds become live by themselves again.",
-        _promotion,
-    ),
-    CheckSpec(
-        "git_integration",
-        Hop.CODE,
-        "Does a push reach Vercel?",
-        "project",
-        "The right repository and branch in Vercel's Git settings, and a push that is built.",
-        _git,
-    ),
-    CheckSpec(
-        "required_env",
-        Hop.CODE,
-        "Does the serving build have its environment variables?",
-        "env_names",
-        "The variables set for Production, and a build after that.",
-        required_environment,
-    ),
-    CheckSpec(
-        "actions_pass",
-        Hop.CODE,
-        "Did GitHub Actions pass?",
-        "runs",
-        "Actions passing for the required commit.",
-        _actions,
-    ),
-    *REASONS,
-)

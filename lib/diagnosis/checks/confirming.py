@@ -5,13 +5,19 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, check, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
 from lib.formatting import counted
 from lib.model.verdict import Hop
 
 
-def _become_bookings(facts: Facts) -> CheckResult:
+@check(
+    Hop.CONFIRMED,
+    "Do confirmations become bookings?",
+    rests_on="pending_bookings",
+    would_change="The next confirmation.",
+)
+def confirmations_book(facts: Facts) -> CheckResult:
     pending = facts.need_rows(facts.snapshot.pending_bookings)
     confirmed = pending.dropna(subset="confirmed_at").sort_values("confirmed_at", kind="stable")
     if confirmed.empty:
@@ -33,7 +39,13 @@ def overdue_jobs(facts: Facts) -> pd.DataFrame:
     return jobs.assign(due=due)[waits & (due <= facts.now - thresholds.JOB_STUCK)]
 
 
-def _jobs(facts: Facts) -> CheckResult:
+@check(
+    Hop.CONFIRMED,
+    "Do background jobs move?",
+    rests_on="background_jobs",
+    would_change="The stuck jobs running.",
+)
+def jobs_move(facts: Facts) -> CheckResult:
     jobs = facts.need_rows(facts.snapshot.background_jobs)
     if jobs.empty:
         return not_applicable("There are no background jobs.")
@@ -47,23 +59,3 @@ def _jobs(facts: Facts) -> CheckResult:
     if not failed.empty:
         return warn(f"{counted(len(failed), 'background job')} failed.", *dict.fromkeys(failed["type"].dropna()))
     return ok("Background jobs move.")
-
-
-QUESTIONS = (
-    CheckSpec(
-        "confirmations_book",
-        Hop.CONFIRMED,
-        "Do confirmations become bookings?",
-        "pending_bookings",
-        "The next confirmation.",
-        _become_bookings,
-    ),
-    CheckSpec(
-        "jobs_move",
-        Hop.CONFIRMED,
-        "Do background jobs move?",
-        "background_jobs",
-        "The stuck jobs running.",
-        _jobs,
-    ),
-)

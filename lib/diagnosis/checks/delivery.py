@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import text_log, thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
 from lib.diagnosis.columns import isin
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery
@@ -36,7 +36,13 @@ def failures_in_a_row(newest: pd.Series) -> int:
     return int(delivered.argmax()) if delivered.any() else len(newest)
 
 
-def _texts_arrive(facts: Facts) -> CheckResult:
+@check(
+    Hop.DELIVERED,
+    "Do texts arrive?",
+    rests_on="texts",
+    would_change="The next texts' final status.",
+)
+def texts_arrive(facts: Facts) -> CheckResult:
     frame = facts.need_outbound()
     terminal = text_log.terminal(frame)
     if terminal.empty:
@@ -81,7 +87,13 @@ def _texts_arrive(facts: Facts) -> CheckResult:
     return ok(summary, *evidence)
 
 
-def _receipts_known(facts: Facts) -> CheckResult:
+@check(
+    Hop.DELIVERED,
+    "Does the phone network answer?",
+    rests_on="texts",
+    would_change="Final statuses for the texts that have none.",
+)
+def receipts_known(facts: Facts) -> CheckResult:
     frame = facts.need_outbound()
     counts = frame["delivery"].value_counts()
     delivered, failed, unknown = (
@@ -112,7 +124,13 @@ def taken_receipts(facts: Facts) -> pd.DataFrame:
     return hooks[hooks["message_sid"].notna() & ~isin(hooks["message_sid"], refused)]
 
 
-def _receipts_arrive(facts: Facts) -> CheckResult:
+@check(
+    Hop.DELIVERED,
+    "Do Twilio's receipts reach the database?",
+    rests_on="webhook_log",
+    would_change="A receipt that the app's webhook handles with success.",
+)
+def receipts_arrive(facts: Facts) -> CheckResult:
     """Twilio knows how texts ended; does our database? Its webhook may be refused or unset."""
     ended = facts.need_outbound()[["sid", "status", "created_at"]]
     ended = ended[ended["status"].isin(TERMINAL_STATUSES)]
@@ -143,7 +161,27 @@ def _receipts_arrive(facts: Facts) -> CheckResult:
     return warn(summary, *evidence) if 2 * share.count < share.total else ok(summary, *evidence)
 
 
-def _over_sending(facts: Facts) -> CheckResult:
+@check(
+    Hop.DELIVERED,
+    "Is a text stuck on its way?",
+    rests_on="texts",
+    would_change="A final status for it.",
+)
+def texts_stuck(facts: Facts) -> CheckResult:
+    waiting = text_log.stuck(facts.need_outbound(), facts.now)
+    if waiting.empty:
+        return ok("No text is stuck on its way.")
+    by = tuple(f"{count:,} × {status}" for status, count in waiting["status"].value_counts().items())
+    return warn(f"{counted(len(waiting), 'text')} had no final answer for hours.", *by)
+
+
+@check(
+    Hop.DELIVERED,
+    "Does anybody get too many texts?",
+    rests_on="texts",
+    would_change="Fewer texts to the same number.",
+)
+def over_sending(facts: Facts) -> CheckResult:
     too_many = facts.over_sent
     if too_many.empty:
         return ok("Nobody got too many texts.")
@@ -153,55 +191,3 @@ def _over_sending(facts: Facts) -> CheckResult:
         f"same text twice within minutes: {counted(duplicates, 'time')}",
     )
     return warn(f"{counted(len(too_many), 'number')} got too many texts.", *evidence)
-
-
-def _stuck(facts: Facts) -> CheckResult:
-    waiting = text_log.stuck(facts.need_outbound(), facts.now)
-    if waiting.empty:
-        return ok("No text is stuck on its way.")
-    by = tuple(f"{count:,} × {status}" for status, count in waiting["status"].value_counts().items())
-    return warn(f"{counted(len(waiting), 'text')} had no final answer for hours.", *by)
-
-
-QUESTIONS = (
-    CheckSpec(
-        "texts_arrive",
-        Hop.DELIVERED,
-        "Do texts arrive?",
-        "texts",
-        "The next texts' final status.",
-        _texts_arrive,
-    ),
-    CheckSpec(
-        "receipts_known",
-        Hop.DELIVERED,
-        "Does the phone network answer?",
-        "texts",
-        "Final statuses for the texts that have none.",
-        _receipts_known,
-    ),
-    CheckSpec(
-        "receipts_arrive",
-        Hop.DELIVERED,
-        "Do Twilio's receipts reach the database?",
-        "webhook_log",
-        "A receipt that the app's webhook handles with success.",
-        _receipts_arrive,
-    ),
-    CheckSpec(
-        "texts_stuck",
-        Hop.DELIVERED,
-        "Is a text stuck on its way?",
-        "texts",
-        "A final status for it.",
-        _stuck,
-    ),
-    CheckSpec(
-        "over_sending",
-        Hop.DELIVERED,
-        "Does anybody get too many texts?",
-        "texts",
-        "Fewer texts to the same number.",
-        _over_sending,
-    ),
-)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import chance_of_silence, percent
@@ -22,7 +22,13 @@ def initiate_calls(facts: Facts) -> pd.DataFrame:
     return calls.sort_values("created_at", kind="stable")
 
 
-def _initiations(facts: Facts) -> CheckResult:
+@check(
+    Hop.DEMAND,
+    "Is anyone asking to book?",
+    rests_on="pending_bookings",
+    would_change="A booking that is initiated.",
+)
+def bookings_initiated(facts: Facts) -> CheckResult:
     everything = facts.need_rows(facts.snapshot.pending_bookings)
     pending, window = facts.of_customers(everything), facts.snapshot.window
     tests = len(everything) - len(pending)
@@ -42,7 +48,13 @@ def _initiations(facts: Facts) -> CheckResult:
     return not_applicable(usual_silence, message, *of_ours)
 
 
-def _demand_seen(facts: Facts) -> CheckResult:
+@check(
+    Hop.DEMAND,
+    "Is there any trace of demand?",
+    rests_on="pending_bookings",
+    would_change="A booking or a logged call.",
+)
+def demand_seen(facts: Facts) -> CheckResult:
     """Whether anybody is known to have asked at all: a booking, or a logged call of any outcome."""
     pending = facts.need_rows(facts.snapshot.pending_bookings)
     if len(pending):
@@ -53,7 +65,29 @@ def _demand_seen(facts: Facts) -> CheckResult:
     return not_applicable("Neither a booking nor a logged call to start one in this window.")
 
 
-def _api_answers(facts: Facts) -> CheckResult:
+@check(
+    Hop.DEMAND,
+    "Is the booking app up?",
+    rests_on="app_health",
+    would_change="An answer below 500 at its front door.",
+)
+def front_door(facts: Facts) -> CheckResult:
+    health = facts.need(facts.snapshot.app_health)
+    where = f"{health.url_host} answered {health.status_code}"
+    if health.status_code >= 500:
+        return fail("The booking app's front door answers with an error.", where)
+    if health.status_code in (401, 403):
+        return cannot_tell("The booking app's front door asks for a login, so it shows nothing.", where)
+    return ok("The booking app is up.", where)
+
+
+@check(
+    Hop.DEMAND,
+    "What does the booking API answer?",
+    rests_on="api_usage",
+    would_change="The next logged call to start a booking.",
+)
+def api_answers(facts: Facts) -> CheckResult:
     calls = initiate_calls(facts)
     if calls.empty:
         return not_applicable(
@@ -81,7 +115,20 @@ def _api_answers(facts: Facts) -> CheckResult:
     return ok(f"{started:,} of {counted(len(calls), 'logged call')} started a booking.", last, *evidence)
 
 
-def _api_keys(facts: Facts) -> CheckResult:
+def _key_message(facts: Facts, row: object) -> str:
+    name, active, used = row.name, row.is_active, row.last_used_at  # type: ignore[attr-defined]
+    label = "key without a name" if pd.isna(name) else f"key “{name}”"
+    when = "never used" if pd.isna(used) else f"last used {facts.clock(used.to_pydatetime())}"
+    return f"{label}: {'active' if pd.notna(active) and active else 'switched off'}, {when}"
+
+
+@check(
+    Hop.DEMAND,
+    "Is a key switched on that may start bookings?",
+    rests_on="api_keys",
+    would_change="An active key with the permission write:bookings.",
+)
+def api_key_active(facts: Facts) -> CheckResult:
     keys = facts.need_rows(facts.snapshot.api_keys)
     writers = keys[keys["can_write_bookings"].fillna(False)]
     if writers.empty:
@@ -94,64 +141,3 @@ def _api_keys(facts: Facts) -> CheckResult:
     if not used.empty and used.index[-1] not in active.index:
         return fail("The API key that was used last is switched off: its callers are refused with 401.", *evidence)
     return ok(f"{counted(len(active), 'active API key')} may start bookings.", *evidence)
-
-
-def _key_message(facts: Facts, row: object) -> str:
-    name, active, used = row.name, row.is_active, row.last_used_at  # type: ignore[attr-defined]
-    label = "key without a name" if pd.isna(name) else f"key “{name}”"
-    when = "never used" if pd.isna(used) else f"last used {facts.clock(used.to_pydatetime())}"
-    return f"{label}: {'active' if pd.notna(active) and active else 'switched off'}, {when}"
-
-
-def _front_door(facts: Facts) -> CheckResult:
-    health = facts.need(facts.snapshot.app_health)
-    where = f"{health.url_host} answered {health.status_code}"
-    if health.status_code >= 500:
-        return fail("The booking app's front door answers with an error.", where)
-    if health.status_code in (401, 403):
-        return cannot_tell("The booking app's front door asks for a login, so it shows nothing.", where)
-    return ok("The booking app is up.", where)
-
-
-QUESTIONS = (
-    CheckSpec(
-        "bookings_initiated",
-        Hop.DEMAND,
-        "Is anyone asking to book?",
-        "pending_bookings",
-        "A booking that is initiated.",
-        _initiations,
-    ),
-    CheckSpec(
-        "demand_seen",
-        Hop.DEMAND,
-        "Is there any trace of demand?",
-        "pending_bookings",
-        "A booking or a logged call.",
-        _demand_seen,
-    ),
-    CheckSpec(
-        "front_door",
-        Hop.DEMAND,
-        "Is the booking app up?",
-        "app_health",
-        "An answer below 500 at its front door.",
-        _front_door,
-    ),
-    CheckSpec(
-        "api_answers",
-        Hop.DEMAND,
-        "What does the booking API answer?",
-        "api_usage",
-        "The next logged call to start a booking.",
-        _api_answers,
-    ),
-    CheckSpec(
-        "api_key_active",
-        Hop.DEMAND,
-        "Is a key switched on that may start bookings?",
-        "api_keys",
-        "An active key with the permission write:bookings.",
-        _api_keys,
-    ),
-)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.statistics import percent
 from lib.formatting import counted
@@ -20,7 +20,13 @@ _LANDING_MESSAGES = {
 }
 
 
-def _link_opens(facts: Facts) -> CheckResult:
+@check(
+    Hop.LINK,
+    "Does the link open for a stranger?",
+    rests_on="link_opening",
+    would_change="Opening the newest link again without cookies.",
+)
+def link_opens(facts: Facts) -> CheckResult:
     opening = facts.need(facts.snapshot.link_opening)
     if opening is None:
         return not_applicable("There is no open booking whose link could be tried.")
@@ -38,7 +44,13 @@ def opened_links(facts: Facts) -> pd.DataFrame:
     return journeys[journeys["opened"].fillna(False).astype(bool) & settled]
 
 
-def _opened_confirm(facts: Facts) -> CheckResult:
+@check(
+    Hop.LINK,
+    "Do people who open the link confirm?",
+    rests_on="short_links",
+    would_change="The next person who opens a link.",
+)
+def openers_confirm(facts: Facts) -> CheckResult:
     opened = opened_links(facts)
     if opened.empty:
         return not_applicable("No link was opened long enough ago to be judged.")
@@ -56,23 +68,3 @@ def _opened_confirm(facts: Facts) -> CheckResult:
     message = f"{summary} The last who did booked at {last}."
     rare = f"{run:,} in a row did not: by chance alone, that happens in {percent(chance)} of cases"
     return warn(message, rare) if chance < thresholds.CONFIRM_P_TO_WARN else cannot_tell(message, rare)
-
-
-QUESTIONS = (
-    CheckSpec(
-        "link_opens",
-        Hop.LINK,
-        "Does the link open for a stranger?",
-        "link_opening",
-        "Opening the newest link again without cookies.",
-        _link_opens,
-    ),
-    CheckSpec(
-        "openers_confirm",
-        Hop.LINK,
-        "Do people who open the link confirm?",
-        "short_links",
-        "The next person who opens a link.",
-        _opened_confirm,
-    ),
-)

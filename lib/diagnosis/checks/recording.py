@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
 from lib.diagnosis.checks.sending import eligible_journeys
 from lib.diagnosis.contract import Breach, Break, Code
 from lib.diagnosis.facts import Facts
@@ -32,7 +32,13 @@ def settled_texts(outbound: pd.DataFrame) -> pd.DataFrame:
     return outbound[~outbound["recording"].isin([Recording.TOO_SOON, Recording.UNKNOWN])]
 
 
-def _recorded(facts: Facts) -> CheckResult:
+@check(
+    Hop.RECORDED,
+    "Does the database know of the texts?",
+    rests_on="texts",
+    would_change="The next text, and its SID in messages or with its booking.",
+)
+def texts_recorded(facts: Facts) -> CheckResult:
     frame = facts.need_outbound()
     for reading in (facts.snapshot.messages, facts.snapshot.pending_bookings):
         facts.need_rows(reading)
@@ -67,33 +73,13 @@ def _recorded(facts: Facts) -> CheckResult:
     return fail(summary, *evidence)
 
 
-def _unknown_to_twilio(facts: Facts) -> CheckResult:
-    facts.need(facts.snapshot.texts)
-    facts.need(facts.snapshot.known_texts)
-    facts.need_rows(facts.snapshot.messages)
-    if facts.unknown_to_twilio is None:
-        return cannot_tell("Twilio's log of the window is incomplete.")
-    if facts.unknown_to_twilio.empty:
-        return ok("Twilio knows every text that the database claims.")
-    count = len(facts.unknown_to_twilio)
-    return fail(
-        f"{counted(count, 'text')} of the database {'is' if count == 1 else 'are'} unknown to this Twilio account.",
-        "another account, or purged, or made up",
-    )
-
-
-def due_to_be_stored(facts: Facts) -> pd.DataFrame:
-    """Return the texted bookings since the code that stores texts with them went live. Raises `CannotTellError`."""
-    journeys = eligible_journeys(facts)
-    texted = journeys[journeys["sending"] == Sending.ACCEPTED]
-    # What is stored already need not be waited for.
-    settled = texted["created_at"] <= facts.now - thresholds.RECORDING_SETTLES
-    due = texted[settled | (texted["metadata_state"] == MetadataState.STORED)]
-    since = facts.running_code.since
-    return due if since is None else due[due["created_at"] >= since]
-
-
-def _metadata(facts: Facts) -> CheckResult:
+@check(
+    Hop.RECORDED,
+    "Is the text stored with its booking?",
+    rests_on="pending_bookings",
+    would_change="The next booking's metadata.",
+)
+def metadata_stored(facts: Facts) -> CheckResult:
     """The three findings that a script prints as `{}`, over bookings that the serving code should have stored."""
     pending = facts.need_rows(facts.snapshot.pending_bookings)
     if not facts.metadata_readable:
@@ -122,49 +108,24 @@ def _metadata(facts: Facts) -> CheckResult:
     return fail(summary, *message) if not recent.any() else warn(summary, *message)
 
 
-def _states(frame: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(
-        f"metadata {str(state).replace('_', ' ')}: {count:,}"
-        for state, count in frame["metadata_state"].value_counts().items()
-    )
+def due_to_be_stored(facts: Facts) -> pd.DataFrame:
+    """Return the texted bookings since the code that stores texts with them went live. Raises `CannotTellError`."""
+    journeys = eligible_journeys(facts)
+    texted = journeys[journeys["sending"] == Sending.ACCEPTED]
+    # What is stored already need not be waited for.
+    settled = texted["created_at"] <= facts.now - thresholds.RECORDING_SETTLES
+    due = texted[settled | (texted["metadata_state"] == MetadataState.STORED)]
+    since = facts.running_code.since
+    return due if since is None else due[due["created_at"] >= since]
 
 
-def relevant_breaches(facts: Facts) -> tuple[Breach, ...]:
-    """Return the breaches of the contract by writes of the code that is served. Raises `CannotTellError`."""
-    facts.need(facts.snapshot.catalog)
-    kinds = {True: {Code.ANY, Code.AFTER}, False: {Code.ANY, Code.BEFORE}, None: {Code.ANY, Code.BEFORE, Code.AFTER}}
-    running = kinds[facts.running_code.after_fix]
-    return tuple(breach for breach in facts.breaches or () if breach.rule.code in running and breach.is_write)
-
-
-def _contract(facts: Facts) -> CheckResult:
-    breaches = relevant_breaches(facts)
-    if not breaches:
-        catalog = facts.need(facts.snapshot.catalog)
-        if catalog.checks is None:
-            return cannot_tell("Columns are as the code needs them; the checks on them are unread.")
-        latent = [b for b in facts.breaches or () if b.rule.code is not Code.DESK and b.is_write]
-        note = tuple(f"for the other version of the code: {b.sentence}" for b in latent)
-        return ok("The database takes everything that the serving code writes.", *note)
-    certain = facts.running_code.after_fix is not None or any(b.rule.code is Code.ANY for b in breaches)
-    evidence = tuple(dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in breaches))
-    if not certain:
-        return cannot_tell(
-            "The database refuses what one version of the code writes; which one is served is unknown.", *evidence
-        )
-    places = ", ".join(dict.fromkeys(breach.place for breach in breaches))
-    return fail(f"The database refuses what the serving code writes to {places}.", *evidence, *_changed_lately(facts))
-
-
-def _changed_lately(facts: Facts) -> tuple[str, ...]:
-    """Who may have changed the database so that it refuses: the newest migrations on its own record."""
-    return tuple(
-        f"on record: migration {name}, stamped {facts.clock(at)}"
-        for at, name in facts.stamped_migrations[:MIGRATIONS_LISTED]
-    )
-
-
-def _missing_column(facts: Facts) -> CheckResult:
+@check(
+    Hop.RECORDED,
+    "Is every column there that the code writes?",
+    rests_on="catalog",
+    would_change="The missing column, or code that does not write it.",
+)
+def columns_exist(facts: Facts) -> CheckResult:
     """Look for what any version of the booking code writes to and the database does not have.
 
     Without the catalog, the desk's own refused reads are direct evidence, too; their success proves less.
@@ -194,6 +155,75 @@ def _missing_column(facts: Facts) -> CheckResult:
     return ok("Every column that the booking code writes is there.")
 
 
+def _states(frame: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(
+        f"metadata {str(state).replace('_', ' ')}: {count:,}"
+        for state, count in frame["metadata_state"].value_counts().items()
+    )
+
+
+def relevant_breaches(facts: Facts) -> tuple[Breach, ...]:
+    """Return the breaches of the contract by writes of the code that is served. Raises `CannotTellError`."""
+    facts.need(facts.snapshot.catalog)
+    kinds = {True: {Code.ANY, Code.AFTER}, False: {Code.ANY, Code.BEFORE}, None: {Code.ANY, Code.BEFORE, Code.AFTER}}
+    running = kinds[facts.running_code.after_fix]
+    return tuple(breach for breach in facts.breaches or () if breach.rule.code in running and breach.is_write)
+
+
+@check(
+    Hop.RECORDED,
+    "Does the database take what the code writes?",
+    rests_on="catalog",
+    would_change="A migration, or other code.",
+)
+def schema_contract(facts: Facts) -> CheckResult:
+    breaches = relevant_breaches(facts)
+    if not breaches:
+        catalog = facts.need(facts.snapshot.catalog)
+        if catalog.checks is None:
+            return cannot_tell("Columns are as the code needs them; the checks on them are unread.")
+        latent = [b for b in facts.breaches or () if b.rule.code is not Code.DESK and b.is_write]
+        note = tuple(f"for the other version of the code: {b.sentence}" for b in latent)
+        return ok("The database takes everything that the serving code writes.", *note)
+    certain = facts.running_code.after_fix is not None or any(b.rule.code is Code.ANY for b in breaches)
+    evidence = tuple(dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in breaches))
+    if not certain:
+        return cannot_tell(
+            "The database refuses what one version of the code writes; which one is served is unknown.", *evidence
+        )
+    places = ", ".join(dict.fromkeys(breach.place for breach in breaches))
+    return fail(f"The database refuses what the serving code writes to {places}.", *evidence, *_changed_lately(facts))
+
+
+def _changed_lately(facts: Facts) -> tuple[str, ...]:
+    """Who may have changed the database so that it refuses: the newest migrations on its own record."""
+    return tuple(
+        f"on record: migration {name}, stamped {facts.clock(at)}"
+        for at, name in facts.stamped_migrations[:MIGRATIONS_LISTED]
+    )
+
+
+@check(
+    Hop.RECORDED,
+    "Do writes fail on a null customer?",
+    rests_on="database_errors",
+    would_change="The next new customer's booking.",
+)
+def null_customer_errors(facts: Facts) -> CheckResult:
+    found = null_errors(facts)
+    if found.empty:
+        return ok("No write failed on a null customer_id.", *_reach(facts))
+    last = found["at"].max().to_pydatetime()
+    summary = f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null."
+    message = f"the last at {facts.clock(last)}"
+    still = null_still_refused(facts, last)
+    if still is None:
+        return warn(f"{summary} Whether that is still so is unknown.", message)
+    if not still:
+        return ok(f"No write fails on a null customer_id any more: the last did at {facts.clock(last)}.", summary)
+    return fail(summary, message)
+
+
 def null_errors(facts: Facts) -> pd.DataFrame:
     """Return the logged failures of a null `messages.customer_id`. Raises `CannotTellError`."""
     errors = facts.need(facts.snapshot.database_errors)
@@ -210,36 +240,13 @@ def _reach(facts: Facts) -> tuple[str, ...]:
     return tuple(caveat.sentence for caveat in facts.snapshot.database_errors.caveats)
 
 
-def _null_customer(facts: Facts) -> CheckResult:
-    found = null_errors(facts)
-    if found.empty:
-        return ok("No write failed on a null customer_id.", *_reach(facts))
-    last = found["at"].max().to_pydatetime()
-    summary = f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null."
-    message = f"the last at {facts.clock(last)}"
-    still = null_still_refused(facts, last)
-    if still is None:
-        return warn(f"{summary} Whether that is still so is unknown.", message)
-    if not still:
-        return ok(f"No write fails on a null customer_id any more: the last did at {facts.clock(last)}.", summary)
-    return fail(summary, message)
-
-
-def null_still_refused(facts: Facts, last: datetime) -> bool | None:
-    """Whether the next new customer's text would be refused again, as the `last` was: by the constraint and the code.
-
-    A refusal right after the fix became live is still the old code's: two clocks, and requests that had begun.
-    """
-    catalog, running = facts.value(facts.snapshot.catalog), facts.running_code
-    column = catalog.column("messages", "customer_id") if catalog else None
-    if column is not None and column.nullable:
-        return False
-    if running.after_fix and running.since is not None:
-        return running.since + thresholds.CLOCK_SKEW <= last
-    return True if column is not None and running.after_fix is False else None
-
-
-def _failed_writes(facts: Facts) -> CheckResult:
+@check(
+    Hop.RECORDED,
+    "Do other writes fail?",
+    rests_on="database_errors",
+    would_change="The next write of the same kind.",
+)
+def writes_succeed(facts: Facts) -> CheckResult:
     errors = facts.need(facts.snapshot.database_errors)
     null = null_errors(facts)
     others = errors.drop(null.index)
@@ -259,61 +266,36 @@ def _failed_writes(facts: Facts) -> CheckResult:
     return fail(message, *evidence, *_changed_lately(facts))
 
 
-QUESTIONS = (
-    CheckSpec(
-        "texts_recorded",
-        Hop.RECORDED,
-        "Does the database know of the texts?",
-        "texts",
-        "The next text, and its SID in messages or with its booking.",
-        _recorded,
-    ),
-    CheckSpec(
-        "metadata_stored",
-        Hop.RECORDED,
-        "Is the text stored with its booking?",
-        "pending_bookings",
-        "The next booking's metadata.",
-        _metadata,
-    ),
-    CheckSpec(
-        "columns_exist",
-        Hop.RECORDED,
-        "Is every column there that the code writes?",
-        "catalog",
-        "The missing column, or code that does not write it.",
-        _missing_column,
-    ),
-    CheckSpec(
-        "schema_contract",
-        Hop.RECORDED,
-        "Does the database take what the code writes?",
-        "catalog",
-        "A migration, or other code.",
-        _contract,
-    ),
-    CheckSpec(
-        "null_customer_errors",
-        Hop.RECORDED,
-        "Do writes fail on a null customer?",
-        "database_errors",
-        "The next new customer's booking.",
-        _null_customer,
-    ),
-    CheckSpec(
-        "writes_succeed",
-        Hop.RECORDED,
-        "Do other writes fail?",
-        "database_errors",
-        "The next write of the same kind.",
-        _failed_writes,
-    ),
-    CheckSpec(
-        "no_phantoms",
-        Hop.RECORDED,
-        "Does Twilio know the texts of the database?",
-        "known_texts",
-        "The SIDs in Twilio's log, or the right account.",
-        _unknown_to_twilio,
-    ),
+def null_still_refused(facts: Facts, last: datetime) -> bool | None:
+    """Whether the next new customer's text would be refused again, as the `last` was: by the constraint and the code.
+
+    A refusal right after the fix became live is still the old code's: two clocks, and requests that had begun.
+    """
+    catalog, running = facts.value(facts.snapshot.catalog), facts.running_code
+    column = catalog.column("messages", "customer_id") if catalog else None
+    if column is not None and column.nullable:
+        return False
+    if running.after_fix and running.since is not None:
+        return running.since + thresholds.CLOCK_SKEW <= last
+    return True if column is not None and running.after_fix is False else None
+
+
+@check(
+    Hop.RECORDED,
+    "Does Twilio know the texts of the database?",
+    rests_on="known_texts",
+    would_change="The SIDs in Twilio's log, or the right account.",
 )
+def no_phantoms(facts: Facts) -> CheckResult:
+    facts.need(facts.snapshot.texts)
+    facts.need(facts.snapshot.known_texts)
+    facts.need_rows(facts.snapshot.messages)
+    if facts.unknown_to_twilio is None:
+        return cannot_tell("Twilio's log of the window is incomplete.")
+    if facts.unknown_to_twilio.empty:
+        return ok("Twilio knows every text that the database claims.")
+    count = len(facts.unknown_to_twilio)
+    return fail(
+        f"{counted(count, 'text')} of the database {'is' if count == 1 else 'are'} unknown to this Twilio account.",
+        "another account, or purged, or made up",
+    )

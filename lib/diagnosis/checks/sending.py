@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, check, fail, not_applicable, ok, warn
 from lib.diagnosis.error_codes import explain
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Sending
@@ -29,7 +29,13 @@ def settled_journeys(facts: Facts) -> pd.DataFrame:
     return journeys[journeys["sending"].isin([Sending.ACCEPTED, Sending.MISSING])]
 
 
-def _texts_follow(facts: Facts) -> CheckResult:
+@check(
+    Hop.ACCEPTED,
+    "Does a text follow each booking?",
+    rests_on="texts",
+    would_change="The next booking, and whether Twilio's log shows a text to its number within minutes.",
+)
+def texts_follow(facts: Facts) -> CheckResult:
     settled = settled_journeys(facts)
     if settled.empty:
         return not_applicable("No booking is old enough to be judged.")
@@ -57,7 +63,13 @@ def _texts_follow(facts: Facts) -> CheckResult:
     return warn(summary, *evidence)
 
 
-def _send_speed(facts: Facts) -> CheckResult:
+@check(
+    Hop.ACCEPTED,
+    "Do texts follow promptly?",
+    rests_on="texts",
+    would_change="The next bookings' texts.",
+)
+def texts_prompt(facts: Facts) -> CheckResult:
     journeys = settled_journeys(facts)
     after = journeys["text_after"].dropna()
     if after.empty:
@@ -71,7 +83,13 @@ def _send_speed(facts: Facts) -> CheckResult:
     return ok(summary, *evidence) if 2 * prompt.count >= prompt.total else warn(summary, *evidence)
 
 
-def _account(facts: Facts) -> CheckResult:
+@check(
+    Hop.ACCEPTED,
+    "Is the Twilio account in order?",
+    rests_on="account",
+    would_change="The account's status and balance at Twilio.",
+)
+def account_active(facts: Facts) -> CheckResult:
     account = facts.need(facts.snapshot.account)
     balance = facts.value(facts.snapshot.balance)
     evidence = [f"account type {account.type}"]
@@ -95,7 +113,13 @@ def _without_balance(facts: Facts) -> bool:
     return failure is not None and failure.kind is FailureKind.NOT_FOUND
 
 
-def _account_errors(facts: Facts) -> CheckResult:
+@check(
+    Hop.ACCEPTED,
+    "Does Twilio refuse our texts?",
+    rests_on="texts",
+    would_change="A text that goes out.",
+)
+def account_errors(facts: Facts) -> CheckResult:
     """Errors that stop every text at once, from the message log and from Twilio's alerts."""
     texts = facts.need(facts.snapshot.texts)
     texts = texts[texts["direction"].str.startswith("outbound")]
@@ -122,39 +146,3 @@ def _account_errors(facts: Facts) -> CheckResult:
     if since:
         return warn("Twilio reported a fault of our account or sender; texts went out since.", *evidence)
     return fail("Twilio refuses our texts because of our account or sender.", *evidence)
-
-
-QUESTIONS = (
-    CheckSpec(
-        "texts_follow",
-        Hop.ACCEPTED,
-        "Does a text follow each booking?",
-        "texts",
-        "The next booking, and whether Twilio's log shows a text to its number within minutes.",
-        _texts_follow,
-    ),
-    CheckSpec(
-        "texts_prompt",
-        Hop.ACCEPTED,
-        "Do texts follow promptly?",
-        "texts",
-        "The next bookings' texts.",
-        _send_speed,
-    ),
-    CheckSpec(
-        "account_active",
-        Hop.ACCEPTED,
-        "Is the Twilio account in order?",
-        "account",
-        "The account's status and balance at Twilio.",
-        _account,
-    ),
-    CheckSpec(
-        "account_errors",
-        Hop.ACCEPTED,
-        "Does Twilio refuse our texts?",
-        "texts",
-        "A text that goes out.",
-        _account_errors,
-    ),
-)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, ok, warn
+from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, ok, warn
 from lib.diagnosis.contract import Code
 from lib.diagnosis.facts import Facts
 from lib.formatting import counted
@@ -22,7 +22,13 @@ _KEY_LABELS = {
 }
 
 
-def _key(facts: Facts) -> CheckResult:
+@check(
+    Hop.VISIBILITY,
+    "Can our key see every row?",
+    rests_on="visibility",
+    would_change="A secret key (sb_secret_…) in SUPABASE_SECRET_KEY.",
+)
+def key_sees_all(facts: Facts) -> CheckResult:
     visibility = facts.need(facts.snapshot.visibility)
     kind = _KEY_LABELS[visibility.key_kind]
     counts = tuple(f"{table}: {count:,} rows in all" for table, count in visibility.counts.items())
@@ -33,7 +39,13 @@ def _key(facts: Facts) -> CheckResult:
     return fail(f"Our key is {kind}: row level security hides rows from it without an error.", *counts)
 
 
-def _project(facts: Facts) -> CheckResult:
+@check(
+    Hop.VISIBILITY,
+    "Is this the right project?",
+    rests_on="visibility",
+    would_change="A key and an address of the same project.",
+)
+def project_matches(facts: Facts) -> CheckResult:
     visibility = facts.need(facts.snapshot.visibility)
     url, key = visibility.project_ref, visibility.key_project_ref
     if url and key and url != key:
@@ -45,7 +57,13 @@ def _project(facts: Facts) -> CheckResult:
     return cannot_tell("Neither address nor key says which project it is of, and no row proves that it is ours.")
 
 
-def _fingerprint(facts: Facts) -> CheckResult:
+@check(
+    Hop.VISIBILITY,
+    "Does an empty table mean that there is nothing?",
+    rests_on="visibility",
+    would_change="All-time counts, read with a secret key.",
+)
+def empty_means_empty(facts: Facts) -> CheckResult:
     visibility = facts.need(facts.snapshot.visibility)
     seen = {table for table, count in visibility.counts.items() if count}
     empty = {table for table, count in visibility.counts.items() if not count}
@@ -60,7 +78,13 @@ def _fingerprint(facts: Facts) -> CheckResult:
     return cannot_tell("Our key is no service key, so empty tables prove nothing.", *refused)
 
 
-def _answers(facts: Facts) -> CheckResult:
+@check(
+    Hop.VISIBILITY,
+    "Did every source answer, completely and recently?",
+    rests_on="visibility",
+    would_change="The readings named here answering again.",
+)
+def answers_complete(facts: Facts) -> CheckResult:
     bad = facts.unreadable()
     truncated = [reading for reading in facts.snapshot.readings if reading.truncated]
     evidence = tuple(
@@ -78,7 +102,13 @@ def _answers(facts: Facts) -> CheckResult:
     return ok("Every connected source answered, completely.", *note)
 
 
-def _own_queries(facts: Facts) -> CheckResult:
+@check(
+    Hop.VISIBILITY,
+    "Does the database have what this desk reads?",
+    rests_on="catalog",
+    would_change="The missing tables or columns, or a desk that does not ask for them.",
+)
+def own_queries_fit(facts: Facts) -> CheckResult:
     breaches = facts.breaches
     if breaches is None:
         facts.need(facts.snapshot.catalog)
@@ -87,47 +117,3 @@ def _own_queries(facts: Facts) -> CheckResult:
         places = tuple(breach.sentence for breach in own)
         return warn(f"{counted(len(own), 'thing')} that this desk reads is not in the database.", *places)
     return ok("The database has every table and column that this desk reads.")
-
-
-QUESTIONS = (
-    CheckSpec(
-        "key_sees_all",
-        Hop.VISIBILITY,
-        "Can our key see every row?",
-        "visibility",
-        "A secret key (sb_secret_…) in SUPABASE_SECRET_KEY.",
-        _key,
-    ),
-    CheckSpec(
-        "project_matches",
-        Hop.VISIBILITY,
-        "Is this the right project?",
-        "visibility",
-        "A key and an address of the same project.",
-        _project,
-    ),
-    CheckSpec(
-        "empty_means_empty",
-        Hop.VISIBILITY,
-        "Does an empty table mean that there is nothing?",
-        "visibility",
-        "All-time counts, read with a secret key.",
-        _fingerprint,
-    ),
-    CheckSpec(
-        "answers_complete",
-        Hop.VISIBILITY,
-        "Did every source answer, completely and recently?",
-        "visibility",
-        "The readings named here answering again.",
-        _answers,
-    ),
-    CheckSpec(
-        "own_queries_fit",
-        Hop.VISIBILITY,
-        "Does the database have what this desk reads?",
-        "catalog",
-        "The missing tables or columns, or a desk that does not ask for them.",
-        _own_queries,
-    ),
-)

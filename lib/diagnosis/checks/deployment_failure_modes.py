@@ -7,10 +7,11 @@ Source of the ways: Vercel's and GitHub's API descriptions and the public thread
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from statistics import median
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckFunction, CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
 from lib.diagnosis.environment import required_environment
 from lib.diagnosis.facts import Facts
 from lib.model.deployments import Deployment, DeploymentState, Hostname, Project, RequiredCommit, same_commit
@@ -47,33 +48,76 @@ def required_is_live(facts: Facts) -> bool | None:
     return None if None in answers or not answers else True
 
 
-def _unless_live(answer: Callable[[Facts], CheckResult]) -> Callable[[Facts], CheckResult]:
-    """A way in which code fails to become live cannot apply to code that is live."""
+def _newest(facts: Facts) -> Deployment | None:
+    return next(iter(_of_required(facts)), None)
 
+
+def _rolled_back(facts: Facts) -> bool:
+    """Whether production was rolled back. Raises `CannotTellError` where only the activity could say so."""
+    project = _project(facts)
+    last = project.last_alias_request
+    if facts.rolled_back_at or project.rollback_note or (last and last.type == "rollback"):
+        return True
+    facts.need(facts.snapshot.vercel_events)
+    return False
+
+
+def _ignored(deployment: Deployment, facts: Facts) -> str | None:
+    message = f"{deployment.error_link or ''} {deployment.error_message or ''}".lower()
+    if deployment.state is not DeploymentState.CANCELED or "ignored" not in message:
+        return None
+    project = facts.value(facts.snapshot.project)
+    command = project.ignore_command if project else None
+    return f"Skipped by the ignored build step{f' “{command}”' if command else ''}."
+
+
+def _unsigned(deployment: Deployment) -> str | None:
+    named = "verified" in (deployment.error_message or "").lower()
+    if deployment.state is DeploymentState.CANCELED and named:
+        return "Cancelled because the commit is not signed."
+    return None
+
+
+def failure_mode(
+    number: int, question: str, *, rests_on: str, would_change: str
+) -> Callable[[CheckFunction], CheckSpec]:
+    """Make the decorated function the check of one failure mode; its id carries the number."""
+
+    def spec(answer: CheckFunction) -> CheckSpec:
+        return CheckSpec(f"reason_{number:02d}_{answer.__name__}", Hop.CODE, question, rests_on, would_change, answer)
+
+    return spec
+
+
+def unless_live(answer: CheckFunction) -> CheckFunction:
+    """Do not ask why code is not live where it is."""
+
+    @wraps(answer)
     def answer_or_skip(facts: Facts) -> CheckResult:
         return not_applicable("The required commit is live.") if required_is_live(facts) else answer(facts)
 
     return answer_or_skip
 
 
-def _newest(facts: Facts) -> Deployment | None:
-    return next(iter(_of_required(facts)), None)
+def about_newest(*, otherwise: str) -> Callable[[Callable[[Deployment, Facts], str | None]], CheckFunction]:
+    """Ask of the newest deployment of the required commit: the function says how it was hit, or returns None."""
+
+    def wrapped(applies: Callable[[Deployment, Facts], str | None]) -> CheckFunction:
+        @wraps(applies)
+        def answer(facts: Facts) -> CheckResult:
+            deployment = _newest(facts)
+            if deployment is None:
+                return not_applicable("There is no deployment of the required commit.")
+            message = applies(deployment, facts)
+            return ok(otherwise) if message is None else fail(message, f"deployment {deployment.id}")
+
+        return unless_live(answer)
+
+    return wrapped
 
 
-def _about_newest(applies: Callable[[Deployment, Facts], str | None], otherwise: str) -> Callable[[Facts], CheckResult]:
-    """A question about the newest deployment of the required commit: `applies` says how it is hit, or None."""
-
-    def answer(facts: Facts) -> CheckResult:
-        deployment = _newest(facts)
-        if deployment is None:
-            return not_applicable("There is no deployment of the required commit.")
-        message = applies(deployment, facts)
-        return ok(otherwise) if message is None else fail(message, f"deployment {deployment.id}")
-
-    return _unless_live(answer)
-
-
-def _nothing_wrong(facts: Facts) -> CheckResult:
+@failure_mode(0, "Is anything wrong at all?", rests_on="hostnames", would_change="The required commit becoming live.")
+def nothing_wrong(facts: Facts) -> CheckResult:
     facts.need(facts.snapshot.hostnames)
     _required(facts)
     live = required_is_live(facts)
@@ -82,14 +126,18 @@ def _nothing_wrong(facts: Facts) -> CheckResult:
     return ok("The required commit is live: look elsewhere.") if live else fail("The required commit is not live.")
 
 
-def _reached_github(facts: Facts) -> CheckResult:
+@failure_mode(1, "Did the commit reach GitHub?", rests_on="required_commit", would_change="The push arriving.")
+@unless_live
+def not_at_github(facts: Facts) -> CheckResult:
     required = _required(facts)
     if required.commit is None:
         return fail(f"GitHub does not know the commit {required.sha[:7]}: the push did not arrive.")
     return ok("The commit is on GitHub.")
 
 
-def _on_branch(facts: Facts) -> CheckResult:
+@failure_mode(2, "Is it on the production branch?", rests_on="required_commit", would_change="Merging it.")
+@unless_live
+def other_branch(facts: Facts) -> CheckResult:
     required = _required(facts)
     if required.on_branch is None:
         return cannot_tell("Needs a comparison of the commit with the production branch.")
@@ -100,13 +148,17 @@ def _on_branch(facts: Facts) -> CheckResult:
     )
 
 
-def _refused_by_rules(facts: Facts) -> CheckResult:
+@failure_mode(3, "Did a rule refuse the push?", rests_on="rules", would_change="A pull request, or an admin.")
+@unless_live
+def refused_by_rules(facts: Facts) -> CheckResult:
     if _required(facts).commit is not None:
         return ok("The push arrived, so no rule refused it.")
     return cannot_tell("Needs the log of refused pushes (rule suites; right: Administration).")
 
 
-def _gated_by_checks(facts: Facts) -> CheckResult:
+@failure_mode(4, "Do checks hold the merge?", rests_on="runs", would_change="The checks passing.")
+@unless_live
+def gated_by_checks(facts: Facts) -> CheckResult:
     if _required(facts).on_branch:
         return ok("It is merged, so nothing holds the merge.")
     waiting = [
@@ -117,7 +169,14 @@ def _gated_by_checks(facts: Facts) -> CheckResult:
     return cannot_tell("Needs the pull request's state (right: Pull requests, read).")
 
 
-def _unheard(facts: Facts) -> CheckResult:
+@failure_mode(
+    5,
+    "Did Vercel hear of the push?",
+    rests_on="vercel_signs",
+    would_change="A deployment of it; reconnecting the repository.",
+)
+@unless_live
+def unheard(facts: Facts) -> CheckResult:
     required = _required(facts)
     if _of_required(facts):
         return ok("Vercel began a deployment of it.")
@@ -129,7 +188,8 @@ def _unheard(facts: Facts) -> CheckResult:
     return warn("Vercel's app saw the commit, and there is no deployment of it.", signs.status_description or "")
 
 
-def _disconnected(facts: Facts) -> CheckResult:
+@failure_mode(6, "Is the project connected to our repository?", rests_on="project", would_change="Connecting it.")
+def disconnected(facts: Facts) -> CheckResult:
     project = _project(facts)
     if project.link is None:
         return fail("The project is connected to no repository.")
@@ -141,7 +201,10 @@ def _disconnected(facts: Facts) -> CheckResult:
     return ok(f"The project builds {project.link.full_name}.")
 
 
-def _branch_mismatch(facts: Facts) -> CheckResult:
+@failure_mode(
+    7, "Is the production branch the same on both sides?", rests_on="project", would_change="Correcting the setting."
+)
+def branch_mismatch(facts: Facts) -> CheckResult:
     project = _project(facts)
     if project.link is None:
         return not_applicable("The project is connected to no repository.")
@@ -159,7 +222,9 @@ def _branch_mismatch(facts: Facts) -> CheckResult:
     )
 
 
-def _git_deploys_off(facts: Facts) -> CheckResult:
+@failure_mode(8, "Are Git deployments on?", rests_on="vercel_signs", would_change="Switching them on.")
+@unless_live
+def git_deploys_off(facts: Facts) -> CheckResult:
     if _project(facts).policy_allows_git is False:
         return fail("The project's deployment policy excludes Git.")
     enabled = facts.need(facts.snapshot.vercel_signs).git_deployments_enabled
@@ -168,16 +233,15 @@ def _git_deploys_off(facts: Facts) -> CheckResult:
     return ok("Git deployments are on.") if enabled else cannot_tell("Needs vercel.json at the head of the branch.")
 
 
-def _ignored(deployment: Deployment, facts: Facts) -> str | None:
-    message = f"{deployment.error_link or ''} {deployment.error_message or ''}".lower()
-    if deployment.state is not DeploymentState.CANCELED or "ignored" not in message:
-        return None
-    project = facts.value(facts.snapshot.project)
-    command = project.ignore_command if project else None
-    return f"Skipped by the ignored build step{f' “{command}”' if command else ''}."
+@failure_mode(9, "Did the ignored build step skip it?", rests_on="deployments", would_change="Correcting the command.")
+@about_newest(otherwise="The ignored build step did not skip it.")
+def ignored_step(deployment: Deployment, facts: Facts) -> str | None:
+    return _ignored(deployment, facts)
 
 
-def _unaffected(facts: Facts) -> CheckResult:
+@failure_mode(10, "Was it skipped as unaffected?", rests_on="project", would_change="A forced deployment.")
+@unless_live
+def unaffected(facts: Facts) -> CheckResult:
     if _of_required(facts):
         return ok("It was not skipped.")
     if _project(facts).skips_unaffected is None:
@@ -187,27 +251,37 @@ def _unaffected(facts: Facts) -> CheckResult:
     return ok("The project does not skip unaffected commits.")
 
 
-def _blocked(deployment: Deployment, _: Facts) -> str | None:
+@failure_mode(
+    11,
+    "May its author deploy?",
+    rests_on="deployments",
+    would_change="A seat for the author, or a redeploy by the owner.",
+)
+@about_newest(otherwise="Its author may deploy.")
+def author_blocked(deployment: Deployment, _: Facts) -> str | None:
     if deployment.state is DeploymentState.BLOCKED or deployment.seat_block:
         return f"Its author may not deploy ({deployment.seat_block or 'blocked'})."
     return None
 
 
-def _unsigned(deployment: Deployment, facts: Facts) -> str | None:
-    named = "verified" in (deployment.error_message or "").lower()
-    if deployment.state is DeploymentState.CANCELED and named:
-        return "Cancelled because the commit is not signed."
-    return None
+@failure_mode(12, "Was it cancelled as unsigned?", rests_on="deployments", would_change="A signed commit.")
+@about_newest(otherwise="It was not cancelled as unsigned.")
+def unsigned(deployment: Deployment, _: Facts) -> str | None:
+    return _unsigned(deployment)
 
 
-def _cancelled(deployment: Deployment, facts: Facts) -> str | None:
-    if deployment.state is not DeploymentState.CANCELED or _ignored(deployment, facts) or _unsigned(deployment, facts):
+@failure_mode(13, "Was it cancelled?", rests_on="deployments", would_change="A new build.")
+@about_newest(otherwise="Nobody cancelled it.")
+def cancelled(deployment: Deployment, facts: Facts) -> str | None:
+    if deployment.state is not DeploymentState.CANCELED or _ignored(deployment, facts) or _unsigned(deployment):
         return None
     newer = [d for d in facts.need(facts.snapshot.deployments) if d.created_at > deployment.created_at]
     return "It was superseded by a newer push." if newer else "Somebody cancelled it."
 
 
-def _queued(deployment: Deployment, facts: Facts) -> str | None:
+@failure_mode(14, "Does it wait for a build slot?", rests_on="deployments", would_change="A free slot.")
+@about_newest(otherwise="It does not wait.")
+def queued(deployment: Deployment, facts: Facts) -> str | None:
     if deployment.state not in (DeploymentState.QUEUED, DeploymentState.INITIALIZING):
         return None
     if deployment.waits_for_platform:
@@ -215,7 +289,9 @@ def _queued(deployment: Deployment, facts: Facts) -> str | None:
     return f"It has been waiting for a build slot since {facts.clock(deployment.created_at)}."
 
 
-def _slow(deployment: Deployment, facts: Facts) -> str | None:
+@failure_mode(15, "Does its build take too long?", rests_on="deployments", would_change="The build ending.")
+@about_newest(otherwise="It does not build slowly.")
+def slow_build(deployment: Deployment, facts: Facts) -> str | None:
     if deployment.state is not DeploymentState.BUILDING or deployment.building_at is None:
         return None
     took = [
@@ -229,7 +305,9 @@ def _slow(deployment: Deployment, facts: Facts) -> str | None:
     return None
 
 
-def _build_failed(deployment: Deployment, _: Facts) -> str | None:
+@failure_mode(16, "Did its build fail?", rests_on="deployments", would_change="A build that passes.")
+@about_newest(otherwise="Its build did not fail.")
+def build_failed(deployment: Deployment, _: Facts) -> str | None:
     if deployment.state is not DeploymentState.ERROR:
         return None
     reason = (deployment.error_message or deployment.error_code or "no reason given").rstrip(".")
@@ -237,7 +315,9 @@ def _build_failed(deployment: Deployment, _: Facts) -> str | None:
     return f"Its build failed: {reason}.{memory}"
 
 
-def _limits(facts: Facts) -> CheckResult:
+@failure_mode(17, "Is a limit reached?", rests_on="vercel_signs", would_change="The limit's reset.")
+@unless_live
+def limits(facts: Facts) -> CheckResult:
     if _of_required(facts):
         return ok("A deployment was begun, so no limit stopped it.")
     message = facts.need(facts.snapshot.vercel_signs).status_description or ""
@@ -246,24 +326,17 @@ def _limits(facts: Facts) -> CheckResult:
     return cannot_tell("Needs Vercel's answer to a new deployment.")
 
 
-def _held_by_checks(deployment: Deployment, _: Facts) -> str | None:
+@failure_mode(18, "Do deployment checks hold it?", rests_on="deployments", would_change="The checks ending.")
+@about_newest(otherwise="No check holds it.")
+def held_by_checks(deployment: Deployment, _: Facts) -> str | None:
     if deployment.alias_check_state in ("pending", "failed") or deployment.checks_state == "running":
         state = deployment.alias_check_state or deployment.checks_state
         return f"It is built, and held by a check ({state})."
     return None
 
 
-def _rolled_back(facts: Facts) -> bool:
-    """Whether production was rolled back. Raises `CannotTellError` where only the activity could say so."""
-    project = _project(facts)
-    last = project.last_alias_request
-    if facts.rolled_back_at or project.rollback_note or (last and last.type == "rollback"):
-        return True
-    facts.need(facts.snapshot.vercel_events)
-    return False
-
-
-def _pinned(facts: Facts) -> CheckResult:
+@failure_mode(19, "Is production pinned by a rollback?", rests_on="project", would_change="Promoting a deployment.")
+def rollback_pin(facts: Facts) -> CheckResult:
     project = _project(facts)
     if project.auto_assign_custom_domains is None:
         return cannot_tell("Vercel does not say whether new builds become live by themselves.")
@@ -275,7 +348,8 @@ def _pinned(facts: Facts) -> CheckResult:
     return ok("Production is not pinned by a rollback.")
 
 
-def _auto_assign_off(facts: Facts) -> CheckResult:
+@failure_mode(20, "Was promotion switched to manual?", rests_on="project", would_change="Promoting a deployment.")
+def auto_assign_off(facts: Facts) -> CheckResult:
     project = _project(facts)
     if project.auto_assign_custom_domains is None:
         return cannot_tell("Vercel does not say whether new builds become live by themselves.")
@@ -285,7 +359,9 @@ def _auto_assign_off(facts: Facts) -> CheckResult:
     return ok("Promotion was not switched to manual.")
 
 
-def _alias_failed(deployment: Deployment, facts: Facts) -> str | None:
+@failure_mode(21, "Did moving a hostname fail?", rests_on="deployments", would_change="Promoting again.")
+@about_newest(otherwise="No hostname failed to move.")
+def alias_failed(deployment: Deployment, facts: Facts) -> str | None:
     project = facts.value(facts.snapshot.project)
     last = project.last_alias_request if project else None
     if deployment.alias_error:
@@ -295,7 +371,11 @@ def _alias_failed(deployment: Deployment, facts: Facts) -> str | None:
     return None
 
 
-def _alias_slow(deployment: Deployment, facts: Facts) -> str | None:
+@failure_mode(
+    22, "Is the domain assignment pending?", rests_on="deployments", would_change="The assignment, or a promotion."
+)
+@about_newest(otherwise="Nothing is pending.")
+def alias_slow(deployment: Deployment, facts: Facts) -> str | None:
     waits = deployment.state is DeploymentState.READY and deployment.alias_assigned is False
     if deployment.substate == "STAGED":
         return None  # it waits for a promotion, not for the platform
@@ -309,7 +389,11 @@ def _alias_slow(deployment: Deployment, facts: Facts) -> str | None:
     return None
 
 
-def _older_took_domain(facts: Facts) -> CheckResult:
+@failure_mode(
+    23, "Did an older build take the domain back?", rests_on="hostnames", would_change="Promoting the newer one."
+)
+@unless_live
+def older_took_domain(facts: Facts) -> CheckResult:
     promoted = [d for d in _of_required(facts) if d.substate == "PROMOTED" and d.ready_at]
     for host in _hosts(facts):
         for wanted in promoted:
@@ -319,14 +403,16 @@ def _older_took_domain(facts: Facts) -> CheckResult:
     return ok("No older build took a hostname back.")
 
 
-def _rolling(facts: Facts) -> CheckResult:
+@failure_mode(24, "Is a rolling release on?", rests_on="project", would_change="Its end.")
+def rolling_release(facts: Facts) -> CheckResult:
     active = _project(facts).rolling_release_active
     if active is None:
         return cannot_tell("Needs the project's rolling release.")
     return fail("A rolling release is on: two commits are live.") if active else ok("No rolling release is on.")
 
 
-def _other_project(facts: Facts) -> CheckResult:
+@failure_mode(25, "Do the hostnames belong to this project?", rests_on="hostnames", would_change="Moving the domain.")
+def other_project(facts: Facts) -> CheckResult:
     project = _project(facts)
     foreign = [h.name for h in _hosts(facts) if h.alias_project_id and h.alias_project_id != project.id]
     gone = [
@@ -339,7 +425,8 @@ def _other_project(facts: Facts) -> CheckResult:
     return ok("Every hostname belongs to this project.")
 
 
-def _dns(facts: Facts) -> CheckResult:
+@failure_mode(26, "Does DNS lead to Vercel?", rests_on="hostnames", would_change="Correcting the DNS records.")
+def dns(facts: Facts) -> CheckResult:
     hosts = _hosts(facts)
     wrong = [host.name for host in hosts if host.dns_misconfigured]
     if wrong:
@@ -349,7 +436,13 @@ def _dns(facts: Facts) -> CheckResult:
     return ok("DNS leads to Vercel.")
 
 
-def _wrong_door(facts: Facts) -> CheckResult:
+@failure_mode(
+    27,
+    "Does the desk look at the right project?",
+    rests_on="project",
+    would_change="The right token, team and project.",
+)
+def wrong_door(facts: Facts) -> CheckResult:
     failure = facts.snapshot.project.failure
     if failure is not None and failure.kind in _WRONG_DOOR:
         return fail("The desk does not get at this project: token, team or project are wrong.", failure.sentence)
@@ -357,14 +450,26 @@ def _wrong_door(facts: Facts) -> CheckResult:
     return ok("The desk looks at the project that it is set to.")
 
 
-def _paused(facts: Facts) -> CheckResult:
+@failure_mode(28, "Is the project paused?", rests_on="project", would_change="Resuming it.")
+def paused(facts: Facts) -> CheckResult:
     project = _project(facts)
     if project.paused or project.live is False:
         return fail("The project is paused.")
     return cannot_tell("Vercel does not say.") if project.paused is None else ok("The project is not paused.")
 
 
-def _cached(facts: Facts) -> CheckResult:
+@failure_mode(
+    29,
+    "Does the serving build have its variables?",
+    rests_on="env_names",
+    would_change="Setting them, and a new build.",
+)
+def env(facts: Facts) -> CheckResult:
+    return required_environment(facts)
+
+
+@failure_mode(30, "Does a cache show older pages?", rests_on="app_health", would_change="Purging it.")
+def cached(facts: Facts) -> CheckResult:
     said = facts.need(facts.snapshot.app_health).commit
     if said is None:
         return cannot_tell("Needs the booking app to say which commit it runs.")
@@ -376,7 +481,8 @@ def _cached(facts: Facts) -> CheckResult:
     return fail("The app answers with another commit than its hostname serves: a cache stands between.", said[:7])
 
 
-def _by_hand(facts: Facts) -> CheckResult:
+@failure_mode(31, "Was it overwritten by hand?", rests_on="hostnames", would_change="Deploying the commit again.")
+def by_hand(facts: Facts) -> CheckResult:
     for host in _hosts(facts):
         deployment = host.deployment
         if deployment and (deployment.sha is None or deployment.source == "cli"):
@@ -386,203 +492,6 @@ def _by_hand(facts: Facts) -> CheckResult:
     return ok("What is served came from Git.")
 
 
-def _crons(facts: Facts) -> CheckResult:
+@failure_mode(32, "Is a scheduled job on older code?", rests_on="deployments", would_change="Reading the schedule.")
+def schedule(facts: Facts) -> CheckResult:
     return cannot_tell("Needs the deployment's schedule beside vercel.json; the desk does not read it.")
-
-
-def _reason(
-    number: int, slug: str, question: str, rests_on: str, would_change: str, answer: Callable[[Facts], CheckResult]
-) -> CheckSpec:
-    return CheckSpec(f"reason_{number:02d}_{slug}", Hop.CODE, question, rests_on, would_change, answer)
-
-
-QUESTIONS = (
-    _reason(
-        0,
-        "nothing_wrong",
-        "Is anything wrong at all?",
-        "hostnames",
-        "The required commit becoming live.",
-        _nothing_wrong,
-    ),
-    _reason(
-        1,
-        "not_at_github",
-        "Did the commit reach GitHub?",
-        "required_commit",
-        "The push arriving.",
-        _unless_live(_reached_github),
-    ),
-    _reason(
-        2, "other_branch", "Is it on the production branch?", "required_commit", "Merging it.", _unless_live(_on_branch)
-    ),
-    _reason(
-        3,
-        "refused_by_rules",
-        "Did a rule refuse the push?",
-        "rules",
-        "A pull request, or an admin.",
-        _unless_live(_refused_by_rules),
-    ),
-    _reason(
-        4, "gated_by_checks", "Do checks hold the merge?", "runs", "The checks passing.", _unless_live(_gated_by_checks)
-    ),
-    _reason(
-        5,
-        "unheard",
-        "Did Vercel hear of the push?",
-        "vercel_signs",
-        "A deployment of it; reconnecting the repository.",
-        _unless_live(_unheard),
-    ),
-    _reason(
-        6, "disconnected", "Is the project connected to our repository?", "project", "Connecting it.", _disconnected
-    ),
-    _reason(
-        7,
-        "branch_mismatch",
-        "Is the production branch the same on both sides?",
-        "project",
-        "Correcting the setting.",
-        _branch_mismatch,
-    ),
-    _reason(
-        8,
-        "git_deploys_off",
-        "Are Git deployments on?",
-        "vercel_signs",
-        "Switching them on.",
-        _unless_live(_git_deploys_off),
-    ),
-    _reason(
-        9,
-        "ignored_step",
-        "Did the ignored build step skip it?",
-        "deployments",
-        "Correcting the command.",
-        _about_newest(_ignored, "The ignored build step did not skip it."),
-    ),
-    _reason(
-        10, "unaffected", "Was it skipped as unaffected?", "project", "A forced deployment.", _unless_live(_unaffected)
-    ),
-    _reason(
-        11,
-        "author_blocked",
-        "May its author deploy?",
-        "deployments",
-        "A seat for the author, or a redeploy by the owner.",
-        _about_newest(_blocked, "Its author may deploy."),
-    ),
-    _reason(
-        12,
-        "unsigned",
-        "Was it cancelled as unsigned?",
-        "deployments",
-        "A signed commit.",
-        _about_newest(_unsigned, "It was not cancelled as unsigned."),
-    ),
-    _reason(
-        13,
-        "cancelled",
-        "Was it cancelled?",
-        "deployments",
-        "A new build.",
-        _about_newest(_cancelled, "Nobody cancelled it."),
-    ),
-    _reason(
-        14,
-        "queued",
-        "Does it wait for a build slot?",
-        "deployments",
-        "A free slot.",
-        _about_newest(_queued, "It does not wait."),
-    ),
-    _reason(
-        15,
-        "slow_build",
-        "Does its build take too long?",
-        "deployments",
-        "The build ending.",
-        _about_newest(_slow, "It does not build slowly."),
-    ),
-    _reason(
-        16,
-        "build_failed",
-        "Did its build fail?",
-        "deployments",
-        "A build that passes.",
-        _about_newest(_build_failed, "Its build did not fail."),
-    ),
-    _reason(17, "limits", "Is a limit reached?", "vercel_signs", "The limit's reset.", _unless_live(_limits)),
-    _reason(
-        18,
-        "held_by_checks",
-        "Do deployment checks hold it?",
-        "deployments",
-        "The checks ending.",
-        _about_newest(_held_by_checks, "No check holds it."),
-    ),
-    _reason(19, "rollback_pin", "Is production pinned by a rollback?", "project", "Promoting a deployment.", _pinned),
-    _reason(
-        20,
-        "auto_assign_off",
-        "Was promotion switched to manual?",
-        "project",
-        "Promoting a deployment.",
-        _auto_assign_off,
-    ),
-    _reason(
-        21,
-        "alias_failed",
-        "Did moving a hostname fail?",
-        "deployments",
-        "Promoting again.",
-        _about_newest(_alias_failed, "No hostname failed to move."),
-    ),
-    _reason(
-        22,
-        "alias_slow",
-        "Is the domain assignment pending?",
-        "deployments",
-        "The assignment, or a promotion.",
-        _about_newest(_alias_slow, "Nothing is pending."),
-    ),
-    _reason(
-        23,
-        "older_took_domain",
-        "Did an older build take the domain back?",
-        "hostnames",
-        "Promoting the newer one.",
-        _unless_live(_older_took_domain),
-    ),
-    _reason(24, "rolling_release", "Is a rolling release on?", "project", "Its end.", _rolling),
-    _reason(
-        25,
-        "other_project",
-        "Do the hostnames belong to this project?",
-        "hostnames",
-        "Moving the domain.",
-        _other_project,
-    ),
-    _reason(26, "dns", "Does DNS lead to Vercel?", "hostnames", "Correcting the DNS records.", _dns),
-    _reason(
-        27,
-        "wrong_door",
-        "Does the desk look at the right project?",
-        "project",
-        "The right token, team and project.",
-        _wrong_door,
-    ),
-    _reason(28, "paused", "Is the project paused?", "project", "Resuming it.", _paused),
-    _reason(
-        29,
-        "env",
-        "Does the serving build have its variables?",
-        "env_names",
-        "Setting them, and a new build.",
-        required_environment,
-    ),
-    _reason(30, "cached", "Does a cache show older pages?", "app_health", "Purging it.", _cached),
-    _reason(31, "by_hand", "Was it overwritten by hand?", "hostnames", "Deploying the commit again.", _by_hand),
-    _reason(32, "schedule", "Is a scheduled job on older code?", "deployments", "Reading the schedule.", _crons),
-)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.actions.advice import tasks
 from lib.diagnosis.diagnose import diagnose
 from lib.diagnosis.facts import Terms
+from lib.diagnosis.tasks import tasks
 from lib.model import frames
 from lib.model.provider import Landing, LinkOpening
 from lib.settings import load

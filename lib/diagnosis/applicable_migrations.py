@@ -10,25 +10,25 @@ import pandas as pd
 from lib.diagnosis.checks.recording import NULL_REFUSED, null_errors, null_still_refused
 from lib.diagnosis.contract import Code
 from lib.diagnosis.facts import Facts
+from lib.diagnosis.hypothesis_api import TaskContext
 from lib.formatting import counted
 from lib.migrations.catalogue import Migration, catalogue
 from lib.model.frames import MetadataState
-from lib.snapshot import Snapshot
+from lib.model.task import Task
 
 # SQLSTATE of a write that the role has no right to.
 _FORBIDDEN = "42501"
 _BOOKINGS = "pending_bookings"
 
 
-def database_faults(snapshot: Snapshot, now: datetime) -> Mapping[str, str]:
+def database_faults(facts: Facts) -> Mapping[str, str]:
     """Return what is wrong with the database, as `kind:table.column`, each with the sentence that shows it."""
-    facts = Facts(snapshot, now)
     faults = {
         f"{breach.kind.value}:{breach.place}": breach.sentence
         for breach in facts.breaches or ()
         if breach.rule.code in (Code.ANY, Code.AFTER) and breach.is_write
     }
-    errors = facts.value(snapshot.database_errors)
+    errors = facts.value(facts.snapshot.database_errors)
     if errors is None:
         return faults
     null = null_errors(facts)
@@ -65,3 +65,32 @@ def recommended(faults: Mapping[str, str]) -> tuple[Migration, ...]:
     """Return the migrations of the catalogue that cure something that was seen, most first."""
     useful = [migration for migration in catalogue().values() if cured_by(migration, faults)]
     return tuple(sorted(useful, key=lambda migration: -len(cured_by(migration, faults))))
+
+
+def recommended_now(facts: Facts) -> tuple[Migration, ...]:
+    """Return the migrations that cure something that was seen; none while the catalog cannot be read."""
+    return recommended(database_faults(facts)) if facts.snapshot.catalog.usable(facts.now) else ()
+
+
+def migration_tasks(context: TaskContext, cause: str, *, only_nulls: bool) -> list[Task]:
+    """Return the recommended migrations as tasks: those that only let columns be null, or all others.
+
+    Code that writes no null any more is the cure; until it is live, the column may take the nulls.
+    """
+    faults = database_faults(context.facts)
+    meanwhile = only_nulls and context.new_code_is_due
+    until = ", while the code that needs no such thing is not live" if meanwhile else ""
+    return [
+        Task(
+            f"run_{migration.name}",
+            cause,
+            "migration",
+            f"{migration.title}{until}.",
+            " ".join(cured_by(migration, faults)),
+            action="run_migration",
+            args=(("name", migration.name),),
+            meanwhile=meanwhile,
+        )
+        for migration in recommended_now(context.facts)
+        if all(fault.startswith("null_refused:") for fault in migration.cures) is only_nulls
+    ]

@@ -1,0 +1,54 @@
+"""The booking app answers with errors of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lib.diagnosis.applicable_migrations import recommended_now
+from lib.diagnosis.check_api import Statuses
+from lib.diagnosis.checks import demand
+from lib.diagnosis.hypothesis_api import HypothesisSpec, TaskContext, decided_by, read_app_log
+from lib.model.task import Task
+from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
+
+
+def judge(statuses: Statuses) -> Verdict:
+    asked = (statuses[demand.api_answers], statuses[demand.front_door])
+    if CheckStatus.FAIL in asked:
+        return Verdict.CONFIRMED
+    if asked == (CheckStatus.OK, CheckStatus.CANNOT_TELL):
+        return Verdict.CANNOT_TELL  # it may have gone down since
+    return decided_by(demand.api_answers, on_warn=Verdict.POSSIBLE)(statuses)
+
+
+def tasks(context: TaskContext) -> Iterator[Task]:
+    """Yield the task to read the app's log, unless a migration cures what makes it fail."""
+    failing = next((spec for spec in (demand.front_door, demand.api_answers) if context.fails(spec)), None)
+    if failing is not None and not recommended_now(context.facts):
+        message = "Read the app's log for the failing call, and fix what it names."
+        yield read_app_log(context, SPEC.id, message, failing)
+
+
+SPEC = HypothesisSpec(
+    id="api_failing",
+    depth=30,
+    title="The booking API fails",
+    for_owner="Bookings cannot start: the booking app answers with errors of its own.",
+    remedy=Remedy(
+        "Read the app's log at Vercel for the failing call; roll back if it began with a deployment.", "roll_back"
+    ),
+    explains=frozenset({Hop.DEMAND}),
+    judge=judge,
+    checks=(demand.api_answers,),
+    signs=(demand.front_door,),
+    tasks=tasks,
+    runbook="""
+Bookings do not start; the texts are not the trouble.
+
+- Look: which answer (500, 404, time-out), since when, and whether a deployment or a refused write stands at that
+  minute.
+- Do: if a refused write is named, run the migration that the plan recommends. If it began with a deployment, roll
+  back. Else read the app's runtime log at Vercel by the request id.
+- Not: a redeploy of the same commit. It fails the same way.
+""",
+)

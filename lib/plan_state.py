@@ -104,7 +104,7 @@ def why_nothing(diagnosis: Diagnosis, state: PlanState, when: str) -> str:
 def judged_since(diagnosis: Diagnosis, at: datetime) -> Diagnosis:
     """Return what evidence from after `at` alone says; worked out once for all who look at `diagnosis`."""
     facts = diagnosis.facts
-    return diagnosis.once(("since", at), lambda: diagnose(_since(facts.snapshot, at), facts.now, facts.terms))
+    return diagnosis.cached(("since", at), lambda: diagnose(_since(facts.snapshot, at), facts.now, facts.terms))
 
 
 def tiles_since(judged: Diagnosis, at: datetime) -> tuple[Tile, ...]:

@@ -16,7 +16,7 @@ MAX_CHOICES = 500
 
 
 def body(view: View) -> None:
-    named = view.diagnosis.once("named", lambda: bookings_view.of_window(view.facts))
+    named = view.diagnosis.cached("named", lambda: bookings_view.of_window(view.facts))
     counts_view.reach(view)
     people(view)
     if not panel(view, "By event", view.snapshot.pending_bookings) or named is None:
@@ -27,7 +27,7 @@ def body(view: View) -> None:
     if view.snapshot.cut:
         counts_view.events(view)
     else:
-        per_event = view.diagnosis.once("per_event", lambda: bookings_view.per_event(named))
+        per_event = view.diagnosis.cached("per_event", lambda: bookings_view.per_event(named))
         table(view, per_event, tables.EVENTS, "events", "How far the bookings of each event came.")
     st.subheader("Each booking", anchor=False)
     table(view, named, tables.PENDING, "pending", "Bookings with what happened to the text of each.")
@@ -49,7 +49,7 @@ def one_booking(view: View, named: pd.DataFrame) -> None:
     if "chosen" not in st.session_state:
         st.session_state["chosen"] = st.query_params.get("booking")
     linked = st.session_state["chosen"]
-    titles = view.diagnosis.once("titles", lambda: bookings_view.titles(named.head(MAX_CHOICES), view.zone))
+    titles = view.diagnosis.cached("titles", lambda: bookings_view.titles(named.head(MAX_CHOICES), view.zone))
     chosen = st.selectbox(
         "Look at one booking",
         [None, *titles, *([linked] if linked and linked not in titles else [])],

@@ -56,7 +56,7 @@ def timeline(view: View) -> None:
     marks = incidents_view.marks(view)
     until = snapshot.window.end
     st.plotly_chart(
-        view.diagnosis.once(("timeline", marks), lambda: charts.timeline(lines, marks, view.zone, until)),
+        view.diagnosis.cached(("timeline", marks), lambda: charts.timeline(lines, marks, view.zone, until)),
         key="timeline",
         config=dict(charts.CONFIG),
         alt=f"Bookings and texts over {view.window}, with deployments, migrations and incidents as vertical marks.",
@@ -76,7 +76,7 @@ def funnel(view: View) -> None:
         draw(html_components.nothing(f"No booking was initiated in {view.window}."))
         return
     reached = ", ".join(f"{label} {stages.get(stage, 'unknown')}" for stage, label in labels.STAGE.items())
-    figure = view.diagnosis.once("funnel", lambda: charts.funnel(stages, view.facts.least_stages))
+    figure = view.diagnosis.cached("funnel", lambda: charts.funnel(stages, view.facts.least_stages))
     st.plotly_chart(figure, key="funnel", config=dict(charts.CONFIG), alt=f"Bookings: {reached}.")
     if any(count is None for count in stages.values()):
         draw(view.cannot_tell(view.snapshot.texts, view.snapshot.short_links) or html_components.nothing(""))

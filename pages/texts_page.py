@@ -31,7 +31,7 @@ def body(view: View) -> None:
 
 def arrived(view: View, outbound: pd.DataFrame) -> None:
     draw(html_components.numbers(texts_view.delivery_numbers(outbound)))
-    statuses = view.diagnosis.once("by_status", lambda: text_log.by_status(outbound))
+    statuses = view.diagnosis.cached("by_status", lambda: text_log.by_status(outbound))
     left, right = st.columns([2, 3], gap="large")
     with left:
         st.plotly_chart(

@@ -27,6 +27,7 @@ ORDER = (
 BESIDE = {
     "redaction": "model",
     "formatting": "model",
+    "cache": "model",
     "launch": "settings",
     "chart_colours": "model",
     "handbook": "plan",

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
+from lib.cache import Cache
 from lib.diagnosis.check_api import Answers, CheckSpec
 from lib.diagnosis.checks import answer_all
 from lib.diagnosis.facts import Facts, Terms
 from lib.diagnosis.headline import headline
 from lib.diagnosis.hops import hops
 from lib.diagnosis.hypotheses import weigh
-from lib.diagnosis.memo_cache import MemoCache
 from lib.diagnosis.tiles import tiles
 from lib.model.verdict import Check, Headline, HopState, Hypothesis, Tile, Verdict
 from lib.snapshot import Snapshot
@@ -31,7 +31,7 @@ class Diagnosis:
     hypotheses: tuple[Hypothesis, ...]
     hops: tuple[HopState, ...]
     tiles: tuple[Tile, ...]
-    _made: MemoCache = field(default_factory=MemoCache, init=False, repr=False, compare=False)
+    _cache: Cache = field(default_factory=Cache, init=False, repr=False, compare=False)
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -47,12 +47,12 @@ class Diagnosis:
         first = next(iter(self.hypotheses), None)
         return first if first and first.verdict in (Verdict.CONFIRMED, Verdict.LIKELY) else None
 
-    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+    def cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what `make` makes of this diagnosis, made once for all who look at it.
 
         `key` names it, with everything but the diagnosis that it depends on.
         """
-        return self._made.get(key, make)
+        return self._cache.get(key, lambda _: make())
 
 
 def diagnose(snapshot: Snapshot, now: datetime, terms: Terms | None = None) -> Diagnosis:

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
-from typing import Generic, TypeVar
 from uuid import UUID
 
 from lib.actions.action import Args, Preview, RefusedError
 from lib.actions.executor import Executor, Order, only_operators
+from lib.cache import Cache
 from lib.journal.chain import ChainReport
 from lib.journal.entry import Outcome
 from lib.journal.errors import JournalError
@@ -30,8 +29,6 @@ from lib.monitor.monitor_status import MonitorStatus, read_status
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 WORKERS = 4
 # All viewers share what the journal said within this time.
 SHARED_SECONDS = 1.0
@@ -39,37 +36,6 @@ SHARED_SECONDS = 1.0
 PROVEN_AGAIN_SECONDS = 60.0
 # A journal that could not be read is tried again after this time: each try may take seconds, and all wait for it.
 TRIED_AGAIN_SECONDS = 5.0
-
-
-class SharedRead(Generic[T]):
-    """What was read from the journal a moment ago, for all viewers. Thread-safe: one reads, the others wait for it."""
-
-    def __init__(self, read: Callable[[T | None], T], seconds: float) -> None:
-        self._read = read
-        self._seconds = seconds
-        self._lock = threading.Lock()
-        self._asked = float("-inf")
-        self._value: T | None = None
-        self._error: JournalError | None = None
-
-    def get(self) -> T:
-        """Return what was read lately, or read it: `read` gets what it returned before. Raises `JournalError`."""
-        with self._lock:
-            age = time.monotonic() - self._asked
-            if self._error is not None and age < TRIED_AGAIN_SECONDS:
-                raise self._error.with_traceback(None)
-            if self._value is None or age > self._seconds:
-                self._asked = time.monotonic()  # before reading: what changes meanwhile is read anew
-                try:
-                    self._value, self._error = self._read(self._value), None
-                except JournalError as error:
-                    self._value, self._error = None, error
-                    raise
-            return self._value
-
-    def forget(self) -> None:
-        """Let the next one read anew."""
-        self._asked = float("-inf")
 
 
 class ActionService:
@@ -82,11 +48,8 @@ class ActionService:
         self._lock = threading.Lock()
         self._mine: set[UUID] = set()
         self._said: dict[UUID, str] = {}
-        self._journal_state = SharedRead[JournalState](
-            lambda before: read_journal_state(self.journal, before), SHARED_SECONDS
-        )
-        self._watched = SharedRead[MonitorStatus](lambda _: read_status(self.journal, self.clock()), SHARED_SECONDS)
-        self._chain = SharedRead[ChainReport](lambda _: self.journal.verify(), PROVEN_AGAIN_SECONDS)
+        self._read = Cache(max_age=SHARED_SECONDS, errors=(JournalError,), retry_after=TRIED_AGAIN_SECONDS)
+        self._proven = Cache(max_age=PROVEN_AGAIN_SECONDS, errors=(JournalError,), retry_after=TRIED_AGAIN_SECONDS)
 
     @property
     def journal(self) -> Journal:
@@ -121,11 +84,11 @@ class ActionService:
     def recheck(self, request_id: UUID, actor: Actor) -> None:
         """Have somebody look outside for what became of a request; the journal then says it."""
         only_operators(actor)
-        self._pool.submit(self._no_older_than, request_id, actor)
+        self._pool.submit(self._recheck, request_id, actor)
 
-    def record_observation(self, request_id: UUID, outcome: Outcome, page_view: str, actor: Actor) -> Request:
+    def record_observation(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
         """Record what somebody saw themselves of a request whose outcome is unknown. Raises as the executor does."""
-        request = self.executor.record_observation(request_id, outcome, page_view, actor)
+        request = self.executor.record_observation(request_id, outcome, seen, actor)
         self._said.pop(request_id, None)
         return request
 
@@ -139,20 +102,23 @@ class ActionService:
 
     def journal_state(self) -> JournalState:
         """Return what the journal says now; fifty viewers cost what one does. Raises `JournalError`."""
-        return self._journal_state.get()
+        return self._read.get("state", self._read_state)
+
+    def _read_state(self, before: JournalState | None) -> JournalState:
+        return read_journal_state(self.journal, before)
 
     def watched(self) -> MonitorStatus:
         """Return how the watch stands; fifty viewers cost what one does. Raises `JournalError`."""
-        return self._watched.get()
+        return self._read.get("monitor", lambda _: read_status(self.journal, self.clock()))
 
     def changed(self) -> None:
-        """Let the next `doings` and `watched` read the journal anew."""
-        self._journal_state.forget()
-        self._watched.forget()
+        """Let the next `journal_state` and `watched` read the journal anew."""
+        self._read.forget("state")
+        self._read.forget("monitor")
 
     def chain(self) -> ChainReport:
         """Return whether the journal's chain is whole. Raises `JournalError`."""
-        return self._chain.get()
+        return self._proven.get("chain", lambda _: self.journal.verify())
 
     def close(self) -> None:
         """Begin nothing more. What is under way goes on; if it cannot, its outcome is unknown, and shown as such."""
@@ -177,7 +143,7 @@ class ActionService:
             self.changed()
             self.on_end()
 
-    def _no_older_than(self, request_id: UUID, actor: Actor) -> None:
+    def _recheck(self, request_id: UUID, actor: Actor) -> None:
         self._said[request_id] = "Looking …"
         try:
             request = self.executor.recheck(request_id, actor)

@@ -67,7 +67,7 @@ def _found(view: View, since: datetime, time_range: TimeRange | None = None) -> 
         return affected_.affected(view.facts, record, time_range)
 
     found = cached_with_journal(view, key, lambda journal: find(affected_.follow_ups_of(journal, since)))
-    return found or view.diagnosis.once(key, lambda: find(affected_.NO_FOLLOW_UPS))
+    return found or view.diagnosis.cached(key, lambda: find(affected_.NO_FOLLOW_UPS))
 
 
 def covering(view: View, since: datetime) -> View:

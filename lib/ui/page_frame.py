@@ -139,7 +139,7 @@ def cached_with_journal(view: View, key: Hashable, make: Callable[[Journal], T])
     None where the journal cannot be read.
     """
     return from_journal(
-        lambda action_service: view.diagnosis.once(
+        lambda action_service: view.diagnosis.cached(
             (key, action_service.journal_state().position), lambda: make(action_service.journal)
         )
     )

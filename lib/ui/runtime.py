@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ import streamlit as st
 from lib import launch
 from lib import settings as settings_
 from lib.actions.action_registry import open_executor
+from lib.cache import Cache
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.journal.errors import JournalError
@@ -36,22 +37,18 @@ SHARED_SECONDS = 4.0
 # Without a newer reading it is judged again after this time, because readings age.
 JUDGED_AGAIN_SECONDS = 20.0
 # When somebody asks to look again, every source is asked; but not more often than this, whoever asks.
-LOOKED_AGAIN_SECONDS = 5.0
+RECHECKED_AGAIN_SECONDS = 5.0
 # A journal that could not be opened is tried again after this time.
 OPENED_AGAIN_SECONDS = 30.0
 
 
-@dataclass
-class _CachedDiagnosis:
-    """The newest diagnosis of one window, and when it was asked for, judged and looked anew for (monotonic seconds)."""
+@dataclass(frozen=True)
+class _Judged:
+    """A diagnosis, the newest reading that it rests on, and when it was made (monotonic seconds)."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    diagnosis: Diagnosis | None = None
-    newest: datetime | None = None
-    asked: float = 0.0
-    judged: float = 0.0
-    again: bool = False  # whether somebody asked to look again, and nobody has since
-    looked: float = float("-inf")
+    diagnosis: Diagnosis
+    newest: datetime
+    at: float
 
 
 def _no_action_service() -> ActionService:
@@ -82,7 +79,9 @@ class DiagnosisService:
         self._fresh = fresh or snapshots
         self._no_older_than = no_older_than or (lambda size, _: snapshots(size))
         self._clock = clock
-        self._kept = {size: _CachedDiagnosis() for size in WindowSize}
+        self._judged = Cache(max_age=SHARED_SECONDS)
+        self._rechecks: set[WindowSize] = set()  # windows that somebody wants looked at anew
+        self._rechecked_at = dict.fromkeys(WindowSize, float("-inf"))
 
     @classmethod
     def on(cls, settings: Settings) -> DiagnosisService:
@@ -135,33 +134,32 @@ class DiagnosisService:
 
     def recheck(self) -> None:
         """Have every source asked anew for what is shown next: the world has changed, or somebody says so."""
-        for kept in self._kept.values():
-            kept.again = True
+        self._rechecks.update(WindowSize)
 
     def diagnosis(self, size: WindowSize) -> Diagnosis:
         """Return what the desk says of the window `size` now; fifty viewers cost what one does."""
-        kept = self._kept[size]
-        with kept.lock:
-            again = kept.again and time.monotonic() - kept.looked > LOOKED_AGAIN_SECONDS
-            if again or kept.diagnosis is None or time.monotonic() - kept.asked > SHARED_SECONDS:
-                kept.diagnosis = self._renewed(kept, size, again)
-            return kept.diagnosis
-
-    def _renewed(self, kept: _CachedDiagnosis, size: WindowSize, again: bool) -> Diagnosis:
-        if again:
-            kept.again, kept.looked = False, time.monotonic()  # before looking: who asks meanwhile means it
-        snapshot = self._fresh(size) if again else self._snapshots(size)
-        kept.asked = time.monotonic()
-        newest = max(reading.observed_at for reading in snapshot.readings)
-        if kept.diagnosis and newest == kept.newest and kept.asked - kept.judged < JUDGED_AGAIN_SECONDS:
-            return kept.diagnosis
-        kept.newest, kept.judged = newest, kept.asked
-        terms = Terms.of(self.settings)
-        return diagnose(snapshot, self._clock(), terms)
+        if self._may_recheck(size):
+            self._judged.forget(size)
+        return self._judged.get(size, lambda before: self._judge(size, before)).diagnosis
 
     def newest_reading(self) -> datetime | None:
         """Return when the newest reading of any window was observed; None before the first."""
-        return max((kept.newest for kept in self._kept.values() if kept.newest), default=None)
+        return max((judged.newest for judged in self._judged.values(_Judged)), default=None)
+
+    def _may_recheck(self, size: WindowSize) -> bool:
+        return size in self._rechecks and time.monotonic() - self._rechecked_at[size] > RECHECKED_AGAIN_SECONDS
+
+    def _judge(self, size: WindowSize, before: _Judged | None) -> _Judged:
+        again = self._may_recheck(size)
+        if again:
+            self._rechecks.discard(size)  # before looking: who asks meanwhile means it
+            self._rechecked_at[size] = time.monotonic()
+        snapshot = self._fresh(size) if again else self._snapshots(size)
+        now = time.monotonic()
+        newest = max(reading.observed_at for reading in snapshot.readings)
+        if before and newest == before.newest and now - before.at < JUDGED_AGAIN_SECONDS:
+            return before
+        return _Judged(diagnose(snapshot, self._clock(), Terms.of(self.settings)), newest, now)
 
 
 class AppRuntime:

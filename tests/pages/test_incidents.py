@@ -138,7 +138,7 @@ def test_the_chain_is_proved_and_a_changed_byte_is_found(
         tables = [name for (name,) in connection.execute("select name from sqlite_master where type = 'table'")]
         entries = next(name for name in tables if "entries" in name)
         connection.execute(f"update {entries} set payload = replace(payload, 'Texts', 'Taxis') where seq = 1")
-    action_service._chain.forget()
+    action_service._proven.forget("chain")
     assert b"The chain is broken" in sent(log(open_page, action_service))
 
 

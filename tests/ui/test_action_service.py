@@ -2,71 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import time_machine
 
 from lib.journal import journal_state as state_module
-from lib.journal.errors import JournalError
 from lib.journal.journal import Journal
 from lib.journal.journal_state import JournalState
 from lib.journal.request import NewRequest
 from lib.model.people import Actor, Role, Via
 from lib.settings import Settings
 from lib.snapshot import utc_now
-from lib.ui import action_service as service_module
-from lib.ui.action_service import SharedRead
 
 ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
-
-
-class Register:
-    """Something to read, that counts how often it was, and can be gone."""
-
-    def __init__(self) -> None:
-        self.reads = 0
-        self.gone = False
-
-    def __call__(self, before: int | None) -> int:
-        self.reads += 1
-        if self.gone:
-            raise JournalError("The journal does not answer.")
-        return self.reads
-
-
-def test_fifty_who_ask_at_once_cause_one_reading():
-    register, all_here = Register(), threading.Barrier(50)
-    shared = SharedRead(register, seconds=60)
-
-    def ask() -> int:
-        all_here.wait()
-        return shared.get()
-
-    with ThreadPoolExecutor(50) as viewers:
-        assert {viewer.result() for viewer in [viewers.submit(ask) for _ in range(50)]} == {1}
-
-
-def test_what_is_forgotten_is_read_anew():
-    shared = SharedRead(Register(), seconds=60)
-    assert (shared.get(), shared.get()) == (1, 1)
-    shared.forget()
-    assert shared.get() == 2
-
-
-def test_a_journal_that_is_gone_is_waited_for_once_and_not_by_every_viewer(monkeypatch: pytest.MonkeyPatch):
-    register = Register()
-    shared = SharedRead(register, seconds=0)
-    register.gone = True
-    for _ in range(50):
-        with pytest.raises(JournalError, match="does not answer"):
-            shared.get()
-    assert register.reads == 1
-    monkeypatch.setattr(service_module, "TRIED_AGAIN_SECONDS", 0.0)
-    register.gone = False
-    assert shared.get() == 2
 
 
 @pytest.fixture

@@ -55,3 +55,7 @@ CONFIRM_P_TO_DOUBT = 0.1
 CONFIRM_P_TO_WARN = 0.01
 # Openers without a single confirmation before the page itself is suspected.
 OPENERS_WITHOUT_CONFIRM = 3
+# This share of people has usually opted out; so many of them, and so unlikely by chance, are worth a look.
+USUAL_OPT_OUTS = 0.02
+OPT_OUTS_TO_WARN = 3
+OPT_OUTS_P = 0.01

@@ -301,7 +301,7 @@ def _why(journeys: pd.DataFrame, time_range: TimeRange) -> pd.Series:
     if time_range.link_broken_since is not None:
         in_vain = (journeys["sending"] == Sending.ACCEPTED) & (journeys["created_at"] >= time_range.link_broken_since)
         why[unconfirmed & in_vain & (journeys["created_at"] < time_range.until)] = AffectedReason.LINK_BROKEN
-    why[unconfirmed & (journeys["sending"] == Sending.MISSING)] = AffectedReason.NO_TEXT
+    why[unconfirmed & journeys["sending"].isin([Sending.MISSING, Sending.REFUSED])] = AffectedReason.NO_TEXT
     why[unconfirmed & (journeys["delivery"] == Delivery.FAILED)] = AffectedReason.NOT_DELIVERED
     return why
 
@@ -432,6 +432,10 @@ def _unknown(facts: Facts, time_range: TimeRange) -> tuple[str, ...]:
         found.append(f"Which event comes first is not known. {facts.why_unusable(snapshot.events)}")
     if facts.rows(snapshot.bookings) is None:
         found.append(f"Who booked by another way is not known. {facts.why_unusable(snapshot.bookings)}")
+    uncertain = 0 if facts.journeys is None else int((facts.journeys["sending"] == Sending.UNCERTAIN).sum())
+    if uncertain:
+        which = counted(uncertain, "booking")
+        found.append(f"For {which} a text went to the number, and whether it was the link cannot be told.")
     if not snapshot.link_opening.usable(facts.now):
         why = facts.why_unusable(snapshot.link_opening)
         found.append(f"Whether the links that arrived open is not known: there may be more. {why}")

@@ -24,6 +24,7 @@ from lib.diagnosis.running_code import RunningCode, running_code
 from lib.diagnosis.serving import Serving
 from lib.diagnosis.text_log import Spending
 from lib.diagnosis.timeline import Mark, MarkKind, Series
+from lib.formatting import counted
 from lib.model.counts import Counts
 from lib.model.phone import NOBODYS_NUMBER
 from lib.model.reading import CaveatKind, Freshness, Reading
@@ -106,9 +107,20 @@ class Facts:
         pending = self.need_rows(self.snapshot.pending_bookings)
         return pending if self.journeys is None else self.journeys
 
-    def need_outbound(self) -> pd.DataFrame:
-        """Return the outbound texts, reconciled. Raises `CannotTellError` without Twilio's log."""
+    def need_texts(self) -> pd.DataFrame:
+        """Return Twilio's log. Raises `CannotTellError` where it is unread, or the log of another account."""
         texts = self.need(self.snapshot.texts)
+        if self.is_foreign_log:
+            raise CannotTellError(
+                self.snapshot.texts,
+                f"The database holds {counted(len(self.claimed_sids), 'text')} that this Twilio account does not know, "
+                "and none that it does: its log is that of another account.",
+            )
+        return texts
+
+    def need_outbound(self) -> pd.DataFrame:
+        """Return the outbound texts, reconciled. Raises `CannotTellError` without the log of our Twilio account."""
+        texts = self.need_texts()
         return texts if self.outbound is None else self.outbound
 
     def why_unusable(self, reading: Reading[Any]) -> str:
@@ -173,6 +185,7 @@ class Facts:
             messages=self.messages,
             customers=self.rows(self.snapshot.customers),
             reconciled=self.rows(self.snapshot.reconciled),
+            alerts=self.value(self.snapshot.alerts),
             begins=self.snapshot.rows_since,
             texts_complete=self.complete(self.snapshot.texts),
             messages_complete=self.complete(self.snapshot.messages),
@@ -249,6 +262,23 @@ class Facts:
         claimed = text_log.unknown_to_twilio(self.messages, texts, known, self.pending)
         # Of these Twilio was not asked, or did not answer.
         return claimed[~claimed.isin([caveat.subject for caveat in self.snapshot.known_texts.caveats])]
+
+    @cached_property
+    def claimed_sids(self) -> pd.Series:
+        """The SIDs of Twilio's that the database holds of texts in the window, as far as it was read."""
+        claims = [] if self.messages is None else [self.messages.loc[self.messages["direction"] == "outbound"]]
+        sids = [frame["message_sid"] for frame in claims] + ([] if self.pending is None else [self.pending["sms_sid"]])
+        claimed = pd.concat(sids).dropna().drop_duplicates() if sids else pd.Series(dtype="str")
+        return claimed[claimed.astype(str).str.startswith(("SM", "MM"))]
+
+    @cached_property
+    def is_foreign_log(self) -> bool:
+        """Whether Twilio's log is of another account than our texts: it knows none of those that the database holds."""
+        texts, known = self.value(self.snapshot.texts), self.value(self.snapshot.known_texts)
+        unknown = self.unknown_to_twilio
+        if texts is None or known is None or unknown is None or unknown.empty:
+            return False
+        return not bool(isin(self.claimed_sids, pd.concat([texts["sid"], known["sid"]])).any())
 
     @cached_property
     def spending(self) -> Spending | None:

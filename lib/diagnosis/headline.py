@@ -17,7 +17,7 @@ from lib.diagnosis.check_api import Answers, CheckSpec
 from lib.diagnosis.checks import code, confirming, delivery, demand, link, recording, sending, visibility
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Recording, Sending
-from lib.diagnosis.text_log import terminal
+from lib.diagnosis.text_log import terminal, without_lone_faults
 from lib.model.reading import Freshness
 from lib.model.verdict import Check, CheckStatus, Headline, HeadlineState, Hop
 
@@ -66,7 +66,8 @@ def _unsent_since(facts: Facts) -> datetime | None:
 
 
 def _failing_since(facts: Facts) -> datetime | None:
-    recent = terminal(facts.need_outbound()[["delivery", "created_at"]]).tail(thresholds.RECENT_TEXTS)
+    ended = terminal(facts.need_outbound()[["delivery", "created_at", "error_code"]])
+    recent = without_lone_faults(ended).tail(thresholds.RECENT_TEXTS)
     failed = recent["delivery"] == Delivery.FAILED
     return _first_of_last_run(recent["created_at"], failed) or _first(recent.loc[failed, "created_at"])
 
@@ -132,7 +133,7 @@ RULES: tuple[HeadlineRule, ...] = (
     HeadlineRule(sending.account_active, FAIL, _BROKEN, "Texts cannot be sent.", _unsent_since),
     HeadlineRule(sending.account_errors, FAIL, _BROKEN, "Texts are not sent.", _unsent_since),
     HeadlineRule(
-        sending.texts_follow, FAIL, _BROKEN, "Texts are not sent: bookings come in and none follows.", _unsent_since
+        sending.texts_follow, FAIL, _BROKEN, "Texts are not sent: none followed the newest bookings.", _unsent_since
     ),
     HeadlineRule(delivery.texts_arrive, FAIL, _BROKEN, "Texts are sent and do not arrive.", _failing_since),
     HeadlineRule(link.link_opens, FAIL, _BROKEN, "Texts go out, and nobody can confirm.", _unconfirmed_since),

@@ -1,8 +1,9 @@
 """Journeys: for each booking that was initiated, what became of its text, its link and itself.
 
 The one place where bookings and texts are joined. A text is matched by the SID that the app stored, else by
-the link it carries, else by number and time; a text matched once is not matched again. By number and time only
-what may carry a booking's link is matched: a confirmation or a reminder goes to the same phone, too.
+the link it carries, else by number and time; a text matched once is not matched again. Where the texts that are
+known for certain carry links, a text without one is another kind, as a reminder to the same phone; where none does,
+number and time decide. A booking whose number got a text that cannot be joined is uncertain, and not without a text.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lib.diagnosis import thresholds
 from lib.diagnosis.columns import isin
+from lib.diagnosis.error_codes import OF_ONE_RECIPIENT
 from lib.model.counts import Counts
-from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
+from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES, TextStatus
 
 
 class Sending(StrEnum):
@@ -24,7 +28,9 @@ class Sending(StrEnum):
 
     ACCEPTED = "accepted"
     TOO_SOON = "too_soon"  # or at the very edge of the window: its text may lie outside
-    MISSING = "missing"
+    MISSING = "missing"  # Twilio holds no text that could be this booking's
+    UNCERTAIN = "uncertain"  # it holds one that could be; which booking it belongs to cannot be told
+    REFUSED = "refused"  # Twilio refused it because of this recipient alone
     OPTED_OUT = "opted_out"  # none, and none was due: this customer wants no texts
     UNKNOWN = "unknown"
 
@@ -36,6 +42,8 @@ class Delivery(StrEnum):
     FAILED = "failed"
     ON_ITS_WAY = "on_its_way"
     NO_RECEIPT = "no_receipt"
+    WAITING = "waiting"  # scheduled for later, on purpose
+    CANCELED = "canceled"  # withdrawn, on purpose
     NO_TEXT = "no_text"
     UNKNOWN = "unknown"
 
@@ -67,7 +75,8 @@ class JourneyInputs:
     """The frames that journeys are made of. Only the bookings are indispensable; None means unknown.
 
     `begins` is the start of the rows. In a frame that is not complete, what is not there is unknown. `customers` are
-    those who cannot be texted; `reconciled` is what the database said when it was asked for single texts.
+    those who cannot be texted; `reconciled` is what the database said when it was asked for single texts; `alerts`
+    are Twilio's, where a text that is refused at once leaves its only trace.
     """
 
     pending_bookings: pd.DataFrame
@@ -76,6 +85,7 @@ class JourneyInputs:
     messages: pd.DataFrame | None = None
     customers: pd.DataFrame | None = None
     reconciled: pd.DataFrame | None = None
+    alerts: pd.DataFrame | None = None
     begins: datetime | None = None
     texts_complete: bool = True
     messages_complete: bool = True
@@ -89,8 +99,8 @@ def journeys(inputs: JourneyInputs, now: datetime) -> pd.DataFrame:
     the text took, never below zero).
     """
     frame = inputs.pending_bookings.sort_values("created_at", kind="stable", ignore_index=True)
-    matched = _match(frame, inputs)
-    texts = inputs.texts
+    matches = _match(frame, inputs)
+    matched, texts = matches.sids, inputs.texts
     if texts is None:
         detail = pd.DataFrame(index=matched.index, columns=["status", "created_at", "error_code"])
     else:
@@ -103,7 +113,7 @@ def journeys(inputs: JourneyInputs, now: datetime) -> pd.DataFrame:
     frame["text_error"] = detail["error_code"].to_numpy()
     after = frame["text_at"] - frame["created_at"]
     frame["text_after"] = after.where(after.isna() | (after > pd.Timedelta(0)), pd.Timedelta(0))
-    frame["sending"] = _sending(frame, inputs, now)
+    frame["sending"] = _sending(frame, inputs, matches.unmatched, now)
     frame["delivery"] = _delivery(frame, now)
     frame["recording"] = _recording(frame, inputs, now)
     frame["opened"] = _opened(frame, inputs.short_links)
@@ -113,21 +123,35 @@ def journeys(inputs: JourneyInputs, now: datetime) -> pd.DataFrame:
 _FOR_MATCHING = ["sid", "to_number", "link_code", "body_digest", "created_at"]
 
 
-def _match(pending: pd.DataFrame, inputs: JourneyInputs) -> pd.Series:
-    """Return the SID of each booking's first text; null where none was found."""
+@dataclass(frozen=True, eq=False)
+class _Matches:
+    """The SID of each booking's first text, and the outbound texts that no booking could be found for.
+
+    `certain`: of which bookings the text is known by its SID or link. `unmatched` are texts that may be of a booking.
+    """
+
+    sids: pd.Series
+    certain: pd.Series
+    unmatched: pd.DataFrame
+
+
+def _match(pending: pd.DataFrame, inputs: JourneyInputs) -> _Matches:
     sids = pd.Series(pd.NA, index=pending.index, dtype="object")
     if inputs.texts is None:
-        return sids
+        return _Matches(sids, sids.notna(), pd.DataFrame(columns=_FOR_MATCHING))
     outbound = inputs.texts["direction"].str.startswith("outbound")
     texts = inputs.texts.loc[outbound, _FOR_MATCHING].sort_values("created_at", kind="stable")
     known = pending["sms_sid"].where(isin(pending["sms_sid"], texts["sid"]))
     sids = sids.where(known.isna(), known)
     sids = _fill(sids, _by_link(pending, texts, inputs.short_links))
-    left = pending[sids.isna()].dropna(subset="mobile_number")
-    if left.empty:
-        return sids
-    right = texts[isin(texts["to_number"], left["mobile_number"]) & ~isin(texts["sid"], sids)]
-    return _fill(sids, _by_number(left, right[_may_be_of_a_booking(right, pending, inputs.short_links)]))
+    certain = sids.notna()
+    free = texts[~isin(texts["sid"], sids) & ~_is_of_another(texts, pending, inputs.short_links)]
+    likely = free[_may_carry_the_link(free, texts[isin(texts["sid"], sids)])]
+    for within in (thresholds.TEXT_FOLLOWS_WITHIN, thresholds.LATE_TEXT_WITHIN):
+        left = pending[sids.isna()].dropna(subset="mobile_number")
+        right = likely[isin(likely["to_number"], left["mobile_number"]) & ~isin(likely["sid"], sids)]
+        sids = _fill(sids, _by_number(left, right, within))
+    return _Matches(sids, certain, free[~isin(free["sid"], sids)])
 
 
 def _fill(sids: pd.Series, found: pd.Series) -> pd.Series:
@@ -143,21 +167,24 @@ def _by_link(pending: pd.DataFrame, texts: pd.DataFrame, links: pd.DataFrame | N
     return code.map(first).fillna(direct)
 
 
-def _may_be_of_a_booking(texts: pd.DataFrame, pending: pd.DataFrame, links: pd.DataFrame | None) -> pd.Series:
-    """Whether a text may carry the link of a booking that nothing else ties it to.
+def _is_of_another(texts: pd.DataFrame, pending: pd.DataFrame, links: pd.DataFrame | None) -> pd.Series:
+    """Whether the link of a text is known to be of something else."""
+    of_another = isin(texts["link_code"], pending["token"])
+    return of_another if links is None else of_another | isin(texts["link_code"], links["short_code"])
 
-    A body that can be read and holds no link is another kind of text; so is one whose link is known to be of
-    something else. Where Twilio keeps no bodies, every text may be it.
+
+def _may_carry_the_link(texts: pd.DataFrame, certain: pd.DataFrame) -> pd.Series:
+    """Whether a text may be the one with the link. `certain` are the texts that are known to be of bookings.
+
+    Where those carry links, a body that can be read and holds none is another kind of text. Where Twilio keeps no
+    bodies, or no text is known to carry a link, every text may be it.
     """
     without_link = texts["link_code"].isna() & texts["body_digest"].notna()
-    of_another = isin(texts["link_code"], pending["token"])
-    if links is not None:
-        of_another |= isin(texts["link_code"], links["short_code"])
-    return ~(without_link | of_another)
+    return ~without_link if certain["link_code"].notna().any() else pd.Series(True, index=texts.index)
 
 
-def _by_number(pending: pd.DataFrame, texts: pd.DataFrame) -> pd.Series:
-    """Match texts to bookings of the same number minutes before: each text once, and the latest booking first.
+def _by_number(pending: pd.DataFrame, texts: pd.DataFrame, within: timedelta) -> pd.Series:
+    """Match texts to bookings of the same number `within` before: each text once, and the latest booking first.
 
     Clocks that differ are allowed for only where nothing matches without it.
     """
@@ -165,14 +192,14 @@ def _by_number(pending: pd.DataFrame, texts: pd.DataFrame) -> pd.Series:
     for skew in (timedelta(0), thresholds.CLOCK_SKEW):
         while True:
             left = pending[~pending.index.isin(found.index)]
-            new = _latest_before(texts[~isin(texts["sid"], found)], left, skew)
+            new = _latest_before(texts[~isin(texts["sid"], found)], left, within, skew)
             if new.empty:
                 break
             found = new if found.empty else pd.concat([found, new])
     return found
 
 
-def _latest_before(texts: pd.DataFrame, pending: pd.DataFrame, skew: timedelta) -> pd.Series:
+def _latest_before(texts: pd.DataFrame, pending: pd.DataFrame, within: timedelta, skew: timedelta) -> pd.Series:
     """Return, by the bookings' index, the first text for which that booking is the latest of its number."""
     if texts.empty or pending.empty:
         return pd.Series(dtype="object")
@@ -185,17 +212,20 @@ def _latest_before(texts: pd.DataFrame, pending: pd.DataFrame, skew: timedelta) 
         left_by="to_number",
         right_by="mobile_number",
         direction="backward",
-        tolerance=thresholds.TEXT_FOLLOWS_WITHIN + skew,
+        tolerance=within + skew,
     )
     pairs = pairs.dropna(subset="row").drop_duplicates("row")
     return pd.Series(pairs["sid"].to_numpy(dtype="object"), index=pairs["row"].astype(pending.index.dtype))
 
 
-def _sending(frame: pd.DataFrame, inputs: JourneyInputs, now: datetime) -> pd.Series:
+def _sending(frame: pd.DataFrame, inputs: JourneyInputs, unmatched: pd.DataFrame, now: datetime) -> pd.Series:
     if inputs.texts is None:
         return pd.Series(Sending.UNKNOWN, index=frame.index, dtype="object")
     absent = Sending.MISSING if inputs.texts_complete else Sending.UNKNOWN
     sending = pd.Series(absent, index=frame.index, dtype="object")
+    sending[_may_have_one_of(frame, unmatched)] = Sending.UNCERTAIN
+    if inputs.alerts is not None:
+        sending[_refused_alone(frame[sending == Sending.MISSING], inputs.alerts)] = Sending.REFUSED
     sending[frame["created_at"] > now - thresholds.SEND_SETTLES] = Sending.TOO_SOON
     if inputs.begins is not None:
         sending[frame["created_at"] < inputs.begins + thresholds.CLOCK_SKEW] = Sending.TOO_SOON
@@ -203,6 +233,51 @@ def _sending(frame: pd.DataFrame, inputs: JourneyInputs, now: datetime) -> pd.Se
         sending[isin(frame["customer_id"], _opted_out(inputs.customers))] = Sending.OPTED_OUT
     sending[frame["text_sid"].notna()] = Sending.ACCEPTED
     return sending
+
+
+def _may_have_one_of(frame: pd.DataFrame, unmatched: pd.DataFrame) -> pd.Series:
+    """Whether a text that is joined to nothing could be the booking's: to its number, or to nobody knows whom."""
+    may = pd.Series(False, index=frame.index)
+    waiting = frame[frame["text_sid"].isna()]
+    if unmatched.empty or waiting.empty:
+        return may
+    unknown = unmatched["to_number"].isna() | ~unmatched["to_number"].fillna("").str.startswith("+")
+    by_number = unmatched.loc[~unknown].groupby("to_number")["created_at"]
+    nameless = _microseconds(unmatched.loc[unknown, "created_at"].sort_values())
+    first, last = by_number.min(), by_number.max()
+    begins = waiting["created_at"] - thresholds.CLOCK_SKEW
+    number = waiting["mobile_number"]
+    # Between the first and the last text of a number there may be a gap; to take it for none would say too much.
+    may_be = (number.map(last) >= begins) & (number.map(first) <= waiting["created_at"] + thresholds.TEXT_MAY_BE_OF)
+    may[waiting.index] = may_be.fillna(False).astype(bool)
+    if len(nameless):
+        following = nameless.searchsorted(_microseconds(begins))
+        found = nameless[following.clip(max=len(nameless) - 1)]
+        until = _microseconds(waiting["created_at"] + thresholds.TEXT_FOLLOWS_WITHIN)
+        may[waiting.index] |= (following < len(nameless)) & (found <= until)
+    return may
+
+
+def _microseconds(times: pd.Series) -> np.ndarray[Any, np.dtype[np.int64]]:
+    return times.dt.as_unit("us").astype("int64").to_numpy()
+
+
+def _refused_alone(missing: pd.DataFrame, alerts: pd.DataFrame) -> pd.Index:
+    """Return the rows of bookings at whose time Twilio refused a text because of its recipient; each alert once."""
+    refusals = alerts[alerts["error_code"].isin(OF_ONE_RECIPIENT)].sort_values("created_at")
+    if missing.empty or refusals.empty:
+        return pd.Index([])
+    bookings = missing.assign(row=missing.index, at=missing["created_at"] - thresholds.CLOCK_SKEW)
+    pairs = pd.merge_asof(
+        refusals[["created_at"]],
+        bookings[["at", "row"]].sort_values("at"),
+        left_on="created_at",
+        right_on="at",
+        direction="backward",
+        tolerance=thresholds.TEXT_FOLLOWS_WITHIN + thresholds.CLOCK_SKEW,
+    )
+    rows: pd.Index = pd.Index(pairs["row"].dropna().astype(missing.index.dtype).unique())
+    return rows
 
 
 def _opted_out(customers: pd.DataFrame) -> pd.Series:
@@ -214,7 +289,7 @@ def _delivery(frame: pd.DataFrame, now: datetime) -> pd.Series:
     delivery = pd.Series(Delivery.NO_TEXT, index=frame.index, dtype="object")
     has_text = frame["text_sid"].notna()
     delivery[has_text] = delivery_of(frame.loc[has_text, "text_status"], frame.loc[has_text, "text_at"], now)
-    delivery[frame["sending"] == Sending.UNKNOWN] = Delivery.UNKNOWN
+    delivery[frame["sending"].isin([Sending.UNKNOWN, Sending.UNCERTAIN])] = Delivery.UNKNOWN
     return delivery
 
 
@@ -224,6 +299,8 @@ def delivery_of(status: pd.Series, created_at: pd.Series, now: datetime) -> pd.S
     delivery[created_at <= now - thresholds.DELIVERY_SETTLES] = Delivery.NO_RECEIPT
     delivery[status.isin(DELIVERED_STATUSES)] = Delivery.DELIVERED
     delivery[status.isin(FAILED_STATUSES)] = Delivery.FAILED
+    delivery[status == TextStatus.SCHEDULED] = Delivery.WAITING
+    delivery[status == TextStatus.CANCELED] = Delivery.CANCELED
     return delivery
 
 
@@ -238,7 +315,7 @@ def _recording(frame: pd.DataFrame, inputs: JourneyInputs, now: datetime) -> pd.
         reconciled=inputs.reconciled,
     )
     recording[frame["text_sid"].isna()] = Recording.NO_TEXT
-    recording[frame["sending"] == Sending.UNKNOWN] = Recording.UNKNOWN
+    recording[frame["sending"].isin([Sending.UNKNOWN, Sending.UNCERTAIN])] = Recording.UNKNOWN
     return recording
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lib.diagnosis import thresholds
 from lib.diagnosis.columns import isin
-from lib.diagnosis.error_codes import explain
+from lib.diagnosis.error_codes import OF_ONE_RECIPIENT, explain
 from lib.diagnosis.journeys import Delivery, Recording, delivery_of, recording_of
 from lib.model.provider import Balance
 
@@ -167,6 +167,11 @@ def spending(outbound: pd.DataFrame, balance: Balance | None, days: float) -> Sp
 def unrecorded(outbound: pd.DataFrame) -> pd.DataFrame:
     """Return the texts that went out and that the database knows nothing of."""
     return outbound[outbound["recording"] == Recording.LOST]
+
+
+def without_lone_faults(ended: pd.DataFrame) -> pd.DataFrame:
+    """Return texts that came to an end without those that failed for a reason of their one recipient."""
+    return ended[~ended["error_code"].isin(OF_ONE_RECIPIENT)]
 
 
 def terminal(outbound: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,10 @@ from datetime import timedelta
 SEND_SETTLES = timedelta(minutes=10)
 # A text belongs to an initiation of the same number if Twilio got it within this time of it.
 TEXT_FOLLOWS_WITHIN = timedelta(minutes=5)
+# Later than that, and within this time of it, a text is late; still later ones may be about something else.
+LATE_TEXT_WITHIN = timedelta(hours=1)
+# Of a text of the same number this long after an initiation, nobody can tell that it is not about that booking.
+TEXT_MAY_BE_OF = timedelta(days=1)
 # The clocks of Twilio and of the database may differ by this much.
 CLOCK_SKEW = timedelta(minutes=1)
 # The promise of the flow, as the tiles count it: a text within a minute.
@@ -57,5 +61,6 @@ CONFIRM_P_TO_WARN = 0.01
 OPENERS_WITHOUT_CONFIRM = 3
 # This share of people has usually opted out; so many of them, and so unlikely by chance, are worth a look.
 USUAL_OPT_OUTS = 0.02
+RECENT_PEOPLE = 200
 OPT_OUTS_TO_WARN = 3
 OPT_OUTS_P = 0.01

@@ -54,6 +54,11 @@ def _last_answer(facts: Facts, _: Answers) -> tuple[CheckStatus, str, str]:
     sending = journeys["sending"].iloc[-1]
     if sending == Sending.ACCEPTED:
         return CheckStatus.OK, "201 + text", f"Accepted {when}, and Twilio has its text."
+    if sending == Sending.UNCERTAIN:
+        message = f"Accepted {when}; which of the texts to its number is its own cannot be told."
+        return CheckStatus.CANNOT_TELL, "201", message
+    if sending == Sending.REFUSED:
+        return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; Twilio refuses texts to this one recipient."
     if sending == Sending.OPTED_OUT:
         return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; this customer wants no texts."
     if sending == Sending.TOO_SOON:

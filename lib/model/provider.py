@@ -34,14 +34,16 @@ class TextStatus(StrEnum):
     SENDING = "sending"
     SENT = "sent"
     DELIVERED = "delivered"
+    PARTIALLY_DELIVERED = "partially_delivered"
     READ = "read"
     UNDELIVERED = "undelivered"
     FAILED = "failed"
     CANCELED = "canceled"
 
 
-DELIVERED_STATUSES = frozenset({TextStatus.DELIVERED, TextStatus.READ})
-FAILED_STATUSES = frozenset({TextStatus.UNDELIVERED, TextStatus.FAILED, TextStatus.CANCELED})
+DELIVERED_STATUSES = frozenset({TextStatus.DELIVERED, TextStatus.PARTIALLY_DELIVERED, TextStatus.READ})
+# A text that was canceled was withdrawn on purpose, and a scheduled one waits on purpose: neither failed.
+FAILED_STATUSES = frozenset({TextStatus.UNDELIVERED, TextStatus.FAILED})
 TERMINAL_STATUSES = DELIVERED_STATUSES | FAILED_STATUSES
 
 

@@ -147,6 +147,8 @@ SENDING: Final[Mapping[str, str]] = {
     Sending.ACCEPTED: "accepted by Twilio",
     Sending.TOO_SOON: "too soon to tell",
     Sending.MISSING: "no text",
+    Sending.UNCERTAIN: "cannot tell which text",
+    Sending.REFUSED: "refused: this recipient",
     Sending.OPTED_OUT: "none: wants no texts",
     Sending.UNKNOWN: "cannot tell",
 }
@@ -155,6 +157,8 @@ DELIVERY: Final[Mapping[str, str]] = {
     Delivery.FAILED: "failed",
     Delivery.ON_ITS_WAY: "on its way",
     Delivery.NO_RECEIPT: "no receipt",
+    Delivery.WAITING: "scheduled",
+    Delivery.CANCELED: "canceled",
     Delivery.NO_TEXT: "no text",
     Delivery.UNKNOWN: "cannot tell",
 }

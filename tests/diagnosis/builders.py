@@ -199,6 +199,18 @@ def catalog(*without: str, checks: tuple[CheckConstraint, ...] | None = (LINK_TY
 # The world ---------------------------------------------------------------------------------------------------
 
 MOMENTS = tuple(ago(hours=hours) for hours in (20, 16, 12, 8, 4, 1))
+# Of a booking of which nobody stored a text.
+UNSTORED: dict[str, Any] = {"metadata_state": frames.MetadataState.EMPTY, "sms_sid": None}
+
+
+def never_sent() -> dict[str, Any]:
+    """The same bookings, of which neither Twilio nor the database has a text."""
+    rows = (booking(n, at, **UNSTORED) for n, at in enumerate(MOMENTS, start=1))
+    return {
+        "texts": table(frames.TEXTS),
+        "messages": table(frames.MESSAGES),
+        "pending_bookings": table(frames.PENDING_BOOKINGS, rows),
+    }
 
 
 @cache

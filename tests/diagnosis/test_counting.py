@@ -20,7 +20,7 @@ from lib.model.reading import Caveat, CaveatKind, FailureKind
 from lib.model.verdict import CheckStatus, HeadlineState
 from lib.model.window import Window, WindowSize
 from lib.snapshot import Snapshot
-from tests.diagnosis.builders import MOMENTS, NOW, ago, booking, sid, snapshot, table, text, without
+from tests.diagnosis.builders import MOMENTS, NOW, ago, booking, never_sent, sid, snapshot, table, text, without
 
 MONTH = Window.ending(NOW, WindowSize.MONTH)
 SINCE = MOMENTS[0] - timedelta(minutes=30)  # before the first of the healthy world's rows
@@ -90,10 +90,10 @@ def test_without_the_counts_the_window_is_unknown_and_never_zero() -> None:
 
 
 def test_an_outage_as_old_as_the_rows_has_no_known_beginning() -> None:
-    since_always = cut(texts=table(frames.TEXTS))
+    since_always = cut(**never_sent())
     assert diagnose(since_always, NOW).headline.state is HeadlineState.BROKEN
     assert diagnose(since_always, NOW).headline.since is None
-    assert diagnose(snapshot(texts=table(frames.TEXTS)), NOW).headline.since is not None
+    assert diagnose(snapshot(**never_sent()), NOW).headline.since is not None
 
 
 def test_a_text_that_an_older_row_knows_is_not_lost() -> None:

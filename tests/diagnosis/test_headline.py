@@ -61,6 +61,7 @@ NOBODY = {
     "pending_bookings": table(frames.PENDING_BOOKINGS),
     "api_usage": table(frames.API_USAGE),
     "texts": table(frames.TEXTS),
+    "messages": table(frames.MESSAGES),
     "link_opening": None,
 }
 FIRST_TWO = [text(n, at) for n, at in NUMBERED[:2]]

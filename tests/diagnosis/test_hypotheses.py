@@ -99,15 +99,45 @@ def test_direct_evidence_confirms_and_its_opposite_rules_out(cause: str, check: 
         ("provider_failing", {"account_active": WARN}, Verdict.RULED_OUT),
         ("provider_failing", {"account_active": FAIL}, Verdict.CONFIRMED),
         ("provider_failing", {"texts_arrive": NOT_APPLICABLE}, Verdict.RULED_OUT),
-        ("provider_unconfigured", {"texts_follow": FAIL}, Verdict.LIKELY),
-        ("provider_unconfigured", {"texts_follow": FAIL, "required_env": FAIL}, Verdict.CONFIRMED),
-        ("provider_unconfigured", {"texts_follow": FAIL, "required_env": CANNOT_TELL}, Verdict.LIKELY),
-        ("provider_unconfigured", {"texts_follow": FAIL, "account_errors": FAIL}, Verdict.RULED_OUT),
-        ("provider_unconfigured", {"texts_follow": FAIL, "account_errors": CANNOT_TELL}, Verdict.POSSIBLE),
-        ("provider_unconfigured", {"texts_follow": FAIL, "api_answers": FAIL}, Verdict.CANNOT_TELL),
-        ("provider_unconfigured", {"texts_follow": WARN}, Verdict.POSSIBLE),
-        ("provider_unconfigured", {"texts_follow": CANNOT_TELL, "required_env": FAIL}, Verdict.POSSIBLE),
+        ("provider_unconfigured", {"app_reaches_twilio": NOT_APPLICABLE, "texts_follow": FAIL}, Verdict.LIKELY),
+        (
+            "provider_unconfigured",
+            {"app_reaches_twilio": NOT_APPLICABLE, "texts_follow": FAIL, "required_env": FAIL},
+            Verdict.CONFIRMED,
+        ),
+        (
+            "provider_unconfigured",
+            {"app_reaches_twilio": NOT_APPLICABLE, "texts_follow": FAIL, "required_env": CANNOT_TELL},
+            Verdict.LIKELY,
+        ),
+        (
+            "provider_unconfigured",
+            {"app_reaches_twilio": NOT_APPLICABLE, "texts_follow": FAIL, "account_errors": FAIL},
+            Verdict.RULED_OUT,
+        ),
+        (
+            "provider_unconfigured",
+            {"app_reaches_twilio": NOT_APPLICABLE, "texts_follow": FAIL, "account_errors": CANNOT_TELL},
+            Verdict.POSSIBLE,
+        ),
+        (
+            "provider_unconfigured",
+            {"app_reaches_twilio": NOT_APPLICABLE, "texts_follow": FAIL, "api_answers": FAIL},
+            Verdict.CANNOT_TELL,
+        ),
+        ("provider_unconfigured", {"app_reaches_twilio": NOT_APPLICABLE, "texts_follow": WARN}, Verdict.POSSIBLE),
+        (
+            "provider_unconfigured",
+            {"app_reaches_twilio": NOT_APPLICABLE, "texts_follow": CANNOT_TELL, "required_env": FAIL},
+            Verdict.POSSIBLE,
+        ),
         ("provider_unconfigured", {"required_env": FAIL}, Verdict.RULED_OUT),
+        ("provider_unconfigured", {"texts_follow": FAIL}, Verdict.RULED_OUT),  # Twilio hears from the live build
+        (
+            "provider_unconfigured",
+            {"texts_follow": FAIL, "app_reaches_twilio": CANNOT_TELL},
+            Verdict.POSSIBLE,
+        ),
         ("link_broken", {"link_opens": CANNOT_TELL, "openers_confirm": FAIL}, Verdict.POSSIBLE),
         ("link_broken", {"openers_confirm": FAIL}, Verdict.RULED_OUT),
         ("api_failing", {"front_door": FAIL}, Verdict.CONFIRMED),
@@ -132,7 +162,7 @@ def test_a_verdict_follows_from_its_checks(cause: str, statuses: dict[str, Any],
 
 
 def test_what_must_be_in_order_for_a_cause_speaks_for_it_when_it_is() -> None:
-    unconfigured = judged("provider_unconfigured", OK, texts_follow=FAIL)
+    unconfigured = judged("provider_unconfigured", OK, texts_follow=FAIL, app_reaches_twilio=NOT_APPLICABLE)
     assert set(unconfigured.supports) == {"texts_follow", "api_answers", "account_errors", "account_active"}
     assert unconfigured.refutes == ("required_env",)
     quiet = judged("no_demand", OK, demand_seen=NOT_APPLICABLE, bookings_initiated=NOT_APPLICABLE)

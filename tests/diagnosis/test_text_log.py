@@ -133,8 +133,8 @@ def test_failures_are_told_by_code_with_the_owners_action() -> None:
 
 
 def test_codes_that_stop_every_text_are_known_as_such() -> None:
-    for code in ("20003", "21408", "21606", "21704", "30002", "63038"):
+    for code in ("20003", "20005", "21606", "21704", "30002", "63038"):
         assert explain(code).account_level
-    for code in ("30003", "30005", "30007", "21610", "12345"):
+    for code in ("30003", "30005", "30007", "21408", "21610", "12345"):
         assert not explain(code).account_level
     assert explain("12345").url.endswith("/12345")

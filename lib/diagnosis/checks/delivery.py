@@ -7,6 +7,7 @@ import pandas as pd
 from lib.diagnosis import text_log, thresholds
 from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
 from lib.diagnosis.columns import isin
+from lib.diagnosis.error_codes import OF_ONE_RECIPIENT, explain
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery
 from lib.diagnosis.outage import over_since
@@ -44,8 +45,12 @@ def failures_in_a_row(newest: pd.Series) -> int:
 )
 def texts_arrive(facts: Facts) -> CheckResult:
     frame = facts.need_outbound()
-    terminal = text_log.terminal(frame)
+    ended = text_log.terminal(frame)
+    terminal = text_log.without_lone_faults(ended)
+    own = [_own_reasons(ended)] if len(ended) > len(terminal) else []
     if terminal.empty:
+        if own:
+            return not_applicable("No text came to its end but those that its recipient cannot get.", *own)
         waiting = int((frame["delivery"] == Delivery.NO_RECEIPT).sum())
         if waiting:
             return cannot_tell(f"None of {counted(waiting, 'text')} has a final answer from the phone network yet.")
@@ -53,7 +58,7 @@ def texts_arrive(facts: Facts) -> CheckResult:
     share = Share(int((terminal["delivery"] == Delivery.DELIVERED).sum()), len(terminal))
     summary = f"Of {counted(share.total, 'text')} that came to an end, {share.count:,} arrived."
     unknown = int((frame["delivery"] == Delivery.NO_RECEIPT).sum())
-    evidence = [share.message]
+    evidence = [share.message, *own]
     if unknown:
         evidence.append(f"{counted(unknown, 'more text')} without a receipt")
     failures = terminal[terminal["delivery"] == Delivery.FAILED]
@@ -85,6 +90,14 @@ def texts_arrive(facts: Facts) -> CheckResult:
         old_enough = counted(unknown + len(terminal), "text")
         return cannot_tell(f"Of {old_enough}, {unknown:,} have no final answer from the phone network.", summary)
     return ok(summary, *evidence)
+
+
+def _own_reasons(ended: pd.DataFrame) -> str:
+    lone = ended[ended["error_code"].isin(OF_ONE_RECIPIENT)]
+    meanings = ", ".join(dict.fromkeys(explain(str(code)).meaning.lower() for code in lone["error_code"]))
+    return (
+        f"{counted(lone['to_number'].nunique(), 'person', 'people')} not counted, for a reason of their own: {meanings}"
+    )
 
 
 @check(

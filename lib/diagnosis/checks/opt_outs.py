@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pandas as pd
-
 from lib.diagnosis import thresholds
 from lib.diagnosis.check_api import CheckResult, check, not_applicable, ok, warn
 from lib.diagnosis.facts import Facts
@@ -24,13 +22,12 @@ OPTED_OUT = "21610"
 def opt_outs_usual(facts: Facts) -> CheckResult:
     """Count people, not attempts: one who books again and again and gets no text is one."""
     texts = facts.of_customers(facts.need_outbound(), "to_number").dropna(subset="to_number")
-    people = texts["to_number"].nunique()
+    newest = texts[~texts["to_number"].duplicated(keep="last")].tail(thresholds.RECENT_PEOPLE)
+    people = len(newest)
     if not people:
         return not_applicable("No text was sent to a customer in this window.")
-    stopped: pd.Series = texts.loc[texts["error_code"] == OPTED_OUT, "to_number"]
-    count = stopped.nunique()
-    who = counted(people, "person", "people")
-    summary = f"Of {who} to be texted, {count:,} had opted out."
+    count = int((newest["error_code"] == OPTED_OUT).sum())
+    summary = f"Of the last {counted(people, 'person', 'people')} to be texted, {count:,} had opted out."
     chance = chance_of_at_least(count, people, thresholds.USUAL_OPT_OUTS)
     if count < thresholds.OPT_OUTS_TO_WARN or chance >= thresholds.OPT_OUTS_P:
         return ok(summary)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.check_api import CheckResult, check, fail, not_applicable, ok, warn
+from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
 from lib.diagnosis.error_codes import explain
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Sending
@@ -19,6 +19,7 @@ from lib.model.verdict import Hop
 
 def eligible_journeys(facts: Facts) -> pd.DataFrame:
     """Return the journeys of bookings that a text had to follow. Raises `CannotTellError`."""
+    facts.need_texts()
     facts.need_complete(facts.snapshot.texts)
     return facts.need_journeys()
 
@@ -29,6 +30,12 @@ def settled_journeys(facts: Facts) -> pd.DataFrame:
     return journeys[journeys["sending"].isin([Sending.ACCEPTED, Sending.MISSING])]
 
 
+def newest_of_people(journeys: pd.DataFrame) -> pd.DataFrame:
+    """Return the newest journey of each person, oldest first: who books again and again is one."""
+    person = journeys["mobile_number"].fillna(journeys["id"])
+    return journeys[~person.duplicated(keep="last")]
+
+
 @check(
     Hop.ACCEPTED,
     "Does a text follow each booking?",
@@ -36,13 +43,27 @@ def settled_journeys(facts: Facts) -> pd.DataFrame:
     would_change="The next booking, and whether Twilio's log shows a text to its number within minutes.",
 )
 def texts_follow(facts: Facts) -> CheckResult:
+    journeys = eligible_journeys(facts)
     settled = settled_journeys(facts)
+    others = _neither(journeys)
     if settled.empty:
-        return not_applicable("No booking is old enough to be judged.")
+        uncertain = journeys[journeys["sending"] == Sending.UNCERTAIN]
+        if not uncertain.empty:
+            which = counted(len(uncertain), "booking")
+            return cannot_tell(
+                f"For {which}, Twilio holds a text to the same number; which booking it belongs to cannot be told.",
+                *others,
+            )
+        if _refused_people(journeys) >= thresholds.FAILURES_TO_FAIL:
+            return warn("Twilio refused every text, each for a reason of its recipient.", *others)
+        return not_applicable("No booking is old enough to be judged.", *others)
     followed = settled["sending"] == Sending.ACCEPTED
     share = Share(int(followed.sum()), len(settled))
     summary = f"Of {counted(share.total, 'booking')}, {share.count:,} were followed by a text that Twilio accepted."
-    evidence = [share.message]
+    evidence = [share.message, *others]
+    late = settled["text_after"] > thresholds.TEXT_FOLLOWS_WITHIN
+    if late.any():
+        evidence.append(f"{counted(int(late.sum()), 'text')} came later than expected, but came")
     missed = settled[~followed]
     if missed.empty:
         return ok(summary, *evidence)
@@ -57,10 +78,46 @@ def texts_follow(facts: Facts) -> CheckResult:
             f"Since {facts.clock(over)} a text followed every booking ({since}); before, {len(missed):,} had none."
         )
         return ok(message, summary, *evidence)
-    newest = followed.tail(thresholds.FAILURES_TO_WARN)
-    if not newest.any():
-        return fail(summary, *evidence)
-    return warn(summary, *evidence)
+    known = journeys[journeys["sending"].isin([Sending.ACCEPTED, Sending.MISSING, Sending.UNCERTAIN])]
+    newest = newest_of_people(known)["sending"].tail(thresholds.FAILURES_TO_WARN)
+    enough = len(newest) == thresholds.FAILURES_TO_WARN or not followed.any()
+    return fail(summary, *evidence) if enough and (newest == Sending.MISSING).all() else warn(summary, *evidence)
+
+
+def _refused_people(journeys: pd.DataFrame) -> int:
+    return len(newest_of_people(journeys[journeys["sending"] == Sending.REFUSED]))
+
+
+def _neither(journeys: pd.DataFrame) -> list[str]:
+    """Say how many bookings count neither as followed by a text nor as missing one, and why."""
+    uncertain = int((journeys["sending"] == Sending.UNCERTAIN).sum())
+    refused = _refused_people(journeys)
+    notes = []
+    if uncertain:
+        notes.append(f"for {counted(uncertain, 'more booking')} a text went to the number, and cannot be joined to it")
+    if refused:
+        notes.append(f"{counted(refused, 'person', 'people')} cannot be texted, for a reason of their own")
+    return notes
+
+
+@check(
+    Hop.ACCEPTED,
+    "Does Twilio hear from the app that is live?",
+    rests_on="texts",
+    would_change="A text that the live build hands to Twilio.",
+)
+def app_reaches_twilio(facts: Facts) -> CheckResult:
+    """Whether Twilio took a text since the oldest live build took over: then its settings for Twilio work."""
+    hosts = facts.need(facts.snapshot.hostnames)
+    since = max((host.serving_since for host in hosts if host.serving_since), default=None)
+    if since is None:
+        return cannot_tell("Since when the live build serves is not known.")
+    texts = facts.need_texts()
+    taken = texts[texts["direction"].str.startswith("outbound-api") & (texts["created_at"] >= since)]
+    if taken.empty:
+        return not_applicable(f"Twilio has no text since the live build took over at {facts.clock(since)}.")
+    last = taken["created_at"].max().to_pydatetime()
+    return ok(f"Twilio has {counted(len(taken), 'text')} since then, the last at {facts.clock(last)}.")
 
 
 @check(

@@ -17,7 +17,8 @@ OK, WARN, FAIL, CANNOT_TELL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL
 def judge(statuses: Statuses) -> Verdict:
     follow, environment = statuses[sending.texts_follow], statuses[code.required_env]
     refused = statuses[sending.account_errors]
-    if follow is OK:
+    reaches = statuses[sending.app_reaches_twilio]
+    if follow is OK or (reaches is OK and environment is not FAIL):
         return Verdict.RULED_OUT
     if follow is not FAIL:
         return Verdict.POSSIBLE if follow is WARN or environment is FAIL else Verdict.CANNOT_TELL
@@ -28,7 +29,7 @@ def judge(statuses: Statuses) -> Verdict:
     if refused is FAIL:
         return Verdict.RULED_OUT if environment is OK else Verdict.CANNOT_TELL  # Twilio heard the app
     in_order = refused is OK and statuses[sending.account_active] is OK
-    return Verdict.LIKELY if in_order else Verdict.POSSIBLE
+    return Verdict.LIKELY if in_order and reaches is not CANNOT_TELL else Verdict.POSSIBLE
 
 
 def tasks(context: TaskContext) -> Iterator[Task]:
@@ -68,7 +69,7 @@ SPEC = HypothesisSpec(
     remedy=Remedy("Set Twilio's variables in Vercel for Production, then redeploy.", "redeploy"),
     explains=frozenset({Hop.ACCEPTED, Hop.CODE}),
     judge=judge,
-    checks=(sending.texts_follow, code.required_env),
+    checks=(sending.texts_follow, code.required_env, sending.app_reaches_twilio),
     rest=(demand.api_answers, sending.account_errors, sending.account_active),
     tasks=tasks,
     settled_elsewhere=(code.required_env,),

@@ -242,24 +242,28 @@ def _may_have_one_of(frame: pd.DataFrame, unmatched: pd.DataFrame) -> pd.Series:
     if unmatched.empty or waiting.empty:
         return may
     unknown = unmatched["to_number"].isna() | ~unmatched["to_number"].fillna("").str.startswith("+")
-    by_number = unmatched.loc[~unknown].groupby("to_number")["created_at"]
-    nameless = _microseconds(unmatched.loc[unknown, "created_at"].sort_values())
-    first, last = by_number.min(), by_number.max()
     begins = waiting["created_at"] - thresholds.CLOCK_SKEW
-    number = waiting["mobile_number"]
-    # Between the first and the last text of a number there may be a gap; to take it for none would say too much.
-    may_be = (number.map(last) >= begins) & (number.map(first) <= waiting["created_at"] + thresholds.TEXT_MAY_BE_OF)
-    may[waiting.index] = may_be.fillna(False).astype(bool)
+    if not unknown.all():
+        # Between the first and the last text of a number there may be a gap; to take it for none would say too much.
+        by_number = unmatched.loc[~unknown].groupby("to_number")["created_at"]
+        first, last = (
+            side.reindex(waiting["mobile_number"]).set_axis(waiting.index)
+            for side in (by_number.min(), by_number.max())
+        )
+        until = waiting["created_at"] + thresholds.TEXT_MAY_BE_OF
+        may[waiting.index] = ((last >= begins) & (first <= until)).fillna(False).astype(bool)
+    nameless = _microseconds(unmatched.loc[unknown, "created_at"].sort_values())
     if len(nameless):
         following = nameless.searchsorted(_microseconds(begins))
         found = nameless[following.clip(max=len(nameless) - 1)]
-        until = _microseconds(waiting["created_at"] + thresholds.TEXT_FOLLOWS_WITHIN)
-        may[waiting.index] |= (following < len(nameless)) & (found <= until)
+        latest = _microseconds(waiting["created_at"] + thresholds.TEXT_FOLLOWS_WITHIN)
+        may[waiting.index] |= (following < len(nameless)) & (found <= latest)
     return may
 
 
 def _microseconds(times: pd.Series) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return times.dt.as_unit("us").astype("int64").to_numpy()
+    values: np.ndarray[Any, np.dtype[np.int64]] = times.dt.as_unit("us").astype("int64").to_numpy()
+    return values
 
 
 def _refused_alone(missing: pd.DataFrame, alerts: pd.DataFrame) -> pd.Index:

@@ -136,7 +136,9 @@ def _earlier(path: Path) -> dict[str, Any]:
 
 def _print_diagnosis(document: dict[str, Any]) -> None:
     headline = document["headline"]
-    since = f" since {headline['since']}" if headline["since"] else ""
+    since = (
+        f"{' at least' if headline['since_at_least'] else ''} since {headline['since']}" if headline["since"] else ""
+    )
     out.print(f"[bold]{headline['state'].replace('_', ' ').upper()}[/]{since}\n{escape(headline['sentence'])}\n")
     causes = Table("verdict", "cause", "what would fix it", title="Hypotheses", title_justify="left")
     for hypothesis in document["hypotheses"]:

@@ -19,7 +19,7 @@ from uuid import UUID
 import pandas as pd
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.checks import link
+from lib.diagnosis.checks import demand, link
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Sending
 from lib.formatting import counted
@@ -120,7 +120,8 @@ class Seats:
 class Affected:
     """The people affected over `stretch`, in the order in which they should be helped, and what cannot be told.
 
-    `at_least`: rows are missing, or the stretch begins before what was read, so there may be more.
+    `at_least`: rows are missing, or the range begins before what was read, so there may be more. `unknowable` says why
+    people may be affected of whom no trace is left.
     """
 
     time_range: TimeRange
@@ -128,6 +129,7 @@ class Affected:
     seats: Seats
     at_least: bool
     unknown: tuple[str, ...]
+    unknowable: str = ""
 
     @property
     def count(self) -> int:
@@ -148,6 +150,8 @@ class Affected:
     @property
     def message(self) -> str:
         """The count in a sentence, without anything that identifies anybody."""
+        if not self.people and self.unknowable:
+            return self.unknowable
         if not self.people:
             return "Nobody, as far as is known." if not self.at_least else "Nobody in what could be read."
         who = counted(self.count, "person", "people")
@@ -240,13 +244,15 @@ def affected(facts: Facts, record: FollowUpRecord = NO_FOLLOW_UPS, time_range: T
         _person(group, everything[key], bookings, record, events) for key, group in hit.groupby(["person", "event"])
     ]
     today = facts.now.astimezone(facts.terms.zone).date()
+    unknowable = _unknowable(facts)
     cut = facts.snapshot.pending_bookings.truncated or facts.snapshot.texts.truncated
     return Affected(
         time_range=time_range,
         people=tuple(sorted(people, key=lambda person: _urgency(person, today))),
         seats=_seats([person for person in people if person.state is not PersonState.BOOKED], bookings),
         at_least=cut or time_range.since < facts.snapshot.rows_since,
-        unknown=_unknown(facts, time_range),
+        unknown=tuple(filter(None, (unknowable, *_unknown(facts, time_range)))),
+        unknowable=unknowable,
     )
 
 
@@ -419,6 +425,15 @@ def _seats(lost: Sequence[Person], bookings: pd.DataFrame | None) -> Seats:
     usual = float(parties.astype(float).mean())
     how = f"{who}: counted with {usual:.1f} seats each, the mean of the {len(parties):,} bookings of the window."
     return Seats(sum(said) + round(silent * usual), how)
+
+
+def _unknowable(facts: Facts) -> str:
+    """Say that whoever tried cannot be known, where their calls are refused or lost before anything logs them."""
+    if CheckStatus.FAIL not in (demand.api_key_active(facts).status, demand.front_door(facts).status):
+        return ""
+    usual = facts.usual_demand
+    expected = "" if usual is None else f" About {usual:.1f} bookings are usual in such a window."
+    return f"Who tried to book cannot be known: calls that are refused leave no trace.{expected}"
 
 
 def _unknown(facts: Facts, time_range: TimeRange) -> tuple[str, ...]:

@@ -73,7 +73,7 @@ def test_the_exit_code_and_the_first_cause_tell_the_scenario(
 def test_the_json_has_exactly_the_promised_keys_and_words(diagnosed: Callable[[str], Answer]):
     document = as_json(diagnosed("missing-column"))
     assert [*document] == ["headline", "measured_at", "window_hours", "checks", "hypotheses", "sources"]
-    assert [*document["headline"]] == ["state", "sentence", "since"]
+    assert [*document["headline"]] == ["state", "sentence", "since", "since_at_least"]
     assert document["headline"]["state"] in [*HeadlineState] and document["headline"]["sentence"]
     for instant in (document["measured_at"], document["headline"]["since"]):
         assert datetime.fromisoformat(instant).utcoffset() is not None

@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 
 from lib.diagnosis.checks.recording import NULL_REFUSED, null_errors, null_still_refused
-from lib.diagnosis.contract import Code
+from lib.diagnosis.contract import Break, Code
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.hypothesis_api import TaskContext
 from lib.formatting import counted
@@ -16,6 +16,8 @@ from lib.migrations.catalogue import Migration, catalogue
 from lib.model.frames import MetadataState
 from lib.model.task import Task
 
+# The kind of fault that is no breach of the contract: the role has no right to write.
+FORBIDDEN = "forbidden"
 # SQLSTATE of a write that the role has no right to.
 _FORBIDDEN = "42501"
 _BOOKINGS = "pending_bookings"
@@ -43,7 +45,7 @@ def database_faults(facts: Facts) -> Mapping[str, str]:
     if written is not None:  # what was refused before that is over
         forbidden = forbidden[(forbidden["table_name"] != _BOOKINGS) | (forbidden["at"] > written)]
     for table, count in forbidden["table_name"].value_counts().items():
-        faults[f"forbidden:{table}"] = f"{counted(count, 'write')} to {table} failed: the app has no right to it."
+        faults[f"{FORBIDDEN}:{table}"] = f"{counted(count, 'write')} to {table} failed: the app has no right to it."
     return faults
 
 
@@ -72,25 +74,33 @@ def recommended_now(facts: Facts) -> tuple[Migration, ...]:
     return recommended(database_faults(facts)) if facts.snapshot.catalog.usable(facts.now) else ()
 
 
-def migration_tasks(context: TaskContext, cause: str, *, only_nulls: bool) -> list[Task]:
-    """Return the recommended migrations as tasks: those that only let columns be null, or all others.
+def migration_tasks(context: TaskContext, cause: str, *kinds: str) -> list[Task]:
+    """Return the recommended migrations of which the first fault that they cure is of one of these kinds, as tasks.
 
-    Code that writes no null any more is the cure; until it is live, the column may take the nulls.
+    Code that writes no null any more is the cure of one that is refused; until it is live, the column may take nulls.
     """
     faults = database_faults(context.facts)
-    meanwhile = only_nulls and context.new_code_is_due
-    until = ", while the code that needs no such thing is not live" if meanwhile else ""
     return [
-        Task(
-            f"run_{migration.name}",
-            cause,
-            "migration",
-            f"{migration.title}{until}.",
-            " ".join(cured_by(migration, faults)),
-            action="run_migration",
-            args=(("name", migration.name),),
-            meanwhile=meanwhile,
-        )
+        _task(migration, cause, faults, meanwhile=context.new_code_is_due)
         for migration in recommended_now(context.facts)
-        if all(fault.startswith("null_refused:") for fault in migration.cures) is only_nulls
+        if _kind(next(fault for fault in migration.cures if fault in faults)) in kinds
     ]
+
+
+def _kind(fault: str) -> str:
+    return fault.partition(":")[0]
+
+
+def _task(migration: Migration, cause: str, faults: Mapping[str, str], *, meanwhile: bool) -> Task:
+    bridges = meanwhile and all(_kind(fault) == Break.NULL_REFUSED for fault in migration.cures)
+    until = ", while the code that needs no such thing is not live" if bridges else ""
+    return Task(
+        f"run_{migration.name}",
+        cause,
+        "migration",
+        f"{migration.title}{until}.",
+        " ".join(cured_by(migration, faults)),
+        action="run_migration",
+        args=(("name", migration.name),),
+        meanwhile=bridges,
+    )

@@ -15,6 +15,7 @@ import pandas as pd
 from lib.diagnosis import thresholds
 from lib.diagnosis.check_api import Answers, CheckSpec
 from lib.diagnosis.checks import code, confirming, delivery, demand, link, recording, sending, visibility
+from lib.diagnosis.checks.deployment_failure_modes import FAILURE_MODE_PREFIX
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Recording, Sending
 from lib.diagnosis.text_log import terminal, without_lone_faults
@@ -22,7 +23,17 @@ from lib.model.reading import Freshness
 from lib.model.verdict import Check, CheckStatus, Headline, HeadlineState, Hop
 
 FAIL, WARN = CheckStatus.FAIL, CheckStatus.WARN
-Since = Callable[[Facts], datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """When something began. `at_least`: the rows that were read begin with it, so it may have begun before."""
+
+    at: datetime
+    at_least: bool = False
+
+
+Since = Callable[[Facts], Beginning | None]
 
 # What a verdict of FLOWING rests on: each of these has to be known, and good.
 FOUNDATIONS = (visibility.key_sees_all, demand.bookings_initiated, sending.texts_follow, delivery.texts_arrive)
@@ -44,80 +55,81 @@ class HeadlineRule:
     state: HeadlineState
     sentence: str
     since: Since
+    while_flowing: str = ""  # the sentence where a text follows each booking all the same
 
 
-def _first_of_last_run(times: pd.Series, bad: pd.Series) -> datetime | None:
-    """Return when the run of bad cases that lasts until now began."""
+def _first_of_last_run(times: pd.Series, bad: pd.Series) -> Beginning | None:
+    """Return when the run of bad cases that lasts until now began: at the least then, if no good one is known."""
     if bad.empty or not bool(bad.iloc[-1]):
         return None
     good = bad.index[~bad.astype(bool)]
     run = times if good.empty else times.loc[good[-1] :].iloc[1:]
-    return None if run.empty else run.iloc[0].to_pydatetime()
+    return None if run.empty else Beginning(run.iloc[0].to_pydatetime(), at_least=good.empty)
 
 
-def _first(times: pd.Series) -> datetime | None:
-    return None if times.empty else times.min().to_pydatetime()
+def _first(times: pd.Series) -> Beginning | None:
+    return None if times.empty else Beginning(times.min().to_pydatetime())
 
 
-def _unsent_since(facts: Facts) -> datetime | None:
+def _unsent_since(facts: Facts) -> Beginning | None:
     journeys = sending.settled_journeys(facts)
     missing = journeys["sending"] == Sending.MISSING
     return _first_of_last_run(journeys["created_at"], missing) or _first(journeys.loc[missing, "created_at"])
 
 
-def _failing_since(facts: Facts) -> datetime | None:
+def _failing_since(facts: Facts) -> Beginning | None:
     ended = terminal(facts.need_outbound()[["delivery", "created_at", "error_code"]])
     recent = without_lone_faults(ended).tail(thresholds.RECENT_TEXTS)
     failed = recent["delivery"] == Delivery.FAILED
     return _first_of_last_run(recent["created_at"], failed) or _first(recent.loc[failed, "created_at"])
 
 
-def _lost_since(facts: Facts) -> datetime | None:
+def _lost_since(facts: Facts) -> Beginning | None:
     settled = recording.settled_texts(facts.need_outbound()[["recording", "created_at"]])
     lost = settled["recording"] == Recording.LOST
     return _first_of_last_run(settled["created_at"], lost) or _first(settled.loc[lost, "created_at"])
 
 
-def _api_since(facts: Facts) -> datetime | None:
+def _api_since(facts: Facts) -> Beginning | None:
     calls = demand.initiate_calls(facts).reset_index(drop=True)
     return _first_of_last_run(calls["created_at"], calls["status_code"] >= 500)
 
 
-def _refused_since(facts: Facts) -> datetime | None:
+def _refused_since(facts: Facts) -> Beginning | None:
     """The last call that was accepted is the latest moment the key can be known to have worked."""
     keys = facts.need_rows(facts.snapshot.api_keys)
     used = keys["last_used_at"].max()
-    return None if pd.isna(used) else used.to_pydatetime()
+    return None if pd.isna(used) else Beginning(used.to_pydatetime())
 
 
-def _receipts_since(facts: Facts) -> datetime | None:
+def _receipts_since(facts: Facts) -> Beginning | None:
     """The last receipt that was taken is the latest moment they can be known to have arrived."""
     last = delivery.taken_receipts(facts)["processed_at"].max()
-    return None if pd.isna(last) else last.to_pydatetime()
+    return None if pd.isna(last) else Beginning(last.to_pydatetime())
 
 
-def _unconfirmed_since(facts: Facts) -> datetime | None:
+def _unconfirmed_since(facts: Facts) -> Beginning | None:
     """When the first of those booked who opened their link since and did not confirm: all of them, until now."""
     opened = link.opened_links(facts)
     return _first_of_last_run(opened["created_at"], opened["confirmed_at"].isna())
 
 
-def _unbooked_since(facts: Facts) -> datetime | None:
+def _unbooked_since(facts: Facts) -> Beginning | None:
     pending = facts.need_rows(facts.snapshot.pending_bookings)
     confirmed = pending.dropna(subset="confirmed_at").sort_values("confirmed_at", ignore_index=True)
     return _first_of_last_run(confirmed["confirmed_at"], confirmed["booking_id"].isna())
 
 
-def _jobs_since(facts: Facts) -> datetime | None:
+def _jobs_since(facts: Facts) -> Beginning | None:
     return _first(confirming.overdue_jobs(facts)["due"])
 
 
-def _behind_since(facts: Facts) -> datetime | None:
+def _behind_since(facts: Facts) -> Beginning | None:
     required = facts.value(facts.snapshot.required_commit)
-    return required.commit.committed_at if required and required.commit else None
+    return Beginning(required.commit.committed_at) if required and required.commit else None
 
 
-def _unknown(_: Facts) -> datetime | None:
+def _unknown(_: Facts) -> Beginning | None:
     return None
 
 
@@ -131,7 +143,9 @@ RULES: tuple[HeadlineRule, ...] = (
         demand.api_key_active, FAIL, _BROKEN, "Bookings cannot start: the caller's API key is refused.", _refused_since
     ),
     HeadlineRule(sending.account_active, FAIL, _BROKEN, "Texts cannot be sent.", _unsent_since),
-    HeadlineRule(sending.account_errors, FAIL, _BROKEN, "Texts are not sent.", _unsent_since),
+    HeadlineRule(
+        sending.account_errors, FAIL, _BROKEN, "Texts are not sent.", _unsent_since, "Texts are being refused."
+    ),
     HeadlineRule(
         sending.texts_follow, FAIL, _BROKEN, "Texts are not sent: none followed the newest bookings.", _unsent_since
     ),
@@ -151,7 +165,14 @@ AMBER_RULES: tuple[HeadlineRule, ...] = (
     ),
     HeadlineRule(recording.columns_exist, FAIL, _DEGRADED, "the database and the code do not fit.", _unknown),
     HeadlineRule(sending.texts_follow, WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
-    HeadlineRule(sending.account_errors, WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
+    HeadlineRule(
+        sending.account_errors,
+        WARN,
+        _DEGRADED,
+        "Not every booking was followed by a text.",
+        _unsent_since,
+        "texts were refused for a time.",
+    ),
     HeadlineRule(delivery.texts_arrive, WARN, _DEGRADED, "Not every text arrives.", _failing_since),
     HeadlineRule(
         link.openers_confirm, WARN, _DEGRADED, "Texts go out, and nobody has confirmed lately.", _unconfirmed_since
@@ -177,12 +198,13 @@ AMBER_RULES: tuple[HeadlineRule, ...] = (
 
 def headline(facts: Facts, answers: Answers) -> Headline:
     """Return the first headline that matches the checks."""
-    blind = answers[visibility.key_sees_all].status is not CheckStatus.OK
+    sight = [check for check in answers.values() if check.hop is Hop.VISIBILITY and check.status is FAIL]
+    blind = bool(sight) or answers[visibility.key_sees_all].status is not CheckStatus.OK
     if not blind and (broken := _first_match(RULES, facts, answers)):
         return broken
     unseen = [answers[spec] for spec in FOUNDATIONS if answers[spec].status in (CheckStatus.CANNOT_TELL, FAIL)]
-    if unseen:
-        return _cannot_tell("Whether texts flow cannot be told.", *unseen)
+    if sight or unseen:
+        return _cannot_tell("Whether texts flow cannot be told.", *dict.fromkeys((*sight, *unseen)))
     link_checks = [answers[spec] for spec in LINK_WORKS]
     link_unknown = link_checks[0].status is CheckStatus.CANNOT_TELL
     if link_unknown and link_checks[1].status is WARN:
@@ -199,6 +221,8 @@ def headline(facts: Facts, answers: Answers) -> Headline:
         return _cannot_tell(
             "Texts went out; whether a booking can start now cannot be told.", answers[demand.front_door]
         )
+    if unexpected := _unexpected(answers):
+        return unexpected
     because = (
         *(spec.id for spec in FOUNDATIONS),
         *(check.id for check in link_checks if check.status is CheckStatus.OK),
@@ -216,28 +240,42 @@ def _first_match(rules: tuple[HeadlineRule, ...], facts: Facts, answers: Answers
     for rule in rules:
         check = answers[rule.check]
         if check.status is rule.status:
-            sentence = f"{_opening(rule, answers)} {check.summary}"
-            return Headline(rule.state, sentence, _since(rule.since, facts), check.hop, (check.id,))
+            flowing = answers[sending.texts_follow].status is CheckStatus.OK
+            opening = _opening(rule.while_flowing if flowing and rule.while_flowing else rule.sentence, flowing)
+            return _headline(rule.state, f"{opening} {check.summary}", _since(rule.since, facts), check)
     return None
 
 
-def _opening(rule: HeadlineRule, answers: Answers) -> str:
+def _headline(state: HeadlineState, sentence: str, since: Beginning | None, check: Check) -> Headline:
+    at, at_least = (since.at, since.at_least) if since else (None, False)
+    return Headline(state, sentence, at, check.hop, (check.id,), since_at_least=at_least)
+
+
+def _opening(sentence: str, flowing: bool) -> str:
     """Say that texts flow only where they are known to; a sentence that begins large says it all by itself."""
-    if rule.sentence[0].isupper():
-        return rule.sentence
-    if answers[sending.texts_follow].status is CheckStatus.OK:
-        return f"Texts flow, but {rule.sentence}"
-    return rule.sentence[0].upper() + rule.sentence[1:]
+    if sentence[0].isupper():
+        return sentence
+    return f"Texts flow, but {sentence}" if flowing else sentence[0].upper() + sentence[1:]
 
 
-def _since(since: Since, facts: Facts) -> datetime | None:
-    """Return when it began; None where that may lie before the rows that were read begin."""
+def _since(since: Since, facts: Facts) -> Beginning | None:
+    """Return when it began; at the least then, where that may lie before the rows that were read begin."""
     try:
-        moment = since(facts)
+        began = since(facts)
     except CannotTellError:
         return None
     first = facts.first_row_at
-    return None if facts.snapshot.cut and moment is not None and first is not None and moment <= first else moment
+    if began is not None and facts.snapshot.cut and first is not None and began.at <= first:
+        return Beginning(began.at, at_least=True)
+    return began
+
+
+def _unexpected(answers: Answers) -> Headline | None:
+    """Return what fails without a rule of its own: nothing is called flowing over it."""
+    failing = [c for c in answers.values() if c.status is FAIL and not c.id.startswith(FAILURE_MODE_PREFIX)]
+    if not failing:
+        return None
+    return _headline(_DEGRADED, f"Texts flow, and not everything is in order. {failing[0].summary}", None, failing[0])
 
 
 def _no_demand(facts: Facts, answers: Answers) -> Headline:
@@ -270,4 +308,5 @@ def _flowing_since(facts: Facts) -> datetime | None:
     missed = journeys.index[journeys["sending"] == Sending.MISSING]
     if missed.empty:
         return None
-    return _first(journeys["created_at"].loc[missed[-1] :].iloc[1:])
+    first = _first(journeys["created_at"].loc[missed[-1] :].iloc[1:])
+    return first.at if first else None

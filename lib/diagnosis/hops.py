@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lib.diagnosis.check_api import Answers, CheckSpec
 from lib.diagnosis.checks import code, confirming, delivery, demand, link, recording, sending, visibility
+from lib.diagnosis.checks.deployment_failure_modes import FAILURE_MODE_PREFIX
 from lib.model.verdict import CheckStatus, Hop, HopState
 
 # The check that has to be known for a hop to be called good.
@@ -19,7 +20,6 @@ DECISIVE: Mapping[Hop, CheckSpec] = {
     Hop.LINK: link.link_opens,
     Hop.CONFIRMED: confirming.confirmations_book,
 }
-_REASON_PREFIX = "reason_"
 
 
 def hops(answers: Answers) -> tuple[HopState, ...]:
@@ -29,7 +29,7 @@ def hops(answers: Answers) -> tuple[HopState, ...]:
 
 def _state(hop: Hop, answers: Answers) -> HopState:
     decisive = answers[DECISIVE[hop]]
-    others = [check for check in answers.values() if check.hop is hop and not check.id.startswith(_REASON_PREFIX)]
+    others = [check for check in answers.values() if check.hop is hop and not check.id.startswith(FAILURE_MODE_PREFIX)]
     for status in (CheckStatus.FAIL, CheckStatus.WARN):
         worst = [check for check in (decisive, *others) if check.status is status]
         # A warning beside an unknown decisive check must not look like knowledge.

@@ -51,7 +51,12 @@ def as_json(diagnosis: Diagnosis) -> Json:
 def headline(diagnosis: Diagnosis) -> Json:
     """Return the headline for machines."""
     found = diagnosis.headline
-    return {"state": found.state.value, "sentence": found.sentence, "since": _iso(found.since)}
+    return {
+        "state": found.state.value,
+        "sentence": found.sentence,
+        "since": _iso(found.since),
+        "since_at_least": found.since_at_least,
+    }
 
 
 def _summary(hypothesis: Hypothesis) -> str:

@@ -97,6 +97,7 @@ class Headline:
     since: datetime | None
     hop: Hop | None = None  # the broken hop
     because: tuple[str, ...] = ()  # ids of the checks it rests on
+    since_at_least: bool = False  # it may have begun before: the window, or what was read of it, begins there
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,10 @@ def test_without_the_counts_the_window_is_unknown_and_never_zero() -> None:
     assert diagnosis.headline.state is HeadlineState.CANNOT_TELL
 
 
-def test_an_outage_as_old_as_the_rows_has_no_known_beginning() -> None:
+def test_an_outage_as_old_as_the_rows_began_then_at_the_latest() -> None:
     since_always = cut(**never_sent())
     assert diagnose(since_always, NOW).headline.state is HeadlineState.BROKEN
-    assert diagnose(since_always, NOW).headline.since is None
+    assert diagnose(since_always, NOW).headline.since_at_least
     assert diagnose(snapshot(**never_sent()), NOW).headline.since is not None
 
 

@@ -121,7 +121,7 @@ def test_the_keys_are_stable_and_the_states_are_in_lower_snake_case() -> None:
     document = json_report.as_json(told(texts=AWAY))
     assert json.loads(json.dumps(document)) == document
     assert list(document) == ["headline", "measured_at", "window_hours", "checks", "hypotheses", "sources"]
-    assert list(document["headline"]) == ["state", "sentence", "since"]
+    assert list(document["headline"]) == ["state", "sentence", "since", "since_at_least"]
     assert list(document["checks"][0]) == ["id", "hop", "status", "summary", "evidence", "source", "observed_at"]
     assert list(document["hypotheses"][0]) == ["id", "verdict", "summary", "supports", "refutes", "remedy"]
     assert list(document["hypotheses"][0]["remedy"]) == ["action", "words"]

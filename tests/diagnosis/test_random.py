@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pandera.pandas as pa
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ from tests.diagnosis.builders import (
     truncated,
     without,
 )
+from tests.diagnosis.invariants import contradictions
 
 CLOCKS_CHANGE = datetime(2026, 10, 25, 1, 0, tzinfo=UTC)
 SID = st.integers(0, 6).map(lambda n: f"SM{n:032x}")
@@ -220,3 +222,21 @@ def test_the_failure_of_everything_is_a_diagnosis_too() -> None:
         statuses = {check.status for check in diagnosis.checks} - {CheckStatus.CANNOT_TELL}
         assert statuses <= {CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL}
         assert not [hop for hop in diagnosis.hops if hop.status is CheckStatus.OK]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(snapshots())
+def test_no_two_answers_about_any_snapshot_contradict_each_other(world: tuple[Snapshot, datetime, Terms]) -> None:
+    seen, now, terms = world
+    assert list(contradictions(diagnose(seen, now, terms))) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(snapshots())
+def test_no_two_answers_about_ten_thousand_snapshots_contradict_each_other(
+    world: tuple[Snapshot, datetime, Terms],
+) -> None:
+    seen, now, terms = world
+    assert list(contradictions(diagnose(seen, now, terms))) == []

@@ -24,6 +24,7 @@ from lib.settings import load
 from lib.snapshot import Snapshot
 from tests.diagnosis.builders import without
 from tests.diagnosis.conftest import NO_FILE, Case
+from tests.diagnosis.invariants import contradictions
 
 pytestmark = pytest.mark.sandbox
 
@@ -198,6 +199,11 @@ def test_every_verdict_names_its_evidence(name: str, case: Callable[[str], Case]
         assert check.question and check.summary.strip() and check.would_change
         assert ".." not in check.summary
         assert not re.search(r"\b1 (?!hostname)\w+s\b", check.summary), check.summary
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_no_two_answers_contradict_each_other(name: str, case: Callable[[str], Case]) -> None:
+    assert list(contradictions(case(name).whole)) == []
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED.keys() - {"healthy", "rls-blind"}))

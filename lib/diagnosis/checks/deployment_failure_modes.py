@@ -18,6 +18,8 @@ from lib.model.deployments import Deployment, DeploymentState, Hostname, Project
 from lib.model.reading import FailureKind
 from lib.model.verdict import Hop
 
+# The ids of the failure modes begin with it.
+FAILURE_MODE_PREFIX = "reason_"
 _WRONG_DOOR = (FailureKind.UNAUTHORIZED, FailureKind.FORBIDDEN, FailureKind.NOT_FOUND)
 
 
@@ -84,7 +86,9 @@ def failure_mode(
     """Make the decorated function the check of one failure mode; its id carries the number."""
 
     def spec(answer: CheckFunction) -> CheckSpec:
-        return CheckSpec(f"reason_{number:02d}_{answer.__name__}", Hop.CODE, question, rests_on, would_change, answer)
+        return CheckSpec(
+            f"{FAILURE_MODE_PREFIX}{number:02d}_{answer.__name__}", Hop.CODE, question, rests_on, would_change, answer
+        )
 
     return spec
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lib.diagnosis.applicable_migrations import recommended_now
+from lib.diagnosis.applicable_migrations import FORBIDDEN, migration_tasks
 from lib.diagnosis.check_api import Statuses
 from lib.diagnosis.checks import demand
+from lib.diagnosis.contract import Break
 from lib.diagnosis.hypothesis_api import HypothesisSpec, TaskContext, decided_by, read_app_log
 from lib.model.task import Task
 from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
@@ -22,9 +23,12 @@ def judge(statuses: Statuses) -> Verdict:
 
 
 def tasks(context: TaskContext) -> Iterator[Task]:
-    """Yield the task to read the app's log, unless a migration cures what makes it fail."""
+    """Yield the migrations that cure what makes it fail, else the task to read the app's log."""
     failing = next((spec for spec in (demand.front_door, demand.api_answers) if context.fails(spec)), None)
-    if failing is not None and not recommended_now(context.facts):
+    if failing is None:
+        return
+    yield from (migrations := migration_tasks(context, SPEC.id, *Break, FORBIDDEN))
+    if not migrations:
         message = "Read the app's log for the failing call, and fix what it names."
         yield read_app_log(context, SPEC.id, message, failing)
 

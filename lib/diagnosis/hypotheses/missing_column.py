@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from lib.diagnosis.applicable_migrations import migration_tasks
 from lib.diagnosis.checks import recording
+from lib.diagnosis.contract import Break
 from lib.diagnosis.hypothesis_api import HypothesisSpec, TaskContext, decided_by
 from lib.model.task import Task
 from lib.model.verdict import Hop, Remedy
 
 
 def tasks(context: TaskContext) -> list[Task]:
-    """Return the migrations that cure what was seen, but for those that only let a column be null."""
-    return migration_tasks(context, SPEC.id, only_nulls=False)
+    """Return the migrations that add what is missing."""
+    return migration_tasks(context, SPEC.id, Break.MISSING_COLUMN, Break.MISSING_TABLE)
 
 
 SPEC = HypothesisSpec(

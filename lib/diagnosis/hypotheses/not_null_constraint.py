@@ -5,6 +5,7 @@ from __future__ import annotations
 from lib.diagnosis.applicable_migrations import migration_tasks
 from lib.diagnosis.check_api import Statuses
 from lib.diagnosis.checks import recording
+from lib.diagnosis.contract import Break
 from lib.diagnosis.hypothesis_api import HypothesisSpec, TaskContext, decided_by
 from lib.model.task import Task
 from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
@@ -20,7 +21,7 @@ def judge(statuses: Statuses) -> Verdict:
 
 def tasks(context: TaskContext) -> list[Task]:
     """Return the migrations that let a column be null, if that cures what was seen."""
-    return migration_tasks(context, SPEC.id, only_nulls=True)
+    return migration_tasks(context, SPEC.id, Break.NULL_REFUSED)
 
 
 SPEC = HypothesisSpec(

@@ -18,7 +18,7 @@ def judge(statuses: Statuses) -> Verdict:
     follow, environment = statuses[sending.texts_follow], statuses[code.required_env]
     refused = statuses[sending.account_errors]
     reaches = statuses[sending.app_reaches_twilio]
-    if follow is OK or (reaches is OK and environment is not FAIL):
+    if follow is OK:
         return Verdict.RULED_OUT
     if follow is not FAIL:
         return Verdict.POSSIBLE if follow is WARN or environment is FAIL else Verdict.CANNOT_TELL
@@ -29,7 +29,7 @@ def judge(statuses: Statuses) -> Verdict:
     if refused is FAIL:
         return Verdict.RULED_OUT if environment is OK else Verdict.CANNOT_TELL  # Twilio heard the app
     in_order = refused is OK and statuses[sending.account_active] is OK
-    return Verdict.LIKELY if in_order and reaches is not CANNOT_TELL else Verdict.POSSIBLE
+    return Verdict.LIKELY if in_order and reaches is CheckStatus.NOT_APPLICABLE else Verdict.POSSIBLE
 
 
 def tasks(context: TaskContext) -> Iterator[Task]:

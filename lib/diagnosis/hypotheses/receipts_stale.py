@@ -8,7 +8,7 @@ from lib.diagnosis.checks import delivery
 from lib.diagnosis.hypothesis_api import OTHER_SYSTEMS, VERCEL_ADMIN, HypothesisSpec, TaskContext, decided_by, rebuild
 from lib.diagnosis.live_deployment import changed_since_build
 from lib.model.task import Task
-from lib.model.verdict import CheckStatus, Hop, Remedy
+from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
 
 _WEBHOOK_VARIABLE = "TWILIO_WEBHOOK_URL"
 _WEBHOOK_PATH = "/api/webhooks/twilio"
@@ -44,7 +44,7 @@ SPEC = HypothesisSpec(
     for_owner="Texts arrive, but the booking system does not learn of it.",
     remedy=Remedy("Correct the status callback at Twilio and the webhook's signature check in the app."),
     explains=frozenset({Hop.DELIVERED}),
-    judge=decided_by(delivery.receipts_arrive),
+    judge=decided_by(delivery.receipts_arrive, on_warn=Verdict.POSSIBLE),
     checks=(delivery.receipts_arrive,),
     tasks=tasks,
     settled_elsewhere=(delivery.receipts_arrive,),

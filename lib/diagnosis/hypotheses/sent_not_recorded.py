@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from lib.diagnosis.applicable_migrations import FORBIDDEN, migration_tasks
 from lib.diagnosis.checks import recording
-from lib.diagnosis.hypothesis_api import HypothesisSpec, decided_by
-from lib.model.verdict import Hop, Remedy
+from lib.diagnosis.contract import Break
+from lib.diagnosis.hypothesis_api import HypothesisSpec, TaskContext, decided_by
+from lib.model.task import Task
+from lib.model.verdict import CheckStatus, Hop, Remedy
+
+
+def tasks(context: TaskContext) -> list[Task]:
+    """Return the migrations that let the app write what the database forbids or refuses."""
+    if context.check(recording.texts_recorded).status is CheckStatus.OK:
+        return []
+    return migration_tasks(context, SPEC.id, FORBIDDEN, Break.LITERAL_REFUSED)
+
 
 SPEC = HypothesisSpec(
     id="sent_not_recorded",
@@ -19,6 +30,7 @@ SPEC = HypothesisSpec(
     judge=decided_by(recording.texts_recorded),
     checks=(recording.texts_recorded, recording.metadata_stored),
     signs=(recording.writes_succeed,),
+    tasks=tasks,
     runbook="""
 No missing column and no NOT NULL explains it.
 

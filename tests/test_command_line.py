@@ -14,7 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
+import typer.main
 
+from lib.__main__ import app
 from lib.journal.entry import Kind, Note, Outcome, Receipt
 from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
@@ -33,6 +35,46 @@ Play = Callable[[str], dict[str, str]]
 def as_json(answer: Answer) -> Any:
     """Return what stands on stdout, all of which must be one JSON document."""
     return json.loads(answer.stdout)
+
+
+# The options of each command: scripts name them, so none changes with the name of a variable.
+OPTIONS = {
+    "diagnose": "--compare --json --window",
+    "doctor": "--json",
+    "sandbox": "--json --pace --port --scenario",
+    "plan": "--json --window",
+    "act": "--arg --confirm --digest --incident --json --preview --reason",
+    "requests": "--did-not-happen --happened --json --limit --look",
+    "export": "--format --incident --to --weekly",
+    "incident open": "--json",
+    "incident see": "--incident --json",
+    "incident note": "--at --corrects --incident --json",
+    "incident step": "--incident --json --reason",
+    "incident close": "--incident --json --words",
+    "incident affected": "--incident --json --window",
+    "incident follow-up": "--incident --json",
+    "incident verify": "--json --noted",
+    "incident list": "--json",
+    "monitor status": "--json",
+    "monitor mute": "--for --reason",
+    "monitor unmute": "--reason",
+    "monitor acknowledge": "--reason",
+    "monitor maintenance": "--for --from --reason",
+    "monitor": "--every --json --once",
+}
+
+
+def options_of(command: Any, path: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the options of a command and of all below it, by the names of the commands."""
+    own = " ".join(sorted(option for one in command.params for option in one.opts if option.startswith("-")))
+    found = {" ".join(path): own} if own else {}
+    for name, below in getattr(command, "commands", {}).items():
+        found |= options_of(below, (*path, name))
+    return found
+
+
+def test_the_options_of_every_command_do_not_change() -> None:
+    assert options_of(typer.main.get_command(app)) == OPTIONS
 
 
 # diagnose ------------------------------------------------------------------------------------------------

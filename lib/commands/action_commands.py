@@ -72,8 +72,8 @@ def act(
 def requests(
     request: Annotated[UUID | None, typer.Argument(help="The id of one request; else the newest are listed.")] = None,
     limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 20,
-    take_snapshot: Annotated[
-        UUID | None, typer.Option(help="Look again at this one, whose outcome is unknown.")
+    recheck: Annotated[
+        UUID | None, typer.Option("--look", help="Look again at this one, whose outcome is unknown.")
     ] = None,
     happened: Annotated[
         str | None, typer.Option(help="You looked yourself, and it took effect: what you saw. Needs its id.")
@@ -87,8 +87,8 @@ def requests(
     said = _said(request, happened, did_not_happen)
     try:
         executor, who = opened()
-        if take_snapshot is not None:
-            executor.recheck(take_snapshot, who)
+        if recheck is not None:
+            executor.recheck(recheck, who)
         if said is not None:
             executor.record_observation(*said, who)
         found = executor.journal.requests(limit=limit) if request is None else (executor.journal.request(request),)

@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter
 from rich.markup import escape
 
 from lib.commands.terminal import (
@@ -223,13 +223,8 @@ def maintenance(
 
 def status_json(found: MonitorStatus) -> dict[str, Any]:
     """Return how the watch stands for machines: instants in ISO 8601 UTC."""
-    document: dict[str, Any] = json.loads(json.dumps(asdict(found), default=_as_text))
-    for alert in document["firing"]:
-        alert["story"]["words"] = alert["story"].pop("message")
-    return document
+    fields: dict[str, Any] = _STATUS.dump_python(found, by_alias=True)
+    return fields
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+_STATUS: TypeAdapter[MonitorStatus] = TypeAdapter(MonitorStatus)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from rich.markup import escape
 from lib.actions.action import RefusedError
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
+from lib.formatting import json_text
 from lib.journal.errors import JournalError
 from lib.journal.journal import Journal
 from lib.model.people import Actor, Role, Via
@@ -78,7 +78,7 @@ def exit_code(diagnosis: Diagnosis) -> Exit:
 
 def print_json(document: Any) -> None:
     """Print one document. Not through rich, which would wrap its long lines."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.write(json_text(document))
 
 
 def configured() -> Settings:

@@ -75,7 +75,7 @@ def keep_diagnosis(journal: Journal, diagnosis: Diagnosis, actor: Actor, inciden
     )
 
 
-def changes(before: DiagnosisRecord, after: DiagnosisRecord) -> list[dict[str, Any]]:
+def record_changes(before: DiagnosisRecord, after: DiagnosisRecord) -> list[dict[str, Any]]:
     """Return what is another in `after`: `{"kind", "id", "before", "after"}`, the headline first."""
     return json_report.changes(_document(before), _document(after))
 

@@ -5,14 +5,14 @@ Counts before shares, and no share of fewer than twenty. What could not be read 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import pandas as pd
+from pydantic import TypeAdapter, computed_field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from lib.affected import NO_FOLLOW_UPS, PersonState, affected_record, follow_ups_of
 from lib.diagnosis import thresholds
@@ -22,14 +22,14 @@ from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery, Stage
 from lib.diagnosis.statistics import percent
 from lib.diagnosis.timeline import Series
-from lib.formatting import counted, exact_duration
+from lib.formatting import counted, exact_duration, in_markdown, json_text
 from lib.journal.entry import AffectedRecord
 from lib.journal.errors import JournalError
-from lib.journal.incident_export import in_markdown, incident_record
+from lib.journal.incident_export import incident_record
 from lib.journal.journal import Journal
 from lib.model.provider import TextStatus
 from lib.model.verdict import HeadlineState
-from lib.reports import html_page
+from lib.reports.html_page import html_page
 from lib.reports.incident_report import report_of
 
 # Of fewer than this a share says more than is known.
@@ -39,7 +39,7 @@ _ONE_TEXT = Decimal("0.0001")
 _TOTAL = Decimal("0.01")
 
 
-@dataclass(frozen=True, slots=True)
+@pydantic_dataclass(frozen=True, slots=True)
 class Cost:
     """What the texts of one currency cost so far: `texts` are those that have a price."""
 
@@ -47,6 +47,7 @@ class Cost:
     total: Decimal
     texts: int
 
+    @computed_field  # type: ignore[prop-decorator]  # mypy takes no decorator on a property
     @property
     def per_text(self) -> Decimal:
         return (self.total / self.texts).quantize(_ONE_TEXT)
@@ -63,7 +64,7 @@ class Outage:
     began: datetime
     ended: datetime | None
     known: str
-    record: bool | None = None
+    seen: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,14 +210,14 @@ def _outages(journal: Journal, facts: Facts) -> Iterator[Outage]:
         if report.fixed_at is not None and report.fixed_at < window.start:
             continue  # over long ago, though nobody closed it
         began = report.broke_at or incident.opened_at
-        record = None if report.judged is None else report.judged.record.broken
+        seen = None if report.judged is None else report.judged.record.broken
         if report.fixed_at is not None:
             ended, known = report.fixed_at, "until texts were seen to flow again"
         elif incident.closed_at is not None:
             ended, known = incident.closed_at, "until it was closed; nobody noted texts flowing"
         else:
             ended, known = None, "and it is still open"
-        yield Outage(incident.title, began, ended, known, record)
+        yield Outage(incident.title, began, ended, known, seen)
 
 
 def _costs(outbound: pd.DataFrame | None) -> tuple[Cost, ...] | None:
@@ -300,7 +301,7 @@ def _outage_lines(figures: Figures, clock: Callable[[datetime], str]) -> Iterato
     if not figures.outages:
         yield "No incident was recorded."
     for one in figures.outages:
-        if one.record is False:
+        if one.seen is False:
             yield f"{one.title}: opened {clock(one.began)}, and the flow was never seen broken."
             continue
         length = exact_duration((one.ended or figures.until) - one.began)
@@ -371,7 +372,7 @@ def _wrong_numbers(facts: Facts) -> int:
 # The forms.
 
 
-def as_text(summary: Summary) -> str:
+def weekly_markdown(summary: Summary) -> str:
     """Return the summary as Markdown."""
     lines = [f"# {in_markdown(summary.title)}"]
     for one in summary.sections:
@@ -379,29 +380,14 @@ def as_text(summary: Summary) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_page(summary: Summary) -> str:
+def weekly_page(summary: Summary) -> str:
     """Return the summary as a page to print."""
-    parts = [html_page.heading(1, summary.title)]
-    for one in summary.sections:
-        parts += [html_page.heading(2, one.title), html_page.bullets(one.lines)]
-    return html_page.page(summary.title, html_page.join(parts))
+    return html_page(summary.title, weekly_markdown(summary))
 
 
-def as_json(summary: Summary) -> str:
+def weekly_json(summary: Summary) -> str:
     """Return the summary with its figures; instants in ISO 8601 UTC, money as text so that no digit is lost."""
-    figures = summary.figures
-    document = {
-        "title": summary.title,
-        "body": summary.body,
-        "sections": [{"title": one.title, "lines": list(one.lines)} for one in summary.sections],
-        "figures": asdict(figures) | {"costs": _priced(figures.costs), "test_costs": _priced(figures.test_costs)},
-    }
-    return json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n"
+    return json_text({"title": summary.title, "body": summary.body, **_SUMMARY.dump_python(summary, by_alias=True)})
 
 
-def _priced(costs: tuple[Cost, ...] | None) -> list[dict[str, Any]] | None:
-    return None if costs is None else [{**asdict(one), "per_text": one.per_text} for one in costs]
-
-
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+_SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)

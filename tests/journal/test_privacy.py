@@ -32,11 +32,12 @@ from lib.journal.entry import (
     StepState,
 )
 from lib.journal.errors import JournalError
-from lib.journal.incident_export import as_csv, as_json, as_markdown, incident_record
+from lib.journal.incident_export import incident_record
 from lib.journal.journal import Journal
 from lib.journal.text_rules import LONGEST_TEXT, tidy
 from lib.model.people import Actor, Role, Via
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
+from lib.reports.documents import ExportFormat, export
 from tests.clocks import Clock
 from tests.journal.workers import a_request
 
@@ -114,9 +115,9 @@ def test_planted_numbers_addresses_and_keys_are_nowhere(
 ) -> None:
     fill(journal, clock, f"He said: {'; '.join(PLANTED)}. That is all.")
     exports = [
-        write(incident_record(journal, incident.id), ZoneInfo("Europe/London"))
+        export(incident_record(journal, incident.id), form, ZoneInfo("Europe/London"), clock.now)
         for incident in journal.incidents()
-        for write in (as_csv, as_json, as_markdown)
+        for form in ExportFormat
     ]
     for text in (without_ids(part) for part in (stored(environ), *exports)):
         assert "He said" in text

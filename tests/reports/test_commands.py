@@ -28,9 +28,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_opening_and_closing_an_incident_keep_what_the_diagnosis_says(run: Run) -> None:
     incident = json.loads(run("incident", "open", "No texts", "--json").stdout)["incident_id"]
     assert run("incident", "see", "--incident", incident).exit_code == 0
-    assert run("incident", "close", "--incident", incident).exit_code == 0
+    assert run("incident", "close", "--incident", incident, "--words", "The column is back.").exit_code == 0
     assert run("incident", "see", "--incident", incident).exit_code == 2  # it is closed
     document = json.loads(run("export", "--incident", incident, "--format", "json").stdout)
+    assert document["incident"]["closing_words"] == "The column is back."
     kinds = [entry["kind"] for entry in document["entries"]]
     assert kinds == ["incident_opened", "diagnosis", "diagnosis", "diagnosis", "incident_closed"]
     assert document["report"]["affected"]["people"] is None

@@ -25,6 +25,7 @@ from lib.model.verdict import HeadlineState
 from lib.reports.chart_images import Image, chart
 from lib.reports.diagnosis_record import diagnosis_record, keep_diagnosis
 from lib.reports.documents import ExportFormat, export
+from lib.reports.html_page import html_page
 from lib.reports.incident_report import report_of
 from tests.clocks import Clock
 from tests.diagnosis.builders import NOW
@@ -148,6 +149,15 @@ def test_the_page_to_print_holds_its_images_and_fetches_and_runs_nothing(journal
     tags = [re.findall(r"<(\w+)", page) for page in (harmless, hostile)]
     assert tags[0] == tags[1]  # the same bones, whatever was written
     assert "onerror=alert(1)" in unescape(hostile)
+
+
+def test_a_page_shows_a_link_an_image_or_html_that_is_not_ours_as_text_though_nobody_escaped_it() -> None:
+    ours = "data:image/png;base64,AAAA"
+    hostile = f"{HOSTILE} <https://e.example> ![x](data:image/png;base64,BBBB) [r]\n\n[r]: https://e.example"
+    page = html_page("<b>Title</b>", f"![Chart][c]\n\n{hostile}\n\n[c]: {ours}\n", [ours])
+    assert re.findall(r'(?:src|href)="([^"]*)"', page) == [ours]
+    assert "<title>&lt;b&gt;Title&lt;/b&gt;</title>" in page and "<small>Chart</small>" in page
+    assert not re.search(r"<script|<b>|<a |<img src=x", page)
 
 
 def test_the_markdown_holds_its_images_and_no_link_or_html_of_a_stranger(journal: Journal, clock: Clock) -> None:

@@ -18,7 +18,8 @@ from sqlalchemy import Connection, Row, Select, select, update
 
 from lib.journal.entry import PHASE_OF, About, Entry, Kind, Payload, canonical, dumped, kind_of, loaded, name
 from lib.journal.errors import JournalError
-from lib.journal.schema import GENESIS, entries, head
+from lib.journal.schema import entries, head
+from lib.journal.schema_steps import GENESIS
 from lib.journal.text_rules import actor_name
 from lib.model.people import Actor, Role, Via
 

@@ -15,9 +15,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, exc, make_url, text
 
-from lib.journal import schema_steps
+from lib.journal import schema
 from lib.journal.errors import JournalError
-from lib.journal.schema import SCHEMA
+from lib.journal.schema_steps import SCHEMA
 from lib.model.database import KeyKind
 from lib.model.keys import classify
 from lib.redaction import redact
@@ -53,11 +53,11 @@ class JournalDatabase:
         """Bring the schema up to date, whoever else does the same at this moment."""
         # Looked at without a lock first: a role that may not create anything can use what is there.
         with self.reading() as connection:
-            if not schema_steps.pending(connection):
+            if not schema.pending(connection):
                 return
         with self.writing() as connection:
-            schema_steps.alone(connection)
-            schema_steps.apply(connection, now)
+            schema.lock_migrations(connection)
+            schema.apply(connection, now)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -30,6 +30,12 @@ def local_time(at: datetime | None, zone: ZoneInfo, now: datetime) -> str:
     if there.date() == now.astimezone(zone).date():
         return f"{there:%H:%M}"
     return f"{there.day} {there:%b, %H:%M}"
+
+
+def weekday_time(at: datetime, zone: tzinfo) -> str:
+    """Return `at` in `zone` with its day: "Wed 18 Nov 15:00"."""
+    there = at.astimezone(zone)
+    return f"{there:%a} {there.day} {there:%b %H:%M}"
 
 
 def duration(length: timedelta) -> str:

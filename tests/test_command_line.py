@@ -102,7 +102,7 @@ def diagnosed(play: Play) -> Callable[[str], Answer]:
         ("rls-blind", 3, HeadlineState.CANNOT_TELL, "reads_blocked"),
     ],
 )
-def test_the_exit_code_and_the_first_cause_tell_the_scenario(
+def test_the_exit_code_and_the_first_cause_are_those_of_the_scenario(
     diagnosed: Callable[[str], Answer], scenario: str, code: int, state: HeadlineState, first: str | None
 ):
     answer = diagnosed(scenario)
@@ -166,7 +166,7 @@ def test_people_read_the_headline_the_causes_and_the_checks(play: Play):
     assert "ruled out: " in answer.stdout and "confirmed" in answer.stdout
 
 
-def test_with_nothing_configured_nothing_can_be_told():
+def test_with_nothing_configured_the_headline_cannot_tell():
     answer = run("diagnose", "--json")
     assert (answer.returncode, as_json(answer)["headline"]["state"]) == (3, "cannot_tell")
 
@@ -307,7 +307,7 @@ def lost(tmp_path: Path) -> tuple[dict[str, str], str]:
 
 
 @pytest.mark.parametrize(("option", "state"), [("--happened", "succeeded"), ("--did-not-happen", "failed")])
-def test_who_looked_themselves_says_what_became_of_a_request(
+def test_a_person_who_looked_outside_records_what_became_of_a_request(
     lost: tuple[dict[str, str], str], option: str, state: str
 ) -> None:
     settings, request_id = lost
@@ -366,7 +366,7 @@ def test_the_doctor_ends_with_3_when_a_source_gives_nothing():
 # sandbox -------------------------------------------------------------------------------------------------
 
 
-def test_the_sandbox_prints_one_line_and_leaves_nothing_behind_when_it_is_told_to_end():
+def test_the_sandbox_prints_one_line_and_leaves_nothing_behind_when_it_is_stopped():
     process = subprocess.Popen(
         [sys.executable, "-m", "lib", "sandbox", "--scenario", "quiet-day", "--json"],
         cwd=ROOT,

@@ -1,4 +1,4 @@
-"""`incident` and `export`: keeping the record of an incident and of whom it affected, and taking it along."""
+"""The commands `incident` and `export`: the record of an incident and of the people affected, and its documents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lib.commands.terminal import (
     Exit,
     InWindow,
     diagnose_now,
-    instant,
+    local_instant,
     opened_journal,
     out,
     print_json,
@@ -85,7 +85,7 @@ def note(
     as_json: AsJson = False,
 ) -> None:
     """Add a note. Notes are never edited: a later one can correct."""
-    happened_at = instant(at, load().zone) if at else None
+    happened_at = local_instant(at, load().zone) if at else None
     with opened_journal(writes=True) as (journal, who):
         entry = journal.note(text, who, incident_id=incident, happened_at=happened_at, corrects=corrects)
         _show({"entry_id": str(entry.id)}, as_json)
@@ -107,8 +107,8 @@ def step(
         _show({"step": name, "state": state.value}, as_json)
 
 
-@app.command()
-def close(
+@app.command("close")
+def close_command(
     incident: IncidentOption,
     message: Annotated[str, typer.Option("--words", help="How it ended.")] = "",
     as_json: AsJson = False,
@@ -161,8 +161,8 @@ def follow_up_(
         _show({"booking": booking, "state": state.value, "entry_id": str(entry.id)}, as_json)
 
 
-@app.command()
-def verify(
+@app.command("verify")
+def verify_command(
     noted: Annotated[str | None, typer.Option(help="A hash noted earlier that must be part of the chain.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -222,7 +222,7 @@ def _week(form: ExportFormat) -> str:
 
 
 def _keep(journal: Journal, incident_id: UUID, who: Actor) -> DiagnosisRecord:
-    """Write what the diagnosis says now into an incident, as the screen does."""
+    """Record the present diagnosis in an incident, as the page does."""
     entry = keep_diagnosis(journal, diagnose_now(load(), WindowSize.DAY), who, incident_id)
     assert isinstance(entry.payload, DiagnosisRecord)  # noqa: S101 - one kind, one payload
     return entry.payload

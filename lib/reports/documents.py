@@ -74,7 +74,7 @@ def _charts(report: IncidentReport, zone: ZoneInfo, *, vector: bool) -> dict[str
 
 def _markdown(report: IncidentReport, zone: ZoneInfo, images: Mapping[str, str]) -> Iterator[str]:
     """Yield the document line by line, as CommonMark with tables."""
-    record = report.story
+    record = report.source
     yield from _heading(record.incident, zone)
     yield from ("## In short", "", *(f"- {in_markdown(line)}" for line in report.summary), "")
     yield from ("## How long it took", "")

@@ -1,4 +1,4 @@
-"""An incident as a file, and what strangers wrote in it."""
+"""An incident as a file, with hostile text from outside in every place."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ HOSTILE = (
 
 @pytest.fixture
 def story(local: Journal, ann: Actor, bob: Actor, clock: Clock) -> Callable[[str], IncidentRecord]:
-    """A function that writes `words` into each place of an incident and reads it back."""
+    """A function that writes a message into each place of an incident and reads it back."""
 
     def write(message: str) -> IncidentRecord:
         clock.now = START
@@ -111,7 +111,7 @@ def story(local: Journal, ann: Actor, bob: Actor, clock: Clock) -> Callable[[str
     return write
 
 
-def test_markdown_tells_the_story_in_order_in_the_business_zone_with_utc_beside(
+def test_markdown_lists_the_entries_in_order_in_the_business_zone_with_utc_beside(
     story: Callable[[str], IncidentRecord],
 ) -> None:
     text = export(story("All words"), ExportFormat.MARKDOWN, KOLKATA, START)
@@ -193,7 +193,7 @@ def test_a_long_incident_is_exported_whole(local: Journal, ann: Actor, monkeypat
     assert len(incident_record(local, incident.id).entries) == 21
 
 
-def test_every_kind_of_entry_has_its_own_words(
+def test_every_kind_of_entry_is_rendered_in_its_own_way(
     story: Callable[[str], IncidentRecord], local: Journal, ann: Actor
 ) -> None:
     story("words")
@@ -207,10 +207,10 @@ def test_every_kind_of_entry_has_its_own_words(
     local.resolve(lost.id, Outcome.FAILED, "nothing there", ann)
     local.freeze("look first", ann)
     local.unfreeze(ann)
-    told: dict[Kind, str] = {}
+    lines: dict[Kind, str] = {}
     for entry in local.entries():
         payload: Payload = entry.payload
-        told[entry.kind] = render(entry).line
+        lines[entry.kind] = render(entry).line
         assert render(entry).line, payload
-    assert set(told) == set(Kind)
-    assert len(set(told.values())) == len(Kind)
+    assert set(lines) == set(Kind)
+    assert len(set(lines.values())) == len(Kind)

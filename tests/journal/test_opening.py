@@ -1,4 +1,4 @@
-"""Which database holds the journal, and how its schema gets there."""
+"""Which database holds the journal, and how its schema is made."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy
 
 from lib.journal import schema
-from lib.journal.engine import connect
+from lib.journal.engine import connect_journal
 from lib.journal.errors import JournalError
 from lib.journal.journal import Journal
 from lib.journal.schema_steps import SCHEMA, SCHEMA_STEPS
@@ -93,7 +93,7 @@ def test_no_error_about_the_address_repeats_a_secret(url: str) -> None:
 
 
 def test_where_it_is_kept_names_the_server_and_no_secret() -> None:
-    database = connect(settings_of({"DATABASE_URL": "postgresql://ann:hunter2@db.example.com:6543/postgres"}))
+    database = connect_journal(settings_of({"DATABASE_URL": "postgresql://ann:hunter2@db.example.com:6543/postgres"}))
     assert "db.example.com" in database.where
     assert "hunter2" not in database.where and "ann" not in database.where
 
@@ -106,7 +106,7 @@ def test_eight_processes_may_open_a_new_journal_at_once(environ: Environ) -> Non
 
 def test_a_journal_of_a_newer_switchboard_is_left_alone(environ: Environ) -> None:
     open_journal(environ).close()
-    database = connect(settings_of(environ))
+    database = connect_journal(settings_of(environ))
     with database.writing() as connection:
         connection.execute(schema.migrations.insert().values(number=999, name="of tomorrow", applied_at="2030"))
     database.close()
@@ -136,7 +136,7 @@ def test_a_journal_of_the_first_release_opens_whole_and_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(schema, "SCHEMA_STEPS", SCHEMA_STEPS[:1])
         open_journal(environ).close()
-    database = connect(settings_of(environ))
+    database = connect_journal(settings_of(environ))
     with database.writing() as connection:
         for row in rows["entries"]:
             connection.execute(schema.entries.insert().values(**row))
@@ -162,7 +162,7 @@ def test_a_journal_of_the_first_release_opens_whole_and_goes_on(
 
 def test_the_tables_of_both_databases_have_the_columns_that_queries_name(environ: Environ) -> None:
     open_journal(environ).close()
-    database = connect(settings_of(environ))
+    database = connect_journal(settings_of(environ))
     schema_name = SCHEMA if "DATABASE_URL" in environ else None
     with database.reading() as connection:
         inspector = sqlalchemy.inspect(connection)
@@ -194,7 +194,7 @@ def test_a_role_that_may_create_nothing_can_use_a_journal_that_is_there(postgres
 
 
 @pytest.mark.sandbox
-def test_a_role_that_may_create_nothing_is_told_so_where_there_is_none(postgres_environ: Environ) -> None:
+def test_a_role_that_may_create_nothing_gets_an_error_where_there_is_no_journal(postgres_environ: Environ) -> None:
     dsn = postgres_environ["DATABASE_URL"]
     with psycopg.connect(dsn, autocommit=True) as owner:
         owner.execute("drop role if exists onlooker")

@@ -1,4 +1,4 @@
-"""Nothing that identifies a customer, and no secret, gets into the journal."""
+"""No secret, and nothing that identifies a customer, is stored in the journal."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ LEAKS = ("7700", "900123", "jo.bloggs", "customer.example", "abcdefghij", "hunte
 
 
 def fill(journal: Journal, clock: Clock, message: str) -> None:
-    """Write `words` into every place that takes words for people."""
+    """Write a message into every field of text for people."""
     actor = Actor(message, Role.OPERATOR, Via.PAGE)
     other = Actor("bob@lantern.example", Role.OPERATOR, Via.PAGE)
     incident = journal.open_incident(message, actor)
@@ -155,7 +155,7 @@ def test_what_an_action_works_on_is_refused_rather_than_altered(
     assert [leak for leak in LEAKS if leak in stored(sqlite_environ)] == []
 
 
-def test_what_an_engineer_looks_for_stays(local: Journal, ann: Actor) -> None:
+def test_ids_and_names_that_an_engineer_needs_stay(local: Journal, ann: Actor) -> None:
     message = f"{'3f' * 20} dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1 messages.customer_id 14:03:21 12 of 12"
     assert local.note(message, ann).payload.text == message  # type: ignore[union-attr]
     arguments = tuple(

@@ -1,4 +1,4 @@
-"""The same on the command line: an incident keeps what is seen, and its document and the week are written out."""
+"""The commands `incident` and `export`: diagnoses are recorded, documents and the weekly summary are written."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_opening_and_closing_an_incident_keep_what_the_diagnosis_says(run: Run) 
     assert "cannot be told" in document["report"]["affected"]["words"]
 
 
-def test_while_it_cannot_be_told_who_was_affected_the_list_says_so_and_is_not_empty(run: Run) -> None:
+def test_while_it_is_unknown_who_was_affected_the_command_says_so_and_lists_nothing(run: Run) -> None:
     answer = run("incident", "affected", "--json")
     assert (answer.exit_code, answer.stdout) == (3, "")
 

@@ -1,4 +1,4 @@
-"""What was done at the desk, as marks on the timeline."""
+"""Entries of the journal as marks on the timeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The owner's week: counts before shares, money to the digit, and nothing unread counted as nothing."""
+"""The weekly summary: counts before shares, exact money, and nothing unread counted as zero."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AWAY = Failure(FailureKind.UNAVAILABLE, "It is away.")
 
 
 def an_incident(journal: Journal, clock: Clock, begins: Diagnosis, title: str = "No texts") -> Incident:
-    """Open an incident that saw the flow as it `begins`, and half an hour later whole."""
+    """Open an incident with the diagnosis `begins`, and half an hour later one of a whole flow."""
     incident = journal.open_incident(title, ANA)
     keep_diagnosis(journal, begins, ANA, incident.id)
     clock.advance(minutes=30)
@@ -34,7 +34,7 @@ def an_incident(journal: Journal, clock: Clock, begins: Diagnosis, title: str = 
     return incident
 
 
-def test_it_tells_the_week_in_plain_words(journal: Journal, clock: Clock) -> None:
+def test_the_summary_says_the_week_in_plain_language(journal: Journal, clock: Clock) -> None:
     journal.close_incident(an_incident(journal, clock, undelivered()).id, ANA)
     week = weekly(undelivered(), journal)
     assert week.title == "Week to Wed 18 Nov: 6 bookings, 6 people without a working link"
@@ -67,13 +67,13 @@ def test_an_outage_of_weeks_ago_is_none_of_this_week_though_its_incident_was_nev
     assert "Finish the incident that is still open" in week.body
 
 
-def test_an_incident_that_saw_the_flow_whole_throughout_is_no_outage(journal: Journal, clock: Clock) -> None:
+def test_an_incident_in_which_the_flow_was_never_broken_is_no_outage(journal: Journal, clock: Clock) -> None:
     journal.close_incident(an_incident(journal, clock, whole(), "No texts?").id, ANA)
     (line,) = outages(weekly(whole(), journal))
     assert line == "No texts?: opened Wed 18 Nov 15:00, and the flow was never seen broken."
 
 
-def test_an_outage_that_ended_is_told_as_ended_while_its_incident_is_open(journal: Journal, clock: Clock) -> None:
+def test_an_outage_that_ended_counts_as_ended_while_its_incident_is_open(journal: Journal, clock: Clock) -> None:
     an_incident(journal, clock, undelivered())
     week = weekly(whole(), journal)
     (line,) = outages(week)

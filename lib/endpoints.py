@@ -1,6 +1,6 @@
-"""What machines may ask of the desk: numbers for Prometheus, and the headline as JSON. Both need a token off loopback.
+"""The endpoints for programs: metrics for Prometheus, and the headline as JSON. Both need a token except on loopback.
 
-No label here grows with the traffic: they are states, hops, sources, rules and actions, each from a closed list.
+No label grows with the traffic: they are states, hops, sources, rules and actions, each from a closed list.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Outcomes = Mapping[tuple[str, Kind | Outcome], int]
 
 
 class Access(StrEnum):
-    """Whether a machine may read here. OPEN: on this machine and without a login it needs no token."""
+    """Whether a program may read. OPEN: with the token, or without one on this machine if no login is set up."""
 
     OPEN = "open"
     WRONG_TOKEN = "wrong_token"
@@ -37,7 +37,7 @@ class Access(StrEnum):
 
 
 def may_read(authorization: str | None, token: SecretStr | None, *, local: bool) -> Access:
-    """Return whether the bearer of `authorization` may read. `local`: asked from this machine, with no login set up."""
+    """Return whether the bearer of `authorization` may read. `local`: from this machine, with no login set up."""
     if token is None:
         return Access.OPEN if local else Access.NO_TOKEN_SET
     scheme, _, given = (authorization or "").partition(" ")
@@ -45,8 +45,8 @@ def may_read(authorization: str | None, token: SecretStr | None, *, local: bool)
     return Access.OPEN if scheme.casefold() == "bearer" and known else Access.WRONG_TOKEN
 
 
-def status(diagnosis: Diagnosis, monitor: MonitorStatus | None) -> dict[str, Any]:
-    """Return the headline for machines: instants in ISO 8601 UTC, keys stable, no customer in it."""
+def status_document(diagnosis: Diagnosis, monitor: MonitorStatus | None) -> dict[str, Any]:
+    """Return the headline as a JSON document: instants in ISO 8601 UTC, stable keys, no customer."""
     cause = diagnosis.likeliest
     return {
         **headline(diagnosis),
@@ -100,7 +100,7 @@ def _of_sources(diagnosis: Diagnosis, now: datetime) -> Iterator[Metric]:
     for source in SourceName:
         readings = diagnosis.facts.snapshot.of(source)
         _one_of(states, Freshness, source_health(readings, now).state, source.value)
-        # A source that gave no answer has no latency and no age: a zero would be a lie.
+        # A source without an answer has no latency and no age, so no sample: zero would be false.
         if answered := [reading for reading in readings if reading.failure is None]:
             latencies.add_metric([source.value], max(reading.latency_ms for reading in answered) / 1000)
             oldest = min(reading.observed_at for reading in answered)

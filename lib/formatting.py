@@ -1,8 +1,13 @@
-"""How counts, durations and instants are written for people: once, for pages, messages, reports and commands."""
+"""How counts, durations, instants and text from outside are written: for pages, messages, reports and commands."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import json
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 UNKNOWN = "—"
@@ -25,6 +30,12 @@ def local_time(at: datetime | None, zone: ZoneInfo, now: datetime) -> str:
     if there.date() == now.astimezone(zone).date():
         return f"{there:%H:%M}"
     return f"{there.day} {there:%b, %H:%M}"
+
+
+def weekday_time(at: datetime, zone: tzinfo) -> str:
+    """Return `at` in `zone` with its day: "Wed 18 Nov 15:00"."""
+    there = at.astimezone(zone)
+    return f"{there:%a} {there.day} {there:%b %H:%M}"
 
 
 def duration(length: timedelta) -> str:
@@ -75,3 +86,37 @@ def time_and_age(at: datetime | None, zone: ZoneInfo, now: datetime) -> str:
 def both_times(at: datetime, zone: ZoneInfo) -> str:
     """Return `at` in the business's zone with UTC beside it."""
     return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S} ({at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC)"
+
+
+def json_text(document: Any) -> str:
+    """Return a JSON document for a file: indented, instants in ISO 8601, ids and amounts of money as text."""
+    return json.dumps(document, indent=2, ensure_ascii=False, default=_json_value) + "\n"
+
+
+def _json_value(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, UUID | Decimal):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+# What has a meaning within a line, in CommonMark, in GitHub's tables, links and mentions, and in Streamlit's colours.
+_IN_LINE = re.compile(r"([\\`*_\[\]{}<>&|~!$^@]|:(?=[^\s\d]))|(?<=www)(\.)|(?<=WWW)(\.)")
+# What makes a heading, a list, a quote or a rule of a line that begins with it.
+_AT_LINE_START = re.compile(r"^(?:\d{1,9}(?=[.)])|(?=[#+=-]))")
+
+
+def in_markdown(text: str) -> str:
+    """Return `text` so that Markdown shows it as it stands, in one line."""
+    escaped = _IN_LINE.sub(r"\\\g<0>", " ".join(text.split()))
+    return _AT_LINE_START.sub(r"\g<0>\\", escaped)
+
+
+# With any of these a spreadsheet takes a cell for a formula; the wide ones where full-width input is usual.
+_FORMULA_START = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+
+
+def in_csv(cell: str) -> str:
+    """Return `cell` so that a spreadsheet shows it as text."""
+    return f"'{cell}" if cell.startswith(_FORMULA_START) else cell

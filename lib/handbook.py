@@ -22,7 +22,7 @@ _LINK = re.compile(r"\]\(([\w-]+)\.md\)")
 
 
 class Document(StrEnum):
-    """What there is to read; the value is the file's name and stands in links."""
+    """The documents; the value is the file's name and is part of links."""
 
     RUNBOOK = "runbook"
     DEPLOYMENT_PROCESS = "deployment-process"
@@ -32,8 +32,8 @@ TITLES = {Document.RUNBOOK: "Runbook", Document.DEPLOYMENT_PROCESS: "Deployment 
 
 
 @cache
-def text(document: Document) -> str:
-    """Return the document as Markdown; links between documents lead to where the desk shows them."""
+def document_text(document: Document) -> str:
+    """Return the document as Markdown; links between documents lead to the page that shows them."""
     markdown = (DOCS / f"{document}.md").read_text(encoding="utf-8")
     markdown = markdown.replace(_CAUSES, "\n".join(spec.section for spec in HYPOTHESES).rstrip())
     return _LINK.sub(r"](/handbook?doc=\1)", markdown)
@@ -41,4 +41,4 @@ def text(document: Document) -> str:
 
 def sections() -> dict[str, str]:
     """Return the runbook's sections about one cause or rule each, by its id, as Markdown."""
-    return {found[1]: found[0].strip() for found in _SECTION.finditer(text(Document.RUNBOOK))}
+    return {found[1]: found[0].strip() for found in _SECTION.finditer(document_text(Document.RUNBOOK))}

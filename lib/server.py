@@ -155,7 +155,7 @@ def metrics(desk: DiagnosisService) -> Response:
 
 def api_status(desk: DiagnosisService) -> Response:
     """Answer with the headline as JSON."""
-    return JSONResponse(endpoints.status(desk.diagnosis(WindowSize.DAY), _journal_and_watch(desk)[1]))
+    return JSONResponse(endpoints.status_document(desk.diagnosis(WindowSize.DAY), _journal_and_watch(desk)[1]))
 
 
 def _refused(request: Request) -> Response | None:

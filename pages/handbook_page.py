@@ -23,4 +23,4 @@ chosen = st.segmented_control(
     bind="query-params",
     label_visibility="collapsed",
 )
-st.markdown(handbook.text(Document(chosen)))
+st.markdown(handbook.document_text(Document(chosen)))

@@ -14,7 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
+import typer.main
 
+from lib.__main__ import app
 from lib.journal.entry import Kind, Note, Outcome, Receipt
 from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
@@ -33,6 +35,46 @@ Play = Callable[[str], dict[str, str]]
 def as_json(answer: Answer) -> Any:
     """Return what stands on stdout, all of which must be one JSON document."""
     return json.loads(answer.stdout)
+
+
+# The options of each command: scripts name them, so none changes with the name of a variable.
+OPTIONS = {
+    "diagnose": "--compare --json --window",
+    "doctor": "--json",
+    "sandbox": "--json --pace --port --scenario",
+    "plan": "--json --window",
+    "act": "--arg --confirm --digest --incident --json --preview --reason",
+    "requests": "--did-not-happen --happened --json --limit --look",
+    "export": "--format --incident --to --weekly",
+    "incident open": "--json",
+    "incident see": "--incident --json",
+    "incident note": "--at --corrects --incident --json",
+    "incident step": "--incident --json --reason",
+    "incident close": "--incident --json --words",
+    "incident affected": "--incident --json --window",
+    "incident follow-up": "--incident --json",
+    "incident verify": "--json --noted",
+    "incident list": "--json",
+    "monitor status": "--json",
+    "monitor mute": "--for --reason",
+    "monitor unmute": "--reason",
+    "monitor acknowledge": "--reason",
+    "monitor maintenance": "--for --from --reason",
+    "monitor": "--every --json --once",
+}
+
+
+def options_of(command: Any, path: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the options of a command and of all below it, by the names of the commands."""
+    own = " ".join(sorted(option for one in command.params for option in one.opts if option.startswith("-")))
+    found = {" ".join(path): own} if own else {}
+    for name, below in getattr(command, "commands", {}).items():
+        found |= options_of(below, (*path, name))
+    return found
+
+
+def test_the_options_of_every_command_do_not_change() -> None:
+    assert options_of(typer.main.get_command(app)) == OPTIONS
 
 
 # diagnose ------------------------------------------------------------------------------------------------
@@ -60,7 +102,7 @@ def diagnosed(play: Play) -> Callable[[str], Answer]:
         ("rls-blind", 3, HeadlineState.CANNOT_TELL, "reads_blocked"),
     ],
 )
-def test_the_exit_code_and_the_first_cause_tell_the_scenario(
+def test_the_exit_code_and_the_first_cause_are_those_of_the_scenario(
     diagnosed: Callable[[str], Answer], scenario: str, code: int, state: HeadlineState, first: str | None
 ):
     answer = diagnosed(scenario)
@@ -124,7 +166,7 @@ def test_people_read_the_headline_the_causes_and_the_checks(play: Play):
     assert "ruled out: " in answer.stdout and "confirmed" in answer.stdout
 
 
-def test_with_nothing_configured_nothing_can_be_told():
+def test_with_nothing_configured_the_headline_cannot_tell():
     answer = run("diagnose", "--json")
     assert (answer.returncode, as_json(answer)["headline"]["state"]) == (3, "cannot_tell")
 
@@ -265,7 +307,7 @@ def lost(tmp_path: Path) -> tuple[dict[str, str], str]:
 
 
 @pytest.mark.parametrize(("option", "state"), [("--happened", "succeeded"), ("--did-not-happen", "failed")])
-def test_who_looked_themselves_says_what_became_of_a_request(
+def test_a_person_who_looked_outside_records_what_became_of_a_request(
     lost: tuple[dict[str, str], str], option: str, state: str
 ) -> None:
     settings, request_id = lost
@@ -324,7 +366,7 @@ def test_the_doctor_ends_with_3_when_a_source_gives_nothing():
 # sandbox -------------------------------------------------------------------------------------------------
 
 
-def test_the_sandbox_prints_one_line_and_leaves_nothing_behind_when_it_is_told_to_end():
+def test_the_sandbox_prints_one_line_and_leaves_nothing_behind_when_it_is_stopped():
     process = subprocess.Popen(
         [sys.executable, "-m", "lib", "sandbox", "--scenario", "quiet-day", "--json"],
         cwd=ROOT,

@@ -24,6 +24,6 @@ def test_a_section_ends_where_the_next_begins() -> None:
 
 @pytest.mark.parametrize("document", Document)
 def test_links_between_documents_lead_to_the_page_that_shows_them(document: Document) -> None:
-    assert ".md)" not in handbook.text(document)
-    for name in re.findall(r"/handbook\?doc=([\w-]+)", handbook.text(document)):
+    assert ".md)" not in handbook.document_text(document)
+    for name in re.findall(r"/handbook\?doc=([\w-]+)", handbook.document_text(document)):
         assert name in set(Document)

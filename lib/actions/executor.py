@@ -33,7 +33,7 @@ from lib.actions.preview_store import PreviewStore
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
 from lib.journal.errors import ConflictError, JournalError
 from lib.journal.journal import TWO_PEOPLE, Journal
-from lib.journal.request import BEATS_EVERY, LockRefusal, LockResult, NewRequest, Request, RequestState
+from lib.journal.request import HEARTBEAT_EVERY, LockRefusal, LockResult, NewRequest, Request, RequestState
 from lib.journal.text_rules import tidy
 from lib.model.people import NO_LOGIN, Actor, Role
 from lib.model.reading import SourceError
@@ -205,7 +205,7 @@ class Executor:
         over = threading.Event()
 
         def heartbeat() -> None:
-            while not over.wait(BEATS_EVERY.total_seconds()):
+            while not over.wait(HEARTBEAT_EVERY.total_seconds()):
                 try:
                     self.journal.heartbeat(request_id)
                 except JournalError as error:

@@ -1,1 +1,1 @@
-"""The commands that act and keep the record; `lib.__main__` puts them together with those that look."""
+"""The commands for actions, incidents, the monitor and the plan. `lib.__main__` registers them."""

@@ -1,4 +1,4 @@
-"""`act` and `requests`: the same executor, journal and refusals as the pages have."""
+"""The commands `act` and `requests`, with the same executor, journal and refusals as the pages."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ _EXIT_OF = {
 }
 
 
-def opened() -> tuple[Executor, Actor]:
-    """Return the executor on the configured systems, and who uses it. Settings that cannot be used are said."""
+def open_action_executor() -> tuple[Executor, Actor]:
+    """Return the executor on the configured systems, and the actor. Unusable settings are named on stderr."""
     settings = configured()
     sources = connect(settings, utc_now)
     executor = open_executor(settings, sources, lambda: take(sources, WindowSize.DAY), utc_now)
@@ -54,7 +54,7 @@ def act(
     """
     args = _arguments(arg or [])
     try:
-        executor, who = opened()
+        executor, who = open_action_executor()
         if preview:
             _show_preview(executor.preview(action, args), as_json)
             return
@@ -72,8 +72,8 @@ def act(
 def requests(
     request: Annotated[UUID | None, typer.Argument(help="The id of one request; else the newest are listed.")] = None,
     limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 20,
-    take_snapshot: Annotated[
-        UUID | None, typer.Option(help="Look again at this one, whose outcome is unknown.")
+    recheck: Annotated[
+        UUID | None, typer.Option("--look", help="Look again at this one, whose outcome is unknown.")
     ] = None,
     happened: Annotated[
         str | None, typer.Option(help="You looked yourself, and it took effect: what you saw. Needs its id.")
@@ -84,13 +84,13 @@ def requests(
     as_json: AsJson = False,
 ) -> None:
     """List what was asked for and what became of it, or say what you saw of one whose outcome is unknown."""
-    said = _said(request, happened, did_not_happen)
+    observed = _observed(request, happened, did_not_happen)
     try:
-        executor, who = opened()
-        if take_snapshot is not None:
-            executor.recheck(take_snapshot, who)
-        if said is not None:
-            executor.record_observation(*said, who)
+        executor, who = open_action_executor()
+        if recheck is not None:
+            executor.recheck(recheck, who)
+        if observed is not None:
+            executor.record_observation(*observed, who)
         found = executor.journal.requests(limit=limit) if request is None else (executor.journal.request(request),)
     except (RefusedError, SourceError, JournalError) as error:
         _refused(str(error), as_json)
@@ -104,8 +104,10 @@ def requests(
         out.print(escape(message), soft_wrap=True)
 
 
-def _said(request: UUID | None, happened: str | None, did_not_happen: str | None) -> tuple[UUID, Outcome, str] | None:
-    """Return what somebody says of a request, if they do."""
+def _observed(
+    request: UUID | None, happened: str | None, did_not_happen: str | None
+) -> tuple[UUID, Outcome, str] | None:
+    """Return what the options say about a request: its id, the outcome and what was seen; None if they say nothing."""
     if happened is None and did_not_happen is None:
         return None
     if request is None or (happened is not None and did_not_happen is not None):
@@ -126,7 +128,7 @@ def _arguments(pairs: list[str]) -> dict[str, str]:
 
 
 def preview_json(preview: Preview) -> dict[str, Any]:
-    """Return a preview for machines."""
+    """Return a preview as a JSON document."""
     return {
         "action": preview.action,
         "title": preview.title,

@@ -1,4 +1,4 @@
-"""`incident` and `export`: keeping the record of an incident and of whom it affected, and taking it along."""
+"""The commands `incident` and `export`: the record of an incident and of the people affected, and its documents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lib.commands.terminal import (
     Exit,
     InWindow,
     diagnose_now,
-    instant,
+    local_instant,
     opened_journal,
     out,
     print_json,
@@ -43,9 +43,9 @@ from lib.model.phone import masked
 from lib.model.window import WindowSize
 from lib.plan import STEPS
 from lib.redaction import redact
-from lib.reports import weekly as week
 from lib.reports.diagnosis_record import keep_diagnosis
 from lib.reports.documents import ExportFormat, export
+from lib.reports.weekly import weekly, weekly_json, weekly_markdown, weekly_page
 from lib.settings import load
 from lib.snapshot import utc_now
 
@@ -85,7 +85,7 @@ def note(
     as_json: AsJson = False,
 ) -> None:
     """Add a note. Notes are never edited: a later one can correct."""
-    happened_at = instant(at, load().zone) if at else None
+    happened_at = local_instant(at, load().zone) if at else None
     with opened_journal(writes=True) as (journal, who):
         entry = journal.note(text, who, incident_id=incident, happened_at=happened_at, corrects=corrects)
         _show({"entry_id": str(entry.id)}, as_json)
@@ -107,9 +107,11 @@ def step(
         _show({"step": name, "state": state.value}, as_json)
 
 
-@app.command()
-def close(
-    incident: IncidentOption, message: Annotated[str, typer.Option(help="How it ended.")] = "", as_json: AsJson = False
+@app.command("close")
+def close_command(
+    incident: IncidentOption,
+    message: Annotated[str, typer.Option("--words", help="How it ended.")] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Close an incident, and keep what the diagnosis says at its end."""
     with opened_journal(writes=True) as (journal, who):
@@ -159,8 +161,8 @@ def follow_up_(
         _show({"booking": booking, "state": state.value, "entry_id": str(entry.id)}, as_json)
 
 
-@app.command()
-def verify(
+@app.command("verify")
+def verify_command(
     noted: Annotated[str | None, typer.Option(help="A hash noted earlier that must be part of the chain.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -188,14 +190,16 @@ def list_(as_json: AsJson = False) -> None:
 
 def export_(
     incident: Annotated[UUID | None, typer.Option("--incident", help="The incident to write out.")] = None,
-    weekly: Annotated[bool, typer.Option("--weekly", help="The owner's summary of the last 7 days instead.")] = False,
+    of_the_week: Annotated[
+        bool, typer.Option("--weekly", help="The owner's summary of the last 7 days instead.")
+    ] = False,
     form: Annotated[
         ExportFormat, typer.Option("--format", help="Markdown, a page to print, CSV or JSON.")
     ] = ExportFormat.MARKDOWN,
     to: Annotated[Path | None, typer.Option(help="A file; else it is printed.")] = None,
 ) -> None:
     """Write out an incident (what was seen, done and noted, causes, times, who was affected), or the owner's week."""
-    if weekly is (incident is not None):
+    if of_the_week is (incident is not None):
         raise typer.BadParameter("Say either --incident ID or --weekly.")
     text = _week(form) if incident is None else _incident(incident, form)
     if to is None:
@@ -210,15 +214,15 @@ def _incident(incident: UUID, form: ExportFormat) -> str:
 
 
 def _week(form: ExportFormat) -> str:
-    writers = {ExportFormat.MARKDOWN: week.as_text, ExportFormat.HTML: week.as_page, ExportFormat.JSON: week.as_json}
+    writers = {ExportFormat.MARKDOWN: weekly_markdown, ExportFormat.HTML: weekly_page, ExportFormat.JSON: weekly_json}
     if form not in writers:
         raise typer.BadParameter(f"The week comes as {', '.join(writers)}.")
     with opened_journal() as (journal, _):
-        return writers[form](week.weekly(diagnose_now(load(), WindowSize.WEEK), journal))
+        return writers[form](weekly(diagnose_now(load(), WindowSize.WEEK), journal))
 
 
 def _keep(journal: Journal, incident_id: UUID, who: Actor) -> DiagnosisRecord:
-    """Write what the diagnosis says now into an incident, as the screen does."""
+    """Record the present diagnosis in an incident, as the page does."""
     entry = keep_diagnosis(journal, diagnose_now(load(), WindowSize.DAY), who, incident_id)
     assert isinstance(entry.payload, DiagnosisRecord)  # noqa: S101 - one kind, one payload
     return entry.payload

@@ -1,4 +1,4 @@
-"""`monitor`: the watch without a screen, and what people decide about its alerts."""
+"""The command `monitor`: the monitor without a dashboard, and the decisions of people about its alerts."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter
 from rich.markup import escape
 
 from lib.commands.terminal import (
@@ -21,7 +21,7 @@ from lib.commands.terminal import (
     Exit,
     configured,
     exit_code,
-    instant,
+    local_instant,
     opened_journal,
     out,
     print_json,
@@ -38,9 +38,9 @@ from lib.snapshot import utc_now
 
 app = typer.Typer()
 
-# What --once takes as its round where MONITOR_EVERY is off.
+# The length of a round for --once where MONITOR_EVERY is off.
 _USUAL_ROUND = timedelta(seconds=60)
-# A synthetic booking watches its text to the end.
+# A synthetic booking follows its text to the end.
 _JOBS_END_WITHIN = timedelta(minutes=4)
 
 Reason = Annotated[str, typer.Option(help="Why: others will wonder.")]
@@ -79,49 +79,49 @@ def monitor(
         raise typer.BadParameter("Nothing is configured, so there is nothing to watch: see python -m lib doctor.")
     with opened_journal(or_else=Exit.CANNOT_TELL) as (journal, _):
         view = StandaloneInputs(settings, os.environ, journal, utc_now)
-        watch = Monitor(view, utc_now, pace)
+        running = Monitor(view, utc_now, pace)
         try:
             if once:
-                raise typer.Exit(_one_round(watch, view, as_json))
-            _until_stopped(watch, as_json)
+                raise typer.Exit(_one_round(running, view, as_json))
+            _until_stopped(running, as_json)
         finally:
             view.close()
 
 
-def _one_round(watch: Monitor, view: StandaloneInputs, as_json: bool) -> int:
-    finished = watch.round() or Round(None)
-    watch.finish(_JOBS_END_WITHIN)
+def _one_round(running: Monitor, view: StandaloneInputs, as_json: bool) -> int:
+    finished = running.round() or Round(None)
+    running.finish(_JOBS_END_WITHIN)
     if finished.holder:
         progress.print(f"Another monitor watches ({escape(finished.holder)}): nothing was written or sent.")
-    diagnosis = finished.diagnosis or watch.judge(view())
-    watch.leave()
+    diagnosis = finished.diagnosis or running.judge(view())
+    running.leave()
     if as_json:
         print_json({**json_report.as_json(diagnosis), "monitor": _round_json(finished)})
     else:
-        _say(diagnosis, finished)
+        _print_round(diagnosis, finished)
     return exit_code(diagnosis)
 
 
-def _until_stopped(watch: Monitor, as_json: bool) -> None:
+def _until_stopped(running: Monitor, as_json: bool) -> None:
     def end(*_: object) -> None:
-        watch.stop.set()
+        running.stop.set()
 
     def on_round(finished: Round) -> None:
         if as_json:
             sys.stdout.write(json.dumps(_round_json(finished), ensure_ascii=False) + "\n")
             sys.stdout.flush()
         elif finished.diagnosis:
-            _say(finished.diagnosis, finished)
+            _print_round(finished.diagnosis, finished)
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
-    # In a thread, so that a signal is heard at once and not after a look.
-    worker = threading.Thread(target=watch.run, args=(on_round,), name="monitor")
+    # In a thread, so that a signal takes effect at once and not after a diagnosis.
+    worker = threading.Thread(target=running.run, args=(on_round,), name="monitor")
     worker.start()
     worker.join()
 
 
-def _say(diagnosis: Diagnosis, finished: Round) -> None:
+def _print_round(diagnosis: Diagnosis, finished: Round) -> None:
     headline = diagnosis.headline
     message = f"{headline.state.value.replace('_', ' ').upper()}  {escape(headline.sentence)}"
     out.print(f"{diagnosis.facts.now:%Y-%m-%dT%H:%M:%SZ}  {message}", soft_wrap=True)
@@ -149,11 +149,11 @@ def _log_to_stderr() -> None:
     logging.getLogger("lib.monitor").setLevel(logging.INFO)
 
 
-# What people decide --------------------------------------------------------------------------------------
+# Decisions of people --------------------------------------------------------------------------------------
 
 
-@app.command()
-def status(as_json: AsJson = False) -> None:
+@app.command("status")
+def status_command(as_json: AsJson = False) -> None:
     """Say who watches, what fires, and what could not be sent."""
     with opened_journal() as (journal, _):
         found = read_status(journal, utc_now())
@@ -172,8 +172,8 @@ def status(as_json: AsJson = False) -> None:
         out.print(escape(f"{how}: {message.title} to {message.service}: {message.error}"), soft_wrap=True)
 
 
-@app.command()
-def mute(
+@app.command("mute")
+def mute_command(
     subject: SubjectArgument,
     reason: Reason,
     length: Annotated[
@@ -186,24 +186,26 @@ def mute(
     out.print(f"{subject} is muted.")
 
 
-@app.command()
-def unmute(subject: SubjectArgument, reason: Reason = "") -> None:
+@app.command("unmute")
+def unmute_command(subject: SubjectArgument, reason: Reason = "") -> None:
     """Let alerts be told again; `unmute maintenance` calls planned maintenance off."""
     with opened_journal() as (journal, who):
         silences.unmute(journal, who, subject, reason)
     out.print(f"{subject} is no longer muted.")
 
 
-@app.command()
-def acknowledge(rule: Annotated[str, typer.Argument(help="The alert: see `monitor status`.")], reason: Reason) -> None:
+@app.command("acknowledge")
+def acknowledge_command(
+    rule: Annotated[str, typer.Argument(help="The alert: see `monitor status`.")], reason: Reason
+) -> None:
     """Say that you are on it: no reminders until it is over."""
     with opened_journal() as (journal, who):
         silences.acknowledge(journal, who, rule, reason)
     out.print(f"{rule} is acknowledged.")
 
 
-@app.command()
-def maintenance(
+@app.command("maintenance")
+def maintenance_command(
     reason: Reason,
     length: Annotated[
         timedelta, typer.Option("--for", parser=_length, metavar="LENGTH", help="For how long: 20m, 2h.")
@@ -215,21 +217,16 @@ def maintenance(
 ) -> None:
     """Plan a time in which nothing is told and everything is measured."""
     now = utc_now()
-    start = instant(begins, load().zone) if begins else now
+    start = local_instant(begins, load().zone) if begins else now
     with opened_journal() as (journal, who):
         silences.maintenance(journal, who, start, start + length, reason, now)
     out.print("The maintenance is planned.")
 
 
 def status_json(found: MonitorStatus) -> dict[str, Any]:
-    """Return how the watch stands for machines: instants in ISO 8601 UTC."""
-    document: dict[str, Any] = json.loads(json.dumps(asdict(found), default=_as_text))
-    for alert in document["firing"]:
-        alert["story"]["words"] = alert["story"].pop("message")
-    return document
+    """Return the status of the monitor as a JSON document."""
+    fields: dict[str, Any] = _STATUS.dump_python(found, by_alias=True)
+    return fields
 
 
-def _as_text(value: object) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+_STATUS: TypeAdapter[MonitorStatus] = TypeAdapter(MonitorStatus)

@@ -1,4 +1,4 @@
-"""`plan`: what to do now, and how each step stands, as the Action plan shows it."""
+"""The command `plan`: what to do now, and the state of each step, as on the page Action plan."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def plan(window: InWindow = WindowSize.DAY, as_json: AsJson = False) -> None:
 
 
 def _journal_state(settings: Settings) -> JournalState:
-    """Return what the journal says; where it cannot be read, the plan rests on the evidence alone."""
+    """Return the state of the journal; if it cannot be read, the plan uses the evidence alone."""
     try:
         journal = Journal.open(settings, utc_now)
         try:
@@ -95,7 +95,7 @@ def _task(task: Task) -> dict[str, Any]:
 
 
 def _preview(task: Task) -> str | None:
-    """Return the command that shows what the button of the desk would do, where there is one."""
+    """Return the command that previews the action of the task's button; None if it has none."""
     if task.action is None:
         return None
     given = [word for name, value in task.args for word in ("--arg", f"{name}={value}")]

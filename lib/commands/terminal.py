@@ -1,9 +1,8 @@
-"""The terminal that every command talks to: data on stdout, progress on stderr; who sits at it, and what they ask."""
+"""What all commands share: data on stdout, progress on stderr, exit codes, the actor and the opened journal."""
 
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from rich.markup import escape
 from lib.actions.action import RefusedError
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
+from lib.formatting import json_text
 from lib.journal.errors import JournalError
 from lib.journal.journal import Journal
 from lib.model.people import Actor, Role, Via
@@ -35,15 +35,15 @@ progress = Console(stderr=True, highlight=False)
 AsJson = Annotated[bool, typer.Option("--json", help="JSON on stdout, with stable keys.")]
 InWindow = Annotated[WindowSize, typer.Option("--window", help="How far back to look.")]
 
-# How a moment may be written.
+# The forms in which a moment may be given.
 MOMENTS = ["%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
-# Who acts, where the name of the login is not the one in OPERATORS.
+# Names the actor, if the name of the login is not the one in OPERATORS.
 USER_VARIABLE = "SWITCHBOARD_USER"
 
 
 class Exit(IntEnum):
-    """What the exit code of a command that looks says."""
+    """The exit codes of commands that only read."""
 
     FLOWING = 0
     DEGRADED = 1
@@ -53,7 +53,7 @@ class Exit(IntEnum):
 
 
 class ActionExit(IntEnum):
-    """What the exit code of a command that acts says: how the action ended, or that it waits for a second person."""
+    """The exit codes of commands that act: how the action ended, or that it waits for a second person."""
 
     SUCCEEDED = 0
     FAILED = 1
@@ -72,17 +72,17 @@ _EXIT_OF = {
 
 
 def exit_code(diagnosis: Diagnosis) -> Exit:
-    """Return what the headline is as an exit code."""
+    """Return the exit code for the headline."""
     return _EXIT_OF[diagnosis.headline.state]
 
 
 def print_json(document: Any) -> None:
-    """Print one document. Not through rich, which would wrap its long lines."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
+    """Print one JSON document. Not through rich, which would wrap long lines."""
+    sys.stdout.write(json_text(document))
 
 
 def configured() -> Settings:
-    """Return the settings; what of them cannot be used is said, and left out."""
+    """Return the settings. Those that cannot be used are named on stderr and left out."""
     settings = load()
     for problem in settings.problems:
         progress.print(escape(problem.sentence))
@@ -90,19 +90,19 @@ def configured() -> Settings:
 
 
 def take_snapshot(settings: Settings, window: WindowSize) -> Snapshot:
-    """Ask every source that is configured."""
+    """Read every configured source."""
     with progress.status("Asking every source …"):
         return take(connect(settings, utc_now), window)
 
 
 def diagnose_now(settings: Settings, window: WindowSize) -> Diagnosis:
-    """Ask every source that is configured, and judge what they answer."""
+    """Read every configured source, and return the diagnosis."""
     snapshot = take_snapshot(settings, window)
     return diagnose(snapshot, utc_now(), Terms.of(settings))
 
 
 def actor(settings: Settings) -> Actor:
-    """Return who is at the command line. Where operators are named, only they may act; where it is unclear, nobody."""
+    """Return the actor. If OPERATORS is set, only they may act; if it cannot be read, nobody may."""
     name = os.environ.get(USER_VARIABLE) or getpass.getuser()
     known = {operator.casefold() for operator in settings.operators}
     unclear = any(problem.name in ("OPERATORS", SECRETS_FILE.name) for problem in settings.problems)
@@ -111,16 +111,16 @@ def actor(settings: Settings) -> Actor:
     return Actor(name, role, Via.COMMAND_LINE)
 
 
-def instant(clock: datetime, zone: ZoneInfo) -> datetime:
-    """Return when the clock in `zone` says that. In UTC, because a length added to a clock's time skips its changes."""
+def local_instant(clock: datetime, zone: ZoneInfo) -> datetime:
+    """Return the instant of a local time in `zone`, in UTC: adding a length to a local time ignores clock changes."""
     return clock.replace(tzinfo=zone).astimezone(UTC)
 
 
 @contextmanager
 def opened_journal(*, writes: bool = False, or_else: int = ActionExit.REFUSED) -> Iterator[tuple[Journal, Actor]]:
-    """Open the journal; what it or the desk refuses becomes one sentence and the exit code `or_else`.
+    """Open the journal. A `JournalError` or `RefusedError` becomes one sentence on stderr and the exit code `or_else`.
 
-    With `writes` a viewer is refused at once, and first hears of settings that may be why.
+    With `writes`, a viewer is refused at once, after the names of unusable settings, which may be the reason.
     """
     settings = configured() if writes else load()
     try:

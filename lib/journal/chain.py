@@ -1,8 +1,8 @@
-"""The chain of entries: how one is added, read back, and how all are proved to be whole.
+"""The hash chain of entries: adding an entry, reading entries back, verifying the chain.
 
-Each entry carries the hash of the one before it, so that no byte can be changed and no row removed from the middle
-without being found; the head says how many there must be, so that a cut-off tail is found as well. Somebody who may
-rewrite the whole database can rewrite the whole chain: against them, keep a hash that an export showed.
+Each entry holds the hash of the one before it, so a changed byte or a row removed from the middle is found. The head
+holds the number of entries, so a cut-off tail is found as well. A person who may rewrite the whole database can rewrite
+the whole chain; to find that, compare with a hash that an earlier export showed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from sqlalchemy import Connection, Row, Select, select, update
 
 from lib.journal.entry import PHASE_OF, About, Entry, Kind, Payload, canonical, dumped, kind_of, loaded, name
 from lib.journal.errors import JournalError
-from lib.journal.schema import GENESIS, entries, head
+from lib.journal.schema import entries, head
+from lib.journal.schema_steps import GENESIS
 from lib.journal.text_rules import actor_name
 from lib.model.people import Actor, Role, Via
 
@@ -35,7 +36,7 @@ class ChainPosition:
 
 @dataclass(frozen=True, slots=True)
 class ChainReport:
-    """Whether the chain is whole. `broken_at` is the first entry that cannot be trusted; `head` is where it ends."""
+    """Whether the chain is intact. `broken_at` is the number of the first entry that cannot be trusted."""
 
     ok: bool
     entries: int
@@ -44,19 +45,19 @@ class ChainReport:
     head: ChainPosition
 
 
-def instant(at: datetime) -> str:
-    """Return an instant in the one form that is stored: UTC, to the microsecond, so that text sorts as time does."""
+def stored_instant(at: datetime) -> str:
+    """Return `at` in the one form that is stored: text in UTC, to the microsecond, that sorts as time does."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def hash_of(values: Mapping[str, Any]) -> str:
-    """Return the hash of an entry: over the hash before it and every other column as it is stored."""
+    """Return the SHA-256 of an entry: of the hash before it and of every other column as stored."""
     rest = {column: value for column, value in values.items() if column not in ("hash", "prev_hash")}
     return hashlib.sha256(f"{values['prev_hash']}\n{canonical(rest)}".encode()).hexdigest()
 
 
 def position(connection: Connection, *, lock: bool = False) -> ChainPosition:
-    """Return where the chain ends. With `lock` nobody else can add to it until the transaction ends."""
+    """Return where the chain ends. With `lock`, no other transaction can add to it until this one ends."""
     query = select(head.c.seq, head.c.hash)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
@@ -75,12 +76,12 @@ def append(
     lock_key: str | None = None,
     idempotency_key: UUID | None = None,
 ) -> Entry:
-    """Add one entry after `end`, which this transaction has locked, and move the head. Raises `JournalError`."""
+    """Add one entry after `end`, which this transaction holds locked, and move the head. Raises `JournalError`."""
     kind = kind_of(payload)
     values: dict[str, Any] = {
         "seq": end.seq + 1,
         "id": str(uuid4()),
-        "at": instant(at),
+        "at": stored_instant(at),
         "kind": kind.value,
         "actor": actor_name(actor.name),
         "role": actor.role.value,
@@ -102,7 +103,7 @@ def append(
 
 
 def fetch(connection: Connection, query: Select[Any]) -> tuple[Entry, ...]:
-    """Return the entries that a query on the table `entries` finds, in its order."""
+    """Return the entries that a query on the table `entries` finds, in the order of the query."""
     return tuple(entry_of(row) for row in connection.execute(query).mappings())
 
 
@@ -122,14 +123,14 @@ def entry_of(row: Mapping[Any, Any]) -> Entry:
             prev_hash=row["prev_hash"],
             hash=row["hash"],
         )
-    except (ValueError, TypeError, AttributeError):  # not text, or no text of ours; their words repeat what was read
+    except (ValueError, TypeError, AttributeError):  # not text, or not ours; the error would repeat the value
         raise JournalError(
             f"Entry {row['seq']} of the journal cannot be read.", "Run python -m lib incident verify."
         ) from None
 
 
-def verify(connection: Connection, noted: str | None = None) -> ChainReport:
-    """Follow the chain from its first entry to its head. `noted` is a hash seen earlier that must be in it."""
+def verify_chain(connection: Connection, noted: str | None = None) -> ChainReport:
+    """Check every entry from the first to the head. `noted` is a hash recorded earlier that must be in the chain."""
     end = position(connection)
     before, count, found = GENESIS, 0, noted in (None, GENESIS)
 
@@ -160,7 +161,7 @@ def verify(connection: Connection, noted: str | None = None) -> ChainReport:
 def _unchanged(row: Row[Any]) -> bool:
     try:
         return hash_of(dict(row._mapping)) == str(row.hash)
-    except TypeError:  # a value that JSON has no form for: SQLite takes any type in any column
+    except TypeError:  # JSON has no form for the value: SQLite stores any type in any column
         return False
 
 

@@ -1,4 +1,4 @@
-"""Which database holds the journal, and transactions in it."""
+"""The journal's database: which one it is, and its transactions."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, exc, make_url, text
 
-from lib.journal import schema_steps
+from lib.journal import schema
 from lib.journal.errors import JournalError
-from lib.journal.schema import SCHEMA
+from lib.journal.schema_steps import SCHEMA
 from lib.model.database import KeyKind
 from lib.model.keys import classify
 from lib.redaction import redact
@@ -30,7 +30,7 @@ FILE = "journal.sqlite3"
 CONNECT_SECONDS = 5
 # How long a write waits for other writers, and how long one statement may take.
 WAIT_SECONDS = 30
-# A writer that stops in the middle of a transaction holds up all others: the server ends it.
+# A writer that stops in the middle of a transaction blocks all others, so the server ends it after this time.
 IDLE_SECONDS = 20
 
 _ANOTHER_WRITER = "Somebody else is writing to the journal and does not let go."
@@ -39,7 +39,7 @@ _WAITED_TOO_LONG = ("55P03", "57014")
 
 
 class JournalDatabase:
-    """The journal's database: `where` says which, in a sentence without secrets."""
+    """The journal's database. `where` names it in a sentence without secrets."""
 
     def __init__(self, engine: Engine, where: str) -> None:
         self._engine = engine
@@ -50,18 +50,18 @@ class JournalDatabase:
         self._engine.dispose()
 
     def prepare(self, now: Callable[[], datetime]) -> None:
-        """Bring the schema up to date, whoever else does the same at this moment."""
-        # Looked at without a lock first: a role that may not create anything can use what is there.
+        """Bring the schema up to date. Other processes may do the same at the same time. Raises `JournalError`."""
+        # First without a lock: a role that may create nothing can use a schema that is up to date.
         with self.reading() as connection:
-            if not schema_steps.pending(connection):
+            if not schema.pending(connection):
                 return
         with self.writing() as connection:
-            schema_steps.alone(connection)
-            schema_steps.apply(connection, now)
+            schema.lock_migrations(connection)
+            schema.apply(connection, now)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A transaction that sees one state of the journal and changes nothing."""
+        """A read-only transaction that sees one state of the journal."""
         with _plain_errors(self.where), self._engine.connect() as connection:
             if self._postgres:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -71,7 +71,7 @@ class JournalDatabase:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that may write. It is committed at the end, or leaves nothing behind."""
+        """A transaction that may write. It is committed at the end, or rolled back as a whole."""
         with _plain_errors(self.where), self._engine.connect() as connection:
             connection.execution_options(switchboard_writes=True)
             with connection.begin():
@@ -80,7 +80,7 @@ class JournalDatabase:
 
     def _set_limits(self, connection: Connection) -> None:
         if self._postgres:
-            # For this transaction only: behind a pooler the session is not ours.
+            # For this transaction only: a pooler gives the session to other clients afterwards.
             connection.execute(
                 text(
                     "select set_config('lock_timeout', :wait, true), set_config('statement_timeout', :wait, true), "
@@ -90,10 +90,10 @@ class JournalDatabase:
             )
 
 
-def connect(settings: Settings, project: Path = PROJECT) -> JournalDatabase:
+def connect_journal(settings: Settings, project: Path = PROJECT) -> JournalDatabase:
     """Return the database that the settings name: JOURNAL_URL, else DATABASE_URL's server, else a local file.
 
-    Raises `JournalError`. It never takes another place than the one named: a journal in two places is none.
+    Raises `JournalError`. It never falls back to another place: the entries would then be split between the two.
     """
     if settings.journal_url is not None:
         return _named(settings.journal_url.get_secret_value())
@@ -110,7 +110,7 @@ def _named(url: str) -> JournalDatabase:
     )
     try:
         parsed = make_url(url)
-    except (exc.ArgumentError, ValueError):  # their words repeat the value
+    except (exc.ArgumentError, ValueError):  # the error would repeat the value
         raise wrong from None
     if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
         path = Path(parsed.database).absolute()
@@ -132,7 +132,7 @@ def _make_folder(folder: Path) -> None:
 
 def _sqlite(path: Path, why: str) -> JournalDatabase:
     try:
-        # Made before SQLite would, for us alone; its -wal and -shm files take over the rights of this one.
+        # Created here, before SQLite would, so that only we can read it; the -wal and -shm files copy its permissions.
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         path.chmod(0o600)
     except OSError as error:
@@ -140,9 +140,9 @@ def _sqlite(path: Path, why: str) -> JournalDatabase:
     engine = create_engine(
         "sqlite://", creator=lambda: _open_sqlite(path), poolclass=QueuePool, hide_parameters=True, **_POOL
     )
-    # pysqlite's own transactions begin too late: reads before the first write would stand outside.
+    # pysqlite begins a transaction at the first write, so earlier reads would be outside of it.
     event.listen(engine, "begin", _begin_sqlite)
-    # Queries name the schema, which SQLite has not.
+    # Queries name the schema, and SQLite has none.
     engine = engine.execution_options(schema_translate_map={SCHEMA: None})
     return JournalDatabase(engine, f"The journal is the file {path} on this machine ({why}).")
 
@@ -150,7 +150,7 @@ def _sqlite(path: Path, why: str) -> JournalDatabase:
 def _open_sqlite(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
     _switch_to_wal(connection)
-    # A byte that was changed from outside may make no text at all: that is for `verify` to find.
+    # A byte changed from outside may be no valid text: `verify` reports that, so reading must not fail.
     connection.text_factory = lambda stored: stored.decode("utf-8", "surrogateescape")
     # Durable before the effect: `started` must survive a power cut.
     connection.execute("pragma synchronous = full")
@@ -158,7 +158,10 @@ def _open_sqlite(path: Path) -> sqlite3.Connection:
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Let readers and a writer work side by side. It is written into the file; SQLite does not wait its turn here."""
+    """Switch the file to write-ahead logging, so that readers do not block a writer.
+
+    SQLite does not apply its busy timeout to this statement, so it is tried again here.
+    """
     give_up = time.monotonic() + WAIT_SECONDS
     while True:
         try:
@@ -179,7 +182,7 @@ def _begin_sqlite(connection: Connection) -> None:
 def _postgres(dsn: str, name: str) -> JournalDatabase:
     try:
         parts = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError:  # its words repeat the value
+    except psycopg.ProgrammingError:  # the error would repeat the value
         raise JournalError(f"{name} cannot be read as a connection string.", "Copy it again.") from None
 
     def open_connection() -> psycopg.Connection[Any]:
@@ -191,7 +194,7 @@ def _postgres(dsn: str, name: str) -> JournalDatabase:
             application_name="switchboard journal",
         )
 
-    # libpq reads the connection string, as for the catalog: so both mean the same server by it.
+    # libpq reads the connection string, as for the catalog, so both connect to the same server.
     engine = create_engine(
         "postgresql+psycopg://", creator=open_connection, pool_pre_ping=True, hide_parameters=True, **_POOL
     )
@@ -199,13 +202,13 @@ def _postgres(dsn: str, name: str) -> JournalDatabase:
     return JournalDatabase(engine, f"The journal is in the schema {SCHEMA} of the database on {host} ({name}).")
 
 
-# Writers stand in one queue anyway: a few connections are enough, and few is what poolers allow.
+# Writers wait for each other anyway, so few connections are enough; poolers allow only few.
 _POOL: dict[str, Any] = {"pool_size": 4, "max_overflow": 4, "pool_timeout": WAIT_SECONDS}
 
 
 @contextmanager
 def _plain_errors(where: str) -> Iterator[None]:
-    """Say in our own words what went wrong: those of the driver can quote what was to be written."""
+    """Raise `JournalError` instead of the driver's errors, which can quote the values that were to be written."""
     try:
         yield
     except exc.TimeoutError:

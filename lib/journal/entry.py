@@ -1,4 +1,4 @@
-"""One entry of the journal: what happened, when, by whom; and what each kind of entry may hold.
+"""One entry of the journal: what happened, when and by whom, and the payload of each kind of entry.
 
 The payloads are an allowlist: a field that is not declared here cannot be stored.
 """
@@ -6,11 +6,11 @@ The payloads are an allowlist: a field that is not declared here cannot be store
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any, TypeVar, cast, dataclass_transform
 from uuid import UUID
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
@@ -20,9 +20,11 @@ from lib.journal.text_rules import WRITING, Digest, Exact, Message, Name, PlainT
 from lib.model.people import Actor
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 
+T = TypeVar("T")
+
 
 class Kind(StrEnum):
-    """Everything that can happen. The list is closed: one kind, one payload."""
+    """The kinds of entries. The list is closed, and each kind has one payload."""
 
     REQUEST = "request"
     APPROVAL = "approval"
@@ -49,34 +51,40 @@ class Kind(StrEnum):
 
 
 class Phase(StrEnum):
-    """A station in the life of a request. The database holds each at most once per request.
+    """A phase in the life of a request. The database holds each at most once for a request.
 
-    Started, refused, cancelled and expired are one station: so the last three always mean that nothing was done.
+    Started, refused, cancelled and expired are one phase, so the last three always mean that nothing was done.
     """
 
     REQUEST = "request"
     APPROVAL = "approval"
-    CLAIM = "claim"
+    LOCK = "claim"
     DECISION = "decision"
     RECEIPT = "receipt"
     RESOLUTION = "resolution"
 
 
-PHASE_OF: Mapping[Kind, Phase] = {
-    Kind.REQUEST: Phase.REQUEST,
-    Kind.APPROVAL: Phase.APPROVAL,
-    Kind.LOCKED: Phase.CLAIM,
-    Kind.STARTED: Phase.DECISION,
-    Kind.REFUSED: Phase.DECISION,
-    Kind.CANCELLED: Phase.DECISION,
-    Kind.EXPIRED: Phase.DECISION,
-    Kind.RECEIPT: Phase.RECEIPT,
-    Kind.RESOLUTION: Phase.RESOLUTION,
-}
+# Of each kind that is a phase of a request, the phase; of each kind, its payload. The decorator fills both.
+PHASE_OF: dict[Kind, Phase] = {}
+PAYLOAD_OF: dict[Kind, type[Any]] = {}
+
+
+@dataclass_transform(frozen_default=True)
+def payload_of(kind: Kind, phase: Phase | None = None) -> Callable[[type[T]], type[T]]:
+    """Make a class the payload of the entries of one kind: a frozen dataclass, registered under the kind."""
+
+    def register(declared: type[T]) -> type[T]:
+        made = dataclass(frozen=True, slots=True)(declared)
+        PAYLOAD_OF[kind] = made
+        if phase is not None:
+            PHASE_OF[kind] = phase
+        return made
+
+    return register
 
 
 class Outcome(StrEnum):
-    """How an action ended. UNKNOWN: it may have taken effect or not."""
+    """How an action ended. UNKNOWN: it may or may not have taken effect."""
 
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -93,7 +101,7 @@ class StepState(StrEnum):
 
 
 class FollowUp(StrEnum):
-    """What somebody did for a person who got no working link. NOTHING takes back what was said before."""
+    """What an operator did for a person who got no working link. NOTHING takes back the earlier entry."""
 
     CALLED = "called"
     GAVE_UP = "gave_up"
@@ -102,7 +110,7 @@ class FollowUp(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """One argument of an action. It comes back exactly as given, so it may hold ids and names, never a number."""
+    """One argument of an action. It is stored exactly as given, so it may hold ids and names, never a phone number."""
 
     name: Name
     value: Exact
@@ -110,18 +118,18 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing that was seen, for people to read: `serving commit` and `3f2c1ab`."""
+    """One observed value, for people to read: `serving commit` and `3f2c1ab`."""
 
     name: PlainText
     value: PlainText
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.REQUEST, Phase.REQUEST)
 class Asked:
-    """What somebody asked for, and what they saw when they did.
+    """A request for an action, and the preview that its requester saw.
 
-    `digest` is that of the preview and the resolved target: an approval of the request is one of exactly this.
-    `target` and `summary` are for people, `arguments` for the action.
+    `digest` is that of the preview and the resolved target, so an approval covers exactly these. `target` and `summary`
+    are for people, `arguments` for the action.
     """
 
     tier: int
@@ -134,38 +142,38 @@ class Asked:
     needs_approval: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.APPROVAL, Phase.APPROVAL)
 class Approved:
     message: Message = ""
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.LOCKED, Phase.LOCK)
 class Locked:
-    """Somebody is about to start it and re-checks first. If they are not heard of by `until`, nothing was done."""
+    """A process has locked the request and re-checks it. If no entry follows by `until`, nothing was done."""
 
     until: AwareDatetime
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.STARTED, Phase.DECISION)
 class Started:
-    """The effect may have happened from here on. If nothing is heard by `until`, the outcome is unknown."""
+    """From here on the effect may have happened. If no receipt follows by `until`, the outcome is unknown."""
 
     until: AwareDatetime
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.PROGRESS)
 class Progress:
-    """A sign of life while it runs, and what to look for outside if no receipt follows."""
+    """Progress of a running action, and the id to look up outside if no receipt follows."""
 
     message: Message
     external_id: PlainText | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.RECEIPT, Phase.RECEIPT)
 class Receipt:
-    """What an action did. `verified` is whether the sources agree that it worked; None: not looked, or not yet.
+    """What an action did. `verified`: whether the sources confirm that it worked; None: not checked, or not yet known.
 
-    Nothing in it is `Exact`: what was done must be recorded, whatever the other side answered.
+    No field is `Exact`: what was done must be recorded, whatever the other system answered.
     """
 
     outcome: Outcome
@@ -174,51 +182,51 @@ class Receipt:
     after: tuple[Fact, ...] = ()
     verified: bool | None = None
     evidence: tuple[PlainText, ...] = ()
-    external_id: PlainText | None = None  # what the other side calls it: a deployment, a commit
+    external_id: PlainText | None = None  # the id at the other system: of a deployment, a commit
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.RESOLUTION, Phase.RESOLUTION)
 class Resolution:
-    """What somebody saw outside of an action whose outcome was unknown."""
+    """What a person observed outside about an action whose outcome was unknown."""
 
     outcome: Outcome
     seen: PlainText
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.REFUSED, Phase.DECISION)
 class Refused:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.CANCELLED, Phase.DECISION)
 class Cancelled:
     message: Message = ""
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.EXPIRED, Phase.DECISION)
 class Expired:
     message: Message = ""
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.INCIDENT_OPENED)
 class IncidentOpened:
     title: PlainText
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.INCIDENT_CLOSED)
 class IncidentClosed:
     message: Message = ""
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.STEP)
 class StepMoved:
     state: StepState
     reason: PlainText = ""
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.NOTE)
 class Note:
-    """What somebody wrote. `happened_at` is when it was, if not now; `corrects` the entry it puts right."""
+    """A note by a person. `happened_at` is when it was, if not now; `corrects` is the id of the entry it corrects."""
 
     text: PlainText
     happened_at: AwareDatetime | None = None
@@ -245,7 +253,7 @@ class HypothesisRecord:
 
 @dataclass(frozen=True, slots=True)
 class SeriesRecord:
-    """How often something happened per bucket; None: it could not be read."""
+    """Counts per bucket of time; None: could not be read."""
 
     id: Name
     counts: tuple[int, ...] | None
@@ -253,7 +261,7 @@ class SeriesRecord:
 
 @dataclass(frozen=True, slots=True)
 class BucketsRecord:
-    """What a chart of this moment needs: counts per bucket of `seconds` from `begins` on, and nothing else."""
+    """The counts of a chart, in buckets of `seconds` from `begins` on."""
 
     begins: AwareDatetime
     seconds: int
@@ -268,10 +276,10 @@ class CountRecord:
 
 @dataclass(frozen=True, slots=True)
 class AffectedRecord:
-    """How many people asked and got no working link. None: it could not be told, and `words` say why.
+    """How many people asked to book and got no working link. None: cannot tell, and `message` says why.
 
-    `states` is what has become of them. `seats` is how many those who have not booked may cost; None: unknown.
-    `since` is from when on most of those who asked got none.
+    `states` counts them by what was done for them. `seats` is how many seats those without a booking may cost; None:
+    unknown. `since` is when most of those who asked began to get no link.
     """
 
     count: int | None
@@ -282,11 +290,11 @@ class AffectedRecord:
     since: AwareDatetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.DIAGNOSIS)
 class DiagnosisRecord:
-    """What the diagnosis said at this moment: enough to lay two of them side by side, and to draw and tell it later.
+    """A diagnosis as the journal keeps it: enough to compare two of them, and to report and draw it later.
 
-    Entries of before there were `buckets` and `people` have None.
+    `buckets` and `people` are None in entries of versions that did not record them.
     """
 
     state: HeadlineState
@@ -299,34 +307,35 @@ class DiagnosisRecord:
 
     @property
     def broken(self) -> bool:
-        """Whether something was wrong with the flow."""
+        """Whether the flow was broken or degraded."""
         return self.state in (HeadlineState.BROKEN, HeadlineState.DEGRADED)
 
     @property
     def broke_at(self) -> datetime | None:
-        """Since when it was broken, if it was and anything says so.
+        """When the flow broke, if it was broken and that is known.
 
-        The headline speaks of the last run of failures; where only most fail, people were left behind before it.
+        The headline's moment is the start of the last run of failures. Where only most texts fail, people went without
+        a link before that.
         """
         moments = (self.since, self.people.since if self.people else None)
         return min(filter(None, moments), default=None) if self.broken else None
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.FREEZE)
 class Freeze:
-    """No action starts from here on."""
+    """The start of a freeze: no action starts."""
 
     reason: PlainText
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.UNFREEZE)
 class Unfreeze:
     reason: PlainText = ""
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.MUTE)
 class Mute:
-    """Alerts about `subject` are kept quiet until then, `begins` on if that is later; it is measured on."""
+    """Alerts about `subject` are silenced until `until`, from `begins` on if that is later. Measuring goes on."""
 
     subject: Name
     until: AwareDatetime
@@ -334,35 +343,35 @@ class Mute:
     begins: AwareDatetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.UNMUTE)
 class Unmute:
     subject: Name
     reason: PlainText = ""
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.FOLLOW_UP)
 class FollowedUp:
-    """Somebody who got no working link was called, or given up.
+    """What was done for a person who got no working link.
 
-    They are known by the id of their pending booking alone: random, without a meaning outside of the booking
-    database, and gone with the booking. A digest of their number could be found by trying every number there is.
+    The entry names only the id of the pending booking: it is random, means nothing outside of the booking database, and
+    is deleted with the booking. A digest of the phone number could be reversed by trying every number.
     """
 
     booking: UUID
     state: FollowUp
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.ACKNOWLEDGEMENT)
 class Acknowledgement:
-    """Somebody is on the alert about `subject`. It holds until that is over."""
+    """A person works on the alert about `subject`. It holds until the alert resolves."""
 
     subject: Name
     reason: PlainText
 
 
-@dataclass(frozen=True, slots=True)
+@payload_of(Kind.ALERT)
 class Alert:
-    """What the monitor told about `subject`: that it fired, got worse or is over. `since` is since when it lasts."""
+    """An alert that the monitor sent about `subject`: fired, worse or resolved. `since` is when the problem began."""
 
     subject: Name
     event: Name
@@ -370,7 +379,7 @@ class Alert:
     since: AwareDatetime
 
 
-# What stands for itself and may be appended at any time.
+# What belongs to no request and may be appended at any time.
 Event = DiagnosisRecord | Mute | Unmute | Acknowledgement | Alert | FollowedUp
 Payload = (
     Asked
@@ -392,30 +401,6 @@ Payload = (
     | Event
 )
 
-PAYLOAD_OF: Mapping[Kind, type[Any]] = {
-    Kind.REQUEST: Asked,
-    Kind.APPROVAL: Approved,
-    Kind.LOCKED: Locked,
-    Kind.STARTED: Started,
-    Kind.PROGRESS: Progress,
-    Kind.RECEIPT: Receipt,
-    Kind.RESOLUTION: Resolution,
-    Kind.REFUSED: Refused,
-    Kind.CANCELLED: Cancelled,
-    Kind.EXPIRED: Expired,
-    Kind.INCIDENT_OPENED: IncidentOpened,
-    Kind.STEP: StepMoved,
-    Kind.NOTE: Note,
-    Kind.DIAGNOSIS: DiagnosisRecord,
-    Kind.INCIDENT_CLOSED: IncidentClosed,
-    Kind.FREEZE: Freeze,
-    Kind.UNFREEZE: Unfreeze,
-    Kind.MUTE: Mute,
-    Kind.UNMUTE: Unmute,
-    Kind.ACKNOWLEDGEMENT: Acknowledgement,
-    Kind.ALERT: Alert,
-    Kind.FOLLOW_UP: FollowedUp,
-}
 _KIND_OF = {payload: kind for kind, payload in PAYLOAD_OF.items()}
 _ADAPTERS: Mapping[Kind, TypeAdapter[Any]] = {kind: TypeAdapter(payload) for kind, payload in PAYLOAD_OF.items()}
 
@@ -432,7 +417,7 @@ class About:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry as it stands. `seq` counts from 1 without gaps; `lock_key` is what a claim holds alone."""
+    """One entry. `seq` counts from 1 without gaps. `lock_key` names the target that a locked request holds."""
 
     seq: int
     id: UUID
@@ -447,12 +432,12 @@ class Entry:
 
 
 def kind_of(payload: Payload) -> Kind:
-    """Return the one kind whose entries hold such a payload."""
+    """Return the kind of the entries that hold such a payload."""
     return _KIND_OF[type(payload)]
 
 
 def dumped(payload: Payload) -> str:
-    """Return `payload` as canonical JSON, tidied. Raises `JournalError` for what must not or cannot be stored."""
+    """Return `payload` as canonical JSON, redacted. Raises `JournalError` if it must not or cannot be stored."""
     adapter = _ADAPTERS[kind_of(payload)]
     try:
         tidied = adapter.validate_python(asdict(payload), context=WRITING)
@@ -468,7 +453,7 @@ def payload_fields(payload: Payload) -> dict[str, Any]:
 
 
 def loaded(kind: Kind, text: str) -> Payload:
-    """Return the payload that `dumped` stored as `text`. Raises `ValueError` if somebody else wrote it."""
+    """Return the payload that `dumped` wrote as `text`. Raises `ValueError` for any other text."""
     return cast(Payload, _ADAPTERS[kind].validate_json(text))
 
 
@@ -489,7 +474,7 @@ _NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
 def _unfit(error: ValidationError) -> JournalError:
-    """Return our words for what pydantic refused; its own repeat the value."""
+    """Return an error of our own for what pydantic refused: its message would repeat the value."""
     first = error.errors(include_input=False, include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "name"
     why = first["msg"].removeprefix("Value error, ") if first["type"] == "value_error" else "does not have its form"

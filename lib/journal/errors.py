@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class JournalError(Exception):
-    """The journal cannot be read or written, or what was to be written does not belong into it."""
+    """The journal cannot be read or written, or a value must not be stored in it."""
 
     def __init__(self, sentence: str, hint: str = "") -> None:
         super().__init__(sentence)
@@ -13,4 +13,4 @@ class JournalError(Exception):
 
 
 class ConflictError(JournalError):
-    """It cannot follow what stands in the journal: somebody was faster, or it is too late."""
+    """The entry does not fit the present state: another process was faster, or it is too late."""

@@ -1,4 +1,4 @@
-"""An incident: an opened stretch of time with steps, which follows from its entries."""
+"""An incident and its steps, computed from its entries."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lib.model.people import Actor
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """How far one step of the plan is, and who said so when. A step nobody touched has none."""
+    """The state of one step of the plan, and who set it when. A step that nobody changed has no record."""
 
     id: str
     state: StepState
@@ -24,7 +24,7 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """An incident as it stands. `steps` are those somebody touched, in the order in which they were first."""
+    """The present state of an incident. `steps` are those that somebody changed, in the order of the first change."""
 
     id: UUID
     title: str

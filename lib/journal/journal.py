@@ -1,7 +1,7 @@
-"""The journal: the one door to what was asked for, done, seen and noted.
+"""The journal: reading and writing requests, receipts, incidents, steps and notes.
 
-Everything that is decided here — whose turn it is, whether a request may still be cancelled — is decided in the same
-transaction that writes it, and all writers stand in one queue: so two processes can never both be right.
+Each decision, such as which request gets a lock or whether a request may still be cancelled, is made in the transaction
+that records it, and writers wait for each other. So two processes never both get the same lock.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection, Select, case, delete, func, insert, select
 
 from lib.journal import chain
-from lib.journal.chain import ChainPosition, ChainReport, instant
-from lib.journal.engine import PROJECT, JournalDatabase, connect
+from lib.journal.chain import ChainPosition, ChainReport, stored_instant
+from lib.journal.engine import PROJECT, JournalDatabase, connect_journal
 from lib.journal.entry import (
     PHASE_OF,
     About,
@@ -54,10 +54,10 @@ from lib.journal.text_rules import same_person, tidy
 from lib.model.people import NO_LOGIN, Actor
 from lib.settings import Settings
 
-# How long a claim holds its target while the last checks are made, unless the caller says otherwise.
+# How long a lock holds its target during the last checks, unless the caller says otherwise.
 HOLD_FOR = timedelta(minutes=2)
 
-# How two people act where a second one is asked for.
+# How two people act where an action needs a second person.
 TWO_PEOPLE = (
     "Set up a login (section auth of .streamlit/secrets.toml) and name both people in OPERATORS: "
     "one asks, the other opens the desk, logs in and approves."
@@ -71,7 +71,7 @@ _PAGE = 100
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """Who froze the desk, when and why."""
+    """A freeze: who set it, when and why."""
 
     by: Actor
     at: datetime
@@ -88,7 +88,7 @@ class Journal:
     @classmethod
     def open(cls, settings: Settings, now: Callable[[], datetime], project: Path = PROJECT) -> Journal:
         """Open the journal that the settings name, and bring its schema up to date. Raises `JournalError`."""
-        database = connect(settings, project)
+        database = connect_journal(settings, project)
         try:
             database.prepare(now)
         except JournalError:
@@ -98,12 +98,12 @@ class Journal:
 
     @property
     def where(self) -> str:
-        """Where the journal is kept, in a sentence without secrets."""
+        """Where the journal is stored, in a sentence without secrets."""
         return self._database.where
 
     @property
     def database(self) -> JournalDatabase:
-        """Its database, for what stands beside the chain and may change: what the monitor remembers."""
+        """Its database, for the tables outside of the chain: those of the monitor."""
         return self._database
 
     def close(self) -> None:
@@ -119,7 +119,7 @@ class Journal:
     def submit_request(self, new: NewRequest, actor: Actor, *, refused: str | None = None) -> Request:
         """Record a request and return it; the same idempotency key again returns the first one.
 
-        With `refused` it is recorded together with these words why it is not carried out, so that it never can be.
+        `refused` is a reason not to carry it out. It is recorded in the same transaction, so that it never can be.
         Raises `ConflictError` if that key belongs to a request for something else.
         """
         with self._writing() as page:
@@ -142,7 +142,7 @@ class Journal:
             return request_of(entries, page.now)
 
     def approve(self, request_id: UUID, actor: Actor, message: str = "") -> Request:
-        """Record a second person's approval. Raises `ConflictError` if it may be the first's, or nobody waits."""
+        """Record a second person's approval. Raises `ConflictError` if none is needed or the two may be one person."""
         with self._writing() as page:
             request = page.request(request_id)
             if request.state is not RequestState.WAITING:
@@ -170,33 +170,33 @@ class Journal:
         hold_for: timedelta = HOLD_FOR,
         cool_down: timedelta = timedelta(0),
     ) -> LockResult:
-        """Take this request, and `lock_key` with it, to make the last checks and then `start` or `refuse` it.
+        """Lock this request and its target `lock_key`, to make the last checks and then `start` or `refuse` it.
 
-        Exactly one caller is granted it. The key is held until the request is over: also while its outcome is
-        unknown, so that nothing else is done to a target whose state nobody knows. If the caller is not heard of
-        within `hold_for`, the request has expired and nothing was done. `cool_down` is the least time since the last
-        request that was started under the same key.
+        Exactly one caller is granted the lock. The target is held until the request is over, also while its outcome is
+        unknown, so that no other action changes a target whose state is unknown. If the caller neither starts nor
+        refuses within `hold_for`, the request has expired and nothing was done. `cool_down` is the least time since
+        the last start under the same key.
         """
         with self._writing() as page:
             request = page.request(request_id)
             if refused := _not_ready(request) or page.frozen_out(request):
                 return refused
-            if refused := page.in_the_way(request, lock_key, cool_down):
+            if refused := page.conflict(request, lock_key, cool_down):
                 return refused
             page.append(actor, Locked(page.now + hold_for), request.about, lock_key=lock_key)
             return LockResult(page.request(request_id))
 
     def start(self, request_id: UUID, actor: Actor, timeout: timedelta) -> LockResult:
-        """Record that the effect may happen from now on. Only if granted may the caller go on.
+        """Record that the effect may happen from now on. The caller may go on only if it is granted.
 
-        It is granted once, to a request that is claimed and still in time. If no receipt follows within `timeout`,
-        the outcome is unknown.
+        It is granted once, to a locked request that has not expired. If no receipt follows within `timeout`, the
+        outcome is unknown.
         """
         with self._writing() as page:
             request = page.request(request_id)
             if request.state is not RequestState.LOCKED or request.lock_key is None:
                 return LockResult(request, LockRefusal.NOT_READY, f"It cannot be started: it is {request.state}.")
-            # Should the clocks of two machines disagree, the key alone decides.
+            # The clocks of two machines may differ, so the key alone decides.
             holder = page.last_holder(request.lock_key)
             if holder is None or holder.id != request.id:
                 return LockResult(request, LockRefusal.BUSY, "Somebody else has taken over its target.", holder)
@@ -206,21 +206,21 @@ class Journal:
             return LockResult(page.request(request_id))
 
     def progress(self, request_id: UUID, actor: Actor, message: str, external_id: str | None = None) -> Request:
-        """Record a sign of life of a request that was started and has no receipt. Raises `ConflictError`."""
+        """Record progress of a request that was started and has no receipt. Raises `ConflictError` for any other."""
         return self._report(request_id, actor, Progress(message, external_id))
 
     def heartbeat(self, request_id: UUID) -> None:
-        """Say that whoever carries this request out is alive. Without a beat for a while its outcome is unknown."""
+        """Record that the process that carries out this request is alive. Without it the outcome becomes unknown."""
         with self._database.writing() as connection:
             connection.execute(delete(heartbeats).where(heartbeats.c.request_id == str(request_id)))
-            connection.execute(insert(heartbeats).values(request_id=str(request_id), at=instant(self._now())))
+            connection.execute(insert(heartbeats).values(request_id=str(request_id), at=stored_instant(self._now())))
 
     def finish(self, request_id: UUID, receipt: Receipt, actor: Actor) -> Request:
-        """Record what was done. It is taken late as well: it is a fact. Raises `ConflictError` if there is one."""
+        """Record a receipt, also after the deadline: it is a fact. Raises `ConflictError` if there is a receipt."""
         return self._report(request_id, actor, receipt)
 
     def resolve(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
-        """Record what somebody saw outside of a request whose outcome is unknown. Raises `ConflictError` otherwise."""
+        """Record what a person observed about a request with an unknown outcome. Raises `ConflictError` for others."""
         if outcome is Outcome.UNKNOWN or not tidy(seen):
             raise JournalError("A resolution says whether it succeeded or failed, and what was seen.")
         with self._writing() as page:
@@ -235,11 +235,11 @@ class Journal:
         return self._stop(request_id, actor, Refused(message))
 
     def cancel(self, request_id: UUID, actor: Actor, message: str = "") -> Request:
-        """Record that somebody took a request back. Raises `ConflictError` if it was started or is over."""
+        """Record that a person cancelled a request. Raises `ConflictError` if it was started or is over."""
         return self._stop(request_id, actor, Cancelled(message))
 
     def expire(self, actor: Actor) -> tuple[Request, ...]:
-        """Write down which requests have expired meanwhile, and return them. They count as expired without it."""
+        """Record which requests have expired, and return them. They count as expired also before this."""
         with self._writing() as page:
             decided = select(table.c.request_id).where(table.c.phase == PHASE_OF[Kind.STARTED].value)
             asked = select(table).where(table.c.kind == Kind.REQUEST.value, table.c.request_id.not_in(decided))
@@ -250,7 +250,7 @@ class Journal:
             return tuple(page.request(request.id) for request in expired)
 
     def request(self, request_id: UUID) -> Request:
-        """Return one request as it stands. Raises `JournalError` if there is none."""
+        """Return one request in its present state. Raises `JournalError` if there is none."""
         with self._reading() as page:
             return page.request(request_id)
 
@@ -262,10 +262,10 @@ class Journal:
         since: datetime | None = None,
         incident_id: UUID | None = None,
     ) -> tuple[Request, ...]:
-        """Return the newest requests, newest first: in one of `states`, asked for at or after `since`."""
+        """Return the newest requests, newest first: those in one of `states`, requested at or after `since`."""
         query = select(table).where(table.c.kind == Kind.REQUEST.value).order_by(table.c.seq.desc())
         if since is not None:
-            query = query.where(table.c.at >= instant(since))
+            query = query.where(table.c.at >= stored_instant(since))
         if incident_id is not None:
             query = query.where(table.c.incident_id == str(incident_id))
         found: list[Request] = []
@@ -277,9 +277,10 @@ class Journal:
         return tuple(found[:limit])
 
     def outcomes(self) -> dict[tuple[str, Kind | Outcome], int]:
-        """Return how often each action ended how, since the journal began: `("redeploy", Outcome.SUCCEEDED): 3`.
+        """Return the number of requests by action and outcome, since the journal began.
 
-        Requests that were refused, cancelled or written down as expired count under that kind of entry.
+        For example `("redeploy", Outcome.SUCCEEDED): 3`. Requests that were refused, cancelled or recorded as expired
+        count under that kind of entry.
         """
         # Payloads are canonical JSON, in which an unescaped "outcome" can only be the field of that name.
         said = case(
@@ -303,7 +304,7 @@ class Journal:
             return incident_of([page.append(actor, IncidentOpened(title), About(incident_id=uuid4()))])
 
     def incident(self, incident_id: UUID) -> Incident:
-        """Return one incident as it stands. Raises `JournalError` if there is none."""
+        """Return one incident in its present state. Raises `JournalError` if there is none."""
         with self._reading() as page:
             return page.incident(incident_id)
 
@@ -315,7 +316,7 @@ class Journal:
             return tuple(page.incidents(map(UUID, page.connection.scalars(newest))))
 
     def step(self, incident_id: UUID, step_id: str, state: StepState, actor: Actor, reason: str = "") -> Incident:
-        """Record how far a step is. Skipping one needs a reason. Raises `ConflictError` if the incident is closed."""
+        """Record the state of a step. Skipping needs a reason. Raises `ConflictError` if the incident is closed."""
         if state is StepState.SKIPPED and not reason.strip():
             raise JournalError("Skipping a step needs a reason.")
         with self._writing() as page:
@@ -324,7 +325,7 @@ class Journal:
             return page.incident(incident_id)
 
     def close_incident(self, incident_id: UUID, actor: Actor, message: str = "") -> Incident:
-        """Close an incident. Notes may still be added. Raises `ConflictError` if it is closed."""
+        """Close an incident. Notes may still be added. Raises `ConflictError` if it is closed already."""
         with self._writing() as page:
             page.open_incident(incident_id)
             page.append(actor, IncidentClosed(message), About(incident_id))
@@ -340,7 +341,7 @@ class Journal:
         happened_at: datetime | None = None,
         corrects: UUID | None = None,
     ) -> Entry:
-        """Add a note. None is ever edited: one that `corrects` an entry stands beside it."""
+        """Add a note. Notes are never edited: a note that `corrects` an entry is added beside it."""
         if not text.strip():
             raise JournalError("A note needs words.")
         with self._writing() as page:
@@ -351,7 +352,7 @@ class Journal:
             return page.append(actor, Note(text, happened_at, corrects), About(incident_id, step_id))
 
     def append(self, event: Event, actor: Actor, incident_id: UUID | None = None) -> Entry:
-        """Add an event that stands for itself: a diagnosis seen, a mute."""
+        """Add an event that belongs to no request, such as a diagnosis or a mute. Raises `JournalError`."""
         with self._writing() as page:
             if incident_id is not None:
                 page.incident(incident_id)
@@ -360,7 +361,7 @@ class Journal:
     # The freeze switch.
 
     def freeze(self, reason: str, actor: Actor) -> Frozen:
-        """Let no action start from here on. A second freeze changes nothing and returns the first."""
+        """Let no action start from now on. A second freeze changes nothing and returns the first."""
         if not reason.strip():
             raise JournalError("Freezing needs a reason.")
         with self._writing() as page:
@@ -371,17 +372,17 @@ class Journal:
             return frozen
 
     def unfreeze(self, actor: Actor, reason: str = "") -> None:
-        """Let actions start again. Does nothing if they may."""
+        """Let actions start again. It does nothing if there is no freeze."""
         with self._writing() as page:
             if page.frozen() is not None:
                 page.append(actor, Unfreeze(reason), _NOBODY)
 
     def frozen(self) -> Frozen | None:
-        """Return who froze the desk, or None if actions may start."""
+        """Return the present freeze, or None if actions may start."""
         with self._reading() as page:
             return page.frozen()
 
-    # The whole.
+    # Entries and the chain.
 
     def entries(
         self,
@@ -400,21 +401,21 @@ class Journal:
         if kinds is not None:
             query = query.where(table.c.kind.in_([kind.value for kind in kinds]))
         if since is not None:
-            query = query.where(table.c.at >= instant(since))
+            query = query.where(table.c.at >= stored_instant(since))
         query = query.order_by(table.c.seq.desc() if newest else table.c.seq).limit(limit)
         with self._reading() as page:
             found = page.fetch(query)
         return found[::-1] if newest else found
 
     def position(self) -> ChainPosition:
-        """Return where the chain ends: cheap to ask, and it moves with every entry."""
+        """Return where the chain ends. It is cheap to read, and changes with every entry."""
         with self._reading() as page:
             return chain.position(page.connection)
 
     def verify(self, noted: str | None = None) -> ChainReport:
-        """Prove the chain from its first entry to its last. `noted` is a hash seen earlier that must be part of it."""
+        """Verify the chain from first to last entry. `noted` is a hash recorded earlier that must be part of it."""
         with self._reading() as page:
-            return chain.verify(page.connection, noted)
+            return chain.verify_chain(page.connection, noted)
 
     def _report(self, request_id: UUID, actor: Actor, payload: Progress | Receipt) -> Request:
         with self._writing() as page:
@@ -446,7 +447,7 @@ class Journal:
 
 
 class _ReadTransaction:
-    """The journal within one transaction, at one moment."""
+    """The journal within one transaction, at one moment `now`."""
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self.connection = connection
@@ -468,12 +469,12 @@ class _ReadTransaction:
         return request_of(found, self.now, self.last_heartbeats([request_id]).get(request_id))
 
     def submitted(self, new: NewRequest, actor: Actor) -> Request | None:
-        """Return the request that has this idempotency key already. Raises `ConflictError` if it is another."""
+        """Return the request that has this idempotency key. Raises `ConflictError` if it is for something else."""
         found = self.fetch(select(table).where(table.c.idempotency_key == str(new.idempotency_key)))
         return _the_same(self.request(_request_id(found[0])), new, actor) if found else None
 
     def requests(self, asked: Iterable[Entry]) -> list[Request]:
-        """Return the requests that these entries began, in their order."""
+        """Return the requests that begin with these entries, in the same order."""
         parts: dict[UUID, list[Entry]] = {_request_id(entry): [] for entry in asked}
         for entry in self.fetch(_of_requests(parts)):
             parts[_request_id(entry)].append(entry)
@@ -481,7 +482,7 @@ class _ReadTransaction:
         return [request_of(entries, self.now, last_heartbeats.get(request_id)) for request_id, entries in parts.items()]
 
     def last_heartbeats(self, request_ids: Iterable[UUID]) -> dict[UUID, datetime]:
-        """Return when whoever carries these requests out was last alive, where they say so."""
+        """Return the last heartbeat of each of these requests that has one."""
         wanted = [str(request_id) for request_id in request_ids]
         found = self.connection.execute(select(heartbeats).where(heartbeats.c.request_id.in_(wanted)))
         return {UUID(row.request_id): datetime.fromisoformat(row.at) for row in found}
@@ -493,7 +494,7 @@ class _ReadTransaction:
         return found[0]
 
     def incidents(self, incident_ids: Iterable[UUID]) -> list[Incident]:
-        """Return those of these incidents that there are, in their order."""
+        """Return those of these incidents that exist, in the same order."""
         parts: dict[str, list[Entry]] = {str(incident_id): [] for incident_id in incident_ids}
         query = select(table).where(table.c.incident_id.in_(parts), table.c.kind.in_(_INCIDENT_KINDS))
         for entry in self.fetch(query.order_by(table.c.seq)):
@@ -519,8 +520,8 @@ class _ReadTransaction:
             return None
         return LockResult(request, LockRefusal.FROZEN, f"{frozen.by.name} froze the desk: {frozen.reason}")
 
-    def in_the_way(self, request: Request, lock_key: str, cool_down: timedelta) -> LockResult | None:
-        """Return why another request keeps this one from its target, or None."""
+    def conflict(self, request: Request, lock_key: str, cool_down: timedelta) -> LockResult | None:
+        """Return why another request keeps this one from its target; None if none does."""
         other = self.last_holder(lock_key)
         if other is None:
             return None
@@ -533,7 +534,7 @@ class _ReadTransaction:
         return self._cooling_down(request, lock_key, cool_down)
 
     def last_holder(self, lock_key: str) -> Request | None:
-        """Return the last request that took `lock_key`: of all that ever did, only this one can still hold it."""
+        """Return the last request that locked `lock_key`: only the last one can still hold it."""
         query = select(table).where(table.c.lock_key == lock_key).order_by(table.c.seq.desc()).limit(1)
         last = self.fetch(query)
         return self.request(_request_id(last[0])) if last else None
@@ -551,11 +552,11 @@ class _ReadTransaction:
 
 
 class _WriteTransaction(_ReadTransaction):
-    """The same with the end of the chain locked: what is read here still holds when it is written."""
+    """The same with the end of the chain locked: nothing that is read here changes before it is written."""
 
     def __init__(self, connection: Connection, now: Callable[[], datetime]) -> None:
         self._end = chain.position(connection, lock=True)
-        # The time is taken once the queue of writers is behind us, so that it runs as the entries do.
+        # Taken after the lock is granted, so that the times of entries are in the order of the entries.
         super().__init__(connection, now())
 
     def append(

@@ -1,4 +1,4 @@
-"""What the journal says now, read at once: what was asked for, the open incident, the freeze."""
+"""The present state of the journal: the newest requests, the open incident, the freeze."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lib.journal.incident import Incident
 from lib.journal.journal import Frozen, Journal
 from lib.journal.request import Request, RequestState
 
-# So many, because scheduled test bookings push what people asked for down the list.
+# This many, because scheduled test bookings push the requests of people down the list.
 LATEST_REQUESTS = 200
 
 _UNDER_WAY = (RequestState.REQUESTED, RequestState.LOCKED, RequestState.STARTED)
@@ -16,9 +16,9 @@ _UNDER_WAY = (RequestState.REQUESTED, RequestState.LOCKED, RequestState.STARTED)
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """What the journal says now: the newest requests, newest first, the newest open incident, and the freeze.
+    """The newest requests, newest first, the newest open incident, and the freeze.
 
-    `position` moves with every entry: what was made of the journal there need not be made again.
+    `position` is the number of the last entry: while it is the same, results computed from the journal stay valid.
     """
 
     requests: tuple[Request, ...] = ()
@@ -28,17 +28,17 @@ class JournalState:
 
     @property
     def busy(self) -> bool:
-        """Whether anything is under way, by whomever."""
+        """Whether any request is being carried out or waits to be."""
         return any(request.state in _UNDER_WAY for request in self.requests)
 
     @property
     def may_change_by_itself(self) -> bool:
-        """Whether time alone can change anything: a request can expire, or its outcome come to count as unknown."""
+        """Whether time alone can change it: a request can expire, or its outcome become unknown."""
         return self.busy or any(request.state is RequestState.WAITING for request in self.requests)
 
 
 def read_journal_state(journal: Journal, before: JournalState | None = None) -> JournalState:
-    """Read what the journal says now; `before` if that is all there is to say. Raises `JournalError`."""
+    """Read the present state; return `before` if nothing changed since. Raises `JournalError`."""
     position = journal.position().seq  # before the rest, which may be newer and never older
     if before is not None and before.position == position and not before.may_change_by_itself:
         return before

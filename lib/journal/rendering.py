@@ -1,6 +1,6 @@
-"""Says in one sentence what an entry is about; the same on a page, on the command line and in an export.
+"""Renders an entry as a sentence with details; the same on a page, on the command line and in an export.
 
-The sentences hold what strangers wrote as it stands: whoever shows them escapes them for the place where they go.
+The sentences hold text from outside unescaped: the caller escapes them for the place where they are shown.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _VERIFIED_LABELS = {True: "yes", False: "no: the sources do not agree", None: "n
 
 @dataclass(frozen=True, slots=True)
 class RenderedEntry:
-    """What an entry says: one line, and what belongs below it."""
+    """An entry as text: one line, and the details below it."""
 
     line: str
     details: tuple[str, ...] = ()
@@ -72,7 +72,7 @@ class RenderedEntry:
 
 
 def render(entry: Entry) -> RenderedEntry:
-    """Return what `entry` says. Instants in it are in UTC."""
+    """Return `entry` as text. Instants in it are in UTC."""
     action, step = entry.about.action or "action", entry.about.step_id or "step"
     match entry.payload:
         case Asked() as asked:

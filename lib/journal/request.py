@@ -1,4 +1,4 @@
-"""A request to act: what was asked for, and where it stands, which follows from its entries and the time."""
+"""A request for an action, and its state, computed from its entries and the time."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ from lib.journal.entry import (
 from lib.model.people import Actor
 
 VALID_FOR = timedelta(minutes=15)
-# Whoever carries a request out beats this often; after the longer time without a beat it is taken for dead.
-BEATS_EVERY = timedelta(seconds=10)
+# The process that carries out a request sends a heartbeat this often; after the longer time without one it counts as
+# dead.
+HEARTBEAT_EVERY = timedelta(seconds=10)
 SILENT_AFTER = timedelta(seconds=40)
 
 
 class RequestState(StrEnum):
-    """Where a request stands. Refused, cancelled and expired mean that nothing was done."""
+    """The state of a request. Refused, cancelled and expired mean that nothing was done."""
 
     WAITING = "waiting"  # for a second person
     REQUESTED = "requested"
-    LOCKED = "claimed"  # somebody re-checks and is about to start
+    LOCKED = "claimed"  # a process re-checks it and is about to start
     STARTED = "started"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
-    UNKNOWN = "unknown"  # it may have taken effect or not: look outside, never run it again
+    UNKNOWN = "unknown"  # it may or may not have taken effect: look outside, never run it again
     REFUSED = "refused"
     CANCELLED = "cancelled"
     EXPIRED = "expired"
@@ -54,7 +55,7 @@ class RequestState(StrEnum):
 
     @property
     def holds_its_target(self) -> bool:
-        """Whether nothing else may be done to the target meanwhile."""
+        """Whether no other request may change the target meanwhile."""
         return self in (self.LOCKED, self.STARTED, self.UNKNOWN)
 
     @property
@@ -66,8 +67,8 @@ class RequestState(StrEnum):
 class NewRequest:
     """What to submit. Submitting the same `idempotency_key` again returns the first request.
 
-    `needs_approval`: somebody else must approve it. If it is not started within `valid_for`, it expires: the world
-    that its preview showed is gone.
+    `needs_approval`: a second person must approve it. If it is not started within `valid_for`, it expires, because its
+    preview is out of date.
     """
 
     action: str
@@ -86,9 +87,9 @@ class NewRequest:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it stands at one moment. `deadline` is until when its present state lasts by itself.
+    """A request at one moment. `deadline` is when its present state ends by itself.
 
-    `words` are the last that were said about it: why it was refused, what its receipt says.
+    `message` is the last one about it: why it was refused, or that of its receipt.
     """
 
     id: UUID
@@ -115,11 +116,11 @@ class Request:
 
 
 class LockRefusal(StrEnum):
-    """Why it is not this request's turn."""
+    """Why a lock or a start is not granted."""
 
-    TAKEN = "taken"  # somebody else has claimed it
+    TAKEN = "taken"  # another process has locked it
     NOT_READY = "not_ready"  # it waits for a second person, or is over
-    BUSY = "busy"  # another request is being carried out on the same target
+    BUSY = "busy"  # another request holds the same target
     UNRESOLVED = "unresolved"  # the outcome of an earlier one on the same target is unknown
     COOLING_DOWN = "cooling_down"
     FROZEN = "frozen"
@@ -127,7 +128,7 @@ class LockRefusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LockResult:
-    """The answer to a claim or a start: go ahead, or why not. `held_by` is the request that is in the way."""
+    """The answer to a lock or a start: granted, or why not. `held_by` is the request that holds the target."""
 
     request: Request
     refusal: LockRefusal | None = None
@@ -140,12 +141,12 @@ class LockResult:
 
 
 def request_of(entries: Sequence[Entry], now: datetime, last_heartbeat: datetime | None = None) -> Request:
-    """Return the request that `entries`, all of one request in order, make at `now`. Pure.
+    """Return the request that `entries`, all of one request and in order, make at `now`. Pure.
 
-    `last_beat` is when whoever carries it out was last alive; None if they give no sign of it.
+    `last_heartbeat` is that of the process that carries it out; None if it sent none.
     """
     at = {PHASE_OF[entry.kind]: entry for entry in entries if entry.kind in PHASE_OF}
-    first, approval, lock = at[Phase.REQUEST], at.get(Phase.APPROVAL), at.get(Phase.CLAIM)
+    first, approval, lock = at[Phase.REQUEST], at.get(Phase.APPROVAL), at.get(Phase.LOCK)
     decision, receipt, resolution = at.get(Phase.DECISION), at.get(Phase.RECEIPT), at.get(Phase.RESOLUTION)
     assert isinstance(first.payload, Asked)  # noqa: S101 - one kind, one payload
     started = decision if decision is not None and decision.kind is Kind.STARTED else None
@@ -187,14 +188,14 @@ _STATE_OF_STOP = {
 def _state_and_deadline(
     asked: Asked, at: dict[Phase, Entry], now: datetime, last_heartbeat: datetime | None
 ) -> tuple[RequestState, datetime | None]:
-    # A receipt that says how it ended outranks what somebody saw outside, even if it came later.
+    # A receipt that says how it ended outranks what a person observed, even if the receipt came later.
     for phase in (Phase.RECEIPT, Phase.RESOLUTION):
         payload = at[phase].payload if phase in at else None
         if isinstance(payload, Receipt | Resolution) and payload.outcome is not Outcome.UNKNOWN:
             return _STATE_OF_OUTCOME[payload.outcome], None
     if Phase.RECEIPT in at:
         return RequestState.UNKNOWN, None
-    decision, lock = at.get(Phase.DECISION), at.get(Phase.CLAIM)
+    decision, lock = at.get(Phase.DECISION), at.get(Phase.LOCK)
     if decision is not None and isinstance(decision.payload, Started):
         until = decision.payload.until
         if last_heartbeat is not None:
@@ -214,7 +215,7 @@ def _state_and_deadline(
 def _message(at: dict[Phase, Entry]) -> str:
     receipt = at[Phase.RECEIPT].payload if Phase.RECEIPT in at else None
     unknown = isinstance(receipt, Receipt) and receipt.outcome is Outcome.UNKNOWN
-    # Of a receipt that could not say how it ended, what was seen afterwards says more.
+    # Where the receipt does not know how it ended, the resolution that follows says more.
     ends = (Phase.RESOLUTION, Phase.RECEIPT) if unknown else (Phase.RECEIPT, Phase.RESOLUTION)
     for phase in (*ends, Phase.DECISION):
         payload = at[phase].payload if phase in at else None

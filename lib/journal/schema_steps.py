@@ -1,32 +1,31 @@
-"""The journal's own schema, as numbered steps. A step that has been released is never edited: add another one.
+"""What makes the journal's tables, as numbered steps: the one place that states them.
 
-The rules that keep the chain stand in the database itself, so that they bind every program that writes to it.
+A step that has been released is never edited: databases exist that ran it. Add another one. The rules that keep the
+chain are triggers in the database, so that they bind every program that writes to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
-from sqlalchemy import Connection, inspect, select, text
+SCHEMA = "switchboard"  # on Postgres; SQLite has none
+GENESIS = "0" * 64  # the hash that the first entry follows
 
-from lib.journal.errors import JournalError
-from lib.journal.schema import GENESIS, SCHEMA, migrations
-
-# "swtchbrd" as a number: whoever migrates on Postgres holds this advisory lock.
-_ADVISORY_LOCK = int.from_bytes(b"swtchbrd", "big") >> 1
+# Which steps a database has run. It stands before the first of them.
+MIGRATIONS = (
+    "create table if not exists migrations (number integer primary key, name text not null, applied_at text not null)"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaStep:
-    """One step: what both databases run, then what each needs in its own dialect."""
+    """One step: the statements that both databases run, then those of each dialect."""
 
     number: int
     name: str
     both: tuple[str, ...]
-    sqlite: tuple[str, ...]
-    postgresql: tuple[str, ...]
+    sqlite: tuple[str, ...] = ()
+    postgresql: tuple[str, ...] = ()
 
     def statements(self, dialect: str) -> tuple[str, ...]:
         return self.both + (self.postgresql if dialect == "postgresql" else self.sqlite)
@@ -64,7 +63,7 @@ SCHEMA_STEPS: tuple[SchemaStep, ...] = (
             "create index entries_of_a_kind on entries (kind, seq)",
             "create index entries_of_a_lock on entries (lock_key, seq)",
             "create index entries_at on entries (at)",
-            # Where the chain ends: the row that every writer locks, and what gives a cut-off tail away.
+            # Where the chain ends: the row that every writer locks, and that shows when the tail was cut off.
             "create table head (one integer primary key check (one = 1), seq integer not null, hash text not null)",
             f"insert into head (one, seq, hash) values (1, 0, '{GENESIS}')",  # noqa: S608 - a constant of ours
         ),
@@ -136,7 +135,7 @@ SCHEMA_STEPS: tuple[SchemaStep, ...] = (
         number=2,
         name="monitor",
         both=(
-            # One row: who watches, until when, and what the last round knew. Whoever writes to the rest locks it.
+            # One row: which monitor runs, until when, and what its last round knew. A writer to the other two locks it.
             """
             create table monitor (
                 one integer primary key check (one = 1),
@@ -172,63 +171,10 @@ SCHEMA_STEPS: tuple[SchemaStep, ...] = (
             """,
             "create index outbox_of_a_state on outbox (state, seq)",
         ),
-        sqlite=(),
-        postgresql=(),
     ),
     SchemaStep(
         number=3,
         name="beats",
         both=("create table beats (request_id text primary key, at text not null)",),
-        sqlite=(),
-        postgresql=(),
     ),
 )
-
-
-def pending(connection: Connection) -> tuple[SchemaStep, ...]:
-    """Return the steps that this database still lacks. Raises `JournalError` if it is newer than this program."""
-    applied: set[int] = set()
-    if inspect(connection).has_table(migrations.name, schema=_schema_of(connection)):
-        applied = set(connection.scalars(select(migrations.c.number)))
-    if applied - {migration.number for migration in SCHEMA_STEPS}:
-        raise JournalError("The journal was written by a newer Switchboard.", "Update this one.")
-    return tuple(migration for migration in SCHEMA_STEPS if migration.number not in applied)
-
-
-def apply(connection: Connection, now: Callable[[], datetime]) -> None:
-    """Apply what is pending. The caller's transaction must be the only one that migrates: see `alone`."""
-    dialect = connection.dialect.name
-    todo = pending(connection)
-    if todo and dialect == "postgresql":
-        connection.execute(text(f"create schema if not exists {SCHEMA}"))
-        connection.execute(text(f"set local search_path = {SCHEMA}"))
-    if todo:
-        _run(
-            connection,
-            [
-                "create table if not exists migrations "
-                "(number integer primary key, name text not null, applied_at text not null)"
-            ],
-        )
-    for migration in todo:
-        _run(connection, migration.statements(dialect))
-        connection.execute(
-            migrations.insert().values(
-                number=migration.number, name=migration.name, applied_at=now().astimezone(UTC).isoformat()
-            )
-        )
-
-
-def alone(connection: Connection) -> None:
-    """Wait until nobody else migrates, until the transaction ends. On SQLite a writing transaction is that already."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-
-
-def _run(connection: Connection, statements: Iterable[str]) -> None:
-    for statement in statements:
-        connection.exec_driver_sql(statement)
-
-
-def _schema_of(connection: Connection) -> str | None:
-    return SCHEMA if connection.dialect.name == "postgresql" else None

@@ -1,4 +1,4 @@
-"""What text may enter the journal: nothing that identifies a customer, and no secret.
+"""Which text may be stored in the journal: none that identifies a customer, and no secret.
 
 Every text field of a payload has one of the types below; a test holds that none is a bare `str`.
 """
@@ -15,7 +15,7 @@ from lib.model.people import NO_LOGIN, Actor
 from lib.redaction import redact
 
 LONGEST_TEXT = 20_000
-# More than this is not even looked through: an answer of megabytes must not hold up the record of an action.
+# No more than this is searched: an answer of megabytes must not delay the record of an action.
 LONGEST_LOOK = 200_000
 _CUT = " … (cut)"
 _EMAIL = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}")
@@ -25,9 +25,9 @@ WRITING = {"writing": True}  # the context in which payloads are validated on th
 
 
 def tidy(text: str) -> str:
-    """Return `text` redacted, without characters that cannot be seen, and of bounded length.
+    """Return `text` redacted, without invisible characters, and at most `LONGEST_TEXT` characters long.
 
-    Invisible characters go first: they hide a number from the redaction, and turn the reading direction of a line.
+    Invisible characters are removed first: they can hide a number from the redaction, or reverse a line.
     """
     safe = redact(_visible(text[:LONGEST_LOOK])).strip()
     return safe if len(safe) <= LONGEST_TEXT else safe[: LONGEST_TEXT - len(_CUT)] + _CUT
@@ -43,31 +43,29 @@ def _visible(text: str) -> str:
 
 
 def _exact(value: str, info: ValidationInfo) -> str:
-    """Refuse on the way in what `tidy` would change: what an action works on must not be altered in silence.
+    """Refuse, when writing, a value that `tidy` would change: the argument of an action must not be altered silently.
 
-    On the way out it stands as it is: a rule that came later must not make an old entry unreadable.
+    When reading, the value stays as it is: a later rule must not make an old entry unreadable.
     """
     if info.context == WRITING and tidy(value) != value:
         raise ValueError("looks like a secret or a person's number or address: refer to it by an id")
     return value
 
 
-# Text for people to read: redacted on the way in, and on the way out by the rules of today.
+# Text for people to read: redacted when written, and again, by the present rules, when read.
 PlainText = Annotated[str, AfterValidator(tidy)]
-# The same, for what an entry says. It is stored as `words`: entries of earlier versions are read, and exports keep it.
-MESSAGE_KEY = "words"
-Message = Annotated[
-    PlainText, Field(validation_alias=AliasChoices(MESSAGE_KEY, "message"), serialization_alias=MESSAGE_KEY)
-]
-# What must come back as it was given: refused if it would have to be redacted.
+# The same, for a message. It is stored and exported as `words`, as in earlier versions.
+STORED_AS_WORDS = Field(validation_alias=AliasChoices("words", "message"), serialization_alias="words")
+Message = Annotated[PlainText, STORED_AS_WORDS]
+# What must be stored exactly: refused if it would have to be redacted.
 Exact = Annotated[str, StringConstraints(max_length=500), AfterValidator(_exact)]
-# The name of something of ours: an action, a step, a check, a lock.
+# A name of our own: of an action, a step, a check, a lock.
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:/-]{0,127}$"), AfterValidator(_exact)]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 def actor_name(name: str) -> str:
-    """Return the name under which an actor is recorded: an e-mail address of staff as it is, all else tidied."""
+    """Return the name under which an actor is recorded: a staff e-mail address unchanged, anything else redacted."""
     visible = _visible(name[:LONGEST_LOOK]).strip()
     if len(visible) <= LONGEST_ACTOR and _EMAIL.fullmatch(visible):
         return visible
@@ -75,9 +73,9 @@ def actor_name(name: str) -> str:
 
 
 def same_person(one: Actor, other: Actor) -> bool:
-    """Whether both may be one person, whatever the door: when in doubt they are.
+    """Whether two actors may be one person. In doubt they are.
 
-    Without a login it may be anybody. `ann`, as a machine knows her, may be `ann@lantern.example`.
+    Without a login it may be anybody. `ann`, a user of the machine, may be `ann@lantern.example`.
     """
     names = [actor_name(actor.name).casefold() for actor in (one, other)]
     if NO_LOGIN in names:

@@ -1,4 +1,4 @@
-"""The headless loop: rules read the diagnosis, a pure state machine decides what is told, an outbox sees that it is.
+"""The monitor: rules read the diagnosis, a pure state machine decides on messages, an outbox sends them.
 
-`loop.Monitor` runs it; `status.read_status` and `quiet` are for the pages, the doors and the command line.
+`loop.Monitor` runs it. `monitor_status` and `silences` are for the pages, the endpoints and the command line.
 """

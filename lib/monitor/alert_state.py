@@ -1,7 +1,7 @@
-"""When an alert is told: a pure state machine. What was known and one reading make what is known next, and the events.
+"""When an alert is sent: a pure state machine. A state and one reading of a rule make the next state and the events.
 
-A reading is one look at one rule. "Cannot tell" is neither a failure nor a success: it changes nothing here, and has a
-rule of its own. A trouble that another rule explains already does not count either, until that one is over.
+"Cannot tell" is neither a failure nor a success: it changes no state here, and has a rule of its own. A problem that
+another rule explains does not count either, until that rule recovers.
 """
 
 from __future__ import annotations
@@ -10,27 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import Annotated, Protocol
+from typing import Annotated
 
-from pydantic import AliasChoices, Field
-
+from lib.journal.text_rules import STORED_AS_WORDS
 from lib.model.verdict import Hop
-
-# Stored as `words`, as earlier versions did.
-StoredMessage = Annotated[str, Field(validation_alias=AliasChoices("words", "message"), serialization_alias="words")]
 
 
 class RuleStatus(StrEnum):
-    """What a rule found at one look."""
+    """The result of one reading of a rule."""
 
     GOOD = "good"
     BAD = "bad"
     CANNOT_TELL = "cannot_tell"
-    EXPLAINED = "explained"  # bad, because of what another rule tells of
+    EXPLAINED = "explained"  # bad, because of the problem that another rule reports
 
 
 class Severity(IntEnum):
-    """How bad it is. Customers are hit by what is CRITICAL."""
+    """How bad a problem is. CRITICAL ones affect customers."""
 
     WARNING = 1
     CRITICAL = 2
@@ -38,24 +34,24 @@ class Severity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertContent:
-    """What a message says of one trouble, in plain words without customers' data. `since` may be unknown."""
+    """The content of an alert about one problem, without customers' data. `since` None: unknown."""
 
     title: str
-    message: StoredMessage = ""
+    message: Annotated[str, STORED_AS_WORDS] = ""
     cause: str = ""
     next_step: str = ""
-    page: str = ""  # the address of the desk's page that goes with it
+    page: str = ""  # the path of the page to open
     severity: Severity = Severity.WARNING
     since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RuleReading:
-    """One look at one rule. `at_once`: no second look is needed to believe it.
+    """One reading of one rule. `at_once`: it fires without a second reading.
 
-    `hop` is where it shows, `explains` where its trouble shows as well: other rules keep still about those.
-    `parts` are the stable ids of what is wrong, where one rule watches several things that break each by itself;
-    `unknown` are those of which this look says nothing.
+    `hop` is where the problem shows, `explains` where it shows as well: other rules do not fire about those hops.
+    `parts` are the stable ids of what is wrong, for a rule about several things that break independently; `unknown` are
+    those parts that this reading cannot judge.
     """
 
     finding: RuleStatus
@@ -67,22 +63,19 @@ class RuleReading:
     unknown: frozenset[str] = frozenset()
 
 
-class Patience(Protocol):
-    """What of a rule decides when it fires, resolves and reminds."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertThresholds:
+    """When a rule fires and resolves, in readings in a row, and how often at most it reminds."""
 
-    @property
-    def fire_after(self) -> int: ...
-    @property
-    def resolve_after(self) -> int: ...
-    @property
-    def remind_every(self) -> timedelta: ...
-    @property
-    def most_reminders(self) -> int: ...
+    fire_after: int = 3
+    resolve_after: int = 2
+    remind_every: timedelta = timedelta(hours=2)
+    most_reminders: int = 12
 
 
 @dataclass(frozen=True, slots=True)
 class SilenceState:
-    """What people decided: `silent` while muted or in maintenance, `acknowledged` if somebody is on it."""
+    """Decisions of people: `silent` while muted or in maintenance, `acknowledged` if a person works on it."""
 
     silent: bool = False
     acknowledged: bool = False
@@ -90,11 +83,11 @@ class SilenceState:
 
 @dataclass(frozen=True, slots=True)
 class AlertState:
-    """What is remembered of one rule. It fires from `fired_at` on; people know of it from `told_at` on.
+    """The stored state of one rule. It fires from `fired_at` on; its first message was sent at `told_at`.
 
-    `failures`, `worse` and `successes` are looks in a row; `worse` are those at which it is worse than what was told.
-    `since` is since when the trouble lasts. `told_parts` are the parts that people know of, each with at how many looks
-    in a row it was away; None while nothing was told, and where an older version told it.
+    `failures`, `successes` and `worse` count readings in a row; `worse` those with a worse problem than the one sent.
+    `since` is when the problem began. `told_parts` are the parts that were sent, each with the number of readings in a
+    row without it; None while nothing was sent, and where a version without parts sent it.
     """
 
     failures: int = 0
@@ -115,12 +108,12 @@ class AlertState:
 
     @property
     def unsettled(self) -> bool:
-        """Whether another look could change it: it began to fail and does not fire, or began to recover."""
+        """Whether another reading could change it: it fails and does not fire yet, or begins to recover."""
         return self.successes > 0 if self.firing else self.failures > 0
 
 
 class EventKind(StrEnum):
-    """What is told."""
+    """The kinds of messages about an alert."""
 
     FIRED = "fired"
     WORSE = "worse"
@@ -130,7 +123,7 @@ class EventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """Something to tell. `story` is the trouble; `lasted` and `now_is` are set when it is over."""
+    """A message to send. `story` is the problem; `lasted` and `now_is` are set when it is resolved."""
 
     kind: EventKind
     at: datetime
@@ -146,28 +139,28 @@ Step = tuple[AlertState, tuple[AlertEvent, ...]]
 def next_state(
     previous: AlertState,
     reading: RuleReading,
-    rule: Patience,
+    rule: AlertThresholds,
     now: datetime,
     silence_state: SilenceState = SilenceState(),
 ) -> Step:
-    """Return what is known after `reading`, and what is to be told.
+    """Return the state after `reading`, and the events to send: at most one.
 
-    At most one event follows a reading. A trouble that nobody was told of ends in silence; one that was told is
-    always told to be over, muted or not.
+    A problem that was never sent ends without a message. One that was sent is always resolved by a message, also while
+    it is muted.
     """
     match reading.finding:
         case RuleStatus.GOOD:
             return _after_success(previous, reading, rule, now)
         case RuleStatus.BAD:
-            return _told(_after_failure(previous, reading, rule, now), reading, rule, now, silence_state)
+            return _with_event(_after_failure(previous, reading, rule, now), reading, rule, now, silence_state)
         case RuleStatus.EXPLAINED:
-            # It must prove itself anew once what explains it is over: troubles end together, but not at the same look.
+            # It must fail again once the other rule recovers: the two end together, but not at the same reading.
             return (replace(previous, successes=0, worse=0) if previous.firing else AlertState()), ()
         case RuleStatus.CANNOT_TELL:
             return previous, ()
 
 
-def _after_success(previous: AlertState, reading: RuleReading, rule: Patience, now: datetime) -> Step:
+def _after_success(previous: AlertState, reading: RuleReading, rule: AlertThresholds, now: datetime) -> Step:
     if not previous.firing:
         return AlertState(), ()
     successes = previous.successes + 1
@@ -180,7 +173,7 @@ def _after_success(previous: AlertState, reading: RuleReading, rule: Patience, n
     return AlertState(), (over,)
 
 
-def _after_failure(previous: AlertState, reading: RuleReading, rule: Patience, now: datetime) -> AlertState:
+def _after_failure(previous: AlertState, reading: RuleReading, rule: AlertThresholds, now: datetime) -> AlertState:
     failures = previous.failures + 1
     fires = previous.firing or reading.at_once or failures >= rule.fire_after
     begun = reading.story.since or now
@@ -196,14 +189,14 @@ def _after_failure(previous: AlertState, reading: RuleReading, rule: Patience, n
     return replace(state, worse=state.worse + 1 if _is_worse(state, reading) else 0)
 
 
-def _aged(state: AlertState, reading: RuleReading, rule: Patience) -> Mapping[str, int] | None:
-    """Return the parts that people know of after `reading`. One that was away for long enough is news when it is back.
+def _aged(state: AlertState, reading: RuleReading, rule: AlertThresholds) -> Mapping[str, int] | None:
+    """Return the parts that count as sent after `reading`. One that was absent for long enough is sent again.
 
-    A look that names no part says nothing of them.
+    A reading that names no part leaves them as they are.
     """
     if state.told_at is None or not reading.parts:
         return state.told_parts
-    if state.told_parts is None:  # an older version told it, and what it told was surely this
+    if state.told_parts is None:  # a version without parts sent it, and surely these
         return dict.fromkeys(sorted(reading.parts), 0)
     away = {
         part: 0 if part in reading.parts else count + (part not in reading.unknown)
@@ -213,18 +206,20 @@ def _aged(state: AlertState, reading: RuleReading, rule: Patience) -> Mapping[st
 
 
 def _is_worse(state: AlertState, reading: RuleReading) -> bool:
-    """Whether it is worse than what was told: more severe, or something else is wrong as well, or instead."""
+    """Whether it is worse than what was sent: more severe, or another part is wrong."""
     if state.told_severity is None:
         return False
     return reading.story.severity > state.told_severity or not reading.parts <= set(state.told_parts or ())
 
 
-def _told(state: AlertState, reading: RuleReading, rule: Patience, now: datetime, silence_state: SilenceState) -> Step:
-    """Decide whether a firing alert is told now."""
+def _with_event(
+    state: AlertState, reading: RuleReading, rule: AlertThresholds, now: datetime, silence_state: SilenceState
+) -> Step:
+    """Return `state` with the event that is due now, if any."""
     if not state.firing or silence_state.silent or state.story is None or state.since is None:
         return state, ()
     if kind := _due(state, reading, rule, now, silence_state):
-        told = replace(
+        sent = replace(
             state,
             told_at=state.told_at or now,
             worse=0,
@@ -233,12 +228,12 @@ def _told(state: AlertState, reading: RuleReading, rule: Patience, now: datetime
             last_told_at=now,
             reminders=state.reminders + (kind is EventKind.REMINDER),
         )
-        return told, (AlertEvent(kind, now, state.story, state.since),)
+        return sent, (AlertEvent(kind, now, state.story, state.since),)
     return state, ()
 
 
 def _due(
-    state: AlertState, reading: RuleReading, rule: Patience, now: datetime, silence_state: SilenceState
+    state: AlertState, reading: RuleReading, rule: AlertThresholds, now: datetime, silence_state: SilenceState
 ) -> EventKind | None:
     if state.told_at is None or state.last_told_at is None:
         return None if silence_state.acknowledged else EventKind.FIRED

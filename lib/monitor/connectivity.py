@@ -1,4 +1,4 @@
-""" "We are offline” is not “they are down”: whether anything outside can be reached from here at all."""
+"""Whether this machine can reach anything outside: if not, failing sources say nothing about the other systems."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lib.sources.http import together
 
 CONNECT_SECONDS = 3.0
 _NO_CONNECTION = (FailureKind.UNAVAILABLE, FailureKind.TIMEOUT)
-# A question that needs another's answer waits for that, and fails with it: it says little about its own source.
+# A reading that needs another one fails with it, so its failure says little about its own source.
 _ASKED = frozenset(question.name for question in READING_SPECS if not question.needs)
 _PORTS = {"http": 80, "https": 443, "postgres": 5432, "postgresql": 5432}
 
@@ -24,18 +24,18 @@ Place = tuple[str, int]
 
 
 def offline(snapshot: Snapshot, settings: Settings) -> bool:
-    """Whether the fault is our own connection: no source answers any more, and no place of theirs takes a connection.
+    """Whether the fault is our own connection: no source answers, and none of their hosts accepts a connection.
 
-    The second is only tried where the first holds. A refused request, whatever it says, is a connection.
+    Connections are tried only if no source answers. A refused request counts as a connection.
     """
     return stopped(snapshot.readings, _NO_CONNECTION) and not reaches_any(set(_places(settings)))
 
 
 def stopped(readings: Iterable[Reading[Any]], kinds: Collection[FailureKind]) -> bool:
-    """Whether what was asked for these readings fails in one of these ways, and gives no other answer any more.
+    """Whether these readings fail with one of `kinds`, and none of them was answered since.
 
-    What is asked rarely answered before the failures began, and that says nothing about now: an answer counts if it
-    came since the last of the readings that fail began to. One that has failed for days began long ago.
+    A reading that is taken rarely was answered before the failures began, which says nothing about now. So an answer
+    counts only if it came after the newest of the failing readings began to fail.
     """
     configured = [one for one in asked(readings) if _kind(one) is not FailureKind.NOT_CONFIGURED]
     failing = [one for one in configured if _kind(one) in kinds]
@@ -46,7 +46,7 @@ def stopped(readings: Iterable[Reading[Any]], kinds: Collection[FailureKind]) ->
 
 
 def asked(readings: Iterable[Reading[Any]]) -> Iterator[Reading[Any]]:
-    """Return the readings that say something of their own source."""
+    """Return the readings whose result depends on their own source alone."""
     return (reading for reading in readings if reading.name in _ASKED)
 
 
@@ -55,20 +55,20 @@ def _kind(reading: Reading[Any]) -> FailureKind | None:
 
 
 def _failing_since(reading: Reading[Any]) -> datetime:
-    """Return when the question was asked that was the first to fail, about: others were answered while it waited."""
+    """Return about when the first request that failed was sent: others were answered while it waited."""
     return (reading.failing_since or reading.observed_at) - timedelta(milliseconds=reading.latency_ms)
 
 
 def reaches_any(places: Iterable[Place]) -> bool:
-    """Whether one of `places` (host and port) takes a connection. All are tried at once."""
-    return any(answer is True for answer in together([partial(_takes, place) for place in places]))
+    """Whether one of `places` (host and port) accepts a connection. All are tried at the same time."""
+    return any(answer is True for answer in together([partial(_accepts, place) for place in places]))
 
 
-def _takes(place: Place) -> bool:
+def _accepts(place: Place) -> bool:
     try:
         with socket.create_connection(place, timeout=CONNECT_SECONDS):
             return True
-    except OSError:  # no name, no route, nobody there
+    except OSError:  # no address, no route, or refused
         return False
 
 

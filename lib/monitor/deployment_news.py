@@ -1,6 +1,7 @@
-"""News of production deployments: what was known before, compared with what is seen now. Pure.
+"""News of production deployments: the stored deployments compared with the present ones. Pure.
 
-The first look only learns: history is no news. Nothing is told twice, because what is known is kept with the outbox.
+The first comparison has no news, because history is none. Nothing is sent twice, because the stored deployments are
+written in the transaction that posts the news.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from lib.model.deployments import Deployment, DeploymentState, Hostname, Project
 
 
 class NewsKind(StrEnum):
-    """What can happen to a production deployment that people want to hear of."""
+    """What can happen to a production deployment that is worth a message."""
 
     LIVE = "live"
     PROMOTED = "promoted"
@@ -26,7 +27,7 @@ class NewsKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeploymentNews:
-    """One thing to tell about one deployment; `hostnames` are those that it serves now."""
+    """News about one deployment; `hostnames` are those that it serves now."""
 
     kind: NewsKind
     deployment: Deployment
@@ -35,10 +36,10 @@ class DeploymentNews:
 
 @dataclass(frozen=True, slots=True)
 class KnownDeployments:
-    """What was known at the last look.
+    """The production deployments as of the last comparison.
 
-    `world` says of which project: of another one everything is learned anew. `live` is hostname → deployment.
-    Deployments that were created up to `through` and are not in `states` are history.
+    `world` identifies the project: for another one there is nothing to compare with. `live` is hostname → deployment
+    id. Deployments that were created up to `through` and are not in `states` are history.
     """
 
     world: str
@@ -49,7 +50,7 @@ class KnownDeployments:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentObservation:
-    """What is seen now. None: could not be read, and what was known stays."""
+    """The present deployments. None: could not be read, and what was known stays."""
 
     world: str
     deployments: tuple[Deployment, ...] | None
@@ -60,7 +61,7 @@ class DeploymentObservation:
 def compare(
     known: KnownDeployments | None, observed: DeploymentObservation
 ) -> tuple[KnownDeployments, tuple[DeploymentNews, ...]]:
-    """Return what is known now, and the news since `known`."""
+    """Return what to store now, and the news since `known`."""
     if known is None or known.world != observed.world:
         return _learned(KnownDeployments(observed.world), observed), ()
     return _learned(known, observed), (*_ended(known, observed), *_moved(known, observed))
@@ -69,7 +70,7 @@ def compare(
 def _learned(known: KnownDeployments, observed: DeploymentObservation) -> KnownDeployments:
     live, states, through = known.live, known.states, known.through
     if observed.hostnames is not None:
-        # A hostname that could not be resolved serves, as far as we know, what it did.
+        # A hostname that could not be resolved keeps the deployment that it served.
         live = {
             host.name: host.deployment.id if host.deployment else known.live[host.name]
             for host in observed.hostnames
@@ -93,14 +94,14 @@ def _ended(known: KnownDeployments, observed: DeploymentObservation) -> Iterator
         if deployment.id in known.states:
             is_news = known.states[deployment.id] is not deployment.state
         else:
-            # The list was never read before, or this one is older than what it showed: no news.
+            # No news if the list was never read before, or if the deployment is older than what it showed.
             is_news = known.through is not None and deployment.created_at > known.through
         if is_news and (kind := _how_it_ended(deployment)):
             yield DeploymentNews(kind, deployment)
 
 
 def _how_it_ended(deployment: Deployment) -> NewsKind | None:
-    """Say how a deployment ended, if that is news: that a person cancelled it, or a newer push, is none."""
+    """Return how a deployment ended, if that is news. Cancelled by a person or by a newer push, it is none."""
     said = f"{deployment.error_link or ''} {deployment.error_message or ''}".lower()
     match deployment.state:
         case DeploymentState.ERROR:
@@ -130,7 +131,7 @@ def _moved(known: KnownDeployments, observed: DeploymentObservation) -> Iterator
 
 
 def _how(deployment_id: str, project: Project | None) -> NewsKind:
-    """Say how a deployment became live: by the project's last move by hand, if that led to it."""
+    """Return how a deployment became live: by the project's last promotion or rollback, if that led to it."""
     move = project.last_alias_request if project else None
     if move is None or move.to_deployment_id != deployment_id:
         return NewsKind.LIVE

@@ -1,4 +1,4 @@
-"""What a monitor looks at: the desk's own readings within the dashboard, or readings of its own without one."""
+"""The inputs of a monitor: the dashboard's readings within the dashboard, or readings of its own."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MonitorInputs:
-    """What is watched at this moment. `look` takes the greatest age of a reading that will do.
+    """What is monitored at this moment. `take_snapshot` takes the greatest acceptable age of a reading.
 
-    `world` says which: when it changes, deployments are learned anew. `still` is whether it is that one still: what was
-    read while it changed is of neither. `week` and `executor` are for its errands.
+    `world` identifies the monitored project: when it changes, known deployments are dropped. `still` says whether it is
+    unchanged: a snapshot taken while it changed belongs to neither. `week` and `executor` are for the scheduled jobs.
     """
 
     settings: Settings
@@ -39,12 +39,12 @@ class MonitorInputs:
 
 
 def world_of(settings: Settings, scenario: str | None) -> str:
-    """Return which project this is; each scenario of a sandbox is a world of its own."""
+    """Return an id of the monitored project; each scenario of a sandbox has its own."""
     return "/".join(filter(None, (settings.vercel_project_id, scenario)))
 
 
 class StandaloneInputs:
-    """The view of a monitor without a dashboard. On a sandbox it follows the scenario, as the dashboard does."""
+    """The inputs of a monitor without a dashboard. On a sandbox they follow the scenario, as the dashboard does."""
 
     def __init__(
         self, settings: Settings, environ: Mapping[str, str], journal: Journal, clock: Callable[[], datetime]
@@ -58,7 +58,7 @@ class StandaloneInputs:
         self._cache = self._cache_on(settings)
 
     def __call__(self) -> MonitorInputs:
-        """Return what is to be watched now."""
+        """Return what is to be monitored now."""
         self._follow_the_sandbox()
         cache, scenario = self._cache, self._played.scenario if self._played else None
         return MonitorInputs(
@@ -72,7 +72,7 @@ class StandaloneInputs:
         )
 
     def close(self) -> None:
-        """Stop asking."""
+        """Stop reading."""
         self._cache.close()
         self._http.close()
 
@@ -83,7 +83,7 @@ class StandaloneInputs:
         )
 
     def _follow_the_sandbox(self) -> bool:
-        """Take over what the sandbox plays: other keys, and no reading of before. Return whether that is another."""
+        """Take over the sandbox's scenario: its keys, and no earlier reading. Return whether it is another one."""
         if self._settings.sandbox_url is None:
             return False
         try:

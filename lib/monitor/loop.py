@@ -1,7 +1,7 @@
-"""The loop: a round every minute, in it one look or more, after each of them what is to be told.
+"""The monitor's loop: a round every minute, with one diagnosis or more, each followed by the messages it leads to.
 
-A round is a look, and where that look saw something change, further looks shortly after it to confirm it: so an alert
-that needs three failures is told within half a round of the first, and a hiccup of a second is not told at all.
+Where the first diagnosis of a round shows a change, further ones confirm it shortly after. So an alert that needs three
+failures is sent within half a round of the first, and a failure that lasts a second is not sent at all.
 """
 
 from __future__ import annotations
@@ -41,28 +41,28 @@ from lib.sources.http import Deadline, Http
 
 log = logging.getLogger(__name__)
 
-# So many looks a round has at most: what fires after three failures can fire within one.
-MOST_LOOKS = 3
-# Looks that confirm are a quarter of a round apart, and not farther than this.
+# The most diagnoses in one round: a rule that fires after three failures can fire within one round.
+MOST_DIAGNOSES = 3
+# Diagnoses that confirm are a quarter of a round apart, and no more than this.
 LONGEST_PAUSE = timedelta(seconds=15)
-# Longer than the longest look: a monitor that is at work never loses its lease.
+# Longer than the longest diagnosis, so that a working monitor never loses its lease.
 LEASE = timedelta(seconds=150)
 HEARTBEAT_SECONDS = 5.0
-# A synthetic booking says something about now until so many more should have been made.
+# A synthetic booking counts for so many of its intervals.
 _PROBES_MATTER_FOR = 3
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 def holder_name() -> str:
-    """Return a name for this process that says where it runs and that no other process has, nor had."""
+    """Return a unique name for this process, which says where it runs."""
     return f"{_place()} {os.getpid()} {uuid4().hex[:8]}"
 
 
 def _place() -> str:
-    """Return within what process ids are unique: the machine since it was booted, and on Linux the container.
+    """Return the scope within which process ids are unique: the machine since its boot and, on Linux, the container.
 
-    Machines made from one image may share a hostname, and all of Linux the number of the outermost container.
+    Machines made from one image may share a hostname, and machines with Linux the id of the outermost PID namespace.
     """
     boot = _BOOT_ID.read_text().strip() if _BOOT_ID.is_file() else ""
     inside = _PID_NAMESPACE.readlink().name.strip("pid:[]") if _PID_NAMESPACE.is_symlink() else ""
@@ -70,27 +70,27 @@ def _place() -> str:
 
 
 def is_dead(holder: str) -> bool:
-    """Whether the process of that name is known to have ended. One that runs elsewhere is not known to."""
+    """Whether the process of that name has ended. Of a process on another machine that is unknown: False."""
     place, _, process = holder.partition(" ")
     pid = process.partition(" ")[0]
     if os.name != "posix" or place != _place() or not pid.isdecimal():
         return False
     if int(pid) == os.getpid():
-        return True  # ours is another name: an earlier process had our number
+        return True  # this process has another name, so an earlier one had the same id
     try:
         os.kill(int(pid), 0)
-    except OSError as error:  # one that we may not even ask is there
+    except OSError as error:  # a process that we may not signal exists
         return isinstance(error, ProcessLookupError)
     return False
 
 
-# What is told, each with the rule that tells it.
+# The events to send, each with the id of its rule.
 Events = tuple[tuple[str, AlertEvent], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """How a round went. Where another one watches, `holder` is who, and nothing was looked at or sent."""
+    """The result of a round. `holder` is another monitor that has the lease: then nothing was read or sent."""
 
     diagnosis: Diagnosis | None
     events: Events = ()
@@ -99,7 +99,7 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What one look led to. `unsettled`: another look soon may confirm what it saw."""
+    """What one diagnosis led to. `unsettled`: another one soon may confirm a change."""
 
     events: Events
     unsettled: bool
@@ -107,7 +107,7 @@ class _Step:
 
 @dataclass
 class Monitor:
-    """Watches what `view` shows, every `every`. `run` ends soon after `stop` is set; `view` is None while it cannot."""
+    """Monitors what `view` returns (None while it is not ready), every `every`. `run` ends soon after `stop` is set."""
 
     view: Callable[[], MonitorInputs | None]
     clock: Clock
@@ -124,11 +124,11 @@ class Monitor:
 
     @property
     def pause(self) -> timedelta:
-        """How long after one look the next one confirms it."""
+        """How long to wait before a diagnosis that confirms."""
         return min(self.every / 4, LONGEST_PAUSE)
 
     def run(self, on_round: Callable[[Round], None] = lambda _: None) -> None:
-        """Watch until stopped. A round that fails is logged, and the next one tries again."""
+        """Run rounds until stopped. A round that fails is logged, and the next one tries again."""
         while not self.stop.is_set():
             begun = time.monotonic()
             try:
@@ -138,13 +138,13 @@ class Monitor:
                 log.warning("This round was not finished: %s", error)
             except CancelledError:
                 log.info("What is watched is another now: looking again.")
-            except Exception:  # the last line of defence of a thread: a watch must not end because of one round
+            except Exception:  # the thread's last guard: one failed round must not end the monitor
                 log.exception("This round was not finished.")
             self.stop.wait(max(0.0, self.every.total_seconds() - (time.monotonic() - begun)))
         self.leave()
 
     def leave(self) -> None:
-        """Give the lease back, so that another one may watch at once."""
+        """Release the lease, so that another monitor may run at once."""
         try:
             if self._leased:
                 MonitorStore(self._leased).release(self.name)
@@ -153,10 +153,10 @@ class Monitor:
         self._http.close()
 
     def round(self) -> Round | None:
-        """Look, confirm what changed, and send; None while there is nothing to look at. Raises `JournalError`."""
+        """Diagnose, confirm what changed, and send. None if there is nothing to monitor. Raises `JournalError`."""
         events: list[tuple[str, AlertEvent]] = []
-        view, diagnosis, looked = self.view(), None, False
-        for number in range(MOST_LOOKS):
+        view, diagnosis, confirms = self.view(), None, False
+        for number in range(MOST_DIAGNOSES):
             if view is None:
                 return None
             if holder := self._barred(view.journal):
@@ -166,13 +166,13 @@ class Monitor:
                 log.info("What is watched is another now: looking again.")
                 view = self.view()
                 continue
-            step = self._write(view, diagnosis, confirms=looked)
-            looked = True
-            if step is None:  # the lease was lost while we looked
+            step = self._write(view, diagnosis, confirms=confirms)
+            confirms = True
+            if step is None:  # another monitor took the lease meanwhile
                 return None
             events += step.events
             self._sender.deliver(view.journal, self._targets_of(view))
-            if not step.unsettled or number + 1 == MOST_LOOKS or self.stop.wait(self.pause.total_seconds()):
+            if not step.unsettled or number + 1 == MOST_DIAGNOSES or self.stop.wait(self.pause.total_seconds()):
                 break
             view = self.view()
         if view is None:
@@ -185,12 +185,12 @@ class Monitor:
         return Round(diagnosis, tuple(events))
 
     def judge(self, view: MonitorInputs, max_age: timedelta = timedelta(0)) -> Diagnosis:
-        """Return what the desk says now, from readings no older than `max_age`."""
+        """Return the present diagnosis, from readings no older than `max_age`."""
         snapshot = view.take_snapshot(max_age)
         return diagnose(snapshot, self.clock(), Terms.of(view.settings))
 
     def _barred(self, journal: Journal) -> str | None:
-        """Return who else watches; None if we do, having taken or prolonged the lease."""
+        """Return which other monitor holds the lease; None if this one took or extended it."""
         now = self.clock()
         store, lease = MonitorStore(journal), Lease(self.name, now + self.every + LEASE)
         held = store.take(lease, now)
@@ -203,7 +203,7 @@ class Monitor:
         return None
 
     def _write(self, view: MonitorInputs, diagnosis: Diagnosis, *, confirms: bool) -> _Step | None:
-        """Decide what this look means, and write all of it at once; None if the lease went to somebody else."""
+        """Compute the next states and messages, and write them in one transaction; None if the lease was lost."""
         settings, headline = view.settings, diagnosis.headline
         away = offline(diagnosis.facts.snapshot, settings)
         every = settings.synthetic_every
@@ -217,11 +217,11 @@ class Monitor:
             readings = read_all(Observation(diagnosis, away, patience, probe, probes=every is not None, firing=firing))
             states, events = _next_states(page, readings, confirms)
             for rule_id, event in events:
-                told = messages.of_alert(rule_id, event, settings.zone, settings.dashboard_url)
-                page.post(_marked(told, view), recipients)
+                message = messages.of_alert(rule_id, event, settings.zone, settings.dashboard_url)
+                page.post(_marked(message, view), recipients)
                 if event.kind is not EventKind.REMINDER:
                     page.note(Alert(rule_id, event.kind.value, event.story.title, event.since))
-            known, news = compare(page.watch.known, _visibility(view.world, diagnosis))
+            known, news = compare(page.row.known, _deployments(view.world, diagnosis))
             if page.decisions.silence(Subject.DEPLOYMENTS, page.now) is None:
                 for one in news:
                     page.post(_marked(messages.of_deployment(one, settings.dashboard_url), view), recipients)
@@ -229,7 +229,7 @@ class Monitor:
         return _Step(events, any(_unsettled(states[rule.id], readings[rule.id]) for rule in RULES if rule.quick))
 
     def _run_scheduled_jobs(self, view: MonitorInputs) -> None:
-        """Do what there is to do besides looking. Raises `JournalError`."""
+        """Run the scheduled jobs that are due. Raises `JournalError`."""
         view.journal.expire(MONITOR)
         self._probe_if_due(view)
         settings, now = view.settings, self.clock()
@@ -245,7 +245,7 @@ class Monitor:
         self._sender.deliver(view.journal, self._targets_of(view))
 
     def _probe_if_due(self, view: MonitorInputs) -> None:
-        """Make the synthetic booking that is due, or remember why it could not be made. Raises `JournalError`."""
+        """Request the synthetic booking that is due, or store why it could not be. Raises `JournalError`."""
         every = view.settings.synthetic_every
         if not every or not view.executor or not is_due(view.journal, every, self.clock()):
             return
@@ -257,7 +257,7 @@ class Monitor:
                 page.keep_unmade(why)
 
     def finish(self, patience: timedelta) -> None:
-        """Let an errand that is under way come to its end."""
+        """Wait, up to `patience`, until a scheduled job that is under way has ended."""
         self._prober.wait(patience)
 
     def _targets_of(self, view: MonitorInputs) -> NotificationTargets:
@@ -269,9 +269,9 @@ class Monitor:
         return self._targets[1]
 
     def _heartbeat(self, view: MonitorInputs) -> None:
-        """Tell the outside watcher that this round was finished: its silence is how our own end is noticed.
+        """Send the heartbeat of this round: an outside service notices when it stops.
 
-        A sandbox has no beat: whoever watches a sandbox does not watch the business.
+        A sandbox sends none, because the service monitors the business.
         """
         url = view.settings.heartbeat_url
         if url is None or view.settings.sandbox_url is not None:
@@ -293,24 +293,24 @@ def _marked(message: messages.Message, view: MonitorInputs) -> messages.Message:
 def _next_states(
     page: StoreTransaction, readings: Mapping[str, RuleReading], confirms: bool
 ) -> tuple[dict[str, AlertState], Events]:
-    """Return the state of every rule after this look, and what is to be told. A look that confirms is for the quick."""
+    """Return the next state of each rule, and the events to send. One that `confirms` reads the quick rules only."""
     states: dict[str, AlertState] = {}
     events: list[tuple[str, AlertEvent]] = []
     for rule in RULES:
         if rule.quick or not confirms:
             before = page.states.get(rule.id, AlertState())
             silence_state = page.decisions.silence_state(rule.id, before, page.now)
-            states[rule.id], told = next_state(before, readings[rule.id], rule, page.now, silence_state)
-            events += ((rule.id, event) for event in told)
+            states[rule.id], new = next_state(before, readings[rule.id], rule, page.now, silence_state)
+            events += ((rule.id, event) for event in new)
     return states, tuple(events)
 
 
 def _unsettled(state: AlertState, reading: RuleReading) -> bool:
-    """Whether another look soon may confirm what this one saw."""
+    """Whether another reading soon may confirm this one."""
     return state.unsettled and reading.finding in (RuleStatus.GOOD, RuleStatus.BAD)
 
 
-def _visibility(world: str, diagnosis: Diagnosis) -> DeploymentObservation:
+def _deployments(world: str, diagnosis: Diagnosis) -> DeploymentObservation:
     facts, snapshot = diagnosis.facts, diagnosis.facts.snapshot
     return DeploymentObservation(
         world, facts.value(snapshot.deployments), facts.value(snapshot.hostnames), facts.value(snapshot.project)

@@ -1,4 +1,4 @@
-"""What people are told: a title short enough for a text message, then cause, next step and link. No customers' data."""
+"""Messages to people: a title short enough for an SMS, then cause, next step and link. No customers' data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
-from lib.formatting import long_duration
+from lib.formatting import long_duration, weekday_time
 from lib.model.deployments import Deployment
 from lib.monitor.alert_state import AlertEvent, EventKind, Severity
 from lib.monitor.deployment_news import DeploymentNews, NewsKind
@@ -20,7 +20,7 @@ LONGEST_LINE = 400
 
 
 class NotificationType(StrEnum):
-    """How a message sounds; the names of Apprise's notification types."""
+    """The type of a message, by Apprise's names."""
 
     INFO = "info"
     SUCCESS = "success"
@@ -30,7 +30,7 @@ class NotificationType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message. Of two about the same `subject` only the newer one matters while neither was sent."""
+    """One message. A newer one about the same `subject` replaces one that was not sent yet."""
 
     subject: str
     tone: NotificationType
@@ -39,7 +39,7 @@ class Message:
 
 
 def of_sandbox(message: Message) -> Message:
-    """Mark what a sandbox plays: its messages reach real people, who must not take it for their business."""
+    """Mark a message of a sandbox: it reaches real people, who must not take it for their business."""
     return replace(message, title=_title(f"SANDBOX: {message.title}"))
 
 
@@ -48,7 +48,7 @@ _FIRED_LABELS = {Severity.CRITICAL: "BROKEN", Severity.WARNING: "WARNING"}
 
 
 def of_alert(rule_id: str, event: AlertEvent, zone: ZoneInfo, dashboard_url: str | None) -> Message:
-    """Say that an alert fired, got worse, goes on or is over."""
+    """Return the message that an alert fired, got worse, goes on or is resolved."""
     story, resolved = event.story, event.kind is EventKind.RESOLVED
     label = _LABELS.get(event.kind) or _FIRED_LABELS[story.severity]
     title = _title(f"{label}: {first_sentence(story.title)}")
@@ -87,13 +87,13 @@ _NEWS_STEPS = {
 
 
 def of_deployment(news: DeploymentNews, dashboard_url: str | None) -> Message:
-    """Say what became of a production deployment."""
+    """Return the message about what became of a production deployment."""
     deployment = news.deployment
     message, tone = _NEWS_LABELS[news.kind]
     lines = [
-        f"{_name(deployment)}{f' by {plain(deployment.commit_author)}' if deployment.commit_author else ''}",
+        f"{_name(deployment)}{f' by {plain_line(deployment.commit_author)}' if deployment.commit_author else ''}",
         f"On {', '.join(news.hostnames)}." if news.hostnames else "",
-        f"Vercel says: {plain(deployment.error_message)}" if deployment.error_message else "",
+        f"Vercel says: {plain_line(deployment.error_message)}" if deployment.error_message else "",
         _NEWS_STEPS.get(news.kind, ""),
     ]
     title = _title(f"Deployment: {_name(deployment)} {message}")
@@ -102,12 +102,12 @@ def of_deployment(news: DeploymentNews, dashboard_url: str | None) -> Message:
 
 def _name(deployment: Deployment) -> str:
     commit = deployment.sha[:7] if deployment.sha else "an upload"
-    subject = plain((deployment.commit_message or "").partition("\n")[0], 50)
+    subject = plain_line((deployment.commit_message or "").partition("\n")[0], 50)
     return f"{commit} “{subject}”" if subject else commit
 
 
-def plain(text: str, longest: int = LONGEST_LINE) -> str:
-    """Return what strangers wrote as one short line in which nobody is addressed and nothing is a link or markup."""
+def plain_line(text: str, longest: int = LONGEST_LINE) -> str:
+    """Return text from outside as one short line without mentions, links or markup."""
     return _shortened(re.sub(r"[<>@`|*_\[\]]", " ", redact(text)), longest)
 
 
@@ -117,11 +117,11 @@ def _for(length: timedelta) -> str:
 
 def _clock(at: datetime, now: datetime, zone: ZoneInfo) -> str:
     there, today = at.astimezone(zone), now.astimezone(zone)
-    return f"{there:%H:%M}" if there.date() == today.date() else f"{there:%a} {there.day} {there:%b %H:%M}"
+    return f"{there:%H:%M}" if there.date() == today.date() else weekday_time(at, zone)
 
 
 def first_sentence(message: str) -> str:
-    """Return the first sentence of `words` without its full stop."""
+    """Return the first sentence of `message` without its full stop."""
     return re.split(r"(?<=[^.])\.(?:\s|$)", message, maxsplit=1)[0]
 
 
@@ -134,6 +134,6 @@ def _shortened(message: str, longest: int) -> str:
 
 
 def _body(lines: list[str], page: str, dashboard_url: str | None) -> str:
-    # Redacted here as a last line of defence; our own link goes after it, because it is to be followed.
-    told = [_shortened(redact(line), LONGEST_LINE) for line in lines if line]
-    return "\n".join([*told, *([f"{dashboard_url}/{page}"] if dashboard_url else [])])
+    # Redacted here once more, as a last guard; our own link is added after that, because it must stay intact.
+    shown = [_shortened(redact(line), LONGEST_LINE) for line in lines if line]
+    return "\n".join([*shown, *([f"{dashboard_url}/{page}"] if dashboard_url else [])])

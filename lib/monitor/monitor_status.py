@@ -1,4 +1,4 @@
-"""How the watch stands, for the doors, the pages and the command line: one look at the database."""
+"""The status of the monitor, for the endpoints, the pages and the command line: one read of the database."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lib.monitor.store import HeadlineRecord, MonitorStore, read_decisions, read
 
 @dataclass(frozen=True, slots=True)
 class Firing:
-    """One alert that fires, with what people decided about it. `told_at` is None while nobody was told."""
+    """One firing alert, with what people decided about it. `told_at` is None while no message was sent."""
 
     rule: str
     title: str
@@ -35,7 +35,7 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Unsent:
-    """A message that failed at least once and waits to be sent again, or was given up."""
+    """A message that failed at least once: it waits to be sent again, or was given up."""
 
     at: datetime
     title: str
@@ -47,10 +47,11 @@ class Unsent:
 
 @dataclass(frozen=True, slots=True)
 class MonitorStatus:
-    """`last_round_at` is None before the first round; `holder` if nobody watches. The headline is of the last look.
+    """The status of the monitor. `last_round_at` is None before the first round, `holder` while no monitor runs.
 
-    `undelivered` counts the messages that wait to be sent or were given up, `unsent` are those of them that failed.
-    `silences` are those that hold now or are planned. `abandoned`: who watched last never gave the lease back.
+    `headline` is that of the last diagnosis. `undelivered` counts the messages that wait or were given up, `unsent` are
+    those of them that failed. `silences` hold now or are planned. `abandoned`: the last lease ran out and was never
+    released.
     """
 
     last_round_at: datetime | None
@@ -68,11 +69,11 @@ _SHOWN = 50
 
 
 def read_status(journal: Journal, now: datetime) -> MonitorStatus:
-    """Return how the watch stands. Raises `JournalError`."""
+    """Return the status of the monitor. Raises `JournalError`."""
     undone = outbox.c.state.in_(("waiting", "given_up"))
     failed = undone & outbox.c.error.is_not(None)
     with MonitorStore(journal).reading() as connection:
-        watch, states = read_monitor_row(connection), read_states(connection)
+        row, states = read_monitor_row(connection), read_states(connection)
         decisions = read_decisions(connection, states, now)
         undelivered = connection.scalar(select(func.count()).select_from(outbox).where(undone)) or 0
         newest = connection.execute(select(outbox).where(failed).order_by(outbox.c.seq.desc()).limit(_SHOWN)).all()
@@ -91,23 +92,23 @@ def read_status(journal: Journal, now: datetime) -> MonitorStatus:
         if (state := states.get(rule.id)) and state.fired_at and state.story and state.since
     ]
     return MonitorStatus(
-        last_round_at=watch.last_round_at,
-        holder=watch.lease.holder if watch.lease and watch.lease.until > now else None,
-        headline=watch.headline,
+        last_round_at=row.last_round_at,
+        holder=row.lease.holder if row.lease and row.lease.until > now else None,
+        headline=row.headline,
         firing=tuple(firing),
         undelivered=undelivered,
-        rounds=watch.rounds,
+        rounds=row.rounds,
         unsent=tuple(
             Unsent(
-                datetime.fromisoformat(row.at),
-                row.title,
-                row.service,
-                row.attempts,
-                row.state == "given_up",
-                row.error or "",
+                datetime.fromisoformat(message.at),
+                message.title,
+                message.service,
+                message.attempts,
+                message.state == "given_up",
+                message.error or "",
             )
-            for row in newest
+            for message in newest
         ),
         silences=decisions.silences(now),
-        abandoned=watch.lease is not None and watch.lease.until <= now,
+        abandoned=row.lease is not None and row.lease.until <= now,
     )

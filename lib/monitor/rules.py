@@ -1,7 +1,7 @@
-"""What is watched: every rule in one place. A rule reads one look and says good, bad or cannot tell.
+"""The alert rules, all in one place. A rule reads one observation and says good, bad or cannot tell.
 
-There is one alert for the flow as a whole, which names its broken hop and likeliest cause, rather than one per check.
-The other rules are about what stands outside of it: accounts, our own sight and connection, and the way of new code.
+There is one alert for the flow as a whole, which names its broken hop and likeliest cause, instead of one for each
+check. The other rules cover what is outside of the flow: accounts, our own visibility and connection, and deployments.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from lib.journal.request import Request, RequestState
 from lib.model.deployments import same_commit
 from lib.model.reading import Failure, FailureKind, Freshness, Reading, SourceName
 from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop
-from lib.monitor.alert_state import AlertContent, RuleReading, RuleStatus, Severity
+from lib.monitor.alert_state import AlertContent, AlertThresholds, RuleReading, RuleStatus, Severity
 from lib.monitor.connectivity import asked, stopped
 from lib.monitor.messages import first_sentence
 
 OK, WARN, FAIL, CANNOT_TELL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL, CheckStatus.CANNOT_TELL
-# Without these the desk does not know whether texts flow.
+# Without these sources the headline cannot tell whether texts flow.
 _VISIBILITY_NEEDS = (SourceName.BOOKING_DATA, SourceName.TWILIO, SourceName.BOOKING_APP)
 
 NAMES: Mapping[SourceName, str] = {
@@ -39,7 +39,7 @@ NAMES: Mapping[SourceName, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Unmade:
-    """A synthetic booking that was due at `at` and could not even be asked for."""
+    """A synthetic booking that was due at `at` and could not be requested."""
 
     at: datetime
     why: str
@@ -47,10 +47,10 @@ class Unmade:
 
 @dataclass(frozen=True)
 class Observation:
-    """One look: what the desk says, whether nothing at all can be reached from here, and how patient we are.
+    """What the rules read: a diagnosis, whether this machine is offline, and how long main may be ahead.
 
-    `probe` is the last synthetic booking, None while there is none yet; `probes` says whether any are to be made.
-    `firing` are the rules that fire before this look.
+    `probe` is the last synthetic booking, None if there is none; `probes` says whether any are to be made. `firing` are
+    the ids of the rules that fire already.
     """
 
     diagnosis: Diagnosis
@@ -62,12 +62,12 @@ class Observation:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertRule:
-    """One thing that is watched.
+class AlertRule(AlertThresholds):
+    """One alert rule.
 
-    `quick` rules are confirmed by further looks within the same round; the others count one look per round.
-    `depends_on` are rules whose trouble explains this one's, where it shows at the same hop. `yields_to` are those
-    whose trouble of the flow explains this one's wherever it shows, if it is as severe.
+    `quick` rules are confirmed by further readings within the same round; the others have one reading per round.
+    `depends_on` are rules whose problem explains this one's at the hops that they name. `yields_to` are rules whose
+    problem with the flow explains this one's at any hop, if it is as severe.
     """
 
     id: str
@@ -76,16 +76,12 @@ class AlertRule:
     quick: bool = False
     depends_on: tuple[str, ...] = ()
     yields_to: tuple[str, ...] = ()
-    fire_after: int = 3
-    resolve_after: int = 2
-    remind_every: timedelta = timedelta(hours=2)
-    most_reminders: int = 12
 
 
 def read_all(observation: Observation) -> dict[str, RuleReading]:
-    """Return what every rule found at this look, those explained by another rule marked so."""
+    """Return the reading of every rule; those that another rule explains are marked so."""
     readings: dict[str, RuleReading] = {}
-    for rule in RULES:  # in an order in which every rule comes after those that may explain it
+    for rule in RULES:  # each rule comes after those that may explain it
         reading = rule.read(observation)
         explained = any(reading.hop in readings[name].explains for name in rule.depends_on)
         outranked = any(_outranks(readings[name], reading, name in observation.firing) for name in rule.yields_to)
@@ -96,27 +92,27 @@ def read_all(observation: Observation) -> dict[str, RuleReading]:
 
 
 def _outranks(other: RuleReading, reading: RuleReading, fires: bool) -> bool:
-    """Whether `other`, which `fires`, is of the flow and as severe, or is not yet known to be over."""
+    """Whether `other` is a problem with the flow and as severe, or `fires` and is not known to have recovered."""
     if other.finding in (RuleStatus.BAD, RuleStatus.EXPLAINED):
         return other.hop is not Hop.VISIBILITY and other.story.severity >= reading.story.severity
     return fires and (other.finding is RuleStatus.GOOD or bool(other.explains))
 
 
-def good(message: str = "") -> RuleReading:
+def good_reading(message: str = "") -> RuleReading:
     return RuleReading(RuleStatus.GOOD, AlertContent("", message))
 
 
-def cannot_tell(explains: Iterable[Hop] = ()) -> RuleReading:
-    """Return that nothing is known. A trouble that may last still explains what it explained."""
+def unknown_reading(explains: Iterable[Hop] = ()) -> RuleReading:
+    """Return a reading that nothing is known. A problem that may last still explains the hops that it did."""
     return RuleReading(RuleStatus.CANNOT_TELL, explains=frozenset(explains))
 
 
-# We ourselves --------------------------------------------------------------------------------------------
+# This machine --------------------------------------------------------------------------------------------
 
 
 def _offline(observation: Observation) -> RuleReading:
     if not observation.offline:
-        return good("The outside world can be reached again.")
+        return good_reading("The outside world can be reached again.")
     story = AlertContent(
         "We are offline",
         "None of the systems can be reached from here. That says nothing about them: our own connection is down.",
@@ -131,7 +127,7 @@ def _offline(observation: Observation) -> RuleReading:
 def _blind(observation: Observation) -> RuleReading:
     headline = observation.diagnosis.headline
     if headline.state is not HeadlineState.CANNOT_TELL:
-        return good("Whether texts flow can be told again.")
+        return good_reading("Whether texts flow can be told again.")
     story = AlertContent(
         "The watch is blind",
         headline.sentence,
@@ -145,23 +141,23 @@ def _blind(observation: Observation) -> RuleReading:
 
 # Accounts ------------------------------------------------------------------------------------------------
 
-# What one look is enough to believe: the other side says it itself, and it stops everything at that hop.
+# One reading is enough for these: the other system reports it itself, and it stops everything at that hop.
 _ACCOUNT_CHECKS = (sending.account_active, sending.account_errors, demand.api_key_active, visibility.key_sees_all)
 
 
 def _account(observation: Observation) -> RuleReading:
-    """An account, a key or a sender is refused: by Twilio, by the booking app, or to this desk itself."""
+    """Read whether an account, a key or a sender is refused, by Twilio, by the booking app or to us."""
     diagnosis = observation.diagnosis
     checks = [diagnosis.check(name) for name in _ACCOUNT_CHECKS]
     failed = [check for check in checks if check.status is FAIL]
     refused, unknown = _refusals(diagnosis), _unknown_accounts(diagnosis, checks)
     stories = [*(_story_of_check(diagnosis, check) for check in failed), *map(_story_of_refusal, refused.values())]
     if not stories and not unknown:
-        return good("Accounts and keys are in order again.")
+        return good_reading("Accounts and keys are in order again.")
     if not stories:
-        # Of a refusal that was seen, bookings that no text followed are left as well: that is no trouble of its own.
+        # After a refusal, bookings without a text remain for a while: that is no problem of its own.
         errors = diagnosis.check(sending.account_errors)
-        return cannot_tell({errors.hop} if errors.status is WARN and "account" in observation.firing else ())
+        return unknown_reading({errors.hop} if errors.status is WARN and "account" in observation.firing else ())
     hops = frozenset(check.hop for check in failed)
     return RuleReading(
         RuleStatus.BAD,
@@ -175,7 +171,7 @@ def _account(observation: Observation) -> RuleReading:
 
 
 def _refusals(diagnosis: Diagnosis) -> dict[SourceName, Failure]:
-    """Return what did not accept our key, and what it said."""
+    """Return the sources that did not accept our key, each with its failure."""
     refused: dict[SourceName, Failure] = {}
     for reading in asked(diagnosis.facts.snapshot.readings):
         if reading.failure and reading.failure.kind is FailureKind.UNAUTHORIZED:
@@ -188,7 +184,7 @@ def _refused(source: SourceName) -> str:
 
 
 def _together(stories: list[AlertContent]) -> AlertContent:
-    """Return one story of troubles that are there at the same time: all are named, the first is told."""
+    """Return the content of one alert for problems at the same time: all are named, the first in full."""
     first, *others = stories
     if not others:
         return first
@@ -206,18 +202,18 @@ def _joined(sentences: Iterable[str]) -> str:
 
 
 def _unknown_accounts(diagnosis: Diagnosis, checks: list[Check]) -> frozenset[str]:
-    """Return the parts of which it is not known just now whether something is refused there."""
-    # A warning is what is left of a refusal until enough texts went out since.
+    """Return the parts of which it is unknown whether something is refused."""
+    # After a refusal the check warns until enough texts went out.
     unsure = {check.id for check in checks if check.id == sending.account_errors.id and check.status is WARN}
     unread = {check.id for check in checks if _unread(diagnosis, check)}
-    # A key that was refused may still be, by a system that is down or that now answers in another way.
+    # A refused key may still be refused while the system is down or answers in another way.
     snapshot, kinds = diagnosis.facts.snapshot, (*_NO_ANSWER, FailureKind.FORBIDDEN)
     silent = {_refused(source) for source in SourceName if stopped(snapshot.of(source), kinds)}
     return frozenset(unsure | unread | silent)
 
 
 def _unread(diagnosis: Diagnosis, check: Check) -> bool:
-    """Whether a check cannot tell just now. What our key may never read would keep an alert from ever ending."""
+    """Whether a check cannot tell for now. A source that our key may never read does not count: no alert would end."""
     if check.status is not CANNOT_TELL or check.source is None:
         return False
     readings = diagnosis.facts.snapshot.of(check.source)
@@ -251,7 +247,7 @@ def _story_of_refusal(failure: Failure) -> AlertContent:
 # Other systems -------------------------------------------------------------------------------------------
 
 _NO_ANSWER = (FailureKind.TIMEOUT, FailureKind.UNAVAILABLE, FailureKind.RATE_LIMITED, FailureKind.BAD_DATA)
-# What runs at Vercel goes down with it.
+# These hops run at Vercel and fail with it.
 _AT_VERCEL = frozenset({Hop.DEMAND, Hop.CODE, Hop.LINK})
 
 
@@ -259,7 +255,7 @@ def _unreachable(observation: Observation) -> RuleReading:
     snapshot = observation.diagnosis.facts.snapshot
     silent = [source for source in SourceName if stopped(snapshot.of(source), _NO_ANSWER)]
     if not silent:
-        return good("All systems answer again.")
+        return good_reading("All systems answer again.")
     explains = _AT_VERCEL if SourceName.VERCEL in silent else frozenset()
     if any(source in _VISIBILITY_NEEDS for source in silent):
         explains |= {Hop.VISIBILITY}
@@ -287,7 +283,7 @@ def _unanswered(reading: Reading[object]) -> bool:
 
 # The flow ------------------------------------------------------------------------------------------------
 
-# A headline that rests on one of these says that texts flow and new code does not: `main_ahead` is patient with that.
+# A headline that rests on one of these says that texts flow and new code waits: the rule `main_ahead` reports that.
 _NEW_CODE_ONLY = tuple(
     spec.id for spec in (code.git_integration, code.builds_pass, code.nothing_waits, code.serving_commit)
 )
@@ -295,16 +291,16 @@ _NEW_CODE_ONLY = tuple(
 
 def _flow(observation: Observation) -> RuleReading:
     headline = observation.diagnosis.headline
-    # New code that waits is one of the causes, or can wait until customers are served again.
+    # New code that waits is a cause of the problem, or is less urgent than it.
     explains = frozenset({Hop.CODE})
-    unclear = cannot_tell(explains if "flow" in observation.firing else ())
+    unclear = unknown_reading(explains if "flow" in observation.firing else ())
     if headline.state is HeadlineState.CANNOT_TELL:
         return unclear
     new_code_only = headline.state is HeadlineState.DEGRADED and headline.because[0] in _NEW_CODE_ONLY
     if headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC) or new_code_only:
-        # A break that cannot be seen just now is not over: a booking app that fails may soon not answer at all.
+        # A break that cannot be read now is not resolved: a failing booking app may stop answering.
         unread = any(_unread(observation.diagnosis, observation.diagnosis.check(rule.check)) for rule in BREAKS)
-        return unclear if unread else good(headline.sentence)
+        return unclear if unread else good_reading(headline.sentence)
     broken = headline.state is HeadlineState.BROKEN
     top = observation.diagnosis.likeliest
     story = AlertContent(
@@ -316,7 +312,7 @@ def _flow(observation: Observation) -> RuleReading:
         severity=Severity.CRITICAL if broken else Severity.WARNING,
         since=headline.since,
     )
-    # Another hop that breaks is another trouble, though an earlier one that is degraded says nothing of those after it.
+    # A break at another hop is another problem. A degraded hop says nothing about the hops after it.
     parts = frozenset({headline.hop.value} if broken and headline.hop else ())
     return RuleReading(RuleStatus.BAD, story, hop=headline.hop, explains=explains, parts=parts)
 
@@ -328,24 +324,24 @@ def _cause(diagnosis: Diagnosis) -> str:
 
 # The synthetic booking ------------------------------------------------------------------------------------
 
-# A text is watched for a few minutes; an outcome that is unknown for longer than this stays unknown.
+# A test booking's text is followed for a few minutes; an outcome unknown for longer than this stays unknown.
 _PROBE_SETTLES_WITHIN = timedelta(minutes=10)
 
 
 def _probe(observation: Observation) -> RuleReading:
-    """Only a booking that was seen to go through is a success. None yet, or one under way, says nothing."""
+    """Read the last synthetic booking. Only a completed one is a success; none, or one under way, is unknown."""
     if not observation.probes:
-        return good("No synthetic bookings are made any more.")
+        return good_reading("No synthetic bookings are made any more.")
     probe = observation.probe
     if probe is None:
-        return cannot_tell()
+        return unknown_reading()
     if isinstance(probe, Unmade):
-        # Not at once: it is tried again every round, and a source may be silent for a moment.
+        # Not at once: it is tried again in each round, and a source may fail for a moment.
         return RuleReading(RuleStatus.BAD, _content_of_unmade(probe), hop=Hop.DEMAND)
     if probe.state is RequestState.SUCCEEDED:
-        return good("A synthetic booking went through every hop.")
+        return good_reading("A synthetic booking went through every hop.")
     story = _story_of_probe(observation.diagnosis, probe)
-    return RuleReading(RuleStatus.BAD, story, at_once=True, hop=Hop.DEMAND) if story else cannot_tell()
+    return RuleReading(RuleStatus.BAD, story, at_once=True, hop=Hop.DEMAND) if story else unknown_reading()
 
 
 def _content_of_unmade(unmade: Unmade) -> AlertContent:
@@ -360,7 +356,7 @@ def _content_of_unmade(unmade: Unmade) -> AlertContent:
 
 
 def _story_of_probe(diagnosis: Diagnosis, probe: Request) -> AlertContent | None:
-    """Return what is wrong with a booking that was asked for; None while, or if, nothing is known to be."""
+    """Return the alert about a requested booking; None if nothing is known to be wrong with it."""
     settled = diagnosis.facts.now - probe.requested_at > _PROBE_SETTLES_WITHIN
     severity, next_step = Severity.WARNING, "Open the action plan at its fourth step, and look at that booking's hops."
     match probe.state:
@@ -381,18 +377,18 @@ def _story_of_probe(diagnosis: Diagnosis, probe: Request) -> AlertContent | None
     return AlertContent(title, message, cause, next_step, "action-plan", severity, since=probe.requested_at)
 
 
-# The way of new code -------------------------------------------------------------------------------------
+# Deployments of new code -------------------------------------------------------------------------------------
 
 
 def _main_ahead(observation: Observation) -> RuleReading:
-    """Main is ahead of production for too long. A build that is on its way, or a young commit, says neither."""
+    """Read whether main was ahead of production for too long. During a build, or soon after a commit, it is unknown."""
     diagnosis = observation.diagnosis
     serving = diagnosis.check(code.serving_commit)
     if serving.status is OK:
-        return good("Production serves the newest commit again.")
+        return good_reading("Production serves the newest commit again.")
     since = _ahead_since(diagnosis)
     if serving.status is not FAIL or since is None or diagnosis.facts.now - since <= observation.main_may_be_ahead_for:
-        return cannot_tell()
+        return unknown_reading()
     top = diagnosis.likeliest
     story = AlertContent(
         "Main is ahead of production",
@@ -406,26 +402,26 @@ def _main_ahead(observation: Observation) -> RuleReading:
 
 
 def _ahead_since(diagnosis: Diagnosis) -> datetime | None:
-    """Return since when new code has waited, at least: when it was first to be built for production, or rolled back.
+    """Return since when, at least, new code has waited: its first production build, or the rollback.
 
-    When it was written says nothing: work of last week may be merged just now. Where no build of it is known, it is as
-    old as the newest commit.
+    The dates of the commits do not say it: work of last week may be merged just now. Where no build is known, the date
+    of the newest commit is taken.
     """
     facts = diagnosis.facts
     required = facts.value(facts.snapshot.required_commit)
     waiting = _not_live(facts)
-    asked = [
+    builds = [
         deployment.created_at
         for deployment in facts.value(facts.snapshot.deployments) or ()
         if deployment.target == "production" and any(same_commit(deployment.sha, sha) for sha in waiting)
     ]
-    if asked:
-        return max(min(asked), facts.rolled_back_at or min(asked))
+    if builds:
+        return max(min(builds), facts.rolled_back_at or min(builds))
     return required.commit.committed_at if required and required.commit else None
 
 
 def _not_live(facts: Facts) -> tuple[str, ...]:
-    """Return the commits of the production branch that are to be live and are not, on one hostname or more."""
+    """Return the commits of the production branch that should be live and are not, on at least one hostname."""
     branch, required = facts.value(facts.snapshot.branch), facts.value(facts.snapshot.required_commit)
     behind = [serving.behind_by or 0 for serving in facts.servings or () if serving.position is CommitPosition.BEHIND]
     at = branch.position(required.sha) if branch and required else None
@@ -435,7 +431,7 @@ def _not_live(facts: Facts) -> tuple[str, ...]:
 
 
 _DAY = timedelta(days=1)
-# Every rule after those it depends on or yields to.
+# Each rule comes after those it depends on or yields to.
 RULES: tuple[AlertRule, ...] = (
     AlertRule("offline", "Our own connection", _offline, fire_after=2),
     AlertRule("account", "Accounts and keys", _account, quick=True, depends_on=("offline",)),

@@ -1,8 +1,7 @@
-"""What the monitor does besides looking, where the settings ask for it: a synthetic booking, the owner's week.
+"""The monitor's scheduled jobs, where the settings ask for them: the synthetic booking and the owner's weekly summary.
 
-The journal knows the last booking, the monitor's memory one that could not even be asked for, the outbox the last
-summary. Only the monitor that has the lease runs errands, and the executor and its limits stand before the booking as
-before everybody's.
+The journal holds the last booking, the monitor's store one that could not be requested, the outbox the last summary.
+Only the monitor with the lease runs jobs, and a synthetic booking passes the executor's guards like any other.
 """
 
 from __future__ import annotations
@@ -32,17 +31,17 @@ from lib.settings import WEEKDAYS
 
 log = logging.getLogger(__name__)
 
-# It acts for whoever set SYNTHETIC_EVERY, and is told apart from people by this name.
+# It acts for the person who set SYNTHETIC_EVERY. The name distinguishes it from people.
 PROBE = Actor("synthetic booking", Role.OPERATOR, Via.MONITOR)
 PROBE_ACTION = "test_booking"
-# A summary that could not be sent in time is sent late, but not when the week is half over.
+# A summary that could not be sent in time is sent late, up to this.
 LATE_BY_AT_MOST = timedelta(days=2)
 _WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """When in the week something is due, by the business's clock: `weekday` 0 is Monday."""
+    """A time of the week, in the business's time zone: `weekday` 0 is Monday."""
 
     weekday: int
     hour: int
@@ -56,17 +55,17 @@ class Slot:
         return cls(WEEKDAYS.index(day), int(hour), int(minute))
 
     def subject(self, now: datetime, zone: ZoneInfo) -> str | None:
-        """Return the name of the message that is due at `now`, after the week in which it became so; else None."""
+        """Return the subject of the message that is due at `now`, which names its week; None if none is due."""
         due = self._last_due(now, zone)
         year, week, _ = due.isocalendar()
         return f"weekly:{year}-{week:02}" if now - due.astimezone(UTC) <= LATE_BY_AT_MOST else None
 
     def _last_due(self, now: datetime, zone: ZoneInfo) -> datetime:
-        """Return the newest moment at which it was due, which late on a Sunday or early on a Monday is of last week."""
+        """Return the latest moment, up to `now`, at which it was due: in this week or in the last."""
         today = now.astimezone(zone).date()
         day = today - timedelta(days=today.weekday()) + timedelta(days=self.weekday)
         due = datetime.combine(day, time(self.hour, self.minute), zone)
-        # Instants are compared in UTC: by the clock on the wall, a moment of the repeated hour would be in the past.
+        # Compared in UTC: in local time, a moment of the hour that is repeated in autumn would be in the past.
         return due if due.astimezone(UTC) <= now else datetime.combine(day - _WEEK, due.timetz())
 
 
@@ -77,41 +76,41 @@ def last_probe(journal: Journal, since: datetime) -> Request | None:
 
 
 def last_attempt(journal: Journal, since: datetime) -> Request | Unmade | None:
-    """Return the newest synthetic booking since then, or that none could be made after it. Raises `JournalError`.
+    """Return the newest synthetic booking since then, or a later failure to request one. Raises `JournalError`.
 
-    What became of one during a trouble of the flow that was told and is over says nothing of now.
+    One from before the last resolved alert about the flow does not count: its outcome says nothing about now.
     """
-    since = max(since, _last_over(journal, since) or since)
+    since = max(since, _last_resolved(journal, since) or since)
     probe, unmade = last_probe(journal, since), MonitorStore(journal).unmade()
     if unmade is None or unmade.at < since or (probe and probe.requested_at > unmade.at):
         return probe
     return unmade
 
 
-def _last_over(journal: Journal, since: datetime) -> datetime | None:
-    """Return when the last trouble was over that explains a synthetic booking's."""
+def _last_resolved(journal: Journal, since: datetime) -> datetime | None:
+    """Return when the last alert was resolved whose problem explains a failed synthetic booking."""
     for entry in reversed(journal.entries(kinds=[Kind.ALERT], since=since, newest=True)):
-        told = entry.payload
-        if isinstance(told, Alert) and told.subject in BY_ID["probe"].yields_to and told.event == EventKind.RESOLVED:
+        alert = entry.payload
+        if isinstance(alert, Alert) and alert.subject in BY_ID["probe"].yields_to and alert.event == EventKind.RESOLVED:
             return entry.at
     return None
 
 
 def is_due(journal: Journal, every: timedelta, now: datetime) -> bool:
-    """Whether a synthetic booking is due, if there is to be one `every` so long. Raises `JournalError`."""
+    """Whether a synthetic booking is due, if one is made `every` so often. Raises `JournalError`."""
     return last_probe(journal, now - every) is None
 
 
 class Prober:
-    """Starts synthetic bookings, each in a thread of its own: it watches its text to the end, which takes minutes."""
+    """Starts synthetic bookings, each in its own thread: following its text to the end takes minutes."""
 
     def __init__(self) -> None:
         self._running: threading.Thread | None = None
 
     def start(self, executor: Executor) -> str | None:
-        """Ask for one booking and have it carried out; return why none could be asked for, else None.
+        """Request one booking and carry it out in a thread. Return why it could not be requested; None if it was.
 
-        What speaks against one that was asked for stands in the journal.
+        Why a requested one was refused is recorded in the journal.
         """
         if self._running and self._running.is_alive():
             return None
@@ -127,7 +126,7 @@ class Prober:
         return None
 
     def wait(self, patience: timedelta) -> None:
-        """Let a booking that is under way come to its end."""
+        """Wait, up to `patience`, until a booking that is under way has ended."""
         if self._running:
             self._running.join(patience.total_seconds())
 
@@ -135,12 +134,12 @@ class Prober:
 def _carry_out(executor: Executor, request_id: UUID) -> None:
     try:
         executor.carry_out(request_id, PROBE)
-    except Exception:  # the last line of defence of a thread: without a receipt its outcome becomes unknown
+    except Exception:  # the thread's last guard: without a receipt the outcome becomes unknown
         log.exception("The synthetic booking was left without a receipt.")
 
 
 def weekly_message(subject: str, week: Diagnosis, journal: Journal, dashboard_url: str | None) -> Message:
-    """Return the owner's week as a message."""
+    """Return the owner's weekly summary as a message."""
     summary = weekly(week, journal)
     link = f"\n\n{dashboard_url}/status" if dashboard_url else ""
     return Message(subject, NotificationType.INFO, summary.title, f"{summary.body}{link}")

@@ -1,7 +1,7 @@
-"""Sends what the outbox holds, through Apprise. What cannot be sent is tried again ever more slowly, then given up.
+"""Sends the messages of the outbox through Apprise. Failed ones are retried with growing waits, then given up.
 
-A message is claimed before it is sent and marked after it. If we die in between, it is sent once more when the claim
-has run out: people rather hear of a trouble twice than not at all.
+A message is reserved before it is sent and marked after it. If the process dies in between, the message is sent again
+once the reservation has run out: twice is better than never.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from lib.redaction import redact
 log = logging.getLogger(__name__)
 
 SECONDS = 30
-# Longer than that, so that nobody sends what is still being sent.
-CLAIM = timedelta(minutes=2)
+# Longer than a send can take, so that no other process sends the same message meanwhile.
+RESERVED_FOR = timedelta(minutes=2)
 FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(minutes=30)
 # With the waits above: about an hour and a half after the first attempt.
@@ -40,7 +40,7 @@ class NotificationTarget:
 
 @dataclass(frozen=True)
 class NotificationTargets:
-    """All addresses that can be used; `problems` names the others by their place in the list, never by themselves."""
+    """The usable addresses. `problems` names the others by their number in the list, since an address is a secret."""
 
     targets: tuple[NotificationTarget, ...]
     problems: tuple[str, ...] = ()
@@ -64,20 +64,20 @@ def notification_targets(urls: Sequence[SecretStr]) -> NotificationTargets:
 
 
 class Sender:
-    """Sends for one process, one message after the other."""
+    """Sends messages for one process, one after the other."""
 
     def __init__(self, name: str, clock: Callable[[], datetime]) -> None:
         self._name = name
         self._clock = clock
 
     def deliver(self, journal: Journal, targets: NotificationTargets) -> int:
-        """Send what is due, and return how many messages were sent. Raises `JournalError`."""
+        """Send the messages that are due; return how many were sent. Raises `JournalError`."""
         outbox, known = Outbox(journal), {target.recipient.key: target for target in targets.targets}
         return sum(self._deliver(outbox, outgoing, known) for outgoing in outbox.due(self._clock()))
 
     def _deliver(self, outbox: Outbox, waiting: Outgoing, known: Mapping[str, NotificationTarget]) -> bool:
         now = self._clock()
-        outgoing = outbox.reserve(waiting, self._name, now, now + CLAIM)
+        outgoing = outbox.reserve(waiting, self._name, now, now + RESERVED_FOR)
         if outgoing is None:
             return False
         target = known.get(outgoing.target)
@@ -98,13 +98,13 @@ class Sender:
 
 
 def wait_after(attempts: int) -> timedelta:
-    """Return how long to wait after so many attempts."""
+    """Return how long to wait after this many attempts."""
     doublings: int = attempts - 1
     return min(FIRST_WAIT * (1 << doublings), LONGEST_WAIT)
 
 
 def send(target: NotificationTarget, outgoing: Outgoing) -> str | None:
-    """Send one message; return None, or why it was not taken, without an address in it."""
+    """Send one message. Return None, or why it was not accepted, without an address in it."""
     result = target.service.notify(
         body=outgoing.body,
         title=outgoing.title,

@@ -1,6 +1,6 @@
-"""What people decide about alerts: mute them for a while, plan maintenance, say that somebody is on it.
+"""Decisions of people about alerts: mute them for a while, plan maintenance, acknowledge them.
 
-Each decision is an entry of the journal, with who made it and why. Measuring goes on whatever is decided here.
+Each decision is an entry of the journal, with who made it and why. Measuring goes on in any case.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lib.model.people import Actor, Role
 from lib.monitor.alert_state import AlertState, SilenceState
 from lib.monitor.rules import BY_ID
 
-# Muting is for a while: what is to be quiet for longer is a rule that should not be.
+# A mute is for a while: a rule that should be silent for longer should be removed.
 LONGEST_MUTE = timedelta(days=7)
 LONGEST_AHEAD = timedelta(days=60)
 DECISION_KINDS = (Kind.MUTE, Kind.UNMUTE, Kind.ACKNOWLEDGEMENT)
@@ -28,7 +28,7 @@ class Subject(StrEnum):
     """What can be muted besides a single rule."""
 
     ALL = "all"
-    MAINTENANCE = "maintenance"  # all as well; kept apart so that planned work can be called off by itself
+    MAINTENANCE = "maintenance"  # all as well, but separate, so that it can be cancelled by itself
     DEPLOYMENTS = "deployments"  # the news of deployments
 
 
@@ -37,7 +37,7 @@ SUBJECTS = (*BY_ID, *Subject)
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """One decision to keep quiet about `subject`, over now or to come."""
+    """One mute of `subject`, present or planned."""
 
     subject: str
     begins: datetime
@@ -51,7 +51,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """Somebody said that they are on it."""
+    """A person who works on an alert."""
 
     by: str
     at: datetime
@@ -59,7 +59,7 @@ class Acknowledged:
 
 
 def mute(journal: Journal, actor: Actor, subject: str, length: timedelta, reason: str, now: datetime) -> None:
-    """Keep quiet about a rule, or about all, for `length` from `now`. Raises `RefusedError` or `JournalError`."""
+    """Mute a rule, or all, for `length` from `now`. Raises `RefusedError` or `JournalError`."""
     _may(actor, reason)
     if subject not in SUBJECTS:
         raise RefusedError(f"There is no alert {subject!r}. There are: {', '.join(SUBJECTS)}.")
@@ -69,7 +69,7 @@ def mute(journal: Journal, actor: Actor, subject: str, length: timedelta, reason
 
 
 def unmute(journal: Journal, actor: Actor, subject: str, reason: str = "") -> None:
-    """Let alerts about `subject` be told again; for `maintenance`, call off what is planned too. Raises as `mute`."""
+    """Send alerts about `subject` again; `maintenance` cancels planned maintenance. Raises as `mute`."""
     _operator(actor)
     if subject not in SUBJECTS:
         raise RefusedError(f"There is no alert {subject!r}. There are: {', '.join(SUBJECTS)}.")
@@ -77,7 +77,7 @@ def unmute(journal: Journal, actor: Actor, subject: str, reason: str = "") -> No
 
 
 def maintenance(journal: Journal, actor: Actor, begins: datetime, until: datetime, reason: str, now: datetime) -> None:
-    """Plan a time in which nothing is told and everything is measured. Raises as `mute`."""
+    """Plan a time in which no alert is sent and everything is measured. Raises as `mute`."""
     _may(actor, reason)
     if until <= max(begins, now):
         raise RefusedError("Maintenance ends after it begins, and not in the past.")
@@ -89,7 +89,7 @@ def maintenance(journal: Journal, actor: Actor, begins: datetime, until: datetim
 
 
 def acknowledge(journal: Journal, actor: Actor, rule_id: str, reason: str) -> None:
-    """Say that somebody is on it: no reminders until it is over, or gets worse. Raises as `mute`."""
+    """Record that a person works on an alert: no reminders until it is resolved or gets worse. Raises as `mute`."""
     _may(actor, reason)
     if rule_id not in BY_ID:
         raise RefusedError(f"There is no alert {rule_id!r}. There are: {', '.join(BY_ID)}.")
@@ -109,12 +109,12 @@ def _operator(actor: Actor) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """What people decided that may still matter, oldest first."""
+    """The decisions that may still have an effect, oldest first."""
 
     entries: tuple[Entry, ...]
 
     def silences(self, now: datetime) -> tuple[Silence, ...]:
-        """Return what is muted now, or planned."""
+        """Return the present and planned mutes."""
         open_: list[Silence] = []
         for entry in self.entries:
             match entry.payload:
@@ -125,13 +125,13 @@ class Decisions:
         return tuple(silence for silence in open_ if silence.until > now)
 
     def silence(self, subject: str, now: datetime) -> Silence | None:
-        """Return what keeps quiet about `subject` now, the one that lasts longest."""
+        """Return the mute that holds for `subject` now; of several, the one that lasts longest."""
         everything = (subject, Subject.ALL, Subject.MAINTENANCE)
         holding = [one for one in self.silences(now) if one.subject in everything and one.holds(now)]
         return max(holding, key=lambda one: one.until, default=None)
 
     def acknowledged(self, rule_id: str, state: AlertState) -> Acknowledged | None:
-        """Return who is on it. What was said of an earlier trouble says nothing about this one."""
+        """Return who works on the firing alert. An acknowledgement of an earlier alert does not count."""
         if state.fired_at is None:
             return None
         for entry in reversed(self.entries):
@@ -141,11 +141,11 @@ class Decisions:
         return None
 
     def silence_state(self, rule_id: str, state: AlertState, now: datetime) -> SilenceState:
-        """Return what was decided about a rule."""
+        """Return the decisions about a rule, for its next state."""
         return SilenceState(self.silence(rule_id, now) is not None, self.acknowledged(rule_id, state) is not None)
 
 
 def matters_since(states: Iterable[AlertState], now: datetime) -> datetime:
-    """Return from when on a decision may still matter: as long as it can be planned, or an alert fires already."""
+    """Return how old a decision with an effect can be: the longest plan, or the oldest firing alert."""
     fired = [state.fired_at for state in states if state.fired_at]
     return min([now - LONGEST_AHEAD - LONGEST_MUTE, *fired])

@@ -1,1 +1,1 @@
-"""Documents: what happened in an incident, and how a week went. All of it as data first, then in each form."""
+"""Documents about an incident and about a week: first as data, then in each form."""

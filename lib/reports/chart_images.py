@@ -21,7 +21,7 @@ from lib.chart_colours import BLUE, GREEN, PURPLE, VERMILION
 from lib.journal.entry import BucketsRecord
 from lib.reports.diagnosis_record import LINES
 
-# As on the screen, and told apart by hatch and marker where print has no colour.
+# The colours of the screen; hatches and markers distinguish the lines in print without colour.
 _BARS: Final[Mapping[str, tuple[str, str]]] = {
     "initiated": (BLUE, ""),
     "failed": (VERMILION, "xxx"),
@@ -38,7 +38,7 @@ _dates: Any = dates  # without types of its own
 
 
 class Image(StrEnum):
-    """The forms of an image; the value is its media type."""
+    """The forms of an image; the value is the media type."""
 
     SVG = "image/svg+xml"
     PNG = "image/png"
@@ -49,7 +49,7 @@ def chart(buckets: BucketsRecord, zone: ZoneInfo, image: Image, *, highest: int 
 
     `highest` is the top of the scale, so that two charts beside each other can share it.
     """
-    # The same counts make the same file: no date in it, and ids that do not vary.
+    # The same counts make the same file: without a date, and with constant ids.
     with rc_context({"svg.hashsalt": "switchboard", "font.size": 9}):
         figure = Figure(figsize=(7.2, 2.7), layout="constrained")
         axes = figure.add_subplot()
@@ -68,7 +68,7 @@ def top(buckets: BucketsRecord) -> int:
 
 
 def data_uri(image: Image, content: bytes) -> str:
-    """Return an image as an address that holds the image itself."""
+    """Return an image as a data URI."""
     return f"data:{image.value};base64,{base64.b64encode(content).decode('ascii')}"
 
 

@@ -1,4 +1,4 @@
-"""What the journal keeps of a diagnosis, so that the story can be told and drawn later without the sources."""
+"""The record of a diagnosis in the journal: enough to report and draw it later without the sources."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lib.journal.journal import Journal
 from lib.model.people import Actor
 from lib.model.verdict import CheckStatus
 
-# The lines of the timeline by the names under which the journal keeps them.
+# The lines of the timeline by their names in the journal.
 LINES: Mapping[str, Series] = {series.name.lower(): series for series in Series}
 _SPEAKS_FOR_ITSELF = (CheckStatus.OK, CheckStatus.NOT_APPLICABLE)
 
@@ -23,9 +23,9 @@ _SPEAKS_FOR_ITSELF = (CheckStatus.OK, CheckStatus.NOT_APPLICABLE)
 def diagnosis_record(
     diagnosis: Diagnosis, record: FollowUpRecord = NO_FOLLOW_UPS, time_range: TimeRange | None = None
 ) -> DiagnosisRecord:
-    """Return what the journal keeps of a diagnosis: verdicts with their evidence, bucketed counts, and who was hit.
+    """Return the record of a diagnosis: verdicts with their evidence, counts per bucket, and the people affected.
 
-    `record` is what the journal knows of the people affected, `stretch` over which time they count.
+    `record` holds the follow-ups of the people affected, `time_range` is the time over which they count.
     """
     head = diagnosis.headline
     cited = {name for one in diagnosis.hypotheses for name in (*one.supports, *one.refutes)}
@@ -50,7 +50,7 @@ def diagnosis_record(
 
 
 def _buckets(diagnosis: Diagnosis) -> BucketsRecord:
-    """Return the lines that the screen draws of it: of what was read, or of what the database counted."""
+    """Return the lines that the screen draws: of the rows that were read, or of the database's counts."""
     window, lines = diagnosis.facts.snapshot.window, diagnosis.facts.timeline
     drawn = COUNTED if Series.RECORDED in lines else READ
     counts = {series.name.lower(): lines.get(series) for series in drawn}
@@ -65,7 +65,7 @@ def _buckets(diagnosis: Diagnosis) -> BucketsRecord:
 
 
 def keep_diagnosis(journal: Journal, diagnosis: Diagnosis, actor: Actor, incident_id: UUID) -> Entry:
-    """Write what is seen now into an incident, with whom it has affected so far. Raises `JournalError`."""
+    """Record the diagnosis in an incident, with the people affected so far. Raises `JournalError`."""
     incident = journal.incident(incident_id)
     entries = journal.entries(incident_id=incident_id, kinds=[Kind.DIAGNOSIS])
     earlier = [entry.payload for entry in entries if isinstance(entry.payload, DiagnosisRecord)]
@@ -75,13 +75,13 @@ def keep_diagnosis(journal: Journal, diagnosis: Diagnosis, actor: Actor, inciden
     )
 
 
-def changes(before: DiagnosisRecord, after: DiagnosisRecord) -> list[dict[str, Any]]:
-    """Return what is another in `after`: `{"kind", "id", "before", "after"}`, the headline first."""
+def record_changes(before: DiagnosisRecord, after: DiagnosisRecord) -> list[dict[str, Any]]:
+    """Return what differs in `after`, each as `{"kind", "id", "before", "after"}`, the headline first."""
     return json_report.changes(_document(before), _document(after))
 
 
 def _document(record: DiagnosisRecord) -> dict[str, Any]:
-    """Return `seen` in the form of a diagnosis as JSON, as far as the journal keeps it."""
+    """Return `record` in the form of a diagnosis as JSON, as far as the journal keeps it."""
     return {
         "headline": {"state": record.state.value},
         "checks": [{"id": check.id, "status": check.status.value} for check in record.checks],

@@ -1,6 +1,6 @@
-"""What an incident was, as data, from its journal alone: times, causes, actions, people, before and after.
+"""The report of an incident as data: times, causes, actions, people, before and after.
 
-Nothing here asks a source, so that the same document comes out a year later.
+It uses the journal alone and no source, so that a year later the report is the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from lib.journal.incident_export import IncidentRecord
 from lib.journal.request import Request, request_of
 from lib.model.verdict import HeadlineState, Verdict
 
-# The monitor's word for an alert that began, and its rules whose alerts say that customers are hit.
+# The event of an alert that began, and the monitor's rules whose alerts mean that customers are affected.
 FIRED = "fired"
 _NOTICES = ("flow", "account", "probe")
 _NAMED = (Verdict.CONFIRMED, Verdict.LIKELY)
@@ -34,7 +34,7 @@ _WEIGHED = (*_NAMED, Verdict.POSSIBLE)
 
 @dataclass(frozen=True, slots=True)
 class DatedDiagnosis:
-    """A diagnosis as the journal keeps it, and when it was written down."""
+    """A diagnosis as the journal keeps it, and when it was recorded."""
 
     at: datetime
     record: DiagnosisRecord
@@ -42,13 +42,13 @@ class DatedDiagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """How long something took, and from what to what. `length` None: a mark is lacking, and `lacks` says which."""
+    """How long something took, and from what to what. `length` None: unknown, because of what `lacks` says."""
 
     id: str
     title: str
     means: str
     length: timedelta | None
-    lacks: str = ""
+    lacks: str
 
     @property
     def message(self) -> str:
@@ -57,7 +57,7 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class WeighedHypothesis:
-    """One possible cause with the checks for and against it, as the diagnosis saw them."""
+    """One hypothesis with the checks for and against it, as recorded with the diagnosis."""
 
     hypothesis: HypothesisRecord
     supports: tuple[CheckRecord, ...]
@@ -70,9 +70,9 @@ class WeighedHypothesis:
 
 @dataclass(frozen=True, slots=True)
 class IncidentReport:
-    """An incident as a document tells it. `judged` is the diagnosis that the causes are of."""
+    """The content of a document about an incident. `judged` is the diagnosis whose causes it gives."""
 
-    story: IncidentRecord
+    source: IncidentRecord
     summary: tuple[str, ...]
     measures: tuple[Measure, ...]
     broke_at: datetime | None
@@ -93,19 +93,21 @@ class IncidentReport:
         return tuple(cause for verdict in _WEIGHED for cause in self.of_verdict(verdict))
 
 
-def report_of(story: IncidentRecord, now: datetime) -> IncidentReport:
-    """Return what the journal tells of an incident as of `now`. Pure."""
+def report_of(source: IncidentRecord, now: datetime) -> IncidentReport:
+    """Return the report of an incident as of `now`. Pure."""
     diagnoses = [
-        DatedDiagnosis(entry.at, entry.payload) for entry in story.entries if isinstance(entry.payload, DiagnosisRecord)
+        DatedDiagnosis(entry.at, entry.payload)
+        for entry in source.entries
+        if isinstance(entry.payload, DiagnosisRecord)
     ]
     judged = _judged(diagnoses)
     broke_at, fixed_at = _broke_at(diagnoses), _fixed_at(diagnoses)
     people = next((dated.record.people for dated in reversed(diagnoses) if dated.record.people is not None), None)
-    actions = tuple(_requests(story.entries, now))
-    measures = _measures(story, diagnoses, broke_at, fixed_at)
+    actions = tuple(_requests(source.entries, now))
+    measures = _measures(source, diagnoses, broke_at, fixed_at)
     return IncidentReport(
-        story=story,
-        summary=tuple(_summary(story, judged, people, actions, fixed_at)),
+        source=source,
+        summary=tuple(_summary(source, judged, people, actions, fixed_at)),
         measures=measures,
         broke_at=broke_at,
         fixed_at=fixed_at,
@@ -118,7 +120,7 @@ def report_of(story: IncidentRecord, now: datetime) -> IncidentReport:
     )
 
 
-# The moments.
+# Times.
 
 
 def _broke_at(diagnoses: Sequence[DatedDiagnosis]) -> datetime | None:
@@ -126,7 +128,7 @@ def _broke_at(diagnoses: Sequence[DatedDiagnosis]) -> datetime | None:
 
 
 def _fixed_at(diagnoses: Sequence[DatedDiagnosis]) -> datetime | None:
-    """When the flow was first seen whole after it was last seen broken; None: not yet, or it never was broken."""
+    """When the flow was first recorded whole after it was last recorded broken; None: not yet, or never broken."""
     last = max((place for place, dated in enumerate(diagnoses) if dated.record.broken), default=None)
     if last is None:
         return None
@@ -134,50 +136,47 @@ def _fixed_at(diagnoses: Sequence[DatedDiagnosis]) -> datetime | None:
 
 
 def _measures(
-    story: IncidentRecord, diagnoses: Sequence[DatedDiagnosis], broke_at: datetime | None, fixed_at: datetime | None
+    source: IncidentRecord, diagnoses: Sequence[DatedDiagnosis], broke_at: datetime | None, fixed_at: datetime | None
 ) -> tuple[Measure, ...]:
-    opened = story.incident.opened_at
-    alerts_sent = ((entry.at, entry.payload) for entry in story.alerts if isinstance(entry.payload, Alert))
+    opened = source.incident.opened_at
+    alerts_sent = ((entry.at, entry.payload) for entry in source.alerts if isinstance(entry.payload, Alert))
     noticed = min((*(at for at, alert in alerts_sent if alert.event == FIRED and alert.subject in _NOTICES), opened))
     diagnosed = next((dated.at for dated in diagnoses if dated.record.broken and _named(dated.record)), None)
-    marks = {
-        "detect": (
-            broke_at,
-            noticed,
+    return (
+        Measure(
+            "detect",
             "Time to detect",
             "From when it broke, as the diagnosis saw it, until the first alert of the flow, an account or the "
             "synthetic booking, or the opening of the incident.",
+            _between(broke_at, noticed),
             "no diagnosis said since when it was broken",
         ),
-        "diagnose": (
-            noticed,
-            diagnosed,
+        Measure(
+            "diagnose",
             "Time to diagnose",
             "From that notice until a recorded diagnosis first called a cause confirmed or likely.",
+            _between(noticed, diagnosed),
             "no recorded diagnosis called a cause confirmed or likely",
         ),
-        "fix": (
-            noticed,
-            fixed_at,
+        Measure(
+            "fix",
             "Time to fix",
             "From that notice until a recorded diagnosis saw the flow whole, and none after it broken.",
+            _between(noticed, fixed_at),
             "no recorded diagnosis saw the flow whole after it was broken",
         ),
-        "outage": (
-            broke_at,
-            fixed_at,
+        Measure(
+            "outage",
             "Outage",
             "From when it broke until a recorded diagnosis saw the flow whole, and none after it broken.",
+            _between(broke_at, fixed_at),
             "the journal lacks when it broke, or when it was whole again",
         ),
-    }
-    return tuple(_measure(name, *mark) for name, mark in marks.items())
+    )
 
 
-def _measure(name: str, start: datetime | None, end: datetime | None, title: str, means: str, lacks: str) -> Measure:
-    if start is None or end is None:
-        return Measure(name, title, means, None, lacks)
-    return Measure(name, title, means, max(end - start, timedelta(0)))
+def _between(start: datetime | None, end: datetime | None) -> timedelta | None:
+    return None if start is None or end is None else max(end - start, timedelta(0))
 
 
 # The causes.
@@ -188,9 +187,9 @@ def _named(record: DiagnosisRecord) -> bool:
 
 
 def _judged(diagnoses: Sequence[DatedDiagnosis]) -> DatedDiagnosis | None:
-    """Return the diagnosis that says most about the cause: the last that saw it broken and named one.
+    """Return the diagnosis that says most about the cause: the last one of a broken flow that named a cause.
 
-    If none named one, the first that saw it broken; if none did, the first of all.
+    If none named a cause, the first one of a broken flow; if there is none, the first of all.
     """
     broken = [dated for dated in diagnoses if dated.record.broken]
     named = [dated for dated in broken if _named(dated.record)]
@@ -221,13 +220,13 @@ def _requests(entries: Iterable[Entry], now: datetime) -> Iterable[Request]:
 
 
 def _summary(
-    story: IncidentRecord,
+    source: IncidentRecord,
     judged: DatedDiagnosis | None,
     people: AffectedRecord | None,
     actions: Sequence[Request],
     fixed_at: datetime | None,
 ) -> Iterable[str]:
-    """The incident in a few sentences, for somebody who reads no further."""
+    """Yield the incident in a few sentences, for a reader who stops there."""
     if judged is None:
         yield "No diagnosis was recorded in this incident, so the journal cannot say what was wrong."
     elif not judged.record.broken:
@@ -246,5 +245,5 @@ def _summary(
         yield "No action was run at this desk."
     if judged is not None and judged.record.broken:
         yield "The flow was seen whole again." if fixed_at else "The flow was not seen whole again in this incident."
-    if story.incident.open:
+    if source.incident.open:
         yield "The incident is still open."

@@ -1,4 +1,4 @@
-"""What was done at this desk, as marks for a timeline: incidents, migrations and other actions that took effect."""
+"""Marks of the journal for a timeline: incidents, migrations and other actions that took effect."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def with_journal(
 
 
 def _took_effect(request: Request) -> datetime | None:
-    """When it may have changed something: also where nobody knows whether it did, or it was done and did not help."""
+    """Return when a request may have changed something, also if its outcome is unknown or it did not help."""
     if request.started_at is None:
         return None
     nothing_done = request.state is RequestState.FAILED and request.receipt is not None and not request.receipt.after

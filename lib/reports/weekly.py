@@ -1,18 +1,19 @@
-"""The owner's week: what came in, what went out, who was left without a link, what it cost, and what to do next.
+"""The owner's weekly summary: bookings, texts, people without a link, outages, costs, and what to do next.
 
-Counts before shares, and no share of fewer than twenty. What could not be read is said and never counted as nothing.
+Counts come before shares, and there is no share of fewer than twenty. What could not be read is named as unknown and
+never counted as zero.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
 
 import pandas as pd
+from pydantic import TypeAdapter, computed_field
+from pydantic.dataclasses import dataclass as pydantic_dataclass
 
 from lib.affected import NO_FOLLOW_UPS, PersonState, affected_record, follow_ups_of
 from lib.diagnosis import thresholds
@@ -22,31 +23,32 @@ from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Delivery, Stage
 from lib.diagnosis.statistics import percent
 from lib.diagnosis.timeline import Series
-from lib.formatting import counted, exact_duration
+from lib.formatting import counted, exact_duration, in_markdown, json_text, weekday_time
 from lib.journal.entry import AffectedRecord
 from lib.journal.errors import JournalError
-from lib.journal.incident_export import in_markdown, incident_record
+from lib.journal.incident_export import incident_record
 from lib.journal.journal import Journal
 from lib.model.provider import TextStatus
 from lib.model.verdict import HeadlineState
-from lib.reports import html_page
+from lib.reports.html_page import html_page
 from lib.reports.incident_report import report_of
 
-# Of fewer than this a share says more than is known.
+# A share of fewer than this would say more than is known.
 FEWEST_FOR_A_SHARE = 20
 _BAD = (HeadlineState.BROKEN, HeadlineState.DEGRADED)
 _ONE_TEXT = Decimal("0.0001")
 _TOTAL = Decimal("0.01")
 
 
-@dataclass(frozen=True, slots=True)
+@pydantic_dataclass(frozen=True, slots=True)
 class Cost:
-    """What the texts of one currency cost so far: `texts` are those that have a price."""
+    """The cost of the texts in one currency. `texts` is the number of those that have a price."""
 
     currency: str
     total: Decimal
     texts: int
 
+    @computed_field  # type: ignore[prop-decorator]  # mypy takes no decorator on a property
     @property
     def per_text(self) -> Decimal:
         return (self.total / self.texts).quantize(_ONE_TEXT)
@@ -54,24 +56,24 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """An incident of the week. `ended` None: it is not over, or nobody saw that it was; `known` says which.
+    """An incident of the week. `ended` None: it is open. `known` says how its end is known, or that it is open.
 
-    `seen` is None where no diagnosis was recorded, and False where each of them saw the flow whole.
+    `seen` is whether a recorded diagnosis found the flow broken; None: no diagnosis was recorded.
     """
 
     title: str
     began: datetime
     ended: datetime | None
     known: str
-    record: bool | None = None
+    seen: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """The week in numbers; None is unknown. `absent` says in sentences what could not be read, and why.
+    """The figures of the week; None is unknown. `absent` are sentences on what could not be read, and why.
 
-    `as_recorded`: the texts are those that the database knows of, where they are too many to read Twilio's log.
-    `test_costs` are of texts to the business's own phone, which count nowhere else.
+    `as_recorded`: the texts are those of the database, because there are too many to read them from Twilio's log.
+    `test_costs` are those of texts to the business's own phone, which count nowhere else.
     """
 
     since: datetime
@@ -99,7 +101,7 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The week as a message: a title that fits a notification, and a body in plain words."""
+    """The week as a message: a title that fits a notification, and a body in plain language."""
 
     title: str
     sections: tuple[Section, ...]
@@ -107,14 +109,14 @@ class Summary:
 
     @property
     def body(self) -> str:
-        """The body as plain text, which reads as a list in Markdown too."""
+        """The body as plain text, which is also a list in Markdown."""
         return "\n\n".join("\n".join((one.title, *(f"- {line}" for line in one.lines))) for one in self.sections)
 
 
 def weekly(diagnosis: Diagnosis, journal: Journal | None) -> Summary:
-    """Return the summary of the window that `diagnosis` covers, which should be a week.
+    """Return the summary of the window of `diagnosis`, which should be a week.
 
-    Without a journal, or with one that cannot be read, it says so and tells the rest.
+    Without a journal, or with one that cannot be read, the summary says so and holds the rest.
     """
     facts = diagnosis.facts
     figures = _figures(facts, journal)
@@ -135,7 +137,7 @@ def _without_link(people: AffectedRecord) -> str:
     return f"{'at least ' if people.at_least else ''}{who} without a working link"
 
 
-# The numbers.
+# Figures.
 
 
 def _figures(facts: Facts, journal: Journal | None) -> Figures:
@@ -207,48 +209,47 @@ def _outages(journal: Journal, facts: Facts) -> Iterator[Outage]:
             continue
         report = report_of(incident_record(journal, incident.id), facts.now)
         if report.fixed_at is not None and report.fixed_at < window.start:
-            continue  # over long ago, though nobody closed it
+            continue  # fixed before the window, though nobody closed it
         began = report.broke_at or incident.opened_at
-        record = None if report.judged is None else report.judged.record.broken
+        seen = None if report.judged is None else report.judged.record.broken
         if report.fixed_at is not None:
             ended, known = report.fixed_at, "until texts were seen to flow again"
         elif incident.closed_at is not None:
             ended, known = incident.closed_at, "until it was closed; nobody noted texts flowing"
         else:
             ended, known = None, "and it is still open"
-        yield Outage(incident.title, began, ended, known, record)
+        yield Outage(incident.title, began, ended, known, seen)
 
 
 def _costs(outbound: pd.DataFrame | None) -> tuple[Cost, ...] | None:
-    """Return what those texts cost that have a price, per currency."""
+    """Return the cost, by currency, of the texts that have a price."""
     if outbound is None:
         return None
     priced = outbound.dropna(subset=["price", "price_unit"])
     costs = []
     for currency, rows in priced.groupby("price_unit"):
-        # Prices are few and texts are many: multiply instead of adding one by one.
+        # There are few prices and many texts, so count and multiply.
         total = sum((abs(Decimal(str(price))) * n for price, n in rows["price"].value_counts().items()), Decimal(0))
         costs.append(Cost(str(currency), total, len(rows)))
     return tuple(costs)
 
 
 def _unpriced(outbound: pd.DataFrame | None) -> int | None:
-    """Return how many texts have no price yet. One that Twilio never sent will have none, and costs nothing."""
+    """Return how many texts have no price yet. One that Twilio never sent gets none, and costs nothing."""
     if outbound is None:
         return None
     without = outbound["price"].isna() | outbound["price_unit"].isna()
     return int((without & ~outbound["status"].isin(_NEVER_SENT)).sum())
 
 
-# The words.
+# Sentences.
 
 
 def _sections(diagnosis: Diagnosis, figures: Figures) -> Iterator[Section]:
     zone = diagnosis.facts.terms.zone
 
     def clock(at: datetime) -> str:
-        there = at.astimezone(zone)
-        return f"{there:%a} {there.day} {there:%b %H:%M}"
+        return weekday_time(at, zone)
 
     yield Section("Now", (_now(diagnosis, clock),))
     yield Section("Bookings", tuple(_bookings(figures)))
@@ -300,7 +301,7 @@ def _outage_lines(figures: Figures, clock: Callable[[datetime], str]) -> Iterato
     if not figures.outages:
         yield "No incident was recorded."
     for one in figures.outages:
-        if one.record is False:
+        if one.seen is False:
             yield f"{one.title}: opened {clock(one.began)}, and the flow was never seen broken."
             continue
         length = exact_duration((one.ended or figures.until) - one.began)
@@ -329,7 +330,7 @@ def _cost_lines(facts: Facts, figures: Figures) -> Iterator[str]:
 
 
 def _next(diagnosis: Diagnosis, figures: Figures) -> list[str]:
-    """Return what to do, the most pressing first."""
+    """Return what to do, the most urgent first."""
     facts = diagnosis.facts
     steps: list[str] = []
     if diagnosis.headline.state in _BAD:
@@ -338,7 +339,7 @@ def _next(diagnosis: Diagnosis, figures: Figures) -> list[str]:
         steps.append(f"Something is wrong now: {remedy}")
     waiting = {one.id: one.count for one in figures.people.states}.get(PersonState.NOTHING, 0)
     if waiting:
-        # Somebody who asked for two events is one person and two requests.
+        # A person who asked for two events makes two requests.
         requests = counted(waiting, "request")
         steps.append(
             f"Call those who asked to book and got no link, or send them a new one ({requests}): "
@@ -368,10 +369,10 @@ def _wrong_numbers(facts: Facts) -> int:
     return int(failed.loc[failed["error_code"].isin(wrong), "to_number"].nunique())
 
 
-# The forms.
+# Forms.
 
 
-def as_text(summary: Summary) -> str:
+def weekly_markdown(summary: Summary) -> str:
     """Return the summary as Markdown."""
     lines = [f"# {in_markdown(summary.title)}"]
     for one in summary.sections:
@@ -379,29 +380,14 @@ def as_text(summary: Summary) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_page(summary: Summary) -> str:
+def weekly_page(summary: Summary) -> str:
     """Return the summary as a page to print."""
-    parts = [html_page.heading(1, summary.title)]
-    for one in summary.sections:
-        parts += [html_page.heading(2, one.title), html_page.bullets(one.lines)]
-    return html_page.page(summary.title, html_page.join(parts))
+    return html_page(summary.title, weekly_markdown(summary))
 
 
-def as_json(summary: Summary) -> str:
+def weekly_json(summary: Summary) -> str:
     """Return the summary with its figures; instants in ISO 8601 UTC, money as text so that no digit is lost."""
-    figures = summary.figures
-    document = {
-        "title": summary.title,
-        "body": summary.body,
-        "sections": [{"title": one.title, "lines": list(one.lines)} for one in summary.sections],
-        "figures": asdict(figures) | {"costs": _priced(figures.costs), "test_costs": _priced(figures.test_costs)},
-    }
-    return json.dumps(document, indent=2, ensure_ascii=False, default=_plain) + "\n"
+    return json_text({"title": summary.title, "body": summary.body, **_SUMMARY.dump_python(summary, by_alias=True)})
 
 
-def _priced(costs: tuple[Cost, ...] | None) -> list[dict[str, Any]] | None:
-    return None if costs is None else [{**asdict(one), "per_text": one.per_text} for one in costs]
-
-
-def _plain(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+_SUMMARY: TypeAdapter[Summary] = TypeAdapter(Summary)

@@ -23,8 +23,8 @@ from lib.model.people import Actor
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 from lib.model.window import WindowSize
 from lib.plan import STEPS
-from lib.reports.diagnosis_record import changes, keep_diagnosis
 from lib.reports.diagnosis_record import diagnosis_record as diagnosis_record
+from lib.reports.diagnosis_record import keep_diagnosis, record_changes
 from lib.reports.marks import with_journal
 from lib.ui import action_dialog, html_components, labels
 from lib.ui.action_service import ActionService
@@ -57,7 +57,7 @@ _ICON: Mapping[Kind, str] = {
 
 def differences(before: DiagnosisRecord, after: DiagnosisRecord) -> Markup:
     """What is another in `after`: the headline first, then the checks and the causes."""
-    changed = changes(before, after)
+    changed = record_changes(before, after)
     heads = html_components.cards((_headline("Before", before), _headline("After", after)))
     if not changed:
         return html_components.join((heads, html_components.nothing("Every check and every cause is as it was.")))

@@ -13,7 +13,7 @@ import unicodedata
 import pandas as pd
 import pandera.pandas as pa
 
-from lib.journal.incident_export import in_csv
+from lib.formatting import in_csv
 from lib.journal.text_rules import actor_name
 from lib.model.frames import Privacy, privacy_of
 from lib.model.phone import masked

@@ -1,4 +1,4 @@
-"""A journal on each of the two databases, a clock that stands still, and two people."""
+"""A journal on each of the two databases, a fixed clock, and two people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The chain under many writers, a killed writer, and somebody who edits the database."""
+"""The chain with many writers, a killed writer, and a person who edits the database."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import re
 import signal
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from tests.journal.workers import (
     start_one,
     start_together,
 )
+from tests.processes import WARM
 
 Environ = dict[str, str]
 Sql = Callable[[str], None]
@@ -34,7 +34,7 @@ Sql = Callable[[str], None]
 
 @contextlib.contextmanager
 def raw(environ: Environ) -> Iterator[Sql]:
-    """The journal's database opened behind its back."""
+    """Open the journal's database directly."""
     if "DATABASE_URL" in environ:
         with psycopg.connect(environ["DATABASE_URL"], autocommit=True) as connection:
             connection.execute("set search_path = switchboard")
@@ -46,7 +46,7 @@ def raw(environ: Environ) -> Iterator[Sql]:
 
 
 def without_triggers(environ: Environ, *statements: str) -> None:
-    """Do to the database what only somebody can do who first takes its rules away."""
+    """Run statements after dropping the triggers, as only an owner of the database can."""
     names = (
         "entries_are_never_changed",
         "entries_are_never_deleted",
@@ -92,9 +92,9 @@ def test_a_writer_killed_in_the_middle_leaves_a_whole_chain_that_goes_on(environ
     with contextlib.closing(open_journal(environ)) as journal:
         for _ in range(4):
             before = journal.position().seq
-            writer = start_one(append_until_killed, environ)
-            while journal.position().seq < before + 25:
-                time.sleep(0.001)
+            written = WARM.Semaphore(0)
+            writer = start_one(append_until_killed, environ, written)
+            assert all(written.acquire(timeout=60) for _ in range(25))
             assert writer.pid is not None
             os.kill(writer.pid, signal.SIGKILL)
             writer.join()

@@ -1,9 +1,12 @@
-"""Which database holds the journal, and how its schema gets there."""
+"""Which database holds the journal, and how its schema is made."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import stat
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -11,9 +14,12 @@ import pytest
 import sqlalchemy
 
 from lib.journal import schema
-from lib.journal.engine import connect
+from lib.journal.engine import connect_journal
 from lib.journal.errors import JournalError
 from lib.journal.journal import Journal
+from lib.journal.schema_steps import SCHEMA, SCHEMA_STEPS
+from lib.monitor.monitor_status import read_status
+from lib.monitor.store import MonitorStore
 from tests.journal.workers import DESK, a_request, open_at_once, open_journal, settings_of, start_together, utc_now
 
 Environ = dict[str, str]
@@ -87,7 +93,7 @@ def test_no_error_about_the_address_repeats_a_secret(url: str) -> None:
 
 
 def test_where_it_is_kept_names_the_server_and_no_secret() -> None:
-    database = connect(settings_of({"DATABASE_URL": "postgresql://ann:hunter2@db.example.com:6543/postgres"}))
+    database = connect_journal(settings_of({"DATABASE_URL": "postgresql://ann:hunter2@db.example.com:6543/postgres"}))
     assert "db.example.com" in database.where
     assert "hunter2" not in database.where and "ann" not in database.where
 
@@ -100,7 +106,7 @@ def test_eight_processes_may_open_a_new_journal_at_once(environ: Environ) -> Non
 
 def test_a_journal_of_a_newer_switchboard_is_left_alone(environ: Environ) -> None:
     open_journal(environ).close()
-    database = connect(settings_of(environ))
+    database = connect_journal(settings_of(environ))
     with database.writing() as connection:
         connection.execute(schema.migrations.insert().values(number=999, name="of tomorrow", applied_at="2030"))
     database.close()
@@ -108,10 +114,56 @@ def test_a_journal_of_a_newer_switchboard_is_left_alone(environ: Environ) -> Non
         open_journal(environ)
 
 
-def test_the_tables_are_those_that_the_queries_think_they_are(environ: Environ) -> None:
+# Of each released step, over its name and its statements for both databases. Databases exist that ran them.
+RELEASED_STEPS = {
+    1: "d347e1397d102fd01a3b2044b3a44a353673695867b5b60fc69fef6ecdd0ee00",
+    2: "d746d40fa69439edf4ce428877b842d348c312313e359021d3a64e556d5ba7a6",
+    3: "d3adb6179db7775ba792a6e641f8348882fa134e15380586558584e877ae940c",
+}
+
+
+def test_a_released_step_is_never_edited() -> None:
+    texts = {step.number: [step.name, *step.both, *step.sqlite, *step.postgresql] for step in SCHEMA_STEPS}
+    digests = {number: hashlib.sha256("\n".join(lines).encode()).hexdigest() for number, lines in texts.items()}
+    assert digests | RELEASED_STEPS == digests
+
+
+def test_a_journal_of_the_first_release_opens_whole_and_goes_on(
+    environ: Environ, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows were written by release 0.1.0, before the tables and fields had the names they have now."""
+    rows = json.loads(Path(__file__).with_name("released_journal.json").read_text(encoding="utf-8"))
+    with monkeypatch.context() as patch:
+        patch.setattr(schema, "SCHEMA_STEPS", SCHEMA_STEPS[:1])
+        open_journal(environ).close()
+    database = connect_journal(settings_of(environ))
+    with database.writing() as connection:
+        for row in rows["entries"]:
+            connection.execute(schema.entries.insert().values(**row))
+            connection.execute(schema.head.update().values(seq=row["seq"], hash=row["hash"]))
+    with contextlib.closing(open_journal(environ)) as journal:
+        with database.writing() as connection:
+            connection.execute(schema.monitor.update().values(**rows["monitor"][0]))
+            for table in (schema.alerts, schema.outbox):
+                connection.execute(table.insert(), rows[table.name])
+        assert [entry.hash for entry in journal.entries()] == [row["hash"] for row in rows["entries"]]
+        assert journal.verify(noted=rows["head"][0]["hash"]).ok
+        assert [request.state.value for request in journal.requests()] == ["succeeded"]
+        assert [incident.open for incident in journal.incidents()] == [True, False]
+        monitor = read_status(journal, datetime.fromisoformat(rows["entries"][-1]["at"]))
+        assert (monitor.holder, monitor.rounds, monitor.undelivered) == ("old monitor", 1, 1)
+        assert [(alert.rule, alert.story.message) for alert in monitor.firing] == [("flow", "It is the carriers.")]
+        unmade = MonitorStore(journal).unmade()
+        assert unmade is not None and unmade.why == "The booking app did not answer."
+        journal.note("after the update", DESK)
+        assert journal.verify().ok
+    database.close()
+
+
+def test_the_tables_of_both_databases_have_the_columns_that_queries_name(environ: Environ) -> None:
     open_journal(environ).close()
-    database = connect(settings_of(environ))
-    schema_name = schema.SCHEMA if "DATABASE_URL" in environ else None
+    database = connect_journal(settings_of(environ))
+    schema_name = SCHEMA if "DATABASE_URL" in environ else None
     with database.reading() as connection:
         inspector = sqlalchemy.inspect(connection)
         for table in schema.entries.metadata.sorted_tables:
@@ -142,7 +194,7 @@ def test_a_role_that_may_create_nothing_can_use_a_journal_that_is_there(postgres
 
 
 @pytest.mark.sandbox
-def test_a_role_that_may_create_nothing_is_told_so_where_there_is_none(postgres_environ: Environ) -> None:
+def test_a_role_that_may_create_nothing_gets_an_error_where_there_is_no_journal(postgres_environ: Environ) -> None:
     dsn = postgres_environ["DATABASE_URL"]
     with psycopg.connect(dsn, autocommit=True) as owner:
         owner.execute("drop role if exists onlooker")

@@ -1,4 +1,4 @@
-"""Nothing that identifies a customer, and no secret, gets into the journal."""
+"""No secret, and nothing that identifies a customer, is stored in the journal."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ from lib.journal.entry import (
     StepState,
 )
 from lib.journal.errors import JournalError
-from lib.journal.incident_export import as_csv, as_json, as_markdown, incident_record
+from lib.journal.incident_export import incident_record
 from lib.journal.journal import Journal
 from lib.journal.text_rules import LONGEST_TEXT, tidy
 from lib.model.people import Actor, Role, Via
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
+from lib.reports.documents import ExportFormat, export
 from tests.clocks import Clock
 from tests.journal.workers import a_request
 
@@ -56,7 +57,7 @@ LEAKS = ("7700", "900123", "jo.bloggs", "customer.example", "abcdefghij", "hunte
 
 
 def fill(journal: Journal, clock: Clock, message: str) -> None:
-    """Write `words` into every place that takes words for people."""
+    """Write a message into every field of text for people."""
     actor = Actor(message, Role.OPERATOR, Via.PAGE)
     other = Actor("bob@lantern.example", Role.OPERATOR, Via.PAGE)
     incident = journal.open_incident(message, actor)
@@ -114,9 +115,9 @@ def test_planted_numbers_addresses_and_keys_are_nowhere(
 ) -> None:
     fill(journal, clock, f"He said: {'; '.join(PLANTED)}. That is all.")
     exports = [
-        write(incident_record(journal, incident.id), ZoneInfo("Europe/London"))
+        export(incident_record(journal, incident.id), form, ZoneInfo("Europe/London"), clock.now)
         for incident in journal.incidents()
-        for write in (as_csv, as_json, as_markdown)
+        for form in ExportFormat
     ]
     for text in (without_ids(part) for part in (stored(environ), *exports)):
         assert "He said" in text
@@ -154,7 +155,7 @@ def test_what_an_action_works_on_is_refused_rather_than_altered(
     assert [leak for leak in LEAKS if leak in stored(sqlite_environ)] == []
 
 
-def test_what_an_engineer_looks_for_stays(local: Journal, ann: Actor) -> None:
+def test_ids_and_names_that_an_engineer_needs_stay(local: Journal, ann: Actor) -> None:
     message = f"{'3f' * 20} dpl_9aBcDeFgHiJkLmNoPqRsTuVwXyZ1 messages.customer_id 14:03:21 12 of 12"
     assert local.note(message, ann).payload.text == message  # type: ignore[union-attr]
     arguments = tuple(

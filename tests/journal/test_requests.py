@@ -1,4 +1,4 @@
-"""The life of a request: exactly once, never lost, never guessed."""
+"""Requests: started at most once, never lost, and never with a guessed outcome."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def started(journal: Journal, actor: Actor, lock: str = LOCK, timeout: timedelta
     return journal.request(request.id)
 
 
-def test_a_request_is_claimed_started_and_finished_with_its_receipt(journal: Journal, ann: Actor, clock: Clock) -> None:
+def test_a_request_is_locked_started_and_finished_with_its_receipt(journal: Journal, ann: Actor, clock: Clock) -> None:
     request = journal.submit_request(
         a_request(arguments=(Argument("commit", "3f" * 20),), reason="Texts are not sent."), ann
     )
@@ -107,7 +107,7 @@ def test_a_refusal_that_comes_after_the_same_key_was_accepted_leaves_the_first_a
     assert local.submitted(a_request(), ann) is None
 
 
-def test_of_eight_processes_that_claim_and_start_a_request_exactly_one_does(environ: dict[str, str]) -> None:
+def test_of_eight_processes_that_lock_and_start_a_request_exactly_one_does(environ: dict[str, str]) -> None:
     with contextlib.closing(open_journal(environ)) as journal:
         request = journal.submit_request(a_request(), OPERATOR)
         answers = start_together(8, lock_and_start, environ, request.id)
@@ -117,7 +117,7 @@ def test_of_eight_processes_that_claim_and_start_a_request_exactly_one_does(envi
         assert kinds == [Kind.REQUEST, Kind.LOCKED, Kind.STARTED]
 
 
-def test_whoever_comes_second_hears_who_runs_it(local: Journal, ann: Actor, bob: Actor) -> None:
+def test_the_second_lock_is_refused_with_the_name_of_the_first(local: Journal, ann: Actor, bob: Actor) -> None:
     running = started(local, ann)
     again = local.lock(running.id, LOCK, bob)
     assert again.refusal is LockRefusal.TAKEN
@@ -150,7 +150,7 @@ def test_a_second_person_must_be_somebody_else(local: Journal, ann: Actor, bob: 
     ],
 )
 def test_who_did_not_log_in_is_no_second_person(local: Journal, ann: Actor, bob: Actor, second: Actor) -> None:
-    """One person may ask on the command line and open the desk of the same machine."""
+    """One person may use the command line and the dashboard on the same machine."""
     at_the_command_line = replace(ann, via=Via.COMMAND_LINE)
     request = local.submit_request(a_request(needs_approval=True), at_the_command_line)
     with pytest.raises(ConflictError, match="log in") as refused:
@@ -160,7 +160,7 @@ def test_who_did_not_log_in_is_no_second_person(local: Journal, ann: Actor, bob:
 
 
 @pytest.mark.parametrize("via", [Via.PAGE, Via.COMMAND_LINE])
-def test_of_what_was_asked_for_without_a_login_nobody_can_tell_that_they_are_somebody_else(
+def test_a_request_without_a_login_has_no_second_person_who_could_approve_it(
     local: Journal, ann: Actor, via: Via
 ) -> None:
     request = local.submit_request(a_request(needs_approval=True), Actor(NO_LOGIN, Role.OPERATOR, via))
@@ -186,7 +186,7 @@ def test_a_request_that_nobody_starts_in_time_expires(local: Journal, ann: Actor
     assert local.entries()[-1].kind is Kind.EXPIRED
 
 
-def test_a_claim_whose_holder_is_gone_expires_and_frees_its_target(
+def test_a_lock_whose_holder_is_gone_expires_and_frees_its_target(
     local: Journal, ann: Actor, bob: Actor, clock: Clock
 ) -> None:
     lost = local.submit_request(a_request(), ann)
@@ -227,7 +227,7 @@ def test_without_a_receipt_the_outcome_is_unknown_and_its_target_stays_taken(
     assert local.lock(other.id, LOCK, bob).granted
 
 
-def test_whoever_falls_silent_is_taken_for_dead_long_before_the_deadline(
+def test_a_process_without_a_heartbeat_counts_as_dead_long_before_the_deadline(
     journal: Journal, ann: Actor, clock: Clock
 ) -> None:
     lost = started(journal, ann, timeout=12 * MINUTE)
@@ -341,7 +341,7 @@ ENDED = {RequestState.SUCCEEDED, RequestState.FAILED}
 
 
 class Lives(RuleBasedStateMachine):
-    """Two targets, many requests, a clock: whatever is tried in whatever order, the promises hold."""
+    """Two targets, many requests and a clock: the invariants hold after any steps in any order."""
 
     requests = Bundle("requests")
     locks = st.sampled_from(["first:target", "second:target"])

@@ -1,4 +1,4 @@
-"""What other processes do in the tests. It stands in a module of its own so that they can import it."""
+"""The work of other processes in the tests, in a module that they can import."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def append_many(environ: Environ, count: int, barrier: Any, answers: Any) -> Non
 
 
 def lock_and_start(environ: Environ, request_id: UUID, barrier: Any, answers: Any) -> None:
-    """Try to claim a request and to start it, however the claim went."""
+    """Try to lock a request and to start it, also if the lock was refused."""
     journal = open_journal(environ)
     barrier.wait()
     claimed = journal.lock(request_id, "vercel:booking-app", OPERATOR).granted
@@ -75,13 +75,14 @@ def lock_and_start(environ: Environ, request_id: UUID, barrier: Any, answers: An
     answers.put((claimed, started))
 
 
-def append_until_killed(environ: Environ) -> None:
+def append_until_killed(environ: Environ, written: Any) -> None:
     journal = open_journal(environ)
     while True:
         journal.note("still here", DESK)
+        written.release()
 
 
-def start_one(work: Callable[..., None], environ: Environ) -> BaseProcess:
-    process = WARM.Process(target=work, args=(environ,), daemon=True)
+def start_one(work: Callable[..., None], environ: Environ, *arguments: object) -> BaseProcess:
+    process = WARM.Process(target=work, args=(environ, *arguments), daemon=True)
     process.start()
     return process

@@ -1,4 +1,4 @@
-"""A monitor on a hand-made world, a journal on each database, and an address that takes messages over real HTTP."""
+"""A monitor on snapshots made by hand, a journal on each database, and a target that receives messages over HTTP."""
 
 from __future__ import annotations
 
@@ -29,40 +29,40 @@ sqlite_environ, postgres_environ = of_journal.sqlite_environ, of_journal.postgre
 
 
 @dataclass
-class Ear:
-    """An Apprise target and a heartbeat's watcher. While `status` is an error nothing counts as heard."""
+class FakeTarget:
+    """A target for Apprise and for heartbeats. While `status` is an error, no message counts as received."""
 
     url: str
     status: int = 200
-    heard: list[dict[str, str]] = field(default_factory=list)
+    received: list[dict[str, str]] = field(default_factory=list)
     heartbeats: int = 0
     asked: int = 0
 
     @property
     def titles(self) -> list[str]:
-        return [message["title"] for message in self.heard]
+        return [message["title"] for message in self.received]
 
     @property
     def types(self) -> list[str]:
-        return [message["type"] for message in self.heard]
+        return [message["type"] for message in self.received]
 
 
 @pytest.fixture
-def ear() -> Iterator[Ear]:
+def target() -> Iterator[FakeTarget]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            ear.asked += 1
-            if ear.status == 200:
-                ear.heard.append(body)
+            target.asked += 1
+            if target.status == 200:
+                target.received.append(body)
             self._answer()
 
         def do_GET(self) -> None:
-            ear.heartbeats += 1
+            target.heartbeats += 1
             self._answer()
 
         def _answer(self) -> None:
-            self.send_response(ear.status)
+            self.send_response(target.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -70,9 +70,9 @@ def ear() -> Iterator[Ear]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        ear = Ear(f"127.0.0.1:{server.server_address[1]}")
+        target = FakeTarget(f"127.0.0.1:{server.server_address[1]}")
         Thread(target=server.serve_forever, daemon=True).start()
-        yield ear
+        yield target
         server.shutdown()
 
 
@@ -88,7 +88,7 @@ class World:
         self.changed = {}
 
     def breaks(self) -> None:
-        """The booking app's front door answers 503."""
+        """The booking app answers 503."""
         self.changed = {"app_health": AppHealth("booking.example", 503, None, None, None)}
 
     def take_snapshot(self, max_age: timedelta) -> Snapshot:
@@ -111,11 +111,11 @@ StartMonitor = Callable[..., Monitor]
 
 
 @pytest.fixture
-def monitor(world: World, clock: Clock, ear: Ear, environ: dict[str, str], journal: Journal) -> StartMonitor:
-    """A function that starts a monitor on the journal; its rounds follow each other as fast as they are asked for."""
+def monitor(world: World, clock: Clock, target: FakeTarget, environ: dict[str, str], journal: Journal) -> StartMonitor:
+    """A function that starts a monitor on the journal, with almost no time between its rounds."""
 
     def start(name: str = "here 1 first", on: Journal = journal, **settings: str) -> Monitor:
-        given = {"NOTIFY_URLS": f"json://{ear.url}/", "HEARTBEAT_URL": f"http://{ear.url}/beat", **settings}
+        given = {"NOTIFY_URLS": f"json://{target.url}/", "HEARTBEAT_URL": f"http://{target.url}/beat", **settings}
         view = MonitorInputs(settings_of(environ | given), on, world.take_snapshot, "prj")
         return Monitor(lambda: view, clock, timedelta(milliseconds=4), name=name)
 

@@ -1,4 +1,4 @@
-"""When an alert is told: examples for people, and properties over every order of readings."""
+"""When an alert is sent: examples for people, and properties over every order of readings."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def bad(
     parts: str = "",
     unknown: str = "",
 ) -> RuleReading:
-    """A trouble; each letter of `parts` is one thing that is wrong, each of `unknown` one that may be."""
+    """Return a bad reading; each letter of `parts` is a part that is wrong, each of `unknown` one that may be."""
     story = AlertContent("Texts are not sent", severity=severity, since=since)
     return RuleReading(RuleStatus.BAD, story, at_once=at_once, parts=frozenset(parts), unknown=frozenset(unknown))
 
@@ -63,7 +63,7 @@ class Watch:
 
     state: AlertState = field(default_factory=AlertState)
     now: datetime = START
-    told: list[AlertEvent] = field(default_factory=list)
+    sent: list[AlertEvent] = field(default_factory=list)
 
     def sees(
         self, *readings: RuleReading, silence_state: SilenceState = LOUD, step: timedelta = MINUTE
@@ -73,7 +73,7 @@ class Watch:
             self.now += step
             self.state, new = next_state(self.state, reading, RULE, self.now, silence_state)
             events += new
-        self.told += events
+        self.sent += events
         return [event.kind for event in events]
 
 
@@ -105,26 +105,26 @@ def test_a_resolve_says_how_long_it_lasted_by_the_evidence_and_what_is_now():
     watch = Watch()
     began = START - timedelta(hours=5)
     watch.sees(bad(since=began), bad(since=began), bad(since=began), GOOD, GOOD)
-    over = watch.told[-1]
+    over = watch.sent[-1]
     assert (over.since, over.lasted, over.now_is) == (began, watch.now - began, "Texts are flowing.")
 
 
-def test_an_end_is_told_even_while_muted_to_those_who_heard_of_the_beginning():
+def test_an_end_is_sent_even_while_muted_to_those_who_heard_of_the_beginning():
     watch = Watch()
     watch.sees(BAD, BAD, BAD)
     assert watch.sees(GOOD, GOOD, silence_state=MUTED) == [EventKind.RESOLVED]
 
 
-def test_what_fires_while_muted_is_told_when_the_mute_ends_and_it_still_does():
+def test_what_fires_while_muted_is_sent_when_the_mute_ends_and_it_still_does():
     watch = Watch()
     assert watch.sees(BAD, BAD, BAD, BAD, silence_state=MUTED) == []
     assert watch.state.firing
     assert watch.sees(UNKNOWN, GOOD) == []
     assert watch.sees(BAD) == [EventKind.FIRED]
-    assert watch.told[-1].since == START + MINUTE
+    assert watch.sent[-1].since == START + MINUTE
 
 
-def test_what_came_and_went_while_muted_is_never_told():
+def test_what_came_and_went_while_muted_is_never_sent():
     watch = Watch()
     assert watch.sees(BAD, BAD, BAD, silence_state=MUTED) == []
     assert watch.sees(GOOD, GOOD) == []
@@ -136,7 +136,7 @@ def test_reminders_come_at_their_pace_and_end():
     assert watch.sees(*[BAD] * 30, step=timedelta(hours=1)) == [EventKind.REMINDER] * RULE.most_reminders
 
 
-def test_somebody_who_is_on_it_is_not_reminded_and_the_next_trouble_is_told_again():
+def test_somebody_who_is_on_it_is_not_reminded_and_the_next_problem_is_sent_again():
     watch = Watch()
     watch.sees(BAD, BAD, BAD)
     assert watch.sees(*[BAD] * 10, step=timedelta(hours=1), silence_state=ACKNOWLEDGED) == []
@@ -144,7 +144,7 @@ def test_somebody_who_is_on_it_is_not_reminded_and_the_next_trouble_is_told_agai
     assert watch.sees(BAD, BAD, BAD) == [EventKind.FIRED]
 
 
-def test_that_it_got_worse_is_told_once_it_is_sure_even_to_who_is_on_it():
+def test_that_it_got_worse_is_sent_once_it_is_sure_even_to_who_is_on_it():
     watch = Watch()
     watch.sees(BAD, BAD, BAD)
     assert watch.sees(WORSE, WORSE, BAD, WORSE, WORSE, silence_state=ACKNOWLEDGED) == []
@@ -159,10 +159,10 @@ def test_what_another_rule_explains_must_prove_itself_when_that_one_is_over():
     assert watch.sees(GOOD) == [EventKind.RESOLVED]
 
 
-# One rule, several troubles -------------------------------------------------------------------------------
+# One rule, several problems -------------------------------------------------------------------------------
 
 
-def test_another_part_that_goes_wrong_is_told_once_it_is_sure_even_to_who_is_on_it():
+def test_another_part_that_goes_wrong_is_sent_once_it_is_sure_even_to_who_is_on_it():
     watch = Watch()
     assert watch.sees(A, A, A) == [EventKind.FIRED]
     assert watch.sees(AB, AB, A, AB, AB, silence_state=ACKNOWLEDGED) == []
@@ -170,7 +170,7 @@ def test_another_part_that_goes_wrong_is_told_once_it_is_sure_even_to_who_is_on_
     assert watch.sees(AB, A, A, AB, AB, silence_state=ACKNOWLEDGED) == []
 
 
-def test_another_part_that_says_it_itself_is_told_at_once():
+def test_another_part_that_says_it_itself_is_sent_at_once():
     watch = Watch()
     assert watch.sees(bad(at_once=True, parts="a"), bad(at_once=True, parts="ab")) == [EventKind.FIRED, EventKind.WORSE]
     assert watch.sees(bad(at_once=True, parts="ab"), bad(at_once=True, parts="b")) == []
@@ -180,11 +180,11 @@ def test_another_part_that_takes_the_place_of_the_first_is_news_and_so_is_its_re
     watch = Watch()
     watch.sees(A, A, A)
     assert watch.sees(B, B, B) == [EventKind.WORSE]
-    assert watch.sees(A, A) == [], "it was away for two looks and more: it is another trouble now"
+    assert watch.sees(A, A) == [], "it was absent for two readings and more: it is another problem now"
     assert watch.sees(A) == [EventKind.WORSE]
 
 
-def test_a_part_that_is_away_for_one_look_was_never_away():
+def test_a_part_that_is_away_for_one_reading_was_never_away():
     watch = Watch()
     watch.sees(AB, AB, AB)
     assert watch.sees(*[A, AB] * 9) == []
@@ -197,23 +197,23 @@ def test_a_part_grows_no_older_while_nothing_is_known_of_it():
     assert watch.sees(unsure, unsure, unsure, UNKNOWN, EXPLAINED, BAD, BAD, BAD, A, AB, AB, AB, AB) == []
 
 
-def test_what_a_reminder_named_was_told():
+def test_what_a_reminder_named_was_sent():
     watch = Watch()
     watch.sees(A, A, A)
     assert watch.sees(AB, step=timedelta(hours=2)) == [EventKind.REMINDER]
     assert watch.sees(AB, AB, AB) == []
 
 
-def test_another_part_that_goes_wrong_while_muted_is_told_when_the_mute_ends():
+def test_another_part_that_goes_wrong_while_muted_is_sent_when_the_mute_ends():
     watch = Watch()
     watch.sees(A, A, A)
     assert watch.sees(AB, AB, AB, AB, silence_state=MUTED) == []
     assert watch.sees(AB) == [EventKind.WORSE]
 
 
-def test_what_an_older_version_told_is_not_told_again():
+def test_what_an_older_version_sent_is_not_sent_again():
     """It kept `severe`, and no parts."""
-    told = {
+    sent = {
         "failures": 3,
         "severe": 3,
         "successes": 0,
@@ -233,9 +233,9 @@ def test_what_an_older_version_told_is_not_told_again():
             "since": None,
         },
     }
-    watch = Watch(TypeAdapter(AlertState).validate_json(json.dumps(told)))
+    watch = Watch(TypeAdapter(AlertState).validate_json(json.dumps(sent)))
     assert watch.state.firing and watch.state.told_severity is Severity.CRITICAL
-    assert watch.sees(BAD, A, A, A, A) == [], "which part it was that was told is learned from the first look"
+    assert watch.sees(BAD, A, A, A, A) == [], "which part it was that was sent is taken from the first reading"
     assert watch.sees(AB, AB, AB) == [EventKind.WORSE]
     again = TypeAdapter(AlertState).validate_json(TypeAdapter(AlertState).dump_json(watch.state))
     assert again == watch.state
@@ -256,7 +256,7 @@ def test_whatever_comes_beginnings_and_ends_alternate_and_the_rest_lies_between(
     for reading, silence_state, step in story:
         watch.sees(reading, silence_state=silence_state, step=step)
     open_ = False
-    for event in watch.told:
+    for event in watch.sent:
         begins, ends = event.kind is EventKind.FIRED, event.kind is EventKind.RESOLVED
         assert begins != open_
         open_ = not ends
@@ -266,16 +266,16 @@ def test_whatever_comes_beginnings_and_ends_alternate_and_the_rest_lies_between(
 
 
 @given(STORIES)
-def test_whatever_comes_worse_is_told_only_of_what_is_worse_than_was_told_last(story: list[tuple]):
+def test_whatever_comes_worse_is_sent_only_of_what_is_worse_than_was_sent_last(story: list[tuple]):
     watch = Watch()
-    told: AlertEvent | None = None
+    sent: AlertEvent | None = None
     parts: set[str] = set()
     for reading, silence_state, step in story:
         for kind in watch.sees(reading, silence_state=silence_state, step=step):
-            event = watch.told[-1]
+            event = watch.sent[-1]
             if kind is EventKind.WORSE:
-                assert told and (event.story.severity > told.story.severity or reading.parts - parts)
-            told = event
+                assert sent and (event.story.severity > sent.story.severity or reading.parts - parts)
+            sent = event
             parts = set() if kind is EventKind.RESOLVED else parts | reading.parts
         if reading.finding is RuleStatus.BAD and reading.parts:  # what is away may be over, and is news when it returns
             parts -= {part for part in parts if part not in (watch.state.told_parts or ())}
@@ -283,17 +283,17 @@ def test_whatever_comes_worse_is_told_only_of_what_is_worse_than_was_told_last(s
 
 
 @given(STORIES, st.sampled_from([LOUD, ACKNOWLEDGED]))
-def test_whatever_came_before_all_that_stays_wrong_is_told_in_the_end(story: list[tuple], silence_state: SilenceState):
+def test_whatever_came_before_all_that_stays_wrong_is_sent_in_the_end(story: list[tuple], silence_state: SilenceState):
     watch = Watch()
     for reading, before, step in story:
         watch.sees(reading, silence_state=before, step=step)
     if watch.state.told_at is None:
-        silence_state = LOUD  # who is on it before anything was told knows of it
+        silence_state = LOUD  # who is on it before anything was sent knows of it
     watch.sees(*[AB] * RULE.fire_after, silence_state=silence_state)
     assert {"a", "b"} <= set(watch.state.told_parts or ())
-    told = len(watch.told)
+    sent = len(watch.sent)
     watch.sees(*[AB, A, AB, B, UNKNOWN, EXPLAINED] * 3, silence_state=ACKNOWLEDGED, step=MINUTE)
-    assert len(watch.told) == told, "and once"
+    assert len(watch.sent) == sent, "and once"
 
 
 @given(STORIES, READINGS, HUSHES)
@@ -304,22 +304,22 @@ def test_whatever_came_before_one_reading_tells_one_thing_at_most_and_only_what_
     for reading, before, step in story:
         watch.sees(reading, silence_state=before, step=step)
     state = watch.state
-    told = watch.sees(last, silence_state=silence_state)
-    assert len(told) <= 1
+    sent = watch.sees(last, silence_state=silence_state)
+    assert len(sent) <= 1
     if last.finding in (RuleStatus.CANNOT_TELL, RuleStatus.EXPLAINED):
-        assert not told
+        assert not sent
         assert watch.state.firing == state.firing
     if last.finding is RuleStatus.GOOD:
-        assert set(told) <= {EventKind.RESOLVED}
+        assert set(sent) <= {EventKind.RESOLVED}
     if silence_state.silent:
-        assert set(told) <= {EventKind.RESOLVED}
+        assert set(sent) <= {EventKind.RESOLVED}
     if last.finding is RuleStatus.BAD:
-        assert EventKind.RESOLVED not in told
+        assert EventKind.RESOLVED not in sent
         assert watch.state.firing >= state.firing
 
 
 @given(STORIES)
-def test_a_trouble_that_lasts_is_always_told_in_the_end_and_one_that_is_gone_is_forgotten(story: list[tuple]):
+def test_a_problem_that_lasts_is_always_sent_in_the_end_and_one_that_is_gone_is_forgotten(story: list[tuple]):
     lasting, gone = Watch(), Watch()
     for reading, silence_state, step in story:
         lasting.sees(reading, silence_state=silence_state, step=step)

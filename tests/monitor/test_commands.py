@@ -16,7 +16,7 @@ from lib.journal.entry import Kind, Mute
 from tests import commands
 from tests.commands import Answer
 from tests.journal.workers import open_journal
-from tests.monitor.conftest import Ear
+from tests.monitor.conftest import FakeTarget
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -33,17 +33,17 @@ def run(tmp_path: Path) -> Callable[..., Answer]:
 
 
 @pytest.mark.sandbox
-def test_one_round_tells_prints_and_exits_as_diagnose_does(
-    run: Callable[..., Answer], play: Callable[[str], dict[str, str]], ear: Ear
+def test_one_round_sends_prints_and_exits_as_diagnose_does(
+    run: Callable[..., Answer], play: Callable[[str], dict[str, str]], target: FakeTarget
 ):
-    settings = play("provider-rejecting") | {"NOTIFY_URLS": f"json://{ear.url}/"}
+    settings = play("provider-rejecting") | {"NOTIFY_URLS": f"json://{target.url}/"}
     first = run("--once", "--json", **settings)
     document = json.loads(first.stdout)
     assert (first.returncode, document["headline"]["state"]) == (2, "broken")
     assert [event["rule"] for event in document["monitor"]["events"]] == ["account"]
-    assert ear.types == ["failure"]
+    assert target.types == ["failure"]
     again = run("--once", **settings)
-    assert (again.returncode, len(ear.heard)) == (2, 1)
+    assert (again.returncode, len(target.received)) == (2, 1)
     assert "BROKEN" in again.stdout
     status = json.loads(run("status", "--json", **settings).stdout)
     assert [alert["rule"] for alert in status["firing"]] == ["account"]

@@ -42,7 +42,7 @@ def moved(kind: str, to: Deployment) -> AliasRequest:
     return AliasRequest(kind, None, to.id, "succeeded", LATER)
 
 
-def test_the_first_look_only_learns():
+def test_the_first_reading_only_learns():
     assert news(None, observed(ended(DeploymentState.ERROR))) == []
 
 
@@ -68,11 +68,11 @@ def test_the_first_look_only_learns():
         (observed(ended(DeploymentState.BLOCKED)), NewsKind.BLOCKED, "dpl_new"),
     ],
 )
-def test_what_happened_is_told_once(seen: DeploymentObservation, kind: NewsKind, which: str):
-    known, told = compare(learned(), seen)
-    assert [(one.kind, one.deployment.id) for one in told] == [(kind, which)]
+def test_what_happened_is_sent_once(seen: DeploymentObservation, kind: NewsKind, which: str):
+    known, found = compare(learned(), seen)
+    assert [(one.kind, one.deployment.id) for one in found] == [(kind, which)]
     assert compare(known, seen)[1] == ()
-    title = of_deployment(told[0], "https://desk.example").title
+    title = of_deployment(found[0], "https://desk.example").title
     assert 0 < len(title) <= 110
 
 
@@ -97,8 +97,8 @@ def test_what_cannot_be_read_stays_as_it_was_known():
     unread = DeploymentObservation("prj", None, None, None)
     assert compare(known, unread) == (known, ())
     unresolved = dataclasses.replace(observed(), hostnames=(b.hostname(None),))
-    after, told = compare(known, unresolved)
-    assert told == () and after.live == known.live
+    after, found = compare(known, unresolved)
+    assert found == () and after.live == known.live
     assert news(after, observed(NEW, live=NEW)) == [(NewsKind.LIVE, "dpl_new")]
 
 
@@ -112,19 +112,19 @@ def test_a_second_hostname_that_follows_is_no_second_news():
     one_moved = (b.hostname(NEW), b.hostname(b.HEAD_BUILD, "www.example"))
     two_moved = (b.hostname(NEW), b.hostname(NEW, "www.example"))
     known, _ = compare(None, dataclasses.replace(observed(), hostnames=both))
-    known, told = compare(known, dataclasses.replace(observed(NEW), hostnames=one_moved))
-    assert [one.kind for one in told] == [NewsKind.LIVE]
+    known, found = compare(known, dataclasses.replace(observed(NEW), hostnames=one_moved))
+    assert [one.kind for one in found] == [NewsKind.LIVE]
     assert compare(known, dataclasses.replace(observed(NEW), hostnames=two_moved))[1] == ()
 
 
-def test_there_and_back_again_is_told_both_times():
+def test_a_deployment_that_is_replaced_and_comes_back_is_news_both_times():
     known = learned(NEW)
     known, forth = compare(known, observed(NEW, live=NEW))
     known, back = compare(known, observed(NEW, live=b.HEAD_BUILD, move=moved("rollback", b.HEAD_BUILD)))
     assert [one.kind for one in (*forth, *back)] == [NewsKind.LIVE, NewsKind.ROLLED_BACK]
 
 
-def test_another_project_is_learned_anew():
+def test_another_project_is_not_compared_with_the_old_one():
     other = dataclasses.replace(observed(ended(DeploymentState.ERROR), live=NEW), world="another")
     assert news(learned(), other) == []
 
@@ -145,7 +145,7 @@ LOOKS = st.lists(st.tuples(BUILDS, st.none() | st.integers(0, 5)), max_size=8)
 
 
 @given(LOOKS)
-def test_whatever_is_seen_the_same_look_again_is_no_news(looks: list[tuple]):
+def test_the_same_observation_again_is_never_news(looks: list[tuple]):
     known: KnownDeployments | None = None
     for builds, live in looks:
         deployments = tuple(

@@ -1,4 +1,4 @@
-"""The drill: the sandbox breaks, the monitor tells why, dies, comes back, and tells that it is over. Each once."""
+"""The sandbox breaks, the monitor sends why, is killed, starts again and sends that it is resolved: each once."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lib.monitor.monitor_status import MonitorStatus, read_status
 from lib.snapshot import utc_now
 from tests.diagnosis.test_scenarios import EXPECTED
 from tests.journal.workers import open_journal
-from tests.monitor.conftest import Ear
+from tests.monitor.conftest import FakeTarget
 
 pytestmark = pytest.mark.sandbox
 
@@ -34,7 +34,7 @@ PATIENCE_SECONDS = 60
 
 @dataclass
 class Process:
-    """A running `python -m lib monitor`; `rounds` are those that it has finished."""
+    """A running `python -m lib monitor`. `rounds` are the finished ones."""
 
     popen: subprocess.Popen[str]
     rounds: list[dict] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Process:
 
 @contextmanager
 def watching(environ: dict[str, str]) -> Iterator[Process]:
-    """A monitor in a process of its own; it is stopped at the end, if it still runs."""
+    """Run a monitor in its own process; stop it at the end, if it still runs."""
     command = [sys.executable, "-m", "lib", "monitor", "--every", "1s", "--json"]
     popen = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, text=True)
     process = Process(popen)
@@ -69,8 +69,8 @@ def wait_until(true: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
-def test_a_random_break_is_told_once_with_its_cause_and_its_end_once_across_a_kill(
-    play: Callable[[str], dict[str, str]], ear: Ear, tmp_path: Path
+def test_a_random_break_is_sent_once_with_its_cause_and_its_end_once_across_a_kill(
+    play: Callable[[str], dict[str, str]], target: FakeTarget, tmp_path: Path
 ):
     scenario = random.Random(SEED).choice(BREAKS)
     print(f"DRILL_SEED={SEED}: {scenario}")  # noqa: T201 - to repeat what failed
@@ -78,7 +78,7 @@ def test_a_random_break_is_told_once_with_its_cause_and_its_end_once_across_a_ki
         "PATH": os.environ["PATH"],
         **play("healthy"),
         "JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}",
-        "NOTIFY_URLS": f"json://{ear.url}/",
+        "NOTIFY_URLS": f"json://{target.url}/",
     }
 
     def status() -> MonitorStatus:
@@ -87,24 +87,24 @@ def test_a_random_break_is_told_once_with_its_cause_and_its_end_once_across_a_ki
 
     with watching(environ) as first:
         first.wait_for_rounds(1)
-        assert ear.heard == []
+        assert target.received == []
         play(scenario)
         before = len(first.rounds)
-        wait_until(lambda: ear.heard)
+        wait_until(lambda: target.received)
         assert len(first.rounds) - before <= 2
         cause = next(cause.title for cause in HYPOTHESES if cause.id == EXPECTED[scenario].causes[0])
-        assert f"Cause: {cause}" in ear.heard[0]["message"]
+        assert f"Cause: {cause}" in target.received[0]["message"]
         wait_until(lambda: not status().undelivered)
         first.popen.kill()
     assert len(status().firing) == 1
     with watching(environ) as second:
         second.wait_for_rounds(2)
-        assert len(ear.heard) == 1
+        assert len(target.received) == 1
         play("healthy")
-        wait_until(lambda: len(ear.heard) > 1)
+        wait_until(lambda: len(target.received) > 1)
         second.wait_for_rounds(2)
-    what = ear.titles[0].removeprefix("SANDBOX: ").partition(": ")[2]
-    assert what and ear.titles[1] == f"SANDBOX: RESOLVED: {what}"
-    assert len(ear.heard) == 2
+    what = target.titles[0].removeprefix("SANDBOX: ").partition(": ")[2]
+    assert what and target.titles[1] == f"SANDBOX: RESOLVED: {what}"
+    assert len(target.received) == 2
     left = status()
     assert (left.firing, left.undelivered, left.holder) == ((), 0, None)

@@ -1,4 +1,4 @@
-"""What a monitor without a dashboard looks at, on a sandbox."""
+"""The inputs of a monitor without a dashboard, on a sandbox."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rounds on a real journal: what is told, once, across restarts, rivals and targets that fail."""
+"""Rounds on a real journal: each message is sent once, across restarts, two monitors and failing targets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lib.snapshot import READING_SPECS, Snapshot
 from tests.clocks import Clock
 from tests.diagnosis import builders as b
 from tests.journal.workers import OPERATOR, a_request, open_journal, settings_of
-from tests.monitor.conftest import Ear, StartMonitor, World
+from tests.monitor.conftest import FakeTarget, StartMonitor, World
 
 
 def test_a_request_that_nobody_began_in_time_is_written_down_as_expired_once(
@@ -45,20 +45,20 @@ def test_a_request_that_nobody_began_in_time_is_written_down_as_expired_once(
     assert journal.outcomes() == {(asked.action, Kind.EXPIRED): 1}
 
 
-def test_a_break_is_told_in_the_round_that_sees_it_and_its_end_too(
-    monitor: StartMonitor, world: World, ear: Ear, journal: Journal, clock: Clock
+def test_a_break_is_sent_in_the_round_that_sees_it_and_its_end_too(
+    monitor: StartMonitor, world: World, target: FakeTarget, journal: Journal, clock: Clock
 ):
     watch = monitor(DASHBOARD_URL="https://desk.example")
     watch.round()
-    assert (world.looks, ear.heard, ear.heartbeats) == (1, [], 1)
+    assert (world.looks, target.received, target.heartbeats) == (1, [], 1)
     world.breaks()
     watch.round()
     watch.round()
-    assert ear.types == ["failure"]
-    told = ear.heard[0]
-    assert told["title"].startswith("BROKEN: Bookings cannot start")
+    assert target.types == ["failure"]
+    message_sent = target.received[0]
+    assert message_sent["title"].startswith("BROKEN: Bookings cannot start")
     for message in ("Cause: The booking API fails (confirmed)", "Next step:", "https://desk.example/action-plan"):
-        assert message in told["message"]
+        assert message in message_sent["message"]
     status = read_status(journal, clock.now)
     assert [(alert.rule, alert.critical) for alert in status.firing] == [("flow", True)]
     assert (status.rounds, status.undelivered, status.last_round_at) == (3, 0, clock.now)
@@ -66,8 +66,10 @@ def test_a_break_is_told_in_the_round_that_sees_it_and_its_end_too(
     world.is_well()
     clock.advance(seconds=90)
     watch.round()
-    assert ear.titles[1:] == [ear.titles[0].replace("BROKEN", "RESOLVED")]
-    assert "It lasted 2 minutes" in ear.heard[1]["message"] and "Texts are flowing" in ear.heard[1]["message"]
+    assert target.titles[1:] == [target.titles[0].replace("BROKEN", "RESOLVED")]
+    assert (
+        "It lasted 2 minutes" in target.received[1]["message"] and "Texts are flowing" in target.received[1]["message"]
+    )
     assert read_status(journal, clock.now).firing == ()
     alerts = [entry.payload for entry in journal.entries(kinds=[Kind.ALERT])]
     assert [(alert.subject, alert.event) for alert in alerts if isinstance(alert, Alert)] == [
@@ -77,8 +79,8 @@ def test_a_break_is_told_in_the_round_that_sees_it_and_its_end_too(
     assert journal.verify().ok
 
 
-def test_a_break_is_not_told_to_be_over_while_the_booking_app_is_silent(
-    monitor: StartMonitor, world: World, ear: Ear, clock: Clock
+def test_a_break_is_not_reported_as_resolved_while_the_booking_app_is_silent(
+    monitor: StartMonitor, world: World, target: FakeTarget, clock: Clock
 ):
     watch = monitor()
     world.breaks()
@@ -89,10 +91,10 @@ def test_a_break_is_not_told_to_be_over_while_the_booking_app_is_silent(
         watch.round()
     world.breaks()
     watch.round()
-    assert ear.types == ["failure"]
+    assert target.types == ["failure"]
 
 
-def test_a_hiccup_within_a_round_is_not_told(monitor: StartMonitor, world: World, ear: Ear):
+def test_a_hiccup_within_a_round_is_not_sent(monitor: StartMonitor, world: World, target: FakeTarget):
     world.breaks()
     real = world.take_snapshot
 
@@ -105,11 +107,11 @@ def test_a_hiccup_within_a_round_is_not_told(monitor: StartMonitor, world: World
     watch = monitor()
     watch.round()
     watch.round()
-    assert ear.heard == []
+    assert target.received == []
 
 
 def test_a_new_process_goes_on_where_the_old_one_died(
-    monitor: StartMonitor, world: World, ear: Ear, environ: dict[str, str]
+    monitor: StartMonitor, world: World, target: FakeTarget, environ: dict[str, str]
 ):
     world.breaks()
     monitor(name=holder_name()).round()
@@ -117,26 +119,26 @@ def test_a_new_process_goes_on_where_the_old_one_died(
         # The lease of the first one was never given back; its process is known to be gone.
         after = monitor(name=holder_name(), on=reopened)
         after.round()
-        assert len(ear.heard) == 1
+        assert len(target.received) == 1
         world.is_well()
         after.round()
-    assert ear.types == ["failure", "success"]
+    assert target.types == ["failure", "success"]
 
 
-def test_what_was_written_and_not_sent_before_the_end_is_sent_after_it(
-    monitor: StartMonitor, world: World, ear: Ear, clock: Clock
+def test_a_message_that_was_posted_and_not_sent_before_a_crash_is_sent_after_it(
+    monitor: StartMonitor, world: World, target: FakeTarget, clock: Clock
 ):
     world.breaks()
-    ear.status = 503
+    target.status = 503
     monitor(name=holder_name()).round()
-    ear.status = 200
+    target.status = 200
     clock.advance(seconds=31)
     monitor(name=holder_name()).round()
-    assert ear.types == ["failure"]
+    assert target.types == ["failure"]
 
 
-def test_of_two_monitors_the_one_with_the_lease_watches_until_it_leaves_or_is_silent(
-    monitor: StartMonitor, world: World, clock: Clock, ear: Ear
+def test_of_two_monitors_the_one_with_the_lease_runs_until_it_releases_it_or_dies(
+    monitor: StartMonitor, world: World, clock: Clock, target: FakeTarget
 ):
     one, other = monitor(name="east 1 a"), monitor(name="west 1 b")
     one.round()
@@ -150,8 +152,8 @@ def test_of_two_monitors_the_one_with_the_lease_watches_until_it_leaves_or_is_si
     assert (one.round() or finished).holder is None
 
 
-def test_a_monitor_that_lost_its_lease_while_it_looked_writes_nothing(
-    monitor: StartMonitor, world: World, clock: Clock, ear: Ear, journal: Journal
+def test_a_monitor_that_lost_its_lease_during_a_diagnosis_writes_nothing(
+    monitor: StartMonitor, world: World, clock: Clock, target: FakeTarget, journal: Journal
 ):
     slow, other = monitor(name="east 1 a"), monitor(name="west 1 b")
     world.breaks()
@@ -168,7 +170,7 @@ def test_a_monitor_that_lost_its_lease_while_it_looked_writes_nothing(
     assert slow_view
     slow.view = lambda: dataclasses.replace(slow_view, take_snapshot=take_snapshot)
     assert slow.round() is None
-    assert len(ear.heard) == 1 and read_status(journal, clock.now).rounds == 1
+    assert len(target.received) == 1 and read_status(journal, clock.now).rounds == 1
 
 
 def test_only_a_process_of_this_machine_is_known_to_be_dead():
@@ -182,7 +184,7 @@ def test_only_a_process_of_this_machine_is_known_to_be_dead():
     assert not is_dead(f"another-machine {ended.pid} earlier")
 
 
-def test_two_machines_of_one_name_are_told_apart_by_their_boot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_two_machines_with_one_name_differ_by_their_boot_id(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """The first namespace of process ids has the same number on every Linux, and images share a hostname."""
     boot = tmp_path / "boot_id"
     monkeypatch.setattr(loop, "_BOOT_ID", boot)
@@ -202,35 +204,40 @@ def test_two_machines_of_one_name_are_told_apart_by_their_boot(monkeypatch: pyte
 
 
 def test_a_target_that_fails_is_tried_ever_more_slowly_then_given_up_and_shown(
-    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal
+    monitor: StartMonitor, world: World, target: FakeTarget, clock: Clock, journal: Journal
 ):
     watch = monitor()
-    ear.status = 500
+    target.status = 500
     world.breaks()
     watch.round()
     watch.round()
-    assert ear.asked == 1
+    assert target.asked == 1
     for attempt in range(2, sender.MOST_ATTEMPTS + 1):
         clock.advance(seconds=sender.wait_after(attempt - 1).total_seconds() - 1)
         watch.round()
-        assert ear.asked == attempt - 1
+        assert target.asked == attempt - 1
         clock.advance(seconds=2)
         watch.round()
-        assert ear.asked == attempt
+        assert target.asked == attempt
     status = read_status(journal, clock.now)
     (message,) = status.unsent
     assert status.undelivered == 1 and message.given_up and message.service == "JSON"
-    assert "500" in message.error and ear.url not in message.error
+    assert "500" in message.error and target.url not in message.error
     clock.advance(minutes=10)
     watch.round()
-    assert ear.asked == sender.MOST_ATTEMPTS
+    assert target.asked == sender.MOST_ATTEMPTS
 
 
 def test_only_what_failed_or_was_given_up_is_shown_as_unsent(
-    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, monkeypatch: pytest.MonkeyPatch
+    monitor: StartMonitor,
+    world: World,
+    target: FakeTarget,
+    clock: Clock,
+    journal: Journal,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     world.breaks()
-    ear.status = 500
+    target.status = 500
     watch = monitor()
     with monkeypatch.context() as patched:
         patched.setattr(sender.Sender, "deliver", lambda *_: 0)
@@ -242,7 +249,7 @@ def test_only_what_failed_or_was_given_up_is_shown_as_unsent(
     assert [(one.given_up, one.attempts) for one in status.unsent] == [(False, 1)]
 
 
-def test_a_watch_that_ended_without_a_word_is_told_from_one_that_left(
+def test_a_monitor_that_died_differs_from_one_that_released_its_lease(
     monitor: StartMonitor, clock: Clock, journal: Journal
 ):
     watch = monitor()
@@ -256,29 +263,31 @@ def test_a_watch_that_ended_without_a_word_is_told_from_one_that_left(
     assert not read_status(journal, clock.now).abandoned, "one round for a scheduler ends like this"
 
 
-def test_an_end_replaces_the_beginning_that_nobody_took(monitor: StartMonitor, world: World, ear: Ear, clock: Clock):
+def test_a_resolved_message_replaces_the_first_one_that_could_not_be_sent(
+    monitor: StartMonitor, world: World, target: FakeTarget, clock: Clock
+):
     watch = monitor()
-    ear.status = 500
+    target.status = 500
     world.breaks()
     watch.round()
     world.is_well()
     watch.round()
-    ear.status = 200
+    target.status = 200
     clock.advance(hours=1)
     watch.round()
-    assert ear.types == ["success"]
+    assert target.types == ["success"]
 
 
-def test_a_target_that_fails_holds_up_no_other(monitor: StartMonitor, world: World, ear: Ear):
+def test_a_target_that_fails_holds_up_no_other(monitor: StartMonitor, world: World, target: FakeTarget):
     world.breaks()
-    monitor(NOTIFY_URLS=f"json://127.0.0.1:9/ json://{ear.url}/").round()
-    assert ear.types == ["failure"]
+    monitor(NOTIFY_URLS=f"json://127.0.0.1:9/ json://{target.url}/").round()
+    assert target.types == ["failure"]
 
 
 def test_an_address_that_was_taken_out_of_the_settings_gets_nothing_more(
-    monitor: StartMonitor, world: World, ear: Ear, journal: Journal, clock: Clock
+    monitor: StartMonitor, world: World, target: FakeTarget, journal: Journal, clock: Clock
 ):
-    ear.status = 500
+    target.status = 500
     world.breaks()
     monitor(name=holder_name()).round()
     clock.advance(seconds=31)
@@ -287,21 +296,21 @@ def test_an_address_that_was_taken_out_of_the_settings_gets_nothing_more(
     assert message.given_up and "no longer" in message.error
 
 
-def test_a_message_is_claimed_by_one_sender_and_by_another_when_that_one_died(
-    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal
+def test_a_message_is_reserved_by_one_sender_and_by_another_when_that_one_died(
+    monitor: StartMonitor, world: World, target: FakeTarget, clock: Clock, journal: Journal
 ):
-    ear.status = 500
+    target.status = 500
     world.breaks()
     monitor().round()
     clock.advance(minutes=1)
     outbox = Outbox(journal)
     (message,) = outbox.due(clock.now)
-    until = clock.now + sender.CLAIM
+    until = clock.now + sender.RESERVED_FOR
     assert outbox.reserve(message, "one", clock.now, until)
     assert outbox.reserve(message, "other", clock.now, until) is None
     assert outbox.due(clock.now) == ()
     clock.now = until + timedelta(seconds=1)
-    again = outbox.reserve(message, "other", clock.now, clock.now + sender.CLAIM)
+    again = outbox.reserve(message, "other", clock.now, clock.now + sender.RESERVED_FOR)
     assert again is not None
     outbox.sent(again, clock.now)
     assert read_status(journal, clock.now).undelivered == 0
@@ -315,40 +324,42 @@ def test_an_address_that_apprise_does_not_know_is_named_by_its_place():
     assert "number 2" in problem and "secret-token" not in problem
 
 
-def test_the_rounds_go_on_while_the_heartbeat_is_not_taken(monitor: StartMonitor, world: World, ear: Ear):
+def test_the_rounds_go_on_while_the_heartbeat_is_not_taken(monitor: StartMonitor, world: World, target: FakeTarget):
     watch = monitor(HEARTBEAT_URL="http://127.0.0.1:9/beat")
     world.breaks()
     assert watch.round() is not None
-    assert (ear.types, ear.heartbeats) == (["failure"], 0)
+    assert (target.types, target.heartbeats) == (["failure"], 0)
 
 
-def test_what_a_sandbox_plays_is_marked_and_is_no_beat_of_the_business(monitor: StartMonitor, world: World, ear: Ear):
+def test_messages_of_a_sandbox_are_marked_and_it_sends_no_heartbeat(
+    monitor: StartMonitor, world: World, target: FakeTarget
+):
     watch = monitor(SANDBOX_URL="http://127.0.0.1:9/sandbox")
     world.breaks()
     assert watch.round() is not None
-    assert [title.split(":")[:2] for title in ear.titles] == [["SANDBOX", " BROKEN"]]
-    assert ear.heartbeats == 0
+    assert [title.split(":")[:2] for title in target.titles] == [["SANDBOX", " BROKEN"]]
+    assert target.heartbeats == 0
 
 
 # What people decide --------------------------------------------------------------------------------------
 
 
-def test_what_breaks_while_muted_is_told_when_the_mute_ends(
-    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, ann: Actor
+def test_an_alert_that_fires_while_muted_is_sent_when_the_mute_ends(
+    monitor: StartMonitor, world: World, target: FakeTarget, clock: Clock, journal: Journal, ann: Actor
 ):
     watch = monitor()
     silences.mute(journal, ann, "flow", timedelta(minutes=20), "We are changing the menu.", clock.now)
     world.breaks()
     watch.round()
     (alert,) = read_status(journal, clock.now).firing
-    assert (ear.heard, alert.told_at, alert.silence and alert.silence.by) == ([], None, ann.name)
+    assert (target.received, alert.told_at, alert.silence and alert.silence.by) == ([], None, ann.name)
     clock.advance(minutes=21)
     watch.round()
-    assert ear.types == ["failure"]
+    assert target.types == ["failure"]
 
 
 def test_maintenance_is_quiet_about_all_from_its_beginning_on_and_measures(
-    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, ann: Actor
+    monitor: StartMonitor, world: World, target: FakeTarget, clock: Clock, journal: Journal, ann: Actor
 ):
     watch = monitor()
     begins = clock.now + timedelta(minutes=1)
@@ -358,15 +369,15 @@ def test_maintenance_is_quiet_about_all_from_its_beginning_on_and_measures(
     world.breaks()
     world.changed["deployments"] = (failed_build(clock), b.HEAD_BUILD)
     watch.round()
-    assert ear.heard == []
+    assert target.received == []
     assert [alert.rule for alert in read_status(journal, clock.now).firing] == ["flow"]
     silences.unmute(journal, ann, silences.Subject.MAINTENANCE)
     watch.round()
-    assert ear.types == ["failure"]
+    assert target.types == ["failure"]
 
 
-def test_an_acknowledgement_holds_until_the_trouble_is_over(
-    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, ann: Actor
+def test_an_acknowledgement_holds_until_the_problem_is_over(
+    monitor: StartMonitor, world: World, target: FakeTarget, clock: Clock, journal: Journal, ann: Actor
 ):
     watch = monitor()
     world.breaks()
@@ -376,7 +387,7 @@ def test_an_acknowledgement_holds_until_the_trouble_is_over(
     assert alert.acknowledged and alert.acknowledged.by == ann.name
     clock.advance(hours=3)
     watch.round()
-    assert len(ear.heard) == 1
+    assert len(target.received) == 1
     world.is_well()
     watch.round()
     clock.advance(minutes=1)
@@ -386,12 +397,12 @@ def test_an_acknowledgement_holds_until_the_trouble_is_over(
     assert alert.acknowledged is None
     clock.advance(hours=3)
     watch.round()
-    assert ear.types == ["failure", "success", "failure", "failure"]
-    assert ear.titles[-1].startswith("STILL:")
+    assert target.types == ["failure", "success", "failure", "failure"]
+    assert target.titles[-1].startswith("STILL:")
 
 
-def test_another_source_that_stops_is_told_also_to_who_is_on_the_first(
-    monitor: StartMonitor, world: World, ear: Ear, clock: Clock, journal: Journal, ann: Actor
+def test_another_source_that_fails_is_reported_although_the_first_was_acknowledged(
+    monitor: StartMonitor, world: World, target: FakeTarget, clock: Clock, journal: Journal, ann: Actor
 ):
     watch = monitor()
 
@@ -406,13 +417,13 @@ def test_another_source_that_stops_is_told_also_to_who_is_on_the_first(
     silences.acknowledge(journal, ann, "unreachable", "GitHub says so itself.")
     stops(SourceName.GITHUB)
     stops(SourceName.GITHUB, SourceName.BOOKING_DATA)
-    assert ear.titles == ["WARNING: GitHub does not answer", "WORSE: The booking database and GitHub do not answer"]
+    assert target.titles == ["WARNING: GitHub does not answer", "WORSE: The booking database and GitHub do not answer"]
     stops(SourceName.GITHUB, SourceName.BOOKING_DATA)
-    assert len(ear.titles) == 2
+    assert len(target.titles) == 2
 
 
-def test_what_is_left_of_a_refusal_while_texts_go_out_again_is_no_second_trouble(
-    monitor: StartMonitor, world: World, ear: Ear
+def test_a_warning_that_remains_after_a_refusal_is_no_second_problem(
+    monitor: StartMonitor, world: World, target: FakeTarget
 ):
     watch = monitor()
 
@@ -424,12 +435,12 @@ def test_what_is_left_of_a_refusal_while_texts_go_out_again_is_no_second_trouble
 
     refused(hours_ago=0.5)
     refused(hours_ago=5)
-    assert ear.titles == ["BROKEN: Twilio refuses our texts because of our account or sender"]
+    assert target.titles == ["BROKEN: Twilio refuses our texts because of our account or sender"]
     refused(hours_ago=21)
-    assert ear.types == ["failure", "success"]
+    assert target.types == ["failure", "success"]
 
 
-def test_deciding_needs_an_operator_a_reason_and_a_sensible_time(local: Journal, ann: Actor, clock: Clock):
+def test_a_decision_needs_an_operator_a_reason_and_a_sensible_time(local: Journal, ann: Actor, clock: Clock):
     viewer = Actor("vic@lantern.example", Role.VIEWER, Via.PAGE)
     hour, now = timedelta(hours=1), clock.now
     for refused in (
@@ -459,12 +470,12 @@ def failed_build(clock: Clock) -> Deployment:
 # Deployments ---------------------------------------------------------------------------------------------
 
 
-def test_a_failed_deployment_is_told_once_and_history_never_across_a_restart(
-    monitor: StartMonitor, world: World, ear: Ear, clock: Clock
+def test_a_failed_deployment_is_sent_once_and_history_never_across_a_restart(
+    monitor: StartMonitor, world: World, target: FakeTarget, clock: Clock
 ):
     monitor(name=holder_name()).round()
     world.changed = {"deployments": (failed_build(clock), b.HEAD_BUILD)}
     monitor(name=holder_name()).round()
     monitor(name=holder_name()).round()
-    (message,) = ear.heard
+    (message,) = target.received
     assert message["title"].startswith("Deployment: ddddddd failed")

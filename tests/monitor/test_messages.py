@@ -1,4 +1,4 @@
-"""What people read: short, in their own time, with a way on, and nothing that identifies a customer."""
+"""Messages to people: short, in the business's time zone, with a next step, and without customers' data."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_the_end_says_how_long_it_lasted_and_what_is_now():
 def test_no_message_is_long_or_names_a_customer_or_a_secret(kind: EventKind):
     planted = "of jo.bloggs@customer.example +447700900123 sb_secret_abcdefghijklmnop "
     leaky = AlertContent(planted * 9, planted * 90, planted, planted, "systems")
-    told = of_alert("flow", event(kind, leaky, lasted=timedelta(1), now_is=planted), LONDON, "https://desk.example")
-    message = of_sandbox(told)  # which makes it longer
+    sent = of_alert("flow", event(kind, leaky, lasted=timedelta(1), now_is=planted), LONDON, "https://desk.example")
+    message = of_sandbox(sent)  # which makes it longer
     assert len(message.title) <= LONGEST_TITLE
     assert len(message.body) < 2000
     for leak in ("bloggs", "7700", "abcdef"):

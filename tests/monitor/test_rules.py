@@ -1,4 +1,4 @@
-"""Every rule can fire, and one trouble is told by one rule."""
+"""Every rule can fire, and one problem makes one rule fire."""
 
 from __future__ import annotations
 
@@ -106,12 +106,12 @@ FIRES["main_ahead"] = observation(behind())
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_each_rule_can_fire_and_says_what_to_do(rule):
-    state, told, looks = AlertState(), (), 0
-    while not told:
+    state, events, looks = AlertState(), (), 0
+    while not events:
         looks += 1
         assert looks <= rule.fire_after
-        state, told = next_state(state, read_all(FIRES[rule.id])[rule.id], rule, b.NOW + looks * timedelta(minutes=1))
-    (event,) = told
+        state, events = next_state(state, read_all(FIRES[rule.id])[rule.id], rule, b.NOW + looks * timedelta(minutes=1))
+    (event,) = events
     assert event.kind is EventKind.FIRED
     story = event.story
     assert story.title and story.message and story.cause and story.next_step
@@ -119,7 +119,7 @@ def test_each_rule_can_fire_and_says_what_to_do(rule):
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_one_trouble_is_told_by_one_rule(rule):
+def test_one_problem_is_sent_by_one_rule(rule):
     readings = read_all(FIRES[rule.id])
     assert [name for name, reading in readings.items() if reading.finding is RuleStatus.BAD] == [rule.id]
 
@@ -149,7 +149,7 @@ def test_a_rule_comes_after_those_it_depends_on():
     ],
     ids=["suspended", "no money", "blind key", "Vercel's key", "the database's key"],
 )
-def test_what_an_account_says_of_itself_needs_no_second_look(snapshot):
+def test_what_an_account_says_of_itself_needs_no_second_reading(snapshot):
     reading = read_all(observation(snapshot))["account"]
     assert (reading.finding, reading.at_once, reading.story.severity) == (RuleStatus.BAD, True, Severity.CRITICAL)
 
@@ -195,13 +195,13 @@ def test_what_waits_for_a_source_that_refuses_our_key_is_not_refused_itself(sour
     assert read_all(observation(seen))["account"].parts == {f"refused:{source}"}
 
 
-def test_one_account_that_is_refused_is_told_as_it_stands():
+def test_one_account_that_is_refused_is_sent_as_it_stands():
     reading = read_all(FIRES["account"])["account"]
     assert (reading.story.title, reading.parts) == ("The Twilio account is suspended.", {"account_active"})
     assert "also" not in reading.story.message.lower()
 
 
-def test_an_account_of_which_nothing_is_known_just_now_is_not_one_that_was_mended():
+def test_an_account_that_cannot_be_read_has_not_recovered():
     seen = failing(UNREACHABLE, SourceName.TWILIO)
     refused = failing(REFUSED, SourceName.VERCEL)
     twilio = {name: getattr(seen, name) for name in names_of(SourceName.TWILIO)}
@@ -223,7 +223,7 @@ def test_every_source_that_is_silent_is_a_part_and_says_why():
     assert reading.story.message == f"{lost.sentence} Also: {UNREACHABLE.sentence}"
 
 
-def test_a_flow_that_is_broken_at_another_hop_is_another_trouble_and_one_that_is_degraded_is_none():
+def test_a_flow_that_is_broken_at_another_hop_is_another_problem_and_one_that_is_degraded_is_none():
     for seen, parts in (
         (b.snapshot(app_health=app_down()), {"demand"}),
         (b.snapshot(link_opening=LinkOpening("b", b.NOW, Landing.LOGIN, 200, ())), {"link"}),
@@ -406,7 +406,7 @@ def read_probe(probe: Request | Unmade | None) -> RuleReading:
     ],
     ids=["app down", "link broken", "suspended", "a key of ours", "degraded"],
 )
-def test_a_synthetic_booking_that_failed_is_told_unless_a_trouble_as_great_of_the_flow_is(
+def test_a_synthetic_booking_that_failed_is_sent_unless_a_problem_as_great_of_the_flow_is(
     snapshot: Snapshot, finding: RuleStatus
 ):
     failed = dataclasses.replace(observation(snapshot), probe=probe(RequestState.FAILED))
@@ -448,7 +448,7 @@ def test_no_synthetic_booking_is_neither_a_failure_nor_a_recovery():
     assert read_probe(None).finding is RuleStatus.CANNOT_TELL
 
 
-def test_where_no_synthetic_booking_is_asked_for_any_more_there_is_no_trouble_with_them():
+def test_where_no_synthetic_booking_is_asked_for_any_more_there_is_no_problem_with_them():
     reading = read_all(dataclasses.replace(observation(b.snapshot()), probes=False))["probe"]
     assert (reading.finding, reading.story.message) == (RuleStatus.GOOD, "No synthetic bookings are made any more.")
 

@@ -1,4 +1,4 @@
-"""A journal with a clock that stands still, and diagnoses of a small world."""
+"""A journal with a fixed clock, and diagnoses of small snapshots."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def journal(tmp_path: Path, clock: Clock) -> Iterator[Journal]:
 
 
 def whole(**changed: Any) -> Diagnosis:
-    """What the desk says of a healthy world, but for what is changed."""
+    """Return the diagnosis of a healthy snapshot with some readings `changed`."""
     return diagnose(snapshot(**changed), NOW) if changed else _healthy()
 
 
@@ -45,7 +45,7 @@ def _healthy() -> Diagnosis:
 
 @cache
 def undelivered() -> Diagnosis:
-    """What it says when six texts of the last hours did not arrive."""
+    """Return the diagnosis when six texts of the last hours did not arrive."""
     moments = {number: ago(hours=7 - number) for number in range(1, 7)}
     bookings = [booking(number, at) for number, at in moments.items()]
     texts = [text(number, at, status="undelivered", error_code="30007") for number, at in moments.items()]

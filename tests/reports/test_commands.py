@@ -1,4 +1,4 @@
-"""The same on the command line: an incident keeps what is seen, and its document and the week are written out."""
+"""The commands `incident` and `export`: diagnoses are recorded, documents and the weekly summary are written."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_opening_and_closing_an_incident_keep_what_the_diagnosis_says(run: Run) -> None:
     incident = json.loads(run("incident", "open", "No texts", "--json").stdout)["incident_id"]
     assert run("incident", "see", "--incident", incident).exit_code == 0
-    assert run("incident", "close", "--incident", incident).exit_code == 0
+    assert run("incident", "close", "--incident", incident, "--words", "The column is back.").exit_code == 0
     assert run("incident", "see", "--incident", incident).exit_code == 2  # it is closed
     document = json.loads(run("export", "--incident", incident, "--format", "json").stdout)
+    assert document["incident"]["closing_words"] == "The column is back."
     kinds = [entry["kind"] for entry in document["entries"]]
     assert kinds == ["incident_opened", "diagnosis", "diagnosis", "diagnosis", "incident_closed"]
     assert document["report"]["affected"]["people"] is None
     assert "cannot be told" in document["report"]["affected"]["words"]
 
 
-def test_while_it_cannot_be_told_who_was_affected_the_list_says_so_and_is_not_empty(run: Run) -> None:
+def test_while_it_is_unknown_who_was_affected_the_command_says_so_and_lists_nothing(run: Run) -> None:
     answer = run("incident", "affected", "--json")
     assert (answer.exit_code, answer.stdout) == (3, "")
 

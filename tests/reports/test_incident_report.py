@@ -1,4 +1,4 @@
-"""The document of an incident, from its journal alone; and that nothing in it comes alive or names anybody."""
+"""The document of an incident, from its journal alone: no text from outside is active in it, and it names nobody."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from lib.model.verdict import HeadlineState
 from lib.reports.chart_images import Image, chart
 from lib.reports.diagnosis_record import diagnosis_record, keep_diagnosis
 from lib.reports.documents import ExportFormat, export
+from lib.reports.html_page import html_page
 from lib.reports.incident_report import report_of
 from tests.clocks import Clock
 from tests.diagnosis.builders import NOW
@@ -52,8 +53,8 @@ def acted(journal: Journal, incident: object, message: str) -> None:
     journal.finish(request.id, Receipt(Outcome.SUCCEEDED, message, facts, facts, True, (message,), "dpl_1"), ANA)
 
 
-def alerts_sent(journal: Journal, clock: Clock, message: str = "It is the carriers.") -> IncidentRecord:
-    """An incident that was opened while texts did not arrive, acted on, and closed while they flowed."""
+def an_incident(journal: Journal, clock: Clock, message: str = "It is the carriers.") -> IncidentRecord:
+    """Return an incident that was opened while texts did not arrive, acted on, and closed while they arrived."""
     incident = journal.open_incident(f"No texts {message}", ANA)
     clock.advance(minutes=1)
     keep_diagnosis(journal, undelivered(), ANA, incident.id)
@@ -66,7 +67,7 @@ def alerts_sent(journal: Journal, clock: Clock, message: str = "It is the carrie
 
 
 def test_it_says_how_long_it_took_to_detect_to_diagnose_and_to_fix(journal: Journal, clock: Clock) -> None:
-    report = report_of(alerts_sent(journal, clock), clock.now)
+    report = report_of(an_incident(journal, clock), clock.now)
     lengths = {measure.id: measure.length for measure in report.measures}
     assert lengths == {
         "detect": timedelta(hours=6),
@@ -89,11 +90,11 @@ def test_an_alert_of_something_else_is_no_notice_of_this(journal: Journal, clock
     assert lengths["detect"] == timedelta(hours=5, minutes=50)
 
 
-def test_it_was_detected_when_the_monitor_first_told_of_it(journal: Journal, clock: Clock) -> None:
+def test_an_incident_was_detected_when_the_monitor_sent_its_first_alert(journal: Journal, clock: Clock) -> None:
     for event in ("fired", "reminder"):
         journal.append(Alert("flow", event, "Texts do not arrive.", NOW), ANA)
         clock.advance(minutes=10)
-    report = report_of(alerts_sent(journal, clock), clock.now)
+    report = report_of(an_incident(journal, clock), clock.now)
     lengths = {measure.id: measure.length for measure in report.measures}
     assert (lengths["detect"], lengths["diagnose"]) == (timedelta(hours=6), timedelta(minutes=21))
 
@@ -111,17 +112,17 @@ def test_a_measure_whose_mark_is_lacking_is_unknown_and_says_which(journal: Jour
 
 
 def test_the_causes_carry_the_evidence_for_and_against(journal: Journal, clock: Clock) -> None:
-    report = report_of(alerts_sent(journal, clock), clock.now)
+    report = report_of(an_incident(journal, clock), clock.now)
     first = report.weighed[0]
     assert first.hypothesis.id == "provider_failing" and first.title != first.hypothesis.id
     assert [(check.id, check.status.value) for check in first.supports] == [("texts_arrive", "fail")]
     assert first.supports[0].summary and "missing_column" in {cause.hypothesis.id for cause in report.causes}
-    text = export(report.story, ExportFormat.MARKDOWN, LONDON, clock.now)
+    text = export(report.source, ExportFormat.MARKDOWN, LONDON, clock.now)
     assert "texts\\_arrive (fail): " in text and "Ruled out: " in text and "Verified: yes." in text
 
 
 def test_people_stand_there_as_counts_and_seats_alone(journal: Journal, clock: Clock) -> None:
-    story = alerts_sent(journal, clock)
+    story = an_incident(journal, clock)
     document = json.loads(export(story, ExportFormat.JSON, LONDON, clock.now))
     assert document["report"]["affected"]["people"] == 0  # as the last diagnosis had it: the world was another then
     opened = next(entry.payload for entry in story.entries if isinstance(entry.payload, DiagnosisRecord))
@@ -134,7 +135,7 @@ def test_people_stand_there_as_counts_and_seats_alone(journal: Journal, clock: C
 
 def test_the_page_to_print_holds_its_images_and_fetches_and_runs_nothing(journal: Journal, clock: Clock) -> None:
     harmless, hostile = (
-        export(alerts_sent(journal, clock, message), ExportFormat.HTML, LONDON, clock.now)
+        export(an_incident(journal, clock, message), ExportFormat.HTML, LONDON, clock.now)
         for message in ("words", HOSTILE)
     )
     images = re.findall(r'src="data:image/svg\+xml;base64,([A-Za-z0-9+/=]+)"', hostile)
@@ -150,8 +151,17 @@ def test_the_page_to_print_holds_its_images_and_fetches_and_runs_nothing(journal
     assert "onerror=alert(1)" in unescape(hostile)
 
 
+def test_a_page_shows_a_link_an_image_or_html_that_is_not_ours_as_text_though_nobody_escaped_it() -> None:
+    ours = "data:image/png;base64,AAAA"
+    hostile = f"{HOSTILE} <https://e.example> ![x](data:image/png;base64,BBBB) [r]\n\n[r]: https://e.example"
+    page = html_page("<b>Title</b>", f"![Chart][c]\n\n{hostile}\n\n[c]: {ours}\n", [ours])
+    assert re.findall(r'(?:src|href)="([^"]*)"', page) == [ours]
+    assert "<title>&lt;b&gt;Title&lt;/b&gt;</title>" in page and "<small>Chart</small>" in page
+    assert not re.search(r"<script|<b>|<a |<img src=x", page)
+
+
 def test_the_markdown_holds_its_images_and_no_link_or_html_of_a_stranger(journal: Journal, clock: Clock) -> None:
-    text = export(alerts_sent(journal, clock, HOSTILE), ExportFormat.MARKDOWN, LONDON, clock.now)
+    text = export(an_incident(journal, clock, HOSTILE), ExportFormat.MARKDOWN, LONDON, clock.now)
     html = RENDERER.render(text)
     sources = re.findall(r'<img src="([^"]{22})', html)
     assert sources == ["data:image/png;base64,"] * 2
@@ -178,7 +188,7 @@ def test_the_markdown_holds_its_images_and_no_link_or_html_of_a_stranger(journal
 def test_no_cell_of_the_csv_runs_as_a_formula(journal: Journal, clock: Clock) -> None:
     rows = list(
         csv.reader(
-            io.StringIO(export(alerts_sent(journal, clock, "=1+1"), ExportFormat.CSV, LONDON, clock.now), newline="")
+            io.StringIO(export(an_incident(journal, clock, "=1+1"), ExportFormat.CSV, LONDON, clock.now), newline="")
         )
     )
     assert not [cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]

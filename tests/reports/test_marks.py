@@ -1,11 +1,10 @@
-"""What was done at the desk, as marks on the timeline."""
+"""Entries of the journal as marks on the timeline."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from lib.diagnosis.timeline import Mark, MarkKind
-from lib.formatting import exact_duration
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
 from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
@@ -48,16 +47,4 @@ def test_incidents_migrations_and_what_took_effect_are_marked_in_order_beside_th
         (MarkKind.MIGRATION, "run_migration pending_bookings_metadata succeeded"),
         (MarkKind.DEPLOYMENT, "3aee739 became live"),
         (MarkKind.INCIDENT, "incident closed: No texts"),
-    ]
-
-
-def test_a_duration_is_said_in_its_two_largest_units() -> None:
-    assert [exact_duration(timedelta(seconds=seconds)) for seconds in (-5, 59, 60, 125, 3600, 7500, 200_000)] == [
-        "0 s",
-        "59 s",
-        "1 min",
-        "2 min 5 s",
-        "1 h",
-        "2 h 5 min",
-        "2 days 7 h",
     ]

@@ -1,4 +1,4 @@
-"""The owner's week: counts before shares, money to the digit, and nothing unread counted as nothing."""
+"""The weekly summary: counts before shares, exact money, and nothing unread counted as zero."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lib.model import frames
 from lib.model.provider import Balance
 from lib.model.reading import Failure, FailureKind
 from lib.reports.diagnosis_record import keep_diagnosis
-from lib.reports.weekly import Cost, Summary, as_json, as_page, as_text, weekly
+from lib.reports.weekly import Cost, Summary, weekly, weekly_json, weekly_markdown, weekly_page
 from tests.clocks import Clock
 from tests.diagnosis.builders import NOW, ago, booking, snapshot, table, text
 from tests.reports.conftest import ANA, undelivered, whole
@@ -26,7 +26,7 @@ AWAY = Failure(FailureKind.UNAVAILABLE, "It is away.")
 
 
 def an_incident(journal: Journal, clock: Clock, begins: Diagnosis, title: str = "No texts") -> Incident:
-    """Open an incident that saw the flow as it `begins`, and half an hour later whole."""
+    """Open an incident with the diagnosis `begins`, and half an hour later one of a whole flow."""
     incident = journal.open_incident(title, ANA)
     keep_diagnosis(journal, begins, ANA, incident.id)
     clock.advance(minutes=30)
@@ -34,7 +34,7 @@ def an_incident(journal: Journal, clock: Clock, begins: Diagnosis, title: str = 
     return incident
 
 
-def test_it_tells_the_week_in_plain_words(journal: Journal, clock: Clock) -> None:
+def test_the_summary_says_the_week_in_plain_language(journal: Journal, clock: Clock) -> None:
     journal.close_incident(an_incident(journal, clock, undelivered()).id, ANA)
     week = weekly(undelivered(), journal)
     assert week.title == "Week to Wed 18 Nov: 6 bookings, 6 people without a working link"
@@ -49,7 +49,7 @@ def test_it_tells_the_week_in_plain_words(journal: Journal, clock: Clock) -> Non
         "Call those who asked to book and got no link, or send them a new one (6 requests)",
     ):
         assert message in week.body, message
-    assert not re.search(r"4474001|token-|code-", week.body + as_json(week))
+    assert not re.search(r"4474001|token-|code-", week.body + weekly_json(week))
 
 
 def outages(week: Summary) -> tuple[str, ...]:
@@ -67,13 +67,13 @@ def test_an_outage_of_weeks_ago_is_none_of_this_week_though_its_incident_was_nev
     assert "Finish the incident that is still open" in week.body
 
 
-def test_an_incident_that_saw_the_flow_whole_throughout_is_no_outage(journal: Journal, clock: Clock) -> None:
+def test_an_incident_in_which_the_flow_was_never_broken_is_no_outage(journal: Journal, clock: Clock) -> None:
     journal.close_incident(an_incident(journal, clock, whole(), "No texts?").id, ANA)
     (line,) = outages(weekly(whole(), journal))
     assert line == "No texts?: opened Wed 18 Nov 15:00, and the flow was never seen broken."
 
 
-def test_an_outage_that_ended_is_told_as_ended_while_its_incident_is_open(journal: Journal, clock: Clock) -> None:
+def test_an_outage_that_ended_counts_as_ended_while_its_incident_is_open(journal: Journal, clock: Clock) -> None:
     an_incident(journal, clock, undelivered())
     week = weekly(whole(), journal)
     (line,) = outages(week)
@@ -133,18 +133,29 @@ def test_money_is_exact_and_of_two_currencies_never_added(journal: Journal) -> N
     week = weekly(whole(texts=table(frames.TEXTS, texts), balance=Balance(Decimal("1"), "USD")), journal)
     assert week.figures.costs == (Cost("GBP", Decimal("0.0075"), 1), Cost("USD", Decimal("0.3"), 2))
     assert "1 text has no price yet" in week.body
-    document = json.loads(as_json(week))
+    document = json.loads(weekly_json(week))
     assert [(cost["total"], cost["per_text"]) for cost in document["figures"]["costs"]] == [
         ("0.0075", "0.0075"),
         ("0.3", "0.1500"),
     ]
 
 
+def test_the_keys_of_the_week_as_json_do_not_change(journal: Journal, clock: Clock) -> None:
+    an_incident(journal, clock, undelivered())
+    document = json.loads(weekly_json(weekly(undelivered(), journal)))
+    assert list(document) == ["title", "body", "sections", "figures"]
+    assert list(document["sections"][0]) == ["title", "lines"]
+    figures = document["figures"]
+    assert list(figures["outages"][0]) == ["title", "began", "ended", "known", "seen"]
+    assert list(figures["people"]) == ["count", "words", "at_least", "states", "seats", "since"]
+    assert list(figures["costs"][0]) == ["currency", "total", "texts", "per_text"]
+
+
 def test_what_became_of_people_is_counted_and_a_stranger_s_words_stay_text(journal: Journal) -> None:
     incident = journal.open_incident("<script>alert(1)</script> [x](javascript:alert(1))", ANA)
     week = weekly(undelivered(), journal)
     assert "still open" in week.body and "Finish the incident" in week.body
-    page, marked = as_page(week), as_text(week)
+    page, marked = weekly_page(week), weekly_markdown(week)
     assert "<script>" not in page and "&lt;script&gt;" in page and "\\<script\\>" in marked
     follow_up(journal, str(incident.id), FollowUp.CALLED, ANA)  # an id that is nobody's changes nothing
     assert "nothing done yet 6" in weekly(undelivered(), journal).body

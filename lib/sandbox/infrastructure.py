@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,8 +100,11 @@ class Infrastructure:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
         self.postgres = Postgres(self.folder)
         self._lite: Lite | None = None
+        self._complete: Lite | None = None  # the Lite that was seen to give out every column of the schema cache
         self.schema_cache = SchemaCache((), (), ())
         self._reloads: list[Future[None]] = []
+        self._reload_now = False
+        self._loading = False
         self._changing = False
         self._reset_at = datetime.now(UTC)
         self._something_to_do = threading.Condition()
@@ -160,9 +163,14 @@ class Infrastructure:
 
     @contextmanager
     def changing_the_schema(self) -> Iterator[None]:
-        """Put reloads off while the schema is changed in several steps: each would make the Data API start anew."""
+        """Put reloads off while the schema is changed in several steps: each would start the Data API again.
+
+        A reload that is under way is waited for: a Lite that starts during a reset would know half of a schema. It may
+        itself wait for a lock that only the reset ends, so it is not waited for long.
+        """
         with self._something_to_do:
             self._changing = True
+            self._something_to_do.wait_for(lambda: not self._loading, timeout=OLD_LITE_SECONDS)
         try:
             yield
         finally:
@@ -171,8 +179,8 @@ class Infrastructure:
                 self._something_to_do.notify_all()
 
     def reload_schema_cache(self) -> None:
-        """Make the Data API read the schema again and return when it has."""
-        self._ask_for_reload().result()
+        """Make the Data API read the schema again and return when it has. There is no more DDL to wait for."""
+        self._ask_for_reload(now=True).result()
 
     def log_lines(self, start: datetime, end: datetime) -> list[PostgresLogLine]:
         """Return PostgreSQL's own log lines of `[start, end)`, of the time since the last reset."""
@@ -183,10 +191,11 @@ class Infrastructure:
         thread.start()
         self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
 
-    def _ask_for_reload(self) -> Future[None]:
+    def _ask_for_reload(self, *, now: bool = False) -> Future[None]:
         done: Future[None] = Future()
         with self._something_to_do:
             self._reloads.append(done)
+            self._reload_now |= now
             self._something_to_do.notify_all()
         return done
 
@@ -198,7 +207,7 @@ class Infrastructure:
             shapes = tuple(row["shape"] for row in connection.execute(_SHAPES_SQL))
         schema = SchemaCache(columns, functions, shapes)
         names = {table: [one["column"] for one in described] for table, described in schema.tables.items()}
-        if self._lite is not None and schema == self.schema_cache and self._lite.serves(names):
+        if self._lite is not None and schema == self.schema_cache and self._is_complete(self._lite, names):
             return
         a_table = next(iter(names), "none")
         new = Lite(self.folder, self._node, self.postgres.dsn("authenticator"), self._credentials, a_table)
@@ -207,6 +216,13 @@ class Infrastructure:
         if old is not None:
             self._in_background(self._retire, old)
 
+    def _is_complete(self, lite: Lite, names: Mapping[str, list[str]]) -> bool:
+        """Return whether `lite` runs and gives out all columns. It reads the schema once, so it is asked once."""
+        if not lite.running or (lite is not self._complete and not lite.serves(names)):
+            return False
+        self._complete = lite
+        return True
+
     def _retire(self, lite: Lite) -> None:
         """Stop a Lite that gets no more requests, once it has had the time to answer those it has."""
         self._stopping.wait(OLD_LITE_SECONDS)
@@ -214,12 +230,7 @@ class Infrastructure:
 
     def _reload_when_asked(self) -> None:
         while True:
-            with self._something_to_do:
-                while not ((self._reloads and not self._changing) or self._stopping.is_set()):
-                    self._something_to_do.wait()
-            self._stopping.wait(DEBOUNCE_SECONDS)
-            with self._something_to_do:
-                asked, self._reloads = self._reloads, []
+            asked = self._next_reloads()
             try:
                 if not self._stopping.is_set():
                     self._load()
@@ -229,8 +240,27 @@ class Infrastructure:
             else:
                 for done in asked:
                     done.set_result(None)
+            finally:
+                with self._something_to_do:
+                    self._loading = False
+                    self._something_to_do.notify_all()
             if self._stopping.is_set():
                 return
+
+    def _next_reloads(self) -> list[Future[None]]:
+        """Wait until a reload is due, or until the end; return those who wait for it."""
+        with self._something_to_do:
+            while not self._stopping.is_set():
+                self._something_to_do.wait_for(
+                    lambda: (self._reloads and not self._changing) or self._stopping.is_set()
+                )
+                self._something_to_do.wait_for(
+                    lambda: self._reload_now or self._stopping.is_set(), timeout=DEBOUNCE_SECONDS
+                )
+                if not self._changing:
+                    break
+            asked, self._reloads, self._reload_now, self._loading = self._reloads, [], False, True
+            return asked
 
     def _listen(self) -> None:
         """Reload on `NOTIFY pgrst`, as the hosted Data API does, and when Lite has died."""

@@ -124,12 +124,12 @@ def calls_of(sandbox: LaunchedSandbox, viewers: int) -> int:
     cache = SnapshotCache(sources_of(sandbox))
     before = data_api_calls(sandbox.settings["DATABASE_URL"])
 
-    def look() -> None:
+    def read_snapshots() -> None:
         for _ in range(8):
             cache.snapshot(WindowSize.DAY)
             time.sleep(0.5)
 
-    threads = [threading.Thread(target=look) for _ in range(viewers)]
+    threads = [threading.Thread(target=read_snapshots) for _ in range(viewers)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""The machine under the twins: PostgreSQL, Supabase Lite in front of it, and the folder they live in."""
+"""The infrastructure under the twins: PostgreSQL, Supabase Lite in front of it, and the folder they live in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lib.sandbox.world import Credentials
 FOLDER_PREFIX = "switchboard-sandbox-"
 # PostgREST waits as long for more DDL before it reloads.
 DEBOUNCE_SECONDS = 0.1
-# How long requests that the replaced Lite already has may still take.
+# How long a replaced Lite has to answer the requests that it has.
 OLD_LITE_SECONDS = 2.0
 LOCK_WAIT = "500ms"
 
@@ -48,7 +48,7 @@ select distinct p.proname::text as name from pg_proc p
 where p.pronamespace = 'public'::regnamespace and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
 order by 1
 """
-# What else Lite works with: by the constraints it embeds, by the signatures it calls, and it sees only what it may.
+# What else Lite reads of a schema: constraints (to embed), signatures (to call), and privileges.
 _SHAPES_SQL = """
 select format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) as shape from pg_constraint
 where connamespace = 'public'::regnamespace

@@ -187,9 +187,12 @@ def test_the_newest_bookings_fare_the_same_at_every_hour_of_the_day(
 
 @pytest.fixture
 def crowd(sandbox: Running) -> Callable[[str], datetime]:
-    """Tell a scenario in which thirty people asked within five minutes before it broke; return when that was."""
+    """A function that sets up a scenario in which thirty people asked within five minutes before the break.
 
-    def told(name: str) -> datetime:
+    It returns when the break was.
+    """
+
+    def set_up(name: str) -> datetime:
         sandbox.infrastructure.reset()
         with sandbox.world.connection() as connection, connection.transaction():
             stage = HistoryBuilder(connection, sandbox.world)
@@ -198,7 +201,7 @@ def crowd(sandbox: Running) -> Callable[[str], datetime]:
             SCENARIOS[name].plot(stage)
             return stage.just_before_newest(HIT)
 
-    return told
+    return set_up
 
 
 def test_who_asked_shortly_before_the_login_came_met_it_too(crowd: Callable[[str], datetime], ask) -> None:

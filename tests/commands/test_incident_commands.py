@@ -1,4 +1,4 @@
-"""The same on the command line: an incident keeps what is seen, and its document and the week are written out."""
+"""`incident` and `export`: an incident keeps the diagnosis, and its document and the week are written to files."""
 
 from __future__ import annotations
 

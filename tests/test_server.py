@@ -39,7 +39,7 @@ from lib.ui.action_service import ActionService
 from lib.ui.runtime import AppRuntime, DiagnosisService
 from tests.pages import synthetic
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def get(path: str, headers: dict[str, str] | None = None, peer: str = "127.0.0.1") -> httpx.Response:

@@ -116,7 +116,7 @@ def _node_version(node: str) -> int:
 def _program() -> Path:
     program = PACKAGE / "node_modules" / "@supabase" / "lite" / "dist" / "cli" / "index.js"
     if not program.is_file():
-        raise SandboxError("Supabase Lite is not installed: run scripts/setup.")
+        raise SandboxError(f"Supabase Lite is not installed: run scripts/setup, or npm ci in {PACKAGE}.")
     return program
 
 

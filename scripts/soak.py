@@ -195,7 +195,7 @@ def main() -> None:
         "no_error": not many["errors"],
         "memory_flat": growth <= MEMORY_BUDGET,
     }
-    if not options.faults:  # a system that fails is asked anew, so there it says nothing
+    if not options.faults:  # a system that fails is asked again, so then the number means nothing
         ratio = many["upstream_calls_per_minute"] / max(1.0, one["upstream_calls_per_minute"])  # type: ignore[operator]
         kept["upstream_as_with_one"] = ratio <= 1.1
     print(

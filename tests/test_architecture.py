@@ -1,4 +1,4 @@
-"""The parts of the project as docs/architecture.md draws them: who may import whom, and that names stand once."""
+"""The parts of the project as docs/architecture.md draws them: who may import whom, and that names are used once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 
 from tests.source_tree import SourceFile, app_files, source_files
 
-# From left to right: each may import what stands to its left, and itself.
+# From left to right: each may import what is to its left, and itself.
 ORDER = (
     "model",
     "settings",
@@ -115,7 +115,7 @@ def test_the_diagnosis_reads_no_clock():
     assert wrong == []
 
 
-def test_no_public_class_name_stands_twice():
+def test_no_public_class_name_is_used_twice():
     names = Counter(
         node.name
         for file in app_files()

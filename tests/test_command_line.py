@@ -31,7 +31,7 @@ Play = Callable[[str], dict[str, str]]
 
 
 def as_json(answer: Answer) -> Any:
-    """Return what stands on stdout, all of which must be one JSON document."""
+    """Return stdout, all of which must be one JSON document."""
     return json.loads(answer.stdout)
 
 

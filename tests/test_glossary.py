@@ -1,4 +1,4 @@
-"""The words that docs/glossary.md says to avoid stand in no identifier and in no file name."""
+"""The words that docs/glossary.md says to avoid are in no identifier and in no file name."""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ _open_connections: dict[tuple[str, int], asyncio.Transport] = {}
 
 
 class HangUpProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, remembering its connections: ASGI has no word for closing one unanswered."""
+    """uvicorn's HTTP/1.1, remembering its connections: ASGI cannot close one without an answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

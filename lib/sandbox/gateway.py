@@ -23,7 +23,7 @@ from lib.sandbox.infrastructure import Infrastructure, SchemaCache
 from lib.sandbox.world import World
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-# These are about one connection and are never passed on (RFC 9110, 7.6.1); the length is set anew.
+# These are about one connection and are never passed on (RFC 9110, 7.6.1); the length is set again.
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -41,7 +41,7 @@ _HOP_BY_HOP = frozenset(
 _PRUNE_EVERY = 1000
 _PRUNE_SQL = "delete from platform.log where source_name = 'edge_logs' and at < now() - interval '1 day'"
 
-# JSON Schema's word for a Postgres type, as PostgREST's description has it; all others are strings.
+# JSON Schema's name of a Postgres type, as PostgREST's description has it; all others are strings.
 _JSON_TYPES = {
     "boolean": "boolean",
     "smallint": "integer",

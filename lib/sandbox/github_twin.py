@@ -91,7 +91,7 @@ def lineage(connection: Connection, sha: str) -> list[Row]:
 
 
 def push(connection: Connection, now: datetime, branch: str, sha: str, pusher: str) -> None:
-    """Move `branch` to `sha`, note the push, and tell Vercel."""
+    """Move `branch` to `sha`, note the push, and let the twin of Vercel react."""
     before = connection.execute("select sha from twin.branches where name = %s", [branch]).fetchone()
     connection.execute(
         """insert into twin.branches (name, sha) values (%s, %s)
@@ -335,7 +335,7 @@ def _runs(call: GitHubCall) -> Json:
 
 
 def _vercel_builds(call: GitHubCall, sha: str) -> list[Row]:
-    """The builds that Vercel's app told GitHub about, newest first: those that came from Git."""
+    """The builds that Vercel's app reported to GitHub, newest first: those that came from Git."""
     return call.connection.execute(
         "select * from twin.builds where sha = %s and source = 'git' order by created_at desc", [sha]
     ).fetchall()
@@ -628,7 +628,7 @@ def routes(world: World) -> list[BaseRoute]:
 
 
 def _settled_call(world: World, request: Request, connection: Connection, now: datetime) -> GitHubCall:
-    """Return the call, after Vercel's app has told GitHub of the builds that ended since."""
+    """Return the call, after Vercel's app has reported the builds that ended since."""
     vercel_twin.settle(connection, now)
     return GitHubCall(world, request, connection, now)
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,8 +100,9 @@ class Infrastructure:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{FOLDER_PREFIX}{os.getpid()}-"))
         self.postgres = Postgres(self.folder)
         self._lite: Lite | None = None
-        self._complete: Lite | None = None  # the Lite that was seen to give out every column of the schema cache
         self.schema_cache = SchemaCache((), (), ())
+        # The Lite before this one, with the schema that it knows: many a change of the schema is soon taken back.
+        self._spare: tuple[SchemaCache, Lite] | None = None
         self._reloads: list[Future[None]] = []
         self._reload_now = False
         self._loading = False
@@ -138,8 +139,9 @@ class Infrastructure:
             self._something_to_do.notify_all()
         for thread in self._threads:
             thread.join()
-        if self._lite is not None:
-            self._lite.stop()
+        for lite in (self._lite, self._spare and self._spare[1]):
+            if lite:
+                lite.stop()
         self.postgres.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -200,28 +202,28 @@ class Infrastructure:
         return done
 
     def _load(self) -> None:
-        """Start a new Lite, let requests go to it, then end the old one; or keep that one if it knows the schema."""
+        """Let requests go to a Lite that knows the schema: the one that serves, the spare one, or a new one."""
         with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
             columns = tuple(connection.execute(_DESCRIPTION_SQL).fetchall())
             functions = tuple(row["name"] for row in connection.execute(_FUNCTIONS_SQL))
             shapes = tuple(row["shape"] for row in connection.execute(_SHAPES_SQL))
         schema = SchemaCache(columns, functions, shapes)
         names = {table: [one["column"] for one in described] for table, described in schema.tables.items()}
-        if self._lite is not None and schema == self.schema_cache and self._is_complete(self._lite, names):
+        if self._lite is not None and schema == self.schema_cache and self._lite.serves(names):
             return
+        spare, self._spare = self._spare, None
+        if spare is not None and not (spare[0] == schema and spare[1].serves(names)):
+            self._in_background(self._retire, spare[1])
+            spare = None
         a_table = next(iter(names), "none")
-        new = Lite(self.folder, self._node, self.postgres.dsn("authenticator"), self._credentials, a_table)
-        old, self._lite = self._lite, new
-        self.schema_cache = schema
-        if old is not None:
-            self._in_background(self._retire, old)
-
-    def _is_complete(self, lite: Lite, names: Mapping[str, list[str]]) -> bool:
-        """Return whether `lite` runs and gives out all columns. It reads the schema once, so it is asked once."""
-        if not lite.running or (lite is not self._complete and not lite.serves(names)):
-            return False
-        self._complete = lite
-        return True
+        new = (
+            spare[1]
+            if spare
+            else Lite(self.folder, self._node, self.postgres.dsn("authenticator"), self._credentials, a_table)
+        )
+        if self._lite is not None:
+            self._spare = self.schema_cache, self._lite
+        self._lite, self.schema_cache = new, schema
 
     def _retire(self, lite: Lite) -> None:
         """Stop a Lite that gets no more requests, once it has had the time to answer those it has."""

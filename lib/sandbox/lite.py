@@ -31,6 +31,7 @@ class Lite:
     """One running Lite. It reads the schema once, when it starts: for another schema another one is started."""
 
     _numbers = count()
+    _complete = False
 
     def __init__(self, folder: Path, node: Path, dsn: str, credentials: Credentials, a_table: str) -> None:
         """Start Lite on the database at `dsn` and wait until it serves `a_table`. Raises `SandboxError`."""
@@ -60,7 +61,14 @@ class Lite:
         return self._kept.running
 
     def serves(self, tables: Mapping[str, list[str]]) -> bool:
-        """Return whether it gives out every column of every table: one whose start was disturbed does not."""
+        """Return whether it runs and gives out every column of every table: one whose start was disturbed does not.
+
+        The tables are those of the schema that it read, so it is asked for them until it has given them out once.
+        """
+        self._complete = self._complete or self._gives_out(tables)
+        return self.running and self._complete
+
+    def _gives_out(self, tables: Mapping[str, list[str]]) -> bool:
         with httpx.Client(headers={"apikey": self._key}, trust_env=False, timeout=SERVES_SECONDS) as client:
             asked = (
                 client.get(f"{self.url}/rest/v1/{table}", params={"select": ",".join(columns), "limit": "0"})

@@ -15,7 +15,7 @@ from lib.sandbox.world import Connection, World
 
 
 class TwinRefusalError(Exception):
-    """An error answer of a twin. Each API words its own."""
+    """An error answer of a twin, in the form of its API."""
 
     def __init__(self, message: str, response: Response) -> None:
         super().__init__(message)

@@ -99,7 +99,7 @@ def serving(connection: Connection, now: datetime, host: str) -> Row | None:
 
 
 def push_received(connection: Connection, now: datetime, branch: str, sha: str, pusher: str) -> None:
-    """React to a push: build it, unless the project is disconnected or told to skip it."""
+    """React to a push: build it, unless the project is disconnected or its settings skip it."""
     project = _project(connection)
     if not project["git_linked"]:
         return

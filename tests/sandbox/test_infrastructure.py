@@ -62,6 +62,20 @@ def test_a_reload_with_nothing_new_to_know_keeps_the_data_api_that_runs(
     assert client.table("messages").select("id").limit(1).execute().data
 
 
+def test_a_schema_that_comes_back_is_served_by_the_data_api_that_knows_it(
+    sandbox: Running, client: Client, play: Callable[..., object]
+) -> None:
+    play("healthy")
+    before = sandbox.infrastructure.lite_url
+    play("missing-column")
+    assert sandbox.infrastructure.lite_url != before
+    with pytest.raises(APIError, match="metadata"):
+        client.table("pending_bookings").select("metadata").limit(1).execute()
+    play("healthy")
+    assert sandbox.infrastructure.lite_url == before
+    assert client.table("pending_bookings").select("metadata").limit(1).execute().data
+
+
 def test_a_scenario_that_changes_the_schema_in_several_steps_starts_the_data_api_once(
     sandbox: Running, monkeypatch: pytest.MonkeyPatch, play: Callable[..., object]
 ) -> None:
@@ -74,7 +88,7 @@ def test_a_scenario_that_changes_the_schema_in_several_steps_starts_the_data_api
             super().__init__(*arguments)
 
     monkeypatch.setattr(infrastructure, "Lite", Noted)
-    play("missing-column")
+    play("api-500")
     assert len(started) == 1
 
 

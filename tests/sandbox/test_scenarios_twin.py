@@ -44,7 +44,7 @@ with recursive line as (
     select parent.* from twin.commits parent join line on parent.sha = line.parent
 )
 """
-# What else tells the scenario from a healthy one: true in it.
+# What else distinguishes the scenario from a healthy one: true in it.
 EVIDENCE = {
     "build-failing": "select count(*) = 3 from twin.deployments where error_message like '%Type error%'",
     "not-promoted": "select not auto_assign_domains from twin.project",
@@ -76,7 +76,7 @@ EVIDENCE = {
 
 @pytest.fixture
 def stage(sandbox: Running) -> Callable[[str], None]:
-    """Put the tables into a scenario. The Data API is not told: these tests look at the tables only."""
+    """Put the tables into a scenario. The Data API does not reload: these tests read the tables only."""
 
     def apply(name: str) -> None:
         sandbox.infrastructure.reset()

@@ -1,4 +1,4 @@
-"""Live traffic goes the whole way by itself, and a failing twin does not end it."""
+"""Live traffic goes through all hops by itself, and a failing twin does not end it."""
 
 from __future__ import annotations
 

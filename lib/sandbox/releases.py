@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypedDict, Unpack
 
 from psycopg.types.json import Jsonb
 
@@ -15,7 +16,7 @@ from lib.sandbox.world import Connection, World
 
 FIX = "3aee739fd04c8a1b6e5f27d90c3b84a1e6d2f705"
 FIX_MESSAGE = "Record the confirmation text on the pending booking"
-CULPRIT_MESSAGE = "Create customers only when they confirm"
+FAULT_MESSAGE = "Create customers only when they confirm"
 REPOSITORY_ID = 781_204_553
 QUEUE_TIME = timedelta(seconds=15)
 BUILD_TIME = timedelta(seconds=100)
@@ -48,6 +49,16 @@ class Served:
 
     since: datetime
     deployment_id: str
+    records_texts: str
+    confirmation_needs_login: bool
+
+
+class CommitFields(TypedDict, total=False):
+    """What may be given of a commit. `records_texts` and `confirmation_needs_login` are inherited unless given."""
+
+    sha: str
+    author: str
+    files: dict[str, str]
     records_texts: str
     confirmation_needs_login: bool
 
@@ -213,34 +224,15 @@ class Releases:
         self.served.append(Served(at, deployment_id, **commit))
         self.log(at, "aliases-assigned", f"Assigned production domains to {deployment_id}")
 
-    def release(
-        self,
-        message: str,
-        at: datetime,
-        *,
-        sha: str | None = None,
-        author: str = "priya-dev",
-        files: dict[str, str] | None = None,
-        records_texts: str | None = None,
-        confirmation_needs_login: bool | None = None,
-    ) -> str:
+    def release(self, message: str, at: datetime, **fields: Unpack[CommitFields]) -> str:
         """Commit, build and serve, as on a good day; return the deployment id. It serves `RELEASE_TIME` later."""
-        commit = self.commit(
-            message,
-            at,
-            sha=sha,
-            author=author,
-            files=files,
-            records_texts=records_texts,
-            confirmation_needs_login=confirmation_needs_login,
-        )
-        deployment = self.build(commit, at)
+        deployment = self.build(self.commit(message, at, **fields), at)
         self.serve(deployment, at + RELEASE_TIME)
         return deployment
 
     def commit_fault(self, at: datetime) -> str:
         """Commit the change that lost the record of every new customer's text."""
-        return self.commit(CULPRIT_MESSAGE, at, records_texts="without_customer", files={"src/lib/bookings.ts": "\n"})
+        return self.commit(FAULT_MESSAGE, at, records_texts="without_customer", files={"src/lib/bookings.ts": "\n"})
 
     def commit_fix(self, at: datetime, *, build_error: str | None = None) -> str:
         """Commit what fixes that."""

@@ -91,7 +91,7 @@ def delay(sandbox: LaunchedSandbox, milliseconds: float) -> None:
     endpoint = f"{sandbox.settings['SANDBOX_URL']}/faults"
     httpx.delete(endpoint).raise_for_status()
     for system in SYSTEMS if milliseconds else ():
-        # The delay is that of our network; the booking app's own way to its database is not measured.
+        # The delay is that of our network; that between the booking app and its database is not measured.
         fault = {"system": system, "delay_ms": milliseconds, "spare": USER_AGENT}
         httpx.post(endpoint, json=fault).raise_for_status()
 
@@ -124,12 +124,12 @@ def calls_of(sandbox: LaunchedSandbox, viewers: int) -> int:
     cache = SnapshotCache(sources_of(sandbox))
     before = data_api_calls(sandbox.settings["DATABASE_URL"])
 
-    def look() -> None:
+    def read_snapshots() -> None:
         for _ in range(8):
             cache.snapshot(WindowSize.DAY)
             time.sleep(0.5)
 
-    threads = [threading.Thread(target=look) for _ in range(viewers)]
+    threads = [threading.Thread(target=read_snapshots) for _ in range(viewers)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -146,7 +146,7 @@ def viewers(sandbox: LaunchedSandbox) -> Measurement:
 
 
 def the_old_way(sandbox: LaunchedSandbox) -> None:
-    """The script that this desk replaces: six queries one after another, and a test insert, cleaned up after."""
+    """The script that Switchboard replaces: six queries one after another, and a test insert, cleaned up after."""
     settings = sandbox.settings
     client = create_client(settings["SUPABASE_URL"], settings["SUPABASE_SECRET_KEY"])
     for table, columns in (
@@ -213,10 +213,10 @@ class Month:
 
 
 def month_of(sandbox: LaunchedSandbox) -> Month:
-    """Have a fresh process look at the month, several times."""
+    """Let a fresh process read and diagnose the month, several times."""
     command = [sys.executable, __file__, "--month"]
-    told = subprocess.run(command, input=json.dumps(sandbox.settings), capture_output=True, text=True, check=True)
-    return Month(**json.loads(told.stdout))
+    answer = subprocess.run(command, input=json.dumps(sandbox.settings), capture_output=True, text=True, check=True)
+    return Month(**json.loads(answer.stdout))
 
 
 def look_at_the_month() -> None:

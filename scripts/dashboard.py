@@ -1,4 +1,4 @@
-"""What the scripts share that look at a running dashboard: starting it, waiting for it, and Chromium's flags."""
+"""What the scripts share that use a running dashboard: starting it, waiting for it, and Chromium's flags."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Dashboard:
     process: subprocess.Popen[bytes]
 
     def wait(self) -> None:
-        """Return once its desk is ready."""
+        """Return once it has its first diagnosis service."""
         end = time.monotonic() + READY_SECONDS
         while time.monotonic() < end and self.process.poll() is None:
             try:

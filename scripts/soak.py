@@ -1,10 +1,10 @@
-"""Fifty viewers in front of one desk, for minutes: does a rerun stay quick, does upstream notice, does memory grow?
+"""Fifty viewers on one dashboard, for minutes: does a rerun stay quick, do upstream calls or memory grow?
 
     scripts/soak.py                         50 viewers for 5 minutes
-    scripts/soak.py --minutes 30 --faults   … while the other systems are slow, fail and talk nonsense in turns
+    scripts/soak.py --minutes 30 --faults   … while the other systems are slow, fail and answer nonsense in turns
 
-A viewer is what the browser is to the server: a websocket that runs the page once and then each of its parts again
-as often as the server asked for. It prints JSON, and ends with 1 if a promise was not kept.
+A viewer is a websocket, as a browser's: it runs the page once and then each fragment as often as the server asks for.
+Prints JSON, and ends with 1 if a budget was exceeded.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ P95_BUDGET_SECONDS = 2.0
 # The first minutes fill caches: growth is measured after them, and this much of it is noise.
 WARM_UP_SECONDS = 60
 MEMORY_BUDGET = 1.15
-POINTS = 30  # of the memory's course that are told
+POINTS = 30  # of the memory's course that are printed
 
 
 @dataclass
-class Seen:
-    """What the viewers of one run saw: seconds per rerun, and words of what went wrong."""
+class Observations:
+    """What the viewers of one run observed: seconds per rerun, and what went wrong."""
 
     reruns: list[float] = field(default_factory=list)
     first_runs: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
 
-async def look(address: str, page: str, seen: Seen, until: float) -> None:
+async def view_page(address: str, page: str, seen: Observations, until: float) -> None:
     """Be one viewer of `page` until then (monotonic seconds)."""
     url = f"ws://{address}/_stcore/stream"
     try:
@@ -85,7 +85,7 @@ async def look(address: str, page: str, seen: Seen, until: float) -> None:
 INTERVALS: dict[str, float] = {}
 
 
-async def run(wire: ClientConnection, ask: BackMsg, page: str, timers: dict[str, float], seen: Seen) -> float:
+async def run(wire: ClientConnection, ask: BackMsg, page: str, timers: dict[str, float], seen: Observations) -> float:
     """Ask for a run and wait until it has finished; return the seconds it took."""
     ask.rerun_script.page_name = page.strip("/")
     started = time.monotonic()
@@ -119,7 +119,7 @@ async def inject(endpoint: str, until: float, seed: int) -> list[str]:
     return done
 
 
-async def watch(process: psutil.Process, until: float) -> list[float]:
+async def record_memory(process: psutil.Process, until: float) -> list[float]:
     """Return the server's resident memory in MB, every five seconds."""
     sizes = []
     while time.monotonic() < until:
@@ -137,16 +137,16 @@ async def calls_per_minute(dsn: str, seconds: float) -> float:
 
 
 async def measure(viewers: int, seconds: float, settings: dict[str, str], faults: int | None) -> dict[str, object]:
-    seen = Seen()
+    seen = Observations()
     with tempfile.TemporaryDirectory() as folder, dashboard(settings=settings | journal_in(folder)) as server:
         server.wait()
         address, process = server.address.removeprefix("http://"), psutil.Process(server.process.pid)
         until = time.monotonic() + seconds
         pages = [PAGES[number % len(PAGES)] for number in range(viewers)]
-        watching = asyncio.create_task(watch(process, until))
+        watching = asyncio.create_task(record_memory(process, until))
         counting = asyncio.create_task(calls_per_minute(settings["DATABASE_URL"], seconds))
         injecting = asyncio.create_task(inject(settings["SANDBOX_URL"], until, faults)) if faults is not None else None
-        await asyncio.gather(*(look(address, page, seen, until) for page in pages))
+        await asyncio.gather(*(view_page(address, page, seen, until) for page in pages))
         sizes = await watching
         calls = await counting
         done = await injecting if injecting else []
@@ -195,7 +195,7 @@ def main() -> None:
         "no_error": not many["errors"],
         "memory_flat": growth <= MEMORY_BUDGET,
     }
-    if not options.faults:  # a system that fails is asked anew, so there it says nothing
+    if not options.faults:  # a system that fails is asked again, so then the number means nothing
         ratio = many["upstream_calls_per_minute"] / max(1.0, one["upstream_calls_per_minute"])  # type: ignore[operator]
         kept["upstream_as_with_one"] = ratio <= 1.1
     print(

@@ -1,4 +1,4 @@
-"""What all tests share: one running sandbox per test process."""
+"""Fixtures for all tests: one running sandbox per test process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lib.sandbox.serve import Running, start
 
 @pytest.fixture(autouse=True)
 def own_main_module() -> Iterator[None]:
-    """Streamlit's script runner puts the app in the place of `__main__`, which a spawned process would then run."""
+    """Restore `__main__`: Streamlit's script runner replaces it by the app, which a spawned process would then run."""
     main = sys.modules["__main__"]
     yield
     sys.modules["__main__"] = main
@@ -35,7 +35,7 @@ def sandbox() -> Iterator[Running]:
 
 @pytest.fixture(scope="session")
 def control(sandbox: Running) -> Iterator[httpx.Client]:
-    """The sandbox's control door."""
+    """A client of the sandbox's control API."""
     with httpx.Client(base_url=f"{sandbox.world.base_url}/sandbox", timeout=60) as client:
         yield client
 

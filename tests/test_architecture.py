@@ -1,20 +1,20 @@
-"""The house as the design draws it: who may import whom, told from the source, not from what happens to run."""
+"""The parts of the project as docs/architecture.md draws them: who may import whom, and that names are used once."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
+from collections import Counter
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.source_tree import SourceFile, app_files, source_files
 
-# From left to right: each may import what stands to its left, and itself.
+# From left to right: each may import what is to its left, and itself.
 ORDER = (
     "model",
     "settings",
     "sources",
     "journal",
     "snapshot",
+    "served_code",
     "diagnosis",
     "actions",
     "plan",
@@ -38,95 +38,101 @@ BESIDE = {
     "reports": "plan",
     "plan_state": "plan",
 }
-# Ways in, which put the parts together; no part knows them.
-ENTRANCES = ("__main__", "commands", "run", "server")
+# What puts the parts together; no part imports it.
+ENTRY_POINTS = ("__main__", "commands", "run", "server")
 
 
-def python_files() -> list[Path]:
-    inside = [*(ROOT / "lib").rglob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "app.py"]
-    return sorted(path for path in inside if "node_modules" not in path.parts and path.exists())
-
-
-def part_of(path: Path) -> str:
-    """Return the part of the house that a file belongs to: `lib/sources/http.py` to `sources`."""
-    inside = path.relative_to(ROOT).parts
-    return (inside[1] if inside[0] == "lib" and len(inside) > 1 else inside[0]).removesuffix(".py")
-
-
-def imports(path: Path) -> Iterator[str]:
-    """Yield every module that the file imports anywhere in it, by its full name."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            yield node.module or ""
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def our_parts(path: Path) -> set[str]:
-    """Return the parts of the house that the file imports from, but for its own."""
-    names = [name.split(".") for name in imports(path)]
+def our_parts(file: SourceFile) -> set[str]:
+    """Return the parts of the project that the file imports from, but for its own."""
+    names = [name.split(".") for name in file.imports]
     inside = {name[1] for name in names if name[0] == "lib" and len(name) > 1}
-    return (inside | {name[0] for name in names if name[0] in ("pages", "app")}) - {part_of(path)}
+    return (inside | {name[0] for name in names if name[0] in ("pages", "app")}) - {file.part}
 
 
-FILES = {path: part_of(path) for path in python_files()}
+def packages(file: SourceFile) -> set[str]:
+    """Return the top-level packages that the file imports."""
+    return {name.partition(".")[0] for name in file.imports}
 
 
 def rank(part: str) -> int:
-    """Return the place of a part in the row; the sandbox and the ways in have none that another may import."""
+    """Return the place of a part in the row; the sandbox and the entry points have none that another may import."""
     place = BESIDE.get(part, part)
     return ORDER.index(place) if place in ORDER else len(ORDER)
 
 
-def test_every_part_of_the_house_has_a_place():
-    known = {*ORDER, *BESIDE, *ENTRANCES, "sandbox", "__init__"}
-    assert set(FILES.values()) <= known
+def test_every_part_of_the_project_has_a_place():
+    known = {*ORDER, *BESIDE, *ENTRY_POINTS, "sandbox", "__init__"}
+    assert {file.part for file in app_files()} <= known
 
 
 def test_imports_run_one_way():
     wrong = [
-        f"{path.relative_to(ROOT)} imports {other}"
-        for path, part in FILES.items()
-        if part not in (*ENTRANCES, "sandbox")
-        for other in our_parts(path)
-        if rank(other) > rank(part)
+        f"{file.name} imports {other}"
+        for file in app_files()
+        if file.part not in (*ENTRY_POINTS, "sandbox")
+        for other in our_parts(file)
+        if rank(other) > rank(file.part)
     ]
     assert wrong == []
 
 
 def test_only_the_command_line_imports_the_sandbox():
     wrong = [
-        path for path, part in FILES.items() if part not in ("sandbox", "__main__") and "sandbox" in our_parts(path)
+        file.name for file in app_files() if file.part not in ("sandbox", "__main__") and "sandbox" in our_parts(file)
     ]
     assert wrong == []
 
 
-def test_the_sandbox_knows_of_the_house_only_the_model():
-    known = {other for path, part in FILES.items() if part == "sandbox" for other in our_parts(path)}
-    assert known <= {"model"}
+def test_the_sandbox_imports_nothing_of_the_project_but_the_model():
+    imported = {other for file in app_files() if file.part == "sandbox" for other in our_parts(file)}
+    assert imported <= {"model"}
 
 
-def test_streamlit_stays_in_the_app_its_pages_and_its_widgets():
+def test_streamlit_is_imported_only_by_the_app_its_pages_the_ui_and_the_server():
     wrong = [
-        path
-        for path, part in FILES.items()
-        if part not in ("app", "pages", "ui", "server") and any(n.split(".")[0] == "streamlit" for n in imports(path))
+        file.name
+        for file in app_files()
+        if file.part not in ("app", "pages", "ui", "server") and "streamlit" in packages(file)
     ]
     assert wrong == []
 
 
-def test_what_is_pure_speaks_to_nothing_outside():
+def test_pure_parts_import_nothing_that_reaches_outside():
     outside = {"requests", "httpx", "supabase", "psycopg", "urllib3", "postgrest", "socket", "subprocess"}
     pure = ("model", "settings", "snapshot", "diagnosis", "plan", "pages", "app", "doctor")
+    wrong = [file.name for file in app_files() if file.part in pure and outside & packages(file)]
+    assert wrong == []
+
+
+def test_the_diagnosis_reads_no_clock():
+    clocks = {"datetime.now", "time.time", "utc_now"}
     wrong = [
-        path for path, part in FILES.items() if part in pure and outside & {n.split(".")[0] for n in imports(path)}
+        file.name
+        for file in app_files()
+        if file.part == "diagnosis"
+        and clocks & {ast.unparse(node.func) for node in file.nodes if isinstance(node, ast.Call)}
     ]
     assert wrong == []
 
 
-def test_the_diagnosis_asks_no_clock():
-    for path in (path for path, part in FILES.items() if part == "diagnosis"):
-        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
-        assert not {ast.unparse(call.func) for call in calls} & {"datetime.now", "time.time", "utc_now"}, path
+def test_no_public_class_name_is_used_twice():
+    names = Counter(
+        node.name
+        for file in app_files()
+        for node in file.tree.body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_two_modules_have_one_name():
+    stems = Counter(
+        file.path.stem for file in app_files() if file.name.startswith("lib/") and file.path.stem != "__init__"
+    )
+    assert [stem for stem, count in stems.items() if count > 1] == []
+
+
+def test_the_folders_of_the_tests_are_those_of_lib():
+    of_lib = {file.part for file in app_files() if file.name.startswith("lib/") and file.name.count("/") > 1}
+    of_tests = {file.part for file in source_files() if file.name.startswith("tests/") and file.name.count("/") > 1}
+    assert of_tests - of_lib <= {"pages", "browser", "contract"}

@@ -26,14 +26,14 @@ from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
 from lib.sandbox.scenarios import SCENARIOS
 from lib.settings import Settings
 from lib.snapshot import utc_now
-from tests.commands import Answer, environment, run, run_cold
+from tests.command_line import Answer, environment, run, run_cold
 
 ROOT = Path(__file__).resolve().parent.parent
 Play = Callable[[str], dict[str, str]]
 
 
 def as_json(answer: Answer) -> Any:
-    """Return what stands on stdout, all of which must be one JSON document."""
+    """Return stdout, all of which must be one JSON document."""
     return json.loads(answer.stdout)
 
 

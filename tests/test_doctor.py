@@ -89,7 +89,7 @@ UNREACHABLE = {"SUPABASE_URL": f"https://{REF}.supabase.co", "SUPABASE_API_URL":
 
 @pytest.fixture(scope="module")
 def nothing() -> Snapshot:
-    """A snapshot that no source answered: what the form of the settings alone tells."""
+    """A snapshot that no source answered: what follows from the form of the settings alone."""
     return snapshot_of(load({}, NOWHERE))
 
 

@@ -1,4 +1,4 @@
-"""The handbook: every cause that the desk names has a section that says what to do."""
+"""The handbook: every hypothesis has a section that says what to do."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from scripts.loads import data_api_calls, write_rows
 pytestmark = pytest.mark.sandbox
 
 
-def look(settings: dict[str, str], size: WindowSize) -> Snapshot:
+def read(settings: dict[str, str], size: WindowSize) -> Snapshot:
     return take(connect(load(settings), utc_now), size)
 
 
@@ -38,7 +38,7 @@ def test_ten_times_the_texts_cost_hardly_a_call_more_and_are_all_counted(
     for texts, bookings in ((12_000, 4_000), (120_000, 40_000)):
         write_rows(sandbox.world.dsn, texts, bookings)
         before = data_api_calls(sandbox.world.dsn)
-        snapshot = look(settings, WindowSize.MONTH)
+        snapshot = read(settings, WindowSize.MONTH)
         calls.append(data_api_calls(sandbox.world.dsn) - before)
         assert [reading.name for reading in snapshot.readings if reading.failure or reading.truncated] == []
         assert snapshot.cut and len(snapshot.texts.value) <= NEWEST_ROWS and len(snapshot.messages.value) <= NEWEST_ROWS
@@ -46,5 +46,5 @@ def test_ten_times_the_texts_cost_hardly_a_call_more_and_are_all_counted(
         diagnosis = diagnose(snapshot, utc_now())
         assert (diagnosis.headline.state, diagnosis.facts.initiated) == (HeadlineState.FLOWING, bookings)
     assert calls[1] < 1.25 * calls[0], "a page or a count here and there, and never one per thousand rows"
-    day = diagnose(look(settings, WindowSize.DAY), utc_now())
+    day = diagnose(read(settings, WindowSize.DAY), utc_now())
     assert day.headline.state is HeadlineState.FLOWING, "a shorter window does not contradict the longer one"

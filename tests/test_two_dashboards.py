@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,16 +21,9 @@ from lib.monitor.monitor_status import MonitorStatus, read_status
 from lib.sandbox.serve import Running
 from lib.snapshot import utc_now
 from tests.browser.conftest import free_port, running
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> object:
-    end = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < end, "it did not come to that in time"
-        time.sleep(0.2)
-    return found
 
 
 def process_of(holder: str | None) -> int:
@@ -40,7 +32,7 @@ def process_of(holder: str | None) -> int:
 
 
 @pytest.mark.timeout(180)
-def test_two_dashboards_on_one_journal_share_requests_and_one_watch(
+def test_two_dashboards_on_one_journal_share_requests_and_one_monitor(
     play: Callable[[str], dict[str, str]], sandbox: Running, tmp_path: Path
 ) -> None:
     with psycopg.connect(sandbox.world.dsn) as connection:
@@ -48,10 +40,10 @@ def test_two_dashboards_on_one_journal_share_requests_and_one_watch(
     environ = play("healthy") | {"JOURNAL_URL": sandbox.world.dsn, "MONITOR_EVERY": "2s"}
     journal = Journal.open(settings_.load(environ, tmp_path / "none"), utc_now)
 
-    def watch() -> MonitorStatus:
+    def status() -> MonitorStatus:
         return read_status(journal, utc_now())
 
-    def told(address: str) -> str:
+    def metrics(address: str) -> str:
         return httpx.get(f"{address}/metrics", timeout=30).text
 
     with ExitStack() as stack:
@@ -65,16 +57,16 @@ def test_two_dashboards_on_one_journal_share_requests_and_one_watch(
         journal.cancel(request.id, ana)
         counted = 'switchboard_actions_total{action="redeploy",outcome="cancelled"} 1.0'
         for address in addresses:
-            assert counted in told(address)
+            assert counted in metrics(address)
 
-        until(lambda: watch().rounds >= 3)
-        first = watch().holder
+        wait_until(lambda: status().rounds >= 3)
+        first = status().holder
         assert all(httpx.get(f"{a}/healthz").json()["monitor_round_age_seconds"] < 30 for a in addresses)
-        assert watch().holder == first, "the watch does not wander while its holder lives"
+        assert status().holder == first, "the monitor stays with its holder while that lives"
 
         os.kill(process_of(first), signal.SIGKILL)
         os.waitpid(process_of(first), 0)  # our own child: else its number stays taken
-        until(lambda: watch().holder not in (None, first))
-        rounds = watch().rounds
-        until(lambda: watch().rounds > rounds)
+        wait_until(lambda: status().holder not in (None, first))
+        rounds = status().rounds
+        wait_until(lambda: status().rounds > rounds)
     journal.close()

@@ -1,8 +1,8 @@
-"""A twin of the booking app: it does what the code of the commit does that its hostname serves.
+"""A twin of the booking app: it behaves as the code of the commit that its hostname serves.
 
 It is a client like the real one: it sends through Twilio's API and writes through the Data API, both over HTTP, with
-the credentials that were baked into the serving deployment. What fails there fails here, and is swallowed or not
-just as the real code swallows it.
+the credentials that were baked into the serving deployment. An error there is an
+error here, and the twin ignores those that the real code ignores.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class DataError(Exception):
 
 
 class BookingAppRefusalError(Exception):
-    """An answer of the app that is no success: `{"success": false, "error": {"code", "message"}}`."""
+    """An error answer of the app: `{"success": false, "error": {"code", "message"}}`."""
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
@@ -317,7 +317,7 @@ def guessed_segments(text: str) -> int:
 
 
 def _record(visit: Visit, pending: Row, customer: Row | None, sid: str, to: str, text: str) -> None:
-    """Record the sent text the way this commit does. Whether that worked is not looked at."""
+    """Record the sent text the way this commit does. It ignores whether that worked."""
     segments = guessed_segments(text)
     sms = {
         "body": text,
@@ -351,7 +351,7 @@ def _message(sid: str, sms: Mapping[str, Json], customer_id: str | None, status:
 
 
 def _swallowing_errors(write: Callable[[], object]) -> None:
-    """Run a write whose failure the real code does not look at: that is the fault this twin exists to show."""
+    """Run a write whose failure the real code ignores: this is the fault that the twin is there to show."""
     try:
         write()
     except DataError:
@@ -400,7 +400,7 @@ def _confirmed(visit: Visit, body: Mapping[str, Json]) -> str:
     visit.data.update("pending_bookings", confirmed, id=f"eq.{pending['id']}")
     sms = (pending.get("metadata") or {}).get("initial_sms")
     if visit.deployment["records_texts"] == "on_pending" and sms:
-        # Delivered by assumption: nobody asked Twilio.
+        # The app assumes delivery; it does not ask Twilio.
         message = _message(sms["message_sid"], sms, customer_id, "delivered")
         _swallowing_errors(lambda: visit.data.insert("messages", message))
     audit = {
@@ -537,11 +537,11 @@ def _system_error() -> Response:
     return JSONResponse(BookingAppRefusalError(500, "SYSTEM_ERROR", "An unexpected error occurred").body, 500)
 
 
-# The door ------------------------------------------------------------------------------------------------
+# Routes --------------------------------------------------------------------------------------------------
 
 
 def new_session() -> requests.Session:
-    """Return a session that many threads may share and that minds no proxy settings of this machine."""
+    """Return a session that many threads may share and that ignores the proxy settings of this computer."""
     session = requests.Session()
     session.trust_env = False
     session.mount("http://", HTTPAdapter(pool_connections=4, pool_maxsize=32))
@@ -578,7 +578,7 @@ def routes(world: World) -> list[BaseRoute]:
 
 
 def _served(world: World, request: Request, session: requests.Session, handler: Handler, now: datetime) -> Response:
-    """Answer as the deployment does that the asked hostname serves; on loopback that is the main one."""
+    """Let the deployment answer that the requested hostname serves; on loopback that is the main hostname."""
     host = request.headers.get("x-forwarded-host") or request.headers.get("host", "")
     with world.connection() as connection:
         deployment = vercel_twin.serving(connection, now, host.partition(":")[0]) or vercel_twin.serving(

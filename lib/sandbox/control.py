@@ -1,4 +1,4 @@
-"""The sandbox's own door: which scenario it plays, how fast bookings come in, and which twins misbehave."""
+"""The sandbox's control API: which scenario it plays, how fast bookings come in, and which twins misbehave."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ class Control:
 
 
 def _refuse_browsers(request: Request) -> Response | None:
-    """Refuse what a page in somebody's browser sends: no such page has business here."""
+    """Refuse what a page in somebody's browser sends: no web page may control the sandbox."""
     if "origin" in request.headers:
         return _error("The sandbox is not controlled from web pages.", 403)
     return None

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-# The twins that can be told to fail, by the first part of their paths.
+# The twins that can be made to fail, by the first part of their paths.
 SYSTEMS = ("supabase", "management", "vercel", "github", "twilio", "app")
 
 _HTML = "<!doctype html><html><head><title>502 Bad Gateway</title></head><body>Bad Gateway</body></html>"
@@ -63,7 +63,7 @@ def parse_fault(fields: dict[str, Any]) -> InjectedFault:
 
 
 class Faults:
-    """Stands before the twins and applies what `by_system` says. Control writes to it."""
+    """Middleware before the twins that applies the faults in `by_system`. The control API writes to it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -87,7 +87,7 @@ class Faults:
             await self._app(scope, receive, send)
 
     async def _delay(self, fault: InjectedFault, system: str, scope: Scope) -> None:
-        """Wait as told, but no longer than the client does, or than the fault is there."""
+        """Wait for the fault's delay, but no longer than the client waits or the fault lasts."""
         now = asyncio.get_running_loop().time
         end = now() + fault.delay_ms / 1000
         while now() < end and _is_open(scope) and self.by_system.get(system) is fault:
@@ -157,7 +157,7 @@ _open_connections: dict[tuple[str, int], asyncio.Transport] = {}
 
 
 class HangUpProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1, remembering its connections: ASGI has no word for closing one unanswered."""
+    """uvicorn's HTTP/1.1, remembering its connections: ASGI cannot close one without an answer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)

@@ -1,6 +1,6 @@
 """The gateway before a Supabase project: it passes requests on to Lite and keeps the edge log.
 
-Where Lite differs from the hosted platform, the gateway makes up the difference: the Data API's own
+Where Lite differs from the hosted platform, the gateway adds what is missing: the Data API's own
 description lists the tables and columns, as of the last time the schema was loaded.
 """
 
@@ -23,7 +23,7 @@ from lib.sandbox.infrastructure import Infrastructure, SchemaCache
 from lib.sandbox.world import World
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-# These are about one connection and are never passed on (RFC 9110, 7.6.1); the length is set anew.
+# These are about one connection and are never passed on (RFC 9110, 7.6.1); the length is set again.
 _HOP_BY_HOP = frozenset(
     {
         "connection",
@@ -37,11 +37,11 @@ _HOP_BY_HOP = frozenset(
         "host",
     }
 )
-# How many requests lie between two looks for lines past the platform's retention.
+# After so many requests, log lines past the platform's retention are deleted.
 _PRUNE_EVERY = 1000
 _PRUNE_SQL = "delete from platform.log where source_name = 'edge_logs' and at < now() - interval '1 day'"
 
-# JSON Schema's word for a Postgres type, as PostgREST's description has it; all others are strings.
+# JSON Schema's name of a Postgres type, as PostgREST's description has it; all others are strings.
 _JSON_TYPES = {
     "boolean": "boolean",
     "smallint": "integer",
@@ -103,7 +103,7 @@ class Gateway:
         try:
             answer = await self._client.send(upstream, stream=True)
         except httpx.TransportError as error:
-            # The platform's words for a Data API that has lost its database.
+            # The platform's message for a Data API that has lost its database.
             message = "Could not query the database for the schema cache. Retrying."
             return JSONResponse(
                 {"code": "PGRST002", "message": message, "details": type(error).__name__, "hint": None}, 503

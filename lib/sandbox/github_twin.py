@@ -1,7 +1,7 @@
 """A twin of GitHub's REST API and of the one GraphQL mutation that makes a commit: one repository, mostly `main`.
 
-Shapes after https://github.com/github/rest-api-description. A push to any branch is told to the Vercel twin,
-as its GitHub App would.
+Shapes after https://github.com/github/rest-api-description. The twin of Vercel hears of a push to any branch,
+as it would through its GitHub App.
 """
 
 from __future__ import annotations
@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import psycopg
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from lib.sandbox import vercel_twin
+from lib.sandbox.twin_api import TwinCall, TwinRefusalError, answer
 from lib.sandbox.twin_helpers import Json, iso, read_json
-from lib.sandbox.world import Row, World
-
-Connection = psycopg.Connection[Row]
+from lib.sandbox.world import Connection, Row, World
 
 RATE_LIMIT = 5000  # per hour, for one user
 CI_TIME = timedelta(seconds=40)
@@ -33,30 +31,17 @@ _ACTIONS_APP = {"id": 15368, "slug": "github-actions", "name": "GitHub Actions"}
 _DOCS = "https://docs.github.com/rest"
 
 
-class GitHubRefusalError(Exception):
+class GitHubRefusalError(TwinRefusalError):
     """An error answer of GitHub: `{"message", "documentation_url", "status"}`."""
 
     def __init__(self, status: int, message: str, **more: Json) -> None:
-        super().__init__(message)
         body = {"message": message, "documentation_url": _DOCS, "status": str(status), **more}
-        self.response = JSONResponse(body, status)
+        super().__init__(message, JSONResponse(body, status))
 
 
 @dataclass(frozen=True, slots=True)
-class GitHubCall:
-    """One authorised request to the twin, with everything that answering it takes."""
-
-    world: World
-    request: Request
-    connection: Connection
-    now: datetime
-
-    def query(self, name: str) -> str | None:
-        return self.request.query_params.get(name)
-
-    @property
-    def path(self) -> dict[str, str]:
-        return self.request.path_params
+class GitHubCall(TwinCall):
+    """One authorised request to the twin of GitHub."""
 
     @property
     def api(self) -> str:
@@ -106,7 +91,7 @@ def lineage(connection: Connection, sha: str) -> list[Row]:
 
 
 def push(connection: Connection, now: datetime, branch: str, sha: str, pusher: str) -> None:
-    """Move `branch` to `sha`, note the push, and tell Vercel."""
+    """Move `branch` to `sha`, note the push, and let the twin of Vercel react."""
     before = connection.execute("select sha from twin.branches where name = %s", [branch]).fetchone()
     connection.execute(
         """insert into twin.branches (name, sha) values (%s, %s)
@@ -203,7 +188,7 @@ def _cut(call: GitHubCall, rows: list[Any]) -> tuple[list[Any], dict[str, str]]:
     return page, {"link": f'<{following}>; rel="next"'}
 
 
-# Reading -------------------------------------------------------------------------------------------------
+# Reads ---------------------------------------------------------------------------------------------------
 
 
 def _repository(call: GitHubCall) -> Json:
@@ -350,7 +335,7 @@ def _runs(call: GitHubCall) -> Json:
 
 
 def _vercel_builds(call: GitHubCall, sha: str) -> list[Row]:
-    """The builds that Vercel's app told GitHub about, newest first: those that came from Git."""
+    """The builds that Vercel's app reported to GitHub, newest first: those that came from Git."""
     return call.connection.execute(
         "select * from twin.builds where sha = %s and source = 'git' order by created_at desc", [sha]
     ).fetchall()
@@ -528,7 +513,7 @@ def _reset(now: datetime) -> int:
     return (int(now.timestamp()) // 3600 + 1) * 3600
 
 
-# Changing ------------------------------------------------------------------------------------------------
+# Writes --------------------------------------------------------------------------------------------------
 
 
 def _create_commit(call: GitHubCall) -> Json:
@@ -585,7 +570,7 @@ def _graphql_error(kind: str, message: str) -> Json:
     return {"data": {"createCommitOnBranch": None}, "errors": [error]}
 
 
-# The door ------------------------------------------------------------------------------------------------
+# Routes and authorisation --------------------------------------------------------------------------------
 
 
 def routes(world: World) -> list[BaseRoute]:
@@ -594,18 +579,10 @@ def routes(world: World) -> list[BaseRoute]:
 
     def route(method: str, path: str, handler: Handler, permission: str) -> Route:
         def endpoint(request: Request) -> Response:
-            now = world.now()
-            try:
-                _authorise(world, request)
-                with world.connection() as connection:
-                    vercel_twin.settle(connection, now)
-                    answer = handler(GitHubCall(world, request, connection, now))
-            except GitHubRefusalError as refusal:
-                answer = refusal.response
-            response = answer if isinstance(answer, Response) else JSONResponse(answer)
+            response = answer(world, request, _authorise, _settled_call, handler)
             if method == "GET" and response.status_code == 200:
                 response = _unless_unchanged(request, response)
-            reset = _reset(now)
+            reset = _reset(world.now())
             if response.status_code != 304 and path != "/rate_limit":
                 used[reset] = used.get(reset, 0) + 1
             response.headers.update(
@@ -648,6 +625,12 @@ def routes(world: World) -> list[BaseRoute]:
         route("PATCH", f"{repository}/git/refs/heads/{{branch}}", _update_ref, "contents=write"),
         route("POST", "/graphql", _graphql, "contents=write"),
     ]
+
+
+def _settled_call(world: World, request: Request, connection: Connection, now: datetime) -> GitHubCall:
+    """Return the call, after Vercel's app has reported the builds that ended since."""
+    vercel_twin.settle(connection, now)
+    return GitHubCall(world, request, connection, now)
 
 
 def _authorise(world: World, request: Request) -> None:

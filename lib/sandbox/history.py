@@ -14,7 +14,6 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import psycopg
 from psycopg.types.json import Jsonb
 
 from lib.sandbox import twilio_twin
@@ -28,21 +27,19 @@ from lib.sandbox.booking_app_twin import (
 )
 from lib.sandbox.releases import Releases, Served
 from lib.sandbox.twin_helpers import insert, new_id, seconds
-from lib.sandbox.world import Row, World
-
-Connection = psycopg.Connection[Row]
+from lib.sandbox.world import Connection, Row, World
 
 DAYS = 30
 BOOKINGS_TODAY = 10
 NEWEST = timedelta(minutes=18)
-# Each day's bookings keep off its ends, so that a window of whole days has the same ones for a while.
+# No booking lies at either end of a day, so that a window of whole days holds the same ones for a while.
 _DAY_BEGINS, _DAY_ENDS = timedelta(minutes=24), timedelta(hours=23, minutes=12)
 _BUSINESS = ZoneInfo("Europe/London")
 _QUIET_HOURS_SHARE = 0.02  # of what an open hour brings
 _OPEN = range(10, 22)
 KEY_ID = UUID("00000000-0000-4000-8000-00000000a001")
 
-# Some people are called strange things, and some of them on purpose.
+# Some names are hostile on purpose: markup, formulas, links.
 REGULARS = (
     ("Margaret", "Whitlock"),
     ("Tom", "Ashby"),
@@ -100,21 +97,21 @@ def mobile_number(random_: random.Random) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What befell the bookings of a time, besides the code that served. As it stands, all is well."""
+    """What happened to the bookings of a time, besides the code that served. The defaults are a healthy flow."""
 
     key_accepted: bool = True  # if not, the caller got 401 and nothing was written anywhere
     link_made: bool = True  # if not, the caller got 500 and only the pending booking is left
     sent: bool = True
-    refusal: tuple[int, str] | None = None  # Twilio's code and words, where it refused
+    refusal: tuple[int, str] | None = None  # Twilio's error code and message, where it refused
     carrier_errors: tuple[int, ...] = ()  # in turn; 0 is delivered
-    record_refused_with: tuple[str, str] | None = None  # SQLSTATE or PostgREST code, and words
+    record_refused_with: tuple[str, str] | None = None  # SQLSTATE or PostgREST code, and message
     receipts_accepted: bool = True
     jobs_run: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Guest:
-    """One booking's way, decided before it is written down. `number` is how many asked after them."""
+    """One booking, decided before it is written. `number` counts those that came after it."""
 
     number: int
     at: datetime
@@ -127,7 +124,7 @@ class Guest:
 
 
 class HistoryBuilder:
-    """An empty world, its clock stopped, that a scenario fills with a past."""
+    """An empty world with its clock stopped, which a scenario fills with a past."""
 
     def __init__(self, connection: Connection, world: World) -> None:
         self.connection = connection
@@ -176,10 +173,10 @@ class HistoryBuilder:
         if since is not None and changed is not None:
             self._changed = since, changed
         self._write_people_and_events()
-        # Numbered from the newest: what befell the last ones is the same at every hour of the day.
+        # Numbered from the newest, so that the newest are the same at every hour of the day.
         for number, at in zip(reversed(range(len(self.moments))), self.moments, strict=True):
             served = self.releases.at(at)
-            self.random.seed(number)  # what befalls one booking shifts nothing for the next
+            self.random.seed(number)  # so that one booking changes nothing for the next
             self._write_booking(self._guest(number, at, served), served, self._circumstances(at))
         self._write_key()
         for table in _TABLES:
@@ -205,7 +202,7 @@ class HistoryBuilder:
         return sorted(moments)
 
     def _guest(self, number: int, at: datetime, served: Served) -> Guest:
-        # Code that loses newcomers' texts is only seen at work if newcomers come.
+        # Code that loses the texts of new customers shows only where new customers book.
         regular = self.random.random() < 0.25 and served.records_texts != "without_customer"
         who = self.random.randrange(len(REGULARS))
         first, last = REGULARS[who] if regular else (self.random.choice(NEWCOMERS), self.random.choice(SURNAMES))
@@ -240,7 +237,7 @@ class HistoryBuilder:
         opened = arrived and self.random.random() < 0.8
         self._link(guest, pending, opened)
         confirmed_at = guest.at + timedelta(minutes=2 + 10 * self.random.random())
-        # Whoever asked shortly before a release meets the page that came with it.
+        # Who asked shortly before a release sees the page that came with it.
         page = self.releases.at(confirmed_at)
         goes_on = opened and not page.confirmation_needs_login and self.random.random() < 0.85
         if text is not None:
@@ -418,7 +415,7 @@ class HistoryBuilder:
             else:
                 note("error", "Message not found")
 
-    # Rows that belong to no single booking --------------------------------------------------------------
+    # Rows that belong to no single booking ---------------------------------------------------------------
 
     def _write_people_and_events(self) -> None:
         for index, (first, last) in enumerate(REGULARS):

@@ -1,4 +1,4 @@
-"""The machine under the twins: PostgreSQL, Supabase Lite in front of it, and the folder they live in."""
+"""The infrastructure under the twins: PostgreSQL, Supabase Lite in front of it, and the folder they live in."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lib.sandbox.world import Credentials
 FOLDER_PREFIX = "switchboard-sandbox-"
 # PostgREST waits as long for more DDL before it reloads.
 DEBOUNCE_SECONDS = 0.1
-# How long requests that the replaced Lite already has may still take.
+# How long a replaced Lite has to answer the requests that it has.
 OLD_LITE_SECONDS = 2.0
 LOCK_WAIT = "500ms"
 
@@ -48,7 +48,7 @@ select distinct p.proname::text as name from pg_proc p
 where p.pronamespace = 'public'::regnamespace and p.prokind = 'f' and p.prorettype <> 'trigger'::regtype
 order by 1
 """
-# What else Lite works with: by the constraints it embeds, by the signatures it calls, and it sees only what it may.
+# What else Lite reads of a schema: constraints (to embed), signatures (to call), and privileges.
 _SHAPES_SQL = """
 select format('%s %s', conrelid::regclass, pg_get_constraintdef(oid)) as shape from pg_constraint
 where connamespace = 'public'::regnamespace
@@ -101,7 +101,11 @@ class Infrastructure:
         self.postgres = Postgres(self.folder)
         self._lite: Lite | None = None
         self.schema_cache = SchemaCache((), (), ())
+        # The Lite before this one, with the schema that it knows: many a change of the schema is soon taken back.
+        self._spare: tuple[SchemaCache, Lite] | None = None
         self._reloads: list[Future[None]] = []
+        self._reload_now = False
+        self._loading = False
         self._changing = False
         self._reset_at = datetime.now(UTC)
         self._something_to_do = threading.Condition()
@@ -135,8 +139,9 @@ class Infrastructure:
             self._something_to_do.notify_all()
         for thread in self._threads:
             thread.join()
-        if self._lite is not None:
-            self._lite.stop()
+        for lite in (self._lite, self._spare and self._spare[1]):
+            if lite:
+                lite.stop()
         self.postgres.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -160,9 +165,14 @@ class Infrastructure:
 
     @contextmanager
     def changing_the_schema(self) -> Iterator[None]:
-        """Put reloads off while the schema is changed in several steps: each would make the Data API start anew."""
+        """Put reloads off while the schema is changed in several steps: each would start the Data API again.
+
+        A reload that is under way is waited for: a Lite that starts during a reset would know half of a schema. It may
+        itself wait for a lock that only the reset ends, so it is not waited for long.
+        """
         with self._something_to_do:
             self._changing = True
+            self._something_to_do.wait_for(lambda: not self._loading, timeout=OLD_LITE_SECONDS)
         try:
             yield
         finally:
@@ -171,8 +181,8 @@ class Infrastructure:
                 self._something_to_do.notify_all()
 
     def reload_schema_cache(self) -> None:
-        """Make the Data API read the schema again and return when it has."""
-        self._ask_for_reload().result()
+        """Make the Data API read the schema again and return when it has. There is no more DDL to wait for."""
+        self._ask_for_reload(now=True).result()
 
     def log_lines(self, start: datetime, end: datetime) -> list[PostgresLogLine]:
         """Return PostgreSQL's own log lines of `[start, end)`, of the time since the last reset."""
@@ -183,15 +193,16 @@ class Infrastructure:
         thread.start()
         self._threads = [*filter(threading.Thread.is_alive, self._threads), thread]
 
-    def _ask_for_reload(self) -> Future[None]:
+    def _ask_for_reload(self, *, now: bool = False) -> Future[None]:
         done: Future[None] = Future()
         with self._something_to_do:
             self._reloads.append(done)
+            self._reload_now |= now
             self._something_to_do.notify_all()
         return done
 
     def _load(self) -> None:
-        """Start a new Lite, let requests go to it, then end the old one; or keep that one if it knows the schema."""
+        """Let requests go to a Lite that knows the schema: the one that serves, the spare one, or a new one."""
         with psycopg.connect(self.dsn, row_factory=dict_row) as connection:
             columns = tuple(connection.execute(_DESCRIPTION_SQL).fetchall())
             functions = tuple(row["name"] for row in connection.execute(_FUNCTIONS_SQL))
@@ -200,12 +211,19 @@ class Infrastructure:
         names = {table: [one["column"] for one in described] for table, described in schema.tables.items()}
         if self._lite is not None and schema == self.schema_cache and self._lite.serves(names):
             return
+        spare, self._spare = self._spare, None
+        if spare is not None and not (spare[0] == schema and spare[1].serves(names)):
+            self._in_background(self._retire, spare[1])
+            spare = None
         a_table = next(iter(names), "none")
-        new = Lite(self.folder, self._node, self.postgres.dsn("authenticator"), self._credentials, a_table)
-        old, self._lite = self._lite, new
-        self.schema_cache = schema
-        if old is not None:
-            self._in_background(self._retire, old)
+        new = (
+            spare[1]
+            if spare
+            else Lite(self.folder, self._node, self.postgres.dsn("authenticator"), self._credentials, a_table)
+        )
+        if self._lite is not None:
+            self._spare = self.schema_cache, self._lite
+        self._lite, self.schema_cache = new, schema
 
     def _retire(self, lite: Lite) -> None:
         """Stop a Lite that gets no more requests, once it has had the time to answer those it has."""
@@ -214,12 +232,7 @@ class Infrastructure:
 
     def _reload_when_asked(self) -> None:
         while True:
-            with self._something_to_do:
-                while not ((self._reloads and not self._changing) or self._stopping.is_set()):
-                    self._something_to_do.wait()
-            self._stopping.wait(DEBOUNCE_SECONDS)
-            with self._something_to_do:
-                asked, self._reloads = self._reloads, []
+            asked = self._next_reloads()
             try:
                 if not self._stopping.is_set():
                     self._load()
@@ -229,8 +242,27 @@ class Infrastructure:
             else:
                 for done in asked:
                     done.set_result(None)
+            finally:
+                with self._something_to_do:
+                    self._loading = False
+                    self._something_to_do.notify_all()
             if self._stopping.is_set():
                 return
+
+    def _next_reloads(self) -> list[Future[None]]:
+        """Wait until a reload is due, or until the end; return those who wait for it."""
+        with self._something_to_do:
+            while not self._stopping.is_set():
+                self._something_to_do.wait_for(
+                    lambda: (self._reloads and not self._changing) or self._stopping.is_set()
+                )
+                self._something_to_do.wait_for(
+                    lambda: self._reload_now or self._stopping.is_set(), timeout=DEBOUNCE_SECONDS
+                )
+                if not self._changing:
+                    break
+            asked, self._reloads, self._reload_now, self._loading = self._reloads, [], False, True
+            return asked
 
     def _listen(self) -> None:
         """Reload on `NOTIFY pgrst`, as the hosted Data API does, and when Lite has died."""

@@ -23,14 +23,15 @@ from lib.sandbox.world import Credentials
 PACKAGE = Path(__file__).with_name("node")
 OLDEST_NODE = 20
 START_SECONDS = 30.0
-# A running one answers in milliseconds; behind somebody's lock on a table another one is started as soon.
+# A running Lite answers in milliseconds. Behind a lock on a table it does not, and starting another one is as fast.
 SERVES_SECONDS = 2.0
 
 
 class Lite:
-    """One running Lite. It reads the schema once, when it starts: to know another schema is to start another."""
+    """One running Lite. It reads the schema once, when it starts: for another schema another one is started."""
 
     _numbers = count()
+    _complete = False
 
     def __init__(self, folder: Path, node: Path, dsn: str, credentials: Credentials, a_table: str) -> None:
         """Start Lite on the database at `dsn` and wait until it serves `a_table`. Raises `SandboxError`."""
@@ -47,7 +48,7 @@ class Lite:
                 [node, _program(), "--no-telemetry", "start", "--no-admin"],
                 log=self._folder / "lite.log",
                 cwd=self._folder,
-                # Nothing of ours: Lite has settings with the names of the dashboard's.
+                # An environment of its own: some of Lite's settings have the names of the dashboard's.
                 env={"PATH": os.environ.get("PATH", ""), "HOME": str(self._folder), "DO_NOT_TRACK": "1"},
             )
             if self._answers():
@@ -60,7 +61,14 @@ class Lite:
         return self._kept.running
 
     def serves(self, tables: Mapping[str, list[str]]) -> bool:
-        """Return whether it gives out every column of every table: one whose start was disturbed does not."""
+        """Return whether it runs and gives out every column of every table: one whose start was disturbed does not.
+
+        The tables are those of the schema that it read, so it is asked for them until it has given them out once.
+        """
+        self._complete = self._complete or self._gives_out(tables)
+        return self.running and self._complete
+
+    def _gives_out(self, tables: Mapping[str, list[str]]) -> bool:
         with httpx.Client(headers={"apikey": self._key}, trust_env=False, timeout=SERVES_SECONDS) as client:
             asked = (
                 client.get(f"{self.url}/rest/v1/{table}", params={"select": ",".join(columns), "limit": "0"})
@@ -81,7 +89,7 @@ class Lite:
         # two of them at once would get in each other's way.
         probe = f"{self.url}/rest/v1/{self._a_table}?limit=0"
         give_up = time.monotonic() + START_SECONDS
-        # One client for all tries: to make one takes longer than to try.
+        # One client for all attempts: making one takes longer than an attempt.
         with httpx.Client(headers={"apikey": self._key}, trust_env=False, timeout=START_SECONDS) as client:
             while self._kept.running and time.monotonic() < give_up:
                 try:
@@ -116,7 +124,7 @@ def _node_version(node: str) -> int:
 def _program() -> Path:
     program = PACKAGE / "node_modules" / "@supabase" / "lite" / "dist" / "cli" / "index.js"
     if not program.is_file():
-        raise SandboxError("Supabase Lite is not installed: run scripts/setup.")
+        raise SandboxError(f"Supabase Lite is not installed: run scripts/setup, or npm ci in {PACKAGE}.")
     return program
 
 

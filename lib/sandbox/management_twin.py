@@ -207,13 +207,13 @@ def _run(dsn: str, query: str, parameters: list[Any] | None, *, read_only: bool)
 
 
 def _postgres_message(error: psycopg.Error) -> str:
-    """Return the error as the platform words it: severity, code, message and its further lines."""
-    told = error.diag
-    if told.message_primary is None:
+    """Return the error as the platform writes it: severity, code, message and its further lines."""
+    diagnostics = error.diag
+    if diagnostics.message_primary is None:
         return str(error)
-    lines = [f"{told.severity}:  {told.sqlstate}: {told.message_primary}"]
-    lines += [f"DETAIL:  {told.message_detail}"] if told.message_detail else []
-    lines += [f"HINT:  {told.message_hint}"] if told.message_hint else []
+    lines = [f"{diagnostics.severity}:  {diagnostics.sqlstate}: {diagnostics.message_primary}"]
+    lines += [f"DETAIL:  {diagnostics.message_detail}"] if diagnostics.message_detail else []
+    lines += [f"HINT:  {diagnostics.message_hint}"] if diagnostics.message_hint else []
     return "\n".join(lines)
 
 
@@ -235,7 +235,7 @@ def to_postgres(sql: str) -> str:
     It knows `log_attributes['a.b']` and `count()`; `match`, `toStartOfMinute` and `toStartOfHour` are functions
     in the database. Raises `LogsRefusedError` for what the platform refuses too.
     """
-    bare = re.sub(r"'(?:[^']|'')*'", "''", sql)  # what stands in a literal is no SQL
+    bare = re.sub(r"'(?:[^']|'')*'", "''", sql)  # the text of a literal is no SQL
     if not re.match(r"\s*(select|with)\b", bare, re.IGNORECASE) or ";" in bare:
         raise LogsRefusedError("Only one SELECT statement is allowed.")
     if not re.search(r"\bfrom\s+logs\b", bare, re.IGNORECASE):

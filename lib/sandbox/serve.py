@@ -1,4 +1,4 @@
-"""Starts the sandbox: the machine, then all twins in one server on loopback.
+"""Starts the sandbox: the infrastructure, then all twins in one server on loopback.
 
 `python -m lib.sandbox.serve --scenario NAME --json` prints its settings in one line once it is ready.
 """
@@ -47,7 +47,7 @@ OnProgress = Callable[[str], None]
 
 
 class Gate:
-    """Lets requests through, or holds them while the world behind is being exchanged."""
+    """Lets requests through, or holds them while a switch of scenario replaces the world behind."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -77,7 +77,7 @@ class Gate:
 
 
 class Running:
-    """A running sandbox. `world` and `machine` are open to tests; everybody else goes through HTTP."""
+    """A running sandbox. Tests may use `world` and `infrastructure`; everybody else goes through HTTP."""
 
     def __init__(self, infrastructure: Infrastructure, world: World, scenario: Scenario, pace: float | None) -> None:
         self.infrastructure = infrastructure
@@ -110,7 +110,7 @@ class Running:
 
         self.app = Starlette(
             routes=[Mount("/sandbox", routes=Control(self).routes()), Mount("/", app=twins)],
-            # A name in a stranger's DNS may point at 127.0.0.1; then the Host gives it away.
+            # Against DNS rebinding: another's hostname may point at 127.0.0.1, and shows in the Host header.
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
             lifespan=lifespan,
         )
@@ -132,7 +132,7 @@ class Running:
         return settings(self.world, {} if usual else self.scenario.settings)
 
     async def manual_fix(self) -> None:
-        """Do what somebody would do in another system to fix the scenario, if it takes somebody."""
+        """Do what a person would do in another system to fix the scenario, if it needs one."""
         async with self._switching:
             if manual_fix := MANUAL_FIXES.get(self.scenario.name):
                 await run_in_threadpool(manual_fix.apply, self.world)
@@ -156,7 +156,7 @@ class Running:
         self.fixed_by_hand = False
         self.pace = scenario.pace if self._fixed_pace is None else self._fixed_pace
         self.infrastructure.reload_schema_cache()
-        self.scenario = scenario  # last: whoever sees it finds the rest in place
+        self.scenario = scenario  # last, so that the rest is in place for whoever reads it
 
 
 def settings(world: World, overrides: Mapping[str, str]) -> dict[str, str]:
@@ -225,7 +225,7 @@ def start(
 
 
 class _Server:
-    """uvicorn in a thread: its own signal handling would end the process before we have tidied up."""
+    """uvicorn in a thread: its own signal handling would end the process before the clean-up."""
 
     def __init__(self, app: ASGIApp, listener: socket.socket) -> None:
         self._listener = listener
@@ -269,7 +269,7 @@ def run(scenario: str, pace: float | None, port: int, as_json: bool, on_progress
         signal.signal(number, lambda *_: stop.set())
     _stop_with_parent(stop)
     with start(scenario, pace, port, on_progress) as running:
-        # What is tried here stands in a record of its own, also where somebody has set that of the business.
+        # A journal of its own, even where JOURNAL_URL names that of the business.
         given = running.settings | {"JOURNAL_URL": running.world.dsn}
         if as_json:
             print(json.dumps({"settings": given}), flush=True)  # noqa: T201 - the interface
@@ -283,7 +283,7 @@ def run(scenario: str, pace: float | None, port: int, as_json: bool, on_progress
 def _stop_with_parent(stop: threading.Event) -> None:
     """Set `stop` once the pipe that is our standard input is closed.
 
-    A pipe that is closed already was never held for us: many a shell or container starts programs like that.
+    A pipe that is closed already says nothing about a parent: many shells and containers start programs like that.
     """
     pipe = 0
     try:
@@ -293,11 +293,11 @@ def _stop_with_parent(stop: threading.Event) -> None:
     if not is_pipe or (select.select([pipe], [], [], 0)[0] and not os.read(pipe, 1)):
         return
 
-    def watch() -> None:
+    def wait_for_parent() -> None:
         wait_until_closed(pipe)
         stop.set()
 
-    threading.Thread(target=watch, name="sandbox parent", daemon=True).start()
+    threading.Thread(target=wait_for_parent, name="sandbox parent", daemon=True).start()
 
 
 def main(arguments: list[str] | None = None) -> int:

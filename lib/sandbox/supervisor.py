@@ -1,9 +1,9 @@
-"""Holds one child process and takes it along when its own parent is gone, even killed with -9.
+"""Runs one child process and ends it when its own parent is gone, even killed with -9.
 
 Run as a script: `python supervisor.py [--user UID:GID] -- COMMAND …`. The parent keeps the other end of our
-standard input open and writes nothing. Whatever ends the parent closes that pipe, and this is the one
-sign of a parent's death that every system gives. Only the standard library: it starts in a few
-milliseconds, and root's virtual environment may be out of reach for others.
+standard input open and writes nothing. Whatever ends the parent closes that pipe; no other
+sign of a parent's end exists on every system. It uses only the standard library, so that it starts in a few
+milliseconds, and because other users may not read root's virtual environment.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ PACE = 4.0  # bookings per minute
 TICK_SECONDS = 0.25
 OPENS = 0.8  # share of texts that arrive whose link is opened
 CONFIRMS = 0.85  # share of those who see the page
-# People need minutes; here it takes seconds, so that a remedy shows soon.
+# People need minutes; here it is seconds, so that a fix shows soon.
 OPENS_AFTER_SECONDS = (4.0, 12.0)
 CONFIRMS_AFTER_SECONDS = (3.0, 10.0)
 JOB_TIME_SECONDS = 5
@@ -40,7 +40,7 @@ _LINK = re.compile(r"https?://\S+/l/\w+")
 
 @dataclass(order=True)
 class _ScheduledStep:
-    """Something that somebody does at `at`."""
+    """One thing that somebody does at `at`."""
 
     at: datetime
     number: int
@@ -48,7 +48,7 @@ class _ScheduledStep:
 
 
 class Traffic:
-    """A thread that keeps the sandbox alive. `pace` is in bookings per minute and may change at any time.
+    """The thread that makes the traffic. `pace` is in bookings per minute and may change at any time.
 
     At pace 0 nobody books, but what is under way goes on: receipts arrive, jobs run.
     """
@@ -152,7 +152,7 @@ class Traffic:
         )
 
     def _run_jobs(self) -> None:
-        """Be the job worker, if its scheduler still calls it."""
+        """Run the jobs that are due, if the app's scheduler still runs."""
         with self._world.connection() as connection:
             connection.execute(
                 """update public.background_jobs

@@ -19,16 +19,14 @@ from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
 
 import phonenumbers
-import psycopg
 import requests
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from lib.sandbox.twin_api import TwinCall, TwinRefusalError, answer
 from lib.sandbox.twin_helpers import Json, read_form, rfc2822, seconds
-from lib.sandbox.world import Row, World
-
-Connection = psycopg.Connection[Row]
+from lib.sandbox.world import Connection, Row, World
 
 SEGMENT_PRICE = -0.0463  # USD, what a segment to the UK roughly costs
 _GSM = set("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ÄÖÑÜ§¿äöñüà")
@@ -46,27 +44,19 @@ _SENTENCES = {
 }
 
 
-class TwilioRefusalError(Exception):
+class TwilioRefusalError(TwinRefusalError):
     """An error answer of Twilio: `{"code", "message", "more_info", "status"}`."""
 
     def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.code, self.message = code, message
         more = f"https://www.twilio.com/docs/errors/{code}"
-        self.response = JSONResponse({"code": code, "message": message, "more_info": more, "status": status}, status)
+        body = {"code": code, "message": message, "more_info": more, "status": status}
+        super().__init__(message, JSONResponse(body, status))
+        self.code, self.message = code, message
 
 
 @dataclass(frozen=True, slots=True)
-class TwilioCall:
-    """One authorised request to the twin, with everything that answering it takes."""
-
-    world: World
-    request: Request
-    connection: Connection
-    now: datetime
-
-    def query(self, name: str) -> str | None:
-        return self.request.query_params.get(name)
+class TwilioCall(TwinCall):
+    """One authorised request to the twin of Twilio."""
 
     @property
     def account(self) -> str:
@@ -87,7 +77,7 @@ class TwilioCall:
 Handler = Callable[[TwilioCall], Json]
 
 
-# What a text is ------------------------------------------------------------------------------------------
+# Texts ---------------------------------------------------------------------------------------------------
 
 
 def segments_of(body: str) -> int:
@@ -148,7 +138,7 @@ def _text_shape(call: TwilioCall, text: Row) -> dict[str, Json]:
     }
 
 
-# Reading -------------------------------------------------------------------------------------------------
+# Reads ---------------------------------------------------------------------------------------------------
 
 
 def _account(call: TwilioCall) -> Json:
@@ -367,7 +357,7 @@ def _accept(call: TwilioCall, form: dict[str, str]) -> Row:
 
 
 def _queue(call: TwilioCall, to: str, sender: str, body: str, carrier_errors: list[int]) -> Row:
-    """Queue a text whose fate the carriers' present mood decides: each of their errors in turn, or delivery."""
+    """Queue a text. It ends with the next of the carriers' errors, in turn, or with delivery if there are none."""
     error = 0
     if carrier_errors:
         count = call.connection.execute("select count(*) as texts from twin.texts").fetchone()
@@ -480,7 +470,7 @@ def _post_callback(world: World, session: requests.Session, url: str, text: Row,
         return 502
 
 
-# The door ------------------------------------------------------------------------------------------------
+# Routes and authorisation --------------------------------------------------------------------------------
 
 
 def routes(world: World) -> list[BaseRoute]:
@@ -488,13 +478,7 @@ def routes(world: World) -> list[BaseRoute]:
 
     def route(method: str, path: str, handler: Handler) -> Route:
         def endpoint(request: Request) -> Response:
-            try:
-                _authorise(world, request)
-                with world.connection() as connection:
-                    answer = handler(TwilioCall(world, request, connection, world.now()))
-            except TwilioRefusalError as refusal:
-                return refusal.response
-            return answer if isinstance(answer, Response) else JSONResponse(answer)
+            return answer(world, request, _authorise, TwilioCall, handler)
 
         return Route(path, endpoint, methods=[method])
 

@@ -1,4 +1,4 @@
-"""What the twins share: reading a request inside a synchronous endpoint, and writing instants each API's way."""
+"""What the twins share: reading a request inside a synchronous endpoint, and writing instants as each API does."""
 
 from __future__ import annotations
 

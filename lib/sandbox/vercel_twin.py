@@ -11,16 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
-import psycopg
 from psycopg.types.json import Jsonb
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from lib.sandbox.twin_api import TwinCall, TwinRefusalError, answer
 from lib.sandbox.twin_helpers import Json, from_milliseconds, iso, milliseconds, new_id, read_json
-from lib.sandbox.world import Row, World
-
-Connection = psycopg.Connection[Row]
+from lib.sandbox.world import Connection, Row, World
 
 # What the real API returns beside the harmless fields. Whoever reads this twin must drop them.
 PLANTED_ENV_VALUE = "planted-env-value-must-never-be-kept"
@@ -34,29 +32,16 @@ _USER = {"uid": "usr_sandbox", "username": "sam-lantern", "email": "sam@lantern-
 _LOCK = 7_311_001  # advisory lock: one settles at a time
 
 
-class VercelRefusalError(Exception):
+class VercelRefusalError(TwinRefusalError):
     """An error answer of Vercel: `{"error": {"code", "message", …}}`."""
 
     def __init__(self, status: int, code: str, message: str, **more: Json) -> None:
-        super().__init__(message)
-        self.response = JSONResponse({"error": {"code": code, "message": message, **more}}, status)
+        super().__init__(message, JSONResponse({"error": {"code": code, "message": message, **more}}, status))
 
 
 @dataclass(frozen=True, slots=True)
-class VercelCall:
-    """One authorised request to the twin, with everything that answering it takes."""
-
-    world: World
-    request: Request
-    connection: Connection
-    now: datetime
-
-    def query(self, name: str, default: str | None = None) -> str | None:
-        return self.request.query_params.get(name, default)
-
-    @property
-    def path(self) -> dict[str, str]:
-        return self.request.path_params
+class VercelCall(TwinCall):
+    """One authorised request to the twin of Vercel."""
 
     @property
     def project(self) -> Row:
@@ -81,11 +66,11 @@ class VercelCall:
 Handler = Callable[[VercelCall], Json]
 
 
-# What the other twins call -------------------------------------------------------------------------------
+# For the other twins -------------------------------------------------------------------------------------
 
 
 def settle(connection: Connection, now: datetime) -> None:
-    """Do what Vercel did since somebody last looked: end alias jobs, and move the hostnames to finished builds.
+    """Do what Vercel did since the last request: end alias jobs, and move the hostnames to finished builds.
 
     In the order in which it happened, so that an older build that ends later takes the hostnames back.
     """
@@ -114,7 +99,7 @@ def serving(connection: Connection, now: datetime, host: str) -> Row | None:
 
 
 def push_received(connection: Connection, now: datetime, branch: str, sha: str, pusher: str) -> None:
-    """React to a push: build it, unless the project is disconnected or told to skip it."""
+    """React to a push: build it, unless the project is disconnected or its settings skip it."""
     project = _project(connection)
     if not project["git_linked"]:
         return
@@ -413,7 +398,7 @@ def _limit(call: VercelCall, maximum: int = 100) -> int:
     return int(raw)
 
 
-# Reading -------------------------------------------------------------------------------------------------
+# Reads ---------------------------------------------------------------------------------------------------
 
 
 def _user(call: VercelCall) -> Json:
@@ -740,7 +725,7 @@ def _alias_results(call: VercelCall) -> Json:
     return _paged(rows, "aliases", "createdAt", _limit(call))
 
 
-# Changing ------------------------------------------------------------------------------------------------
+# Writes --------------------------------------------------------------------------------------------------
 
 
 def _create_deployment(call: VercelCall) -> Json:
@@ -841,7 +826,7 @@ def _rollback(call: VercelCall) -> Json:
 
 
 def _alias_target(call: VercelCall) -> Row:
-    """The deployment that production shall move to, if Vercel would let it."""
+    """The deployment that production is to move to. Raises what Vercel would refuse it with."""
     request = call.project["last_alias_request"]
     build = call.deployment(call.path["deployment"])
     if build["target"] != "production" or state_of(build, call.now) != "READY":
@@ -946,23 +931,17 @@ def _create_env(call: VercelCall) -> Json:
     return JSONResponse({"created": created, "failed": []}, 201)
 
 
-# The door ------------------------------------------------------------------------------------------------
+# Routes and authorisation --------------------------------------------------------------------------------
 
 
 def routes(world: World) -> list[BaseRoute]:
     """Return the twin's routes, as below `https://api.vercel.com`."""
 
     def route(method: str, path: str, handler: Handler, *, scoped: bool = True) -> Route:
+        authorise = partial(_authorise, scoped=scoped)
+
         def endpoint(request: Request) -> Response:
-            try:
-                _authorise(world, request, scoped=scoped)
-                with world.connection() as connection:
-                    now = world.now()
-                    settle(connection, now)
-                    answer = handler(VercelCall(world, request, connection, now))
-            except VercelRefusalError as refusal:
-                return refusal.response
-            return answer if isinstance(answer, Response) else JSONResponse(answer)
+            return answer(world, request, authorise, _settled_call, handler)
 
         return Route(path, endpoint, methods=[method])
 
@@ -1002,6 +981,12 @@ def routes(world: World) -> list[BaseRoute]:
     ]
 
 
+def _settled_call(world: World, request: Request, connection: Connection, now: datetime) -> VercelCall:
+    """Return the call, after everything that Vercel did by itself since the last one."""
+    settle(connection, now)
+    return VercelCall(world, request, connection, now)
+
+
 def _authorise(world: World, request: Request, *, scoped: bool) -> None:
     """Check the token, and on everything that belongs to a team, that the team is named."""
     header = request.headers.get("authorization", "")
@@ -1012,7 +997,7 @@ def _authorise(world: World, request: Request, *, scoped: bool) -> None:
     if not scoped:
         return
     team = request.query_params.get("teamId") or request.query_params.get("slug")
-    if team is None:  # the token's own account is asked, and it has nothing
+    if team is None:  # this asks the token's own account, which has no projects
         raise VercelRefusalError(404, "not_found", "The requested resource was not found in your personal account")
     if team not in (world.credentials.vercel_team_id, "lantern-arms"):
         message = f'Not authorized: Trying to access resource under scope "{team}".'

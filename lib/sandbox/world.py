@@ -14,11 +14,12 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 Row: TypeAlias = dict[str, Any]
+Connection: TypeAlias = psycopg.Connection[Row]
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The sandbox's keys and names. All are fixed fakes, recognisable at a glance, that open nothing else."""
+    """The sandbox's keys and names: fixed fakes that are easy to recognise and open nothing else."""
 
     supabase_secret_key: str = "sb_secret_sandbox_opens_nothing_else"
     supabase_publishable_key: str = "sb_publishable_sandbox_opens_nothing_else"
@@ -51,10 +52,10 @@ class Connections:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._idle: LifoQueue[psycopg.Connection[Row]] = LifoQueue()
+        self._idle: LifoQueue[Connection] = LifoQueue()
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Row]]:
+    def connection(self) -> Iterator[Connection]:
         """Lend an autocommit connection whose rows are dictionaries; one that broke is not reused."""
         connection = self._take()
         try:
@@ -66,7 +67,7 @@ class Connections:
             else:
                 connection.close()
 
-    def _take(self) -> psycopg.Connection[Row]:
+    def _take(self) -> Connection:
         while True:
             try:
                 connection = self._idle.get_nowait()
@@ -101,11 +102,11 @@ class World:
         object.__setattr__(self, "connections", Connections(self.dsn))
 
     def now(self) -> datetime:
-        """The sandbox's clock, in UTC. It is the real one: the desk under test reads the real one too."""
+        """The sandbox's clock, in UTC. It is the real one, because the dashboard under test reads the real one too."""
         return datetime.now(UTC)
 
     @contextmanager
-    def connection(self) -> Iterator[psycopg.Connection[Row]]:
+    def connection(self) -> Iterator[Connection]:
         """Lend an autocommit connection with dictionary rows; use `with connection.transaction()` for more."""
         with self.connections.connection() as connection:
             yield connection
@@ -121,7 +122,7 @@ class World:
     ) -> None:
         """Write a line that the Logs API returns, `at` a time (now, if None).
 
-        For what no server of ours logs by itself: requests at the gateway, and history. Attributes as on
+        For what no server here logs by itself: requests at the gateway, and history. Attributes as on
         the platform: `request.method`, `request.path`, `request.headers.user_agent`, `response.status_code` for
         edge_logs, and `parsed.sql_state_code`, `parsed.user_name`, `parsed.error_severity` for postgres_logs.
         """

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
+from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
@@ -96,6 +97,8 @@ _HINTS: Hints = {
 
 def _version() -> str:
     project = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    if not project.is_file():  # installed, not a checkout
+        return metadata.version("switchboard")
     return str(tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"])
 
 

@@ -21,7 +21,8 @@ from lib.snapshot import take, utc_now
 from lib.sources.http import Deadline
 from lib.sources.source_registry import connect
 from tests.actions.conftest import OPERATOR
-from tests.sandbox.twins import build_quickly, wait_until
+from tests.sandbox.twins import build_quickly
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

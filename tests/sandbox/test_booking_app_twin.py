@@ -9,7 +9,8 @@ import pytest
 
 from lib.sandbox import twilio_twin as twilio_twin
 from lib.sandbox.serve import Running
-from tests.sandbox.twins import build_quickly, serving, wait_until
+from tests.sandbox.twins import build_quickly, serving
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

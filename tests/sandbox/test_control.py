@@ -1,4 +1,4 @@
-"""The sandbox's own door: scenarios, pace and faults, for programs on this machine and nobody else."""
+"""The sandbox's control API: scenarios, pace and faults, for programs on this computer and nobody else."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from lib.sandbox.control import MOST_BOOKINGS_PER_MINUTE
 from lib.sandbox.faults import SYSTEMS
 from lib.sandbox.scenarios import SCENARIOS
 from lib.sandbox.serve import Running
+from tests.processes import runs
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 
@@ -184,16 +186,13 @@ def _start(stdin: int) -> tuple[subprocess.Popen[str], list[int]]:
     assert sandbox.stdout is not None
     settings = json.loads(sandbox.stdout.readline())["settings"]
     assert httpx.get(f"{settings['SANDBOX_URL']}/").json()["scenario"] == "healthy"
-    kept = _descendants(sandbox.pid)
-    assert kept or not Path("/proc/self/stat").exists()
+    kept = [child.pid for child in psutil.Process(sandbox.pid).children(recursive=True)]
+    assert kept
     return sandbox, kept
 
 
 def _wait_until_gone(processes: list[int]) -> None:
-    give_up = time.monotonic() + 30
-    while alive := [pid for pid in processes if _runs(pid)]:
-        assert time.monotonic() < give_up, f"still running: {alive}"
-        time.sleep(0.05)
+    wait_until(lambda: not any(map(runs, processes)), otherwise="a process of the sandbox still runs")
 
 
 def _events(sandbox: Running, timeout: float = 30) -> httpx.Response:
@@ -203,29 +202,3 @@ def _events(sandbox: Running, timeout: float = 30) -> httpx.Response:
         headers={"apikey": secret, "Authorization": f"Bearer {secret}"},
         timeout=timeout,
     )
-
-
-def _descendants(parent: int) -> list[int]:
-    """Return the processes below `parent` (Linux only: elsewhere none are known)."""
-    children = [
-        int(folder.name)
-        for folder in Path("/proc").glob("[0-9]*")
-        if (folder / "stat").exists() and _stat(int(folder.name))[1] == str(parent)
-    ]
-    return [*children, *(below for child in children for below in _descendants(child))]
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return _stat(pid)[0] != "Z"
-
-
-def _stat(pid: int) -> list[str]:
-    """Return state and parent, and what follows them in Linux's stat file."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return ["Z", ""]

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.sandbox
 
 @pytest.fixture
 def api(sandbox: Running, play: Callable[..., object]) -> Iterator[Callable[..., httpx.Response]]:
-    """Ask the Data API, with the secret key unless told otherwise."""
+    """Ask the Data API, with the secret key unless another is given."""
     play("healthy")
     secret = sandbox.world.credentials.supabase_secret_key
 

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from lib.sandbox.releases import FIX
-from tests.sandbox.twins import build_quickly, serving, wait_until
+from tests.sandbox.twins import build_quickly, serving
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

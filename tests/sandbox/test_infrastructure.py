@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,8 @@ from lib.sandbox import infrastructure, ports
 from lib.sandbox.infrastructure import FOLDER_PREFIX, Infrastructure
 from lib.sandbox.serve import Running
 from lib.sandbox.world import Credentials
+from tests.processes import runs
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 
@@ -48,7 +48,7 @@ def test_a_migration_over_the_direct_connection_reaches_the_data_api_by_itself(
     before = sandbox.infrastructure.lite_url
     with psycopg.connect(sandbox.infrastructure.dsn) as connection:
         connection.execute("alter table public.pending_bookings add column walk_in boolean")
-    _wait_until(lambda: sandbox.infrastructure.lite_url != before)
+    wait_until(lambda: sandbox.infrastructure.lite_url != before)
     client.table("pending_bookings").update({"walk_in": True}).is_("id", "null").execute()
 
 
@@ -60,6 +60,20 @@ def test_a_reload_with_nothing_new_to_know_keeps_the_data_api_that_runs(
     play("undelivered")
     assert sandbox.infrastructure.lite_url == before
     assert client.table("messages").select("id").limit(1).execute().data
+
+
+def test_a_schema_that_comes_back_is_served_by_the_data_api_that_knows_it(
+    sandbox: Running, client: Client, play: Callable[..., object]
+) -> None:
+    play("healthy")
+    before = sandbox.infrastructure.lite_url
+    play("missing-column")
+    assert sandbox.infrastructure.lite_url != before
+    with pytest.raises(APIError, match="metadata"):
+        client.table("pending_bookings").select("metadata").limit(1).execute()
+    play("healthy")
+    assert sandbox.infrastructure.lite_url == before
+    assert client.table("pending_bookings").select("metadata").limit(1).execute().data
 
 
 def test_a_scenario_that_changes_the_schema_in_several_steps_starts_the_data_api_once(
@@ -74,7 +88,7 @@ def test_a_scenario_that_changes_the_schema_in_several_steps_starts_the_data_api
             super().__init__(*arguments)
 
     monkeypatch.setattr(infrastructure, "Lite", Noted)
-    play("missing-column")
+    play("api-500")
     assert len(started) == 1
 
 
@@ -173,11 +187,11 @@ def test_a_child_ends_with_its_parent_even_when_the_parent_is_killed(tmp_path: P
             str(tmp_path),
         ]
     )
-    _wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text() != "")
     child = int((tmp_path / "pid").read_text())
     parent.send_signal(signal.SIGKILL)
     parent.wait()
-    _wait_until(lambda: not _runs(child))
+    wait_until(lambda: not runs(child))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a server as somebody else")
@@ -203,19 +217,3 @@ def test_a_taken_port_is_reported_in_a_sentence() -> None:
         ports.listen(taken.getsockname()[1]),
     ):
         pass
-
-
-def _wait_until(condition: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < give_up, "it never came to that"
-        time.sleep(0.02)
-
-
-def _runs(pid: int) -> bool:
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, 0)
-        # A container without an init leaves the dead of dead parents behind as zombies.
-        status = Path(f"/proc/{pid}/stat")
-        return not (status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
-    return False

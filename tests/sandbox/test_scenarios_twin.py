@@ -44,7 +44,7 @@ with recursive line as (
     select parent.* from twin.commits parent join line on parent.sha = line.parent
 )
 """
-# What else tells the scenario from a healthy one: true in it.
+# What else distinguishes the scenario from a healthy one: true in it.
 EVIDENCE = {
     "build-failing": "select count(*) = 3 from twin.deployments where error_message like '%Type error%'",
     "not-promoted": "select not auto_assign_domains from twin.project",
@@ -76,7 +76,7 @@ EVIDENCE = {
 
 @pytest.fixture
 def stage(sandbox: Running) -> Callable[[str], None]:
-    """Put the tables into a scenario. The Data API is not told: these tests look at the tables only."""
+    """Put the tables into a scenario. The Data API does not reload: these tests read the tables only."""
 
     def apply(name: str) -> None:
         sandbox.infrastructure.reset()
@@ -98,9 +98,8 @@ def ask(sandbox: Running) -> Callable[[str], Any]:
     return answer
 
 
-def test_all_scenarios_are_there_and_tell_their_story() -> None:
+def test_every_scenario_has_a_title_and_a_story() -> None:
     assert DEFAULT == "code-not-deployed"
-    assert len(SCENARIOS) == 21
     assert all(scenario.title and scenario.story and name == scenario.name for name, scenario in SCENARIOS.items())
 
 
@@ -187,9 +186,12 @@ def test_the_newest_bookings_fare_the_same_at_every_hour_of_the_day(
 
 @pytest.fixture
 def crowd(sandbox: Running) -> Callable[[str], datetime]:
-    """Tell a scenario in which thirty people asked within five minutes before it broke; return when that was."""
+    """A function that sets up a scenario in which thirty people asked within five minutes before the break.
 
-    def told(name: str) -> datetime:
+    It returns when the break was.
+    """
+
+    def set_up(name: str) -> datetime:
         sandbox.infrastructure.reset()
         with sandbox.world.connection() as connection, connection.transaction():
             stage = HistoryBuilder(connection, sandbox.world)
@@ -198,7 +200,7 @@ def crowd(sandbox: Running) -> Callable[[str], datetime]:
             SCENARIOS[name].plot(stage)
             return stage.just_before_newest(HIT)
 
-    return told
+    return set_up
 
 
 def test_who_asked_shortly_before_the_login_came_met_it_too(crowd: Callable[[str], datetime], ask) -> None:

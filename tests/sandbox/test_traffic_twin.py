@@ -1,4 +1,4 @@
-"""Live traffic goes the whole way by itself, and a failing twin does not end it."""
+"""Live traffic goes through all hops by itself, and a failing twin does not end it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lib.sandbox import traffic as traffic_module
 from lib.sandbox.history import mobile_number
 from lib.sandbox.serve import Running
 from lib.sandbox.traffic import Traffic
-from tests.sandbox.twins import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -7,7 +7,7 @@ import pytest
 
 from lib.sandbox.serve import Running
 from lib.sandbox.twilio_twin import segments_of, signature
-from tests.sandbox.twins import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

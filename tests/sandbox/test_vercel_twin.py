@@ -8,7 +8,8 @@ import pytest
 from lib.sandbox.releases import FIX
 from lib.sandbox.serve import Running
 from lib.sandbox.vercel_twin import PLANTED_BYPASS_SECRET, PLANTED_ENV_VALUE, PLANTED_HOOK_URL
-from tests.sandbox.twins import build_quickly, serving, wait_until
+from tests.sandbox.twins import build_quickly, serving
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from lib.commands import monitor_commands
 from lib.journal.entry import Kind, Mute
-from tests import commands
-from tests.commands import Answer
+from tests import command_line
+from tests.command_line import Answer
 from tests.journal.workers import open_journal
 from tests.monitor.conftest import FakeTarget
 
@@ -27,7 +27,7 @@ def run(tmp_path: Path) -> Callable[..., Answer]:
 
     def call(*arguments: str, **settings: str) -> Answer:
         own = {"JOURNAL_URL": f"sqlite:///{tmp_path / 'j.sqlite3'}"}
-        return commands.run("monitor", *arguments, settings=own | settings)
+        return command_line.run("monitor", *arguments, settings=own | settings)
 
     return call
 

@@ -1,4 +1,7 @@
-"""The command line, each command in a process of its own, forked from one that imported it: that takes it longest."""
+"""Runs commands of the command line, each in a process of its own.
+
+The processes are forked from one that has imported the application, because importing takes most of their time.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ from lib.__main__ import main
 from tests.processes import WARM
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE_SECONDS = 90
+LONGEST_SECONDS = 90
 
 Answer = subprocess.CompletedProcess[str]
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return what a command finds in its environment: `settings`, and of ours only the way to programs and home."""
+    """Return the environment of a command: `settings`, and of our own only PATH and HOME."""
     return {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/tmp"), **settings}
 
 
@@ -29,22 +32,22 @@ def run(*arguments: str, settings: Mapping[str, str] | None = None) -> Answer:
         out, err = Path(folder, "out"), Path(folder, "err")
         process = WARM.Process(target=_command, args=(arguments, environment(settings or {}), out, err))
         process.start()
-        process.join(PATIENCE_SECONDS)
+        process.join(LONGEST_SECONDS)
         if process.exitcode is None:
             process.kill()
-            raise subprocess.TimeoutExpired(arguments, PATIENCE_SECONDS)
+            raise subprocess.TimeoutExpired(arguments, LONGEST_SECONDS)
         return Answer(arguments, process.exitcode, out.read_text(encoding="utf-8"), err.read_text(encoding="utf-8"))
 
 
 def run_cold(*arguments: str, settings: Mapping[str, str] | None = None) -> Answer:
-    """Do the same as a shell does."""
+    """Do the same in a new Python process, as a shell does."""
     return subprocess.run(
         [sys.executable, "-m", "lib", *arguments],
         cwd=ROOT,
         env=environment(settings or {}),
         capture_output=True,
         text=True,
-        timeout=PATIENCE_SECONDS,
+        timeout=LONGEST_SECONDS,
         check=False,
     )
 

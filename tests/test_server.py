@@ -1,4 +1,4 @@
-"""The door: security headers on every response, and a health answer that says something."""
+"""The server: security headers on every response, the health answer, and the HTTP endpoints."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from lib.ui.action_service import ActionService
 from lib.ui.runtime import AppRuntime, DiagnosisService
 from tests.pages import synthetic
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def get(path: str, headers: dict[str, str] | None = None, peer: str = "127.0.0.1") -> httpx.Response:
@@ -93,7 +93,7 @@ def test_health_tells_a_desk_that_cannot_open_from_one_that_is_ready(monkeypatch
 
 @pytest.fixture
 def ready(monkeypatch, tmp_path) -> DiagnosisService:
-    """A desk that is open, in front of the doors; it has a journal with one receipt."""
+    """A diagnosis service that is ready, for the endpoints to answer from; its journal has one receipt."""
     settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}"})
     journal = Journal.open(settings, utc_now)
     ana = Actor("ana@example.org", Role.OPERATOR, Via.PAGE)

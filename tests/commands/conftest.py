@@ -1,0 +1,7 @@
+"""Fixtures of the commands' tests: an address that receives what the monitor sends."""
+
+from __future__ import annotations
+
+from tests.monitor import conftest as of_monitor
+
+ear = of_monitor.ear

@@ -12,7 +12,7 @@ from lib.diagnosis.checks import delivery, sending
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.model import frames
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
-from tests.diagnosis.builders import NOW, UNSTORED, ago, booking, link, snapshot, table, text
+from tests.diagnosis.builders import NOW, UNSTORED, ago, booking, call, link, receipt, sid, snapshot, table, text
 from tests.diagnosis.invariants import contradictions
 
 BOOKINGS = 8
@@ -183,3 +183,27 @@ def test_the_log_of_another_account_says_nothing() -> None:
 def test_texts_since_the_live_build_took_over_speak_against_missing_settings() -> None:
     rows = [*texts(6), text(50, ago(minutes=30), to_number="+447400777666", **WITHOUT_LINK)]
     assert verdict(world(rows), "provider_unconfigured") is Verdict.POSSIBLE
+
+
+# An account in perfect order ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("template", [{}, WITHOUT_LINK, REDACTED, {"link_code": "unknown"}])
+@pytest.mark.parametrize("stored", [True, False])
+def test_two_hundred_bookings_in_perfect_order_flow_whatever_the_text_says(
+    template: dict[str, Any], stored: bool
+) -> None:
+    times = [(n, ago(minutes=6 * n + 45)) for n in range(200, 0, -1)]
+    sids = {} if stored else {"sms_sid": None}
+    made = {"confirmed_at": None, "booking_id": "made"}
+    pending = [booking(n, at, **(sids | made | {"confirmed_at": at + timedelta(minutes=3)})) for n, at in times]
+    messages = ({"id": f"m{n}", "direction": "outbound", "message_sid": sid(n), "created_at": at} for n, at in times)
+    diagnosis = world(
+        [text(n, at, **template) for n, at in times],
+        pending_bookings=table(frames.PENDING_BOOKINGS, pending),
+        short_links=table(frames.SHORT_LINKS, (link(n, at) for n, at in times)),
+        messages=table(frames.MESSAGES, messages),
+        webhook_log=table(frames.WEBHOOK_LOG, (receipt(n, at) for n, at in times)),
+        api_usage=table(frames.API_USAGE, (call(n, at) for n, at in times)),
+    )
+    assert diagnosis.headline.state is HeadlineState.FLOWING, diagnosis.headline.sentence

@@ -1,0 +1,83 @@
+"""Which address a file of a Next.js app answers, and which file answers an address.
+
+Rules: Next.js documentation, "Project structure": a group `(x)` and a slot `@x` leave no trace, `_x` is private, `[x]` is a
+parameter, `[...x]` takes the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_CODE = r"\.[mc]?[jt]sx?"
+_APP_FILE = re.compile(rf"^(?P<kind>route|page|layout|template|default){_CODE}$")
+_PAGES_FILE = re.compile(rf"^(?P<name>[^.]+){_CODE}$")
+_NOT_PAGES = frozenset({"_app", "_document", "_error", "middleware"})
+_HOLE = "\0"
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What a file answers. `app` is the folder of the app that it belongs to; `kind` is route, page, layout, …"""
+
+    path: str
+    kind: str
+    app: str
+
+
+def address_of(file: str) -> Address | None:
+    """Return the address that a file answers, or None if it answers none."""
+    *folders, name = file.split("/")
+    for number, folder in enumerate(folders):
+        before = folders[number - 1] if number else ""
+        if folder == "app" and before not in ("apps", "packages") and folders[number + 1 : number + 2] != ["app"]:
+            found = _APP_FILE.match(name)
+            inside = folders[number + 1 :]
+            if found is None or any(part.startswith("_") for part in inside):
+                return None
+            return Address(_address(inside), found["kind"], "/".join(_root(folders[:number])))
+        if (
+            folder == "pages"
+            and before in ("", "src")
+            or (folder == "pages" and number and folders[0] in ("apps", "packages"))
+        ):
+            page = _PAGES_FILE.match(name)
+            if page is None or page["name"] in _NOT_PAGES:
+                return None
+            inside = folders[number + 1 :] + ([] if page["name"] == "index" else [page["name"]])
+            kind = "route" if inside[:1] == ["api"] else "page"
+            return Address(_address(inside), kind, "/".join(_root(folders[:number])))
+    return None
+
+
+def _root(folders: list[str]) -> list[str]:
+    return folders[:-1] if folders[-1:] == ["src"] else folders
+
+
+def _address(folders: list[str]) -> str:
+    parts = [part for part in folders if not part.startswith(("(", "@"))]
+    return "/" + "/".join(parts)
+
+
+def answers(address: str, wanted: str) -> bool:
+    """Whether the file's address (`/l/[code]`) answers the wanted one; `*`, `[x]` and holes there stand for anything."""
+    have = [part for part in address.split("/") if part]
+    want = [part for part in re.split(r"[?#]", wanted, maxsplit=1)[0].split("/") if part]
+    for number, part in enumerate(have):
+        if part.startswith(("[...", "[[...")):
+            return len(want) > number or part.startswith("[[")
+        if number >= len(want):
+            return False
+        if not part.startswith("[") and part != want[number] and not _is_open(want[number]):
+            return False
+    return len(have) == len(want)
+
+
+def _is_open(part: str) -> bool:
+    return part == "*" or part.startswith(("[", ":")) or _HOLE in part
+
+
+def exactness(address: str) -> int:
+    """Order the files that answer one address: the one with the fewest parameters comes first."""
+    return address.count("[")

@@ -192,7 +192,7 @@ class MigrationFile:
 
 @dataclass(frozen=True, slots=True)
 class PathAlias:
-    """How `tsconfig.json` in `folder` maps the start of an import: `pattern` to `targets`, each relative to the root."""
+    """How `tsconfig.json` in `folder` maps an import: `pattern` to `targets`, each from the repository's root."""
 
     folder: str
     pattern: str
@@ -210,7 +210,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class ServedCode:
-    """What was read of one commit, or of a folder (`commit` is None). `unread` holds whole files; parts stand in theirs."""
+    """What was read of one commit, or of a folder (`commit` is None). `unread` holds whole files only."""
 
     commit: str | None
     files: tuple[SourceFile, ...]
@@ -249,7 +249,7 @@ class Relation:
 
 @dataclass(frozen=True, slots=True)
 class SchemaColumn:
-    """A column as code meets it. `type` is as `format_type` prints it; `base` is what a domain rests on, else None.
+    """A column as code meets it. `type` is as `format_type` prints it.
 
     `default` is an expression; `filled` says that the database fills it by itself (identity or generated).
     `refuses_values` says that only the database may fill it (generated, or identity ALWAYS).
@@ -303,7 +303,7 @@ class Routine:
 
 @dataclass(frozen=True, slots=True)
 class RowTrigger:
-    """A BEFORE ROW or INSTEAD OF trigger: it may fill or change what the code sends, so what is refused is not certain."""
+    """A BEFORE ROW or INSTEAD OF trigger: it may fill or change what the code sends before that is refused."""
 
     table: str
     name: str
@@ -370,11 +370,6 @@ class Misfit:
     @property
     def error(self) -> ErrorHandling:
         return self.use.error
-
-    @property
-    def is_write(self) -> bool:
-        """Whether what fails is the write itself, not a filter or what is read back: decided by the problem's place."""
-        return self.use.operation.is_write
 
 
 @dataclass(frozen=True, slots=True)

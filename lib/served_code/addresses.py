@@ -1,7 +1,7 @@
 """Which address a file of a Next.js app answers, and which file answers an address.
 
-Rules: Next.js documentation, "Project structure": a group `(x)` and a slot `@x` leave no trace, `_x` is private, `[x]` is a
-parameter, `[...x]` takes the rest.
+Rules: Next.js documentation, "Project structure": a group `(x)` and a slot `@x` leave no trace, `_x` is private,
+`[x]` is a parameter, `[...x]` takes the rest.
 """
 
 from __future__ import annotations
@@ -37,10 +37,8 @@ def address_of(file: str) -> Address | None:
             if found is None or any(part.startswith("_") for part in inside):
                 return None
             return Address(_address(inside), found["kind"], "/".join(_root(folders[:number])))
-        if (
-            folder == "pages"
-            and before in ("", "src")
-            or (folder == "pages" and number and folders[0] in ("apps", "packages"))
+        if (folder == "pages" and before in ("", "src")) or (
+            folder == "pages" and number and folders[0] in ("apps", "packages")
         ):
             page = _PAGES_FILE.match(name)
             if page is None or page["name"] in _NOT_PAGES:
@@ -61,7 +59,7 @@ def _address(folders: list[str]) -> str:
 
 
 def answers(address: str, wanted: str) -> bool:
-    """Whether the file's address (`/l/[code]`) answers the wanted one; `*`, `[x]` and holes there stand for anything."""
+    """Whether a file's address (`/l/[code]`) answers the wanted one, where `*`, `[x]` and holes stand for anything."""
     have = [part for part in address.split("/") if part]
     want = [part for part in re.split(r"[?#]", wanted, maxsplit=1)[0].split("/") if part]
     for number, part in enumerate(have):

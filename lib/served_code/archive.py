@@ -35,7 +35,8 @@ class ArchiveError(Exception):
 class Limits:
     """How much of an archive or folder is read. Sizes in bytes.
 
-    `compressed` and `unpacked` bound the whole, `entries` their number, `file` one file, `kept` all that stay in memory.
+    `compressed` and `unpacked` bound the whole, `entries` their number, `file` one file, `kept` and `files` what stays
+    in memory.
     """
 
     compressed: int = 200 * 1024 * 1024
@@ -62,7 +63,7 @@ def is_of_interest(path: str) -> bool:
     return path.endswith(CODE) or bool(_MIGRATIONS.search(path)) or bool(_CONFIGURATION.search(path))
 
 
-def read(chunks: Iterable[bytes], limits: Limits = Limits()) -> Files:  # noqa: B008 - it is frozen
+def read(chunks: Iterable[bytes], limits: Limits = Limits()) -> Files:
     """Return the files of interest of a `tar.gz` that arrives in `chunks`. Raises `ArchiveError`."""
     keeper = Keeper(limits)
     stream = _Unpacked(chunks, limits)
@@ -175,7 +176,8 @@ class _Entry(tarfile.TarInfo):
 
     def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
         extension = self.type in (
-            tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE,
+            tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE,
+            tarfile.SOLARIS_XHDTYPE,
         )  # fmt: skip
         if extension and self.size > _LONGEST_EXTENSION:
             raise ArchiveError("The archive of the commit is broken: the name of a file has no end.")
@@ -192,7 +194,7 @@ def _entries(stream: _Unpacked, limits: Limits) -> Iterator[tuple[str, int, io.B
                 raise ArchiveError(
                     f"The archive of the commit holds more than {limits.entries:,} files: it is not read."
                 )
-            archive.members = []  # it would keep every entry
+            archive.members = []  # type: ignore[attr-defined]  # it would keep every entry
             path = _inside(entry.name)
             if path and entry.isreg() and not entry.issparse():
                 # Only now: to ask for a file of an entry that is passed over costs nothing, to read it does.

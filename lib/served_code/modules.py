@@ -194,7 +194,7 @@ class Modules:
         return spans
 
     def _loaded(self, node: Node) -> tuple[tuple[str, str], ...]:
-        """Return the names that are taken from a file that is loaded while the code runs; all of it where that is open."""
+        """Return the names that are taken from a file which the code loads while it runs; "*" where that is open."""
         call = node.parent.parent if node.parent is not None else None
         if call is None:
             return (("*", "*"),)

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from tree_sitter import Node
 
-from lib.served_code.syntax import BLOCKS, Syntax, ancestors, bare, outside
+from lib.served_code.syntax import BLOCKS, Syntax, ancestors, bare
 
 _PATTERNS = frozenset(
     {

@@ -126,7 +126,7 @@ class Outcomes:
         return Outcome(_together([outcome.error for outcome in sent]))
 
     def _returned(self, function: Node, depth: int) -> ErrorHandling:
-        """The request is what an arrow function gives back; in `Promise.all(list.map(…))` somebody may drop them all."""
+        """A request that an arrow function gives back; `Promise.all(list.map(…))` may drop all of them."""
         _, above = outside(function)
         call = above.parent if above is not None and above.type == "arguments" else None
         called = call.child_by_field_name("function") if call is not None else None
@@ -141,9 +141,9 @@ class Outcomes:
 
     def _all_of(self, whole: Node, depth: int) -> ErrorHandling:
         """What becomes of the list of results of `Promise.all`."""
-        awaited, above = outside(whole)
+        _, above = outside(whole)
         if above is not None and above.type == "await_expression":
-            awaited, above = outside(above)
+            _, above = outside(above)
         if above is None or depth > _DEEPEST:
             return _UNKNOWN
         if above.type == "expression_statement":
@@ -171,9 +171,9 @@ class Outcomes:
         items = [child for child in array.named_children if child.type != "comment"]
         if inner not in items or any(item.type == "spread_element" for item in items):
             return _UNKNOWN
-        awaited, around = outside(whole)
+        _, around = outside(whole)
         if around is not None and around.type == "await_expression":
-            awaited, around = outside(around)
+            _, around = outside(around)
         pattern = None
         if around is not None and around.type == "variable_declarator":
             pattern = around.child_by_field_name("name")
@@ -188,7 +188,7 @@ class Outcomes:
     # --- the result, once it is there
 
     def _result(self, node: Node, depth: int = 0) -> ErrorHandling:
-        inner, above = outside(node)
+        _, above = outside(node)
         if above is None or depth > _DEEPEST:
             return _UNKNOWN
         match above.type:

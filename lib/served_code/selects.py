@@ -18,8 +18,8 @@ _LONGEST = 20_000
 _AGGREGATES = frozenset({"count", "sum", "avg", "min", "max"})
 _OPERATORS = frozenset(
     {
-        "eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "match", "imatch", "in", "is", "isdistinct", "fts", "plfts",
-        "phfts", "wfts", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj", "not",
+        "eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "match", "imatch", "in", "is", "isdistinct", "fts",
+        "plfts", "phfts", "wfts", "cs", "cd", "ov", "sl", "sr", "nxr", "nxl", "adj", "not",
     }
 )  # fmt: skip
 
@@ -75,7 +75,7 @@ def column(text: str) -> str:
 
 
 def conditions(text: str, depth: int = 0) -> Iterator[tuple[str, str, str]]:
-    """Yield (column, operator, value) of an `or` filter: `a.eq.1,and(b.is.null,not.c.gt.2)`. What is unknown is left out."""
+    """Yield (column, operator, value) of an `or` filter: `a.eq.1,and(b.is.null,c.gt.2)`. The unknown is left out."""
     if depth > _DEEPEST or len(text) > _LONGEST:
         return
     for item in split(text):

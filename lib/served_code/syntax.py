@@ -17,6 +17,8 @@ DEEPEST = 400
 _LONGEST_LINE = 100_000
 _MOST_WORDS = 5_000
 _SAMPLES = 250
+_MENDS = 4
+_AWAITED_TYPES = "(call_expression function: (await_expression) type_arguments: (type_arguments) @types)"
 _SHORT = 50_000  # bytes; a file of fewer cannot be so deep that it takes long
 # What may stand around an expression and changes nothing of its value.
 _WRAPPERS = frozenset(
@@ -30,7 +32,8 @@ FUNCTIONS = frozenset(
 )  # fmt: skip
 # Where a `const` or `let` is seen.
 BLOCKS = FUNCTIONS | {
-    "statement_block", "program", "for_statement", "for_in_statement", "catch_clause", "switch_body", "class_static_block",
+    "statement_block", "program", "for_statement", "for_in_statement", "catch_clause", "switch_body",
+    "class_static_block",
 }  # fmt: skip
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 _ESCAPE = re.compile(r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r\n|.)", re.DOTALL)
@@ -71,6 +74,7 @@ class Syntax:
             raise UnreadableError("It was made by a machine: one of its lines has no end.")
         self.source = source
         self.tree: Tree = Parser(_language(self._with_tags)).parse(source)
+        self._mend()
         if len(source) > _SHORT and self._is_too_deep():
             raise UnreadableError("It is nested too deeply.")
 
@@ -86,7 +90,7 @@ class Syntax:
         return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
     def words(self, name: str, within: Node) -> Iterator[Node]:
-        """Yield every node in `within` that is the word `name`. Raises `UnreadableError` where there is no end of them."""
+        """Yield every node in `within` that is the word `name`. Raises `UnreadableError` for thousands of them."""
         pattern = re.compile(rb"(?<![\w$])" + re.escape(name.encode()) + rb"(?![\w$])")
         for number, hit in enumerate(pattern.finditer(self.source, within.start_byte, within.end_byte)):
             if number > _MOST_WORDS:
@@ -94,6 +98,19 @@ class Syntax:
             found = self.root.descendant_for_byte_range(hit.start(), hit.end())
             if found is not None and found.start_byte == hit.start() and found.end_byte == hit.end():
                 yield found
+
+    def _mend(self) -> None:
+        """Blank the type arguments of awaited calls: the grammar takes `await a.b<T>(c)` for `(await a.b)<T>(c)`."""
+        for _ in range(_MENDS if b"await" in self.source else 0):
+            wrong = self.find(_AWAITED_TYPES, "types")
+            if not wrong:
+                return
+            mended = bytearray(self.source)
+            for node in wrong:
+                inside = mended[node.start_byte : node.end_byte]
+                mended[node.start_byte : node.end_byte] = bytes(sign if sign in b"\r\n" else 32 for sign in inside)
+            self.source = bytes(mended)
+            self.tree = Parser(_language(self._with_tags)).parse(self.source)
 
     def _is_too_deep(self) -> bool:
         """Look at nodes spread over the whole tree: a deep place has many."""

@@ -1,4 +1,4 @@
-"""Every use of a table through supabase-js in one file: what it reads, writes and filters by, and what becomes of its error."""
+"""Every use of a table through supabase-js in one file: what it reads, writes and filters by, and who sees errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CANDIDATE = re.compile(rb"\.\s*(?:from|rpc)\s*[(<]")
 _MOST_USES = 2_000
 _OPERATIONS = {operation.value: operation for operation in Operation if operation is not Operation.RPC}
 _CLIENT = re.compile(r"supabase|client|admin|\bdb\b|\bsb\b|database|service|anon", re.IGNORECASE)
-# Query builders on whose `select()` or `delete()` stands a `from`, and things of JavaScript that are made `from` others.
+# Other query builders, where `from` follows on `select()`, and things of JavaScript that are made `from` others.
 _BUILDERS = frozenset(
     {"select", "selectDistinct", "selectDistinctOn", "delete", "with", "update", "$with", "deleteFrom"}
 )
@@ -31,9 +31,9 @@ _NOT_CLIENTS = re.compile(
 )
 _COMPARISONS = frozenset(
     {
-        "eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "is", "in", "contains", "containedBy", "rangeGt", "rangeGte",
-        "rangeLt", "rangeLte", "rangeAdjacent", "overlaps", "textSearch", "likeAllOf", "likeAnyOf", "ilikeAllOf",
-        "ilikeAnyOf", "isDistinct", "notIn", "regexMatch", "regexIMatch",
+        "eq", "neq", "gt", "gte", "lt", "lte", "like", "ilike", "is", "in", "contains", "containedBy",
+        "rangeGt", "rangeGte", "rangeLt", "rangeLte", "rangeAdjacent", "overlaps", "textSearch", "likeAllOf",
+        "likeAnyOf", "ilikeAllOf", "ilikeAnyOf", "isDistinct", "notIn", "regexMatch", "regexIMatch",
     }
 )  # fmt: skip
 _TABLE = re.compile(r"[A-Za-z_][\w$]*")
@@ -394,7 +394,7 @@ class _Reader:
             return self._syntax.text(name)
         _, above = outside(function)
         field_name = {"variable_declarator": "name", "pair": "key", "public_field_definition": "name"}
-        if above is not None and above.type == "call_expression" or above is not None and above.type == "arguments":
+        if (above is not None and above.type == "call_expression") or (above is not None and above.type == "arguments"):
             # A function that is wrapped as it is declared: `const load = cache(async () => …)`.
             call = above.parent
             outer = outside(call)[1] if call is not None else None

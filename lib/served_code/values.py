@@ -378,8 +378,10 @@ class Values:
                 continue
             if self._changes_list(reference):
                 return elsewhere()
-            for item in self._pushes(reference):
-                found.append(elsewhere() if item.type == "spread_element" else self.columns(item, depth + 1))
+            found += [
+                elsewhere() if item.type == "spread_element" else self.columns(item, depth + 1)
+                for item in self._pushes(reference)
+            ]
         return _merged(found) if found else elsewhere()
 
     def _pushes(self, reference: Node) -> list[Node]:

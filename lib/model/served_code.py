@@ -157,7 +157,11 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A name at the top of a file, and what stands in it: names it mentions, files it loads, addresses it fetches."""
+    """A name at the top of a file, and what stands in it: names it mentions, files it loads, addresses it fetches.
+
+    A function of a class or object is one of its own, `Class.method`; a mention `name.part` uses only that part.
+    `instance_of` is the class of `const x = new Class()`.
+    """
 
     name: str
     line: int
@@ -165,6 +169,7 @@ class Declaration:
     mentions: tuple[str, ...] = ()
     loads: tuple[Imported, ...] = ()
     fetches: tuple[str, ...] = ()
+    instance_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ _CODE = r"\.[mc]?[jt]sx?"
 _APP_FILE = re.compile(rf"^(?P<kind>route|page|layout|template|default){_CODE}$")
 _PAGES_FILE = re.compile(rf"^(?P<name>[^.]+){_CODE}$")
 _NOT_PAGES = frozenset({"_app", "_document", "_error", "middleware"})
+_LANGUAGES = frozenset({"[locale]", "[lang]", "[lng]", "[language]"})
 _HOLE = "\0"
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
@@ -58,18 +59,24 @@ def _address(folders: list[str]) -> str:
     return "/" + "/".join(parts)
 
 
-def answers(address: str, wanted: str) -> bool:
-    """Whether a file's address (`/l/[code]`) answers the wanted one, where `*`, `[x]` and holes stand for anything."""
+def answers(address: str, wanted: str, strict: bool = True) -> bool:
+    """Whether a file's address (`/l/[code]`) answers the wanted one, where `*`, `[x]` and holes stand for anything.
+
+    `strict`: a parameter of the file answers only what is a parameter in the wanted address too, so that `/[a]/[b]` is
+    not taken for `/l/[code]`. A language in front (`/[locale]/…`) is passed over. One that takes all the rest
+    (`/[...x]`) answers everything, which says nothing: it answers only what asks for it.
+    """
     have = [part for part in address.split("/") if part]
     want = [part for part in re.split(r"[?#]", wanted, maxsplit=1)[0].split("/") if part]
-    for number, part in enumerate(have):
-        if part.startswith(("[...", "[[...")):
-            return len(want) > number or part.startswith("[[")
-        if number >= len(want):
-            return False
-        if not part.startswith("[") and part != want[number] and not _is_open(want[number]):
-            return False
-    return len(have) == len(want)
+    if have[:1] and have[0] in _LANGUAGES and len(have) == len(want) + 1:
+        have = have[1:]
+    return len(have) == len(want) and all(_fits(one, other, strict) for one, other in zip(have, want, strict=True))
+
+
+def _fits(have: str, want: str, strict: bool) -> bool:
+    if have.startswith(("[...", "[[...")) or not have.startswith("["):
+        return have == want or (_is_open(want) and not strict)
+    return _is_open(want) or not strict
 
 
 def _is_open(part: str) -> bool:

@@ -24,6 +24,7 @@ DEFAULT_ADDRESSES = (
     "/api/webhooks/twilio",
 )
 _DEEPEST = 20
+_CONSTRUCTOR = "constructor"
 _MODULE = ""  # the name of what a file does when it is imported
 Place = tuple[str, str]
 
@@ -138,6 +139,13 @@ class _Walk:
         self._declarations = {
             (file.path, declaration.name): declaration for file in code.files for declaration in file.declarations
         }
+        self._members: dict[Place, dict[str, str]] = {}
+        for file in code.files:
+            for declaration in file.declarations:
+                owner, _, part = declaration.name.partition(".")
+                if part:
+                    self._members.setdefault((file.path, owner), {})[part] = declaration.name
+        self._instances: set[tuple[str, str, str]] = set()
         self._places: dict[Place, str] = {}
         self._imported: set[str] = set()
         self._unresolved: dict[Unread, None] = {}
@@ -154,13 +162,13 @@ class _Walk:
                 self._follow(wanted)
         return Way(self._places, tuple(missing), tuple(self._unresolved))
 
-    def _answers(self, wanted: str) -> list[tuple[str, list[str]]]:
+    def _answers(self, wanted: str, strict: bool = True) -> list[tuple[str, list[str]]]:
         """Return the files that answer an address, and what of each runs."""
         method, _, path = wanted.rpartition(" ")
         fits = {
             file: one
             for file, one in self._answering.items()
-            if one.kind in ("route", "page") and answers(one.path, path)
+            if one.kind in ("route", "page") and answers(one.path, path, strict)
         }
         exact = min((exactness(one.path) for one in fits.values()), default=0)
         found: list[tuple[str, list[str]]] = []
@@ -190,8 +198,37 @@ class _Walk:
     def _enter(self, path: str, names: Iterable[str], hop: str) -> None:
         self._import(path, hop)
         for name in names:
-            for place in self._given_out(path, name):
-                self._reach(place, hop)
+            for file, local in self._given_out(path, name):
+                self._use(self._files[file], local, "", hop)
+
+    def _use(self, file: SourceFile, name: str, part: str, hop: str) -> None:
+        """Reach what a name of a file stands for, or only a part of it where that is a declaration of its own."""
+        imported = _imported(file, name)
+        if imported is not None:
+            one, there = imported
+            found = self._target(one.module, file.path)
+            if found is not None:
+                wanted, rest = (part, "") if there == "*" and part else (there, part)
+                for path, local in self._given_out(found, wanted):
+                    self._use(self._files[path], local, rest, hop)
+            return
+        name = _owner(file, name)
+        declaration = self._declarations.get((file.path, name))
+        if declaration is None:
+            return
+        self._reach((file.path, name), hop)
+        if part == _CONSTRUCTOR:
+            return
+        members = self._members.get((file.path, name), {})
+        if declaration.instance_of:
+            if (file.path, name, part) not in self._instances:
+                self._instances.add((file.path, name, part))
+                self._use(file, declaration.instance_of, part, hop)
+        elif part in members:
+            self._reach((file.path, members[part]), hop)
+        else:
+            for member in members.values():
+                self._reach((file.path, member), hop)
 
     def _reach(self, place: Place, hop: str) -> None:
         if place not in self._places:
@@ -225,29 +262,30 @@ class _Walk:
     def _leads(self, file: SourceFile, declaration: Declaration, hop: str) -> None:
         """Reach everything that a declaration leads to."""
         for mention in declaration.mentions:
-            for place in self._mentioned(file, mention):
-                self._reach(place, hop)
+            name, _, part = mention.partition(".")
+            self._use(file, name, part, hop)
         for load in declaration.loads:
-            found = self._target(load.module, file.path)
-            if found is not None:
-                self._enter(found, [there for there, _ in load.names], hop)
+            self._load(file, declaration, load, hop)
         for address in declaration.fetches:
-            for path, names in self._answers(address):
+            for path, names in self._answers(address, strict=False):
                 self._enter(path, names, hop)
 
-    def _mentioned(self, file: SourceFile, mention: str) -> Iterator[Place]:
-        name, _, part = mention.partition(".")
-        imported = _imported(file, name)
-        if imported is None:
-            yield file.path, _owner(file, name)
+    def _load(self, file: SourceFile, declaration: Declaration, load: Imported, hop: str) -> None:
+        """Reach what a declaration takes from a file that it loads while it runs."""
+        found = self._target(load.module, file.path)
+        if found is None:
             return
-        one, there = imported
-        found = self._target(one.module, file.path)
-        if found is not None:
-            yield from self._given_out(found, part if there == "*" and part else there)
+        self._import(found, hop)
+        for there, local in load.names:
+            parts = {
+                mention.partition(".")[2] for mention in declaration.mentions if mention.partition(".")[0] == local
+            }
+            for path, name in self._given_out(found, there):
+                for part in {""} if "" in parts or not parts else parts:
+                    self._use(self._files[path], name, part, hop)
 
     def _given_out(self, path: str, name: str, depth: int = 0) -> Iterator[Place]:
-        """Yield the declarations behind a name that a file gives out; "*" is all of them."""
+        """Yield (file, name in it) behind a name that a file gives out; "*" is all of them."""
         file = self._files.get(path)
         if file is None or depth > _DEEPEST:
             return
@@ -263,7 +301,7 @@ class _Walk:
             return
         imported = _imported(file, exported.local)
         if imported is None:
-            yield file.path, _owner(file, exported.local)
+            yield file.path, exported.local
             return
         found = self._target(imported[0].module, file.path)
         if found is not None:

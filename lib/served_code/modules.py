@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from dataclasses import replace
 
 from tree_sitter import Node
 
 from lib.model.served_code import Declaration, Exported, Imported
+from lib.served_code.outline import Outline, bound_names, declared
 from lib.served_code.selects import HOLE
 from lib.served_code.syntax import Syntax, arguments, bare, line, member, outside, string
-from lib.served_code.uses import bound_names
 
 _WORD = re.compile(rb"[A-Za-z_$][\w$]*")
-_MENTIONED = frozenset({"identifier", "shorthand_property_identifier"})
+_MENTIONED = frozenset({"identifier", "shorthand_property_identifier", "this"})
+# Where a name only passes through.
+_NAMES_ONLY = frozenset(
+    {"import_specifier", "import_clause", "namespace_import", "import_require_clause", "export_specifier", "type_query"}
+)
+# How a class of which there is one hands it out.
+_INSTANCE = frozenset({"getInstance", "instance"})
 _LOADS = """
 (call_expression function: (import) arguments: (arguments . [(string) (template_string)] @dynamic))
 (call_expression function: (identifier) @name arguments: (arguments . (string) @dynamic) (#eq? @name "require"))
@@ -25,8 +31,9 @@ _LONGEST_ADDRESS = 300
 class Modules:
     """Reads one file."""
 
-    def __init__(self, syntax: Syntax) -> None:
+    def __init__(self, syntax: Syntax, outline: Outline) -> None:
         self._syntax = syntax
+        self._outline = outline
         self._statements = [node for node in syntax.root.named_children if node.type != "comment"]
 
     def directive(self) -> str | None:
@@ -110,88 +117,81 @@ class Modules:
         if node.type in ("lexical_declaration", "variable_declaration"):
             patterns = [child.child_by_field_name("name") for child in node.named_children]
             return [names for one in patterns if one is not None and (names := bound_names(one, self._syntax))]
-        name = node.child_by_field_name("name")
-        if name is None or node.type in ("type_alias_declaration", "interface_declaration"):
-            return []
-        return [[self._syntax.text(name)]] if node.type.endswith("declaration") else []
+        names = declared(node, self._syntax)
+        return [names] if names else []
 
     def declarations(self, imports: tuple[Imported, ...]) -> tuple[Declaration, ...]:
         """Return what the file declares at its top, and "" for the rest, which runs when the file is imported."""
-        spans = list(self._spans())
-        starts = [start for start, _, _, _ in spans]
-        whole = {local for one in imports for there, local in one.names if there == "*"}
-        known = {local for one in imports for _, local in one.names} | {
-            name for _, _, names, _ in spans for name in names
-        }
-
-        def owner(node: Node) -> int:
-            number = bisect_right(starts, node.start_byte) - 1
-            return number if number >= 0 and node.start_byte < spans[number][1] else -1
-
-        mentions: dict[int, dict[str, None]] = {}
-        for word in _WORD.finditer(self._syntax.source):
-            name = word[0].decode()
-            if name not in known:
-                continue
-            node = self._syntax.root.descendant_for_byte_range(word.start(), word.end())
-            if node is not None and node.type in _MENTIONED:
-                mentions.setdefault(owner(node), {})[self._mention(node, name, whole)] = None
-        loads: dict[int, list[Imported]] = {}
+        spans = self._outline.spans
+        known = {local for one in imports for _, local in one.names}
+        known |= {name for span in spans if span.parent is None for name in span.names}
+        loads: dict[int | None, list[Imported]] = {}
         for node in self._syntax.find(_LOADS, "dynamic"):
             module = string(node, self._syntax)
             if module is not None:
-                loads.setdefault(owner(node), []).append(Imported(module, self._loaded(node)))
-        fetches: dict[int, list[str]] = {}
+                loads.setdefault(self._outline.at(node), []).append(Imported(module, self._loaded(node)))
+        known |= {local for found in loads.values() for one in found for _, local in one.names}
+        mentions: dict[int | None, dict[str, None]] = {}
+        for word in _WORD.finditer(self._syntax.source):
+            name = word[0].decode()
+            if name not in known and name != "this":
+                continue
+            node = self._syntax.root.descendant_for_byte_range(word.start(), word.end())
+            if node is not None:
+                for mention in self._mentions(node, name):
+                    mentions.setdefault(self._outline.at(node), {})[mention] = None
+        fetches: dict[int | None, list[str]] = {}
         for node in self._syntax.find(_FETCHES, "address") if b"api/" in self._syntax.source else ():
             address = (string(node, self._syntax, HOLE) or "").lstrip(HOLE)
             if address.startswith("/api/") and len(address) < _LONGEST_ADDRESS:
-                fetches.setdefault(owner(node), []).append(address)
-        declarations = []
-        for number, names, at in [(-1, [""], None), *((n, span[2], span[3]) for n, span in enumerate(spans))]:
-            first, last = (line(at), at.end_point[0] + 1) if at is not None else (1, 1)
-            inside = tuple(name for name in mentions.get(number, {}) if name not in names)
-            found = Declaration(
-                names[0],
-                first,
-                last,
-                inside,
-                tuple(loads.get(number, ())),
-                tuple(dict.fromkeys(fetches.get(number, ()))),
+                fetches.setdefault(self._outline.at(node), []).append(address)
+        declarations = [] if None not in {*mentions, *loads, *fetches} else [Declaration("", 1, 1)]
+        declarations += [
+            Declaration(span.names[0], line(span.node), span.node.end_point[0] + 1, instance_of=span.instance_of)
+            for span in spans
+        ]
+        places: list[int | None] = ([None] if len(declarations) > len(spans) else []) + [*range(len(spans))]
+        return tuple(
+            replace(
+                declaration,
+                mentions=tuple(name for name in mentions.get(place, {}) if name != declaration.name),
+                loads=tuple(loads.get(place, ())),
+                fetches=tuple(dict.fromkeys(fetches.get(place, ()))),
             )
-            if number >= 0 or inside or found.loads or found.fetches:
-                declarations.append(found)
-        return tuple(declarations)
+            for place, declaration in zip(places, declarations, strict=True)
+        )
 
-    def _mention(self, node: Node, name: str, whole: set[str]) -> str:
-        """Return the name, and of a whole file that was imported under a name the part that is used."""
+    def _mentions(self, node: Node, name: str) -> list[str]:
+        """Return `name`, or `name.part` where only a part of it is used; of `this` in a class the class's own."""
         above = node.parent
-        parts = member(above, self._syntax) if name in whole and above is not None else None
-        return f"{name}.{parts[1]}" if parts is not None and parts[0] == node else name
+        if node.type not in _MENTIONED or above is None or above.type in _NAMES_ONLY:
+            return []
+        parts = member(above, self._syntax)
+        part = parts[1] if parts is not None and parts[0] == node else None
+        place = self._outline.at(node)
+        span = self._outline.spans[place] if place is not None else None
+        owner = self._outline.spans[span.parent] if span is not None and span.parent is not None else span
+        if node.type == "this":
+            return [f"{owner.names[0]}.{part}"] if owner is not None and part is not None else []
+        if above.type == "new_expression" and above.child_by_field_name("constructor") == node:
+            # At the top of a file the parts are followed from the name; in a class of one instance from its users.
+            known = owner is not None and name in (owner.instance_of, owner.names[0])
+            return [f"{name}.constructor"] if known else [name]
+        if part not in _INSTANCE:
+            return [name if part is None else f"{name}.{part}"]
+        if owner is not None and owner.instance_of == name:
+            return [f"{name}.{part}"]
+        used = self._used_of_instance(above)
+        return [f"{name}.{part}", f"{name}.{used}"] if used is not None else [f"{name}.{part}", name]
 
-    def _spans(self) -> list[tuple[int, int, list[str], Node]]:
-        """Return (start, end, names, node) of each thing that is declared at the top."""
-        spans: list[tuple[int, int, list[str], Node]] = []
-        for statement in self._statements:
-            node, is_default = statement, False
-            if statement.type == "export_statement":
-                is_default = any(child.type == "default" for child in statement.children)
-                inside = statement.child_by_field_name("declaration") or statement.child_by_field_name("value")
-                if inside is None or statement.child_by_field_name("source") is not None:
-                    continue
-                node = inside
-            if node.type in ("lexical_declaration", "variable_declaration"):
-                for declarator in node.named_children:
-                    name = declarator.child_by_field_name("name")
-                    names = bound_names(name, self._syntax) if name is not None else []
-                    if names:
-                        spans.append((declarator.start_byte, declarator.end_byte, names, declarator))
-                continue
-            declared = self._declared(node)
-            if declared:
-                spans.append((node.start_byte, node.end_byte, declared[0], node))
-            elif is_default and node.type != "identifier":
-                spans.append((node.start_byte, node.end_byte, ["default"], node))
-        return spans
+    def _used_of_instance(self, whole: Node) -> str | None:
+        """Return `part` of `Class.getInstance().part`."""
+        call = whole.parent
+        if call is None or call.type != "call_expression":
+            return None
+        _, above = outside(call)
+        parts = member(above, self._syntax) if above is not None else None
+        return parts[1] if parts is not None else None
 
     def _loaded(self, node: Node) -> tuple[tuple[str, str], ...]:
         """Return the names that are taken from a file which the code loads while it runs; "*" where that is open."""
@@ -204,9 +204,8 @@ class Modules:
         if above is not None and above.type == "variable_declarator":
             pattern = above.child_by_field_name("name")
             if pattern is not None and pattern.type == "object_pattern":
-                keys = [child.child_by_field_name("key") or child for child in pattern.named_children]
-                if all(child.type != "rest_pattern" for child in pattern.named_children):
-                    return tuple((self._syntax.text(key), self._syntax.text(key)) for key in keys)
+                names = [self._taken(child) for child in pattern.named_children]
+                return tuple(pair for pair in names if pair is not None) if None not in names else (("*", "*"),)
         if above is not None and above.type == "member_expression":
             parts = member(above, self._syntax)
             if parts is not None and parts[1] == "then":
@@ -214,6 +213,15 @@ class Modules:
             if parts is not None:
                 return ((parts[1], parts[1]),)
         return (("*", "*"),)
+
+    def _taken(self, child: Node) -> tuple[str, str] | None:
+        """Return (name there, name here) of one part of `{ a, b: c }`; None for a part that takes the rest."""
+        if child.type == "shorthand_property_identifier_pattern":
+            return self._syntax.text(child), self._syntax.text(child)
+        key, value = child.child_by_field_name("key"), child.child_by_field_name("value")
+        if child.type != "pair_pattern" or key is None or value is None or value.type != "identifier":
+            return None
+        return self._syntax.text(key), self._syntax.text(value)
 
     def _then(self, above: Node) -> tuple[tuple[str, str], ...]:
         """Read `import('x').then((m) => m.Name)`."""

@@ -11,6 +11,7 @@ from lib.served_code.addresses import METHODS, address_of
 from lib.served_code.archive import CODE, Files
 from lib.served_code.modules import Modules
 from lib.served_code.names import Names
+from lib.served_code.outline import Outline
 from lib.served_code.syntax import Syntax, UnreadableError
 
 # Raise it whenever the same file is read otherwise than before: what the store holds is then read again.
@@ -44,8 +45,9 @@ def read(files: Files, commit: str | None, on_progress: Progress = lambda done, 
 def source(path: str, content: bytes) -> SourceFile:
     """Read one file of code. Raises `UnreadableError`."""
     syntax = Syntax(path, content)
-    modules, names = Modules(syntax), Names(syntax)
-    found, unread = uses.read(syntax, names)
+    outline = Outline(syntax)
+    modules = Modules(syntax, outline)
+    found, unread = uses.read(syntax, Names(syntax), outline)
     address = address_of(path)
     imports = modules.imports()
     return SourceFile(

@@ -12,6 +12,7 @@ from lib.model.served_code import Embed, Filter, Operation, Unread, Use, Value, 
 from lib.served_code import selects
 from lib.served_code.names import Names, is_assigned
 from lib.served_code.outcome import Call, Outcome, Outcomes, chain
+from lib.served_code.outline import Outline
 from lib.served_code.syntax import FUNCTIONS, Syntax, UnreadableError, ancestors, arguments, bare, line, member, outside
 from lib.served_code.values import UNKNOWN, Columns, Values
 
@@ -36,7 +37,6 @@ _COMPARISONS = frozenset(
         "likeAnyOf", "ilikeAllOf", "ilikeAnyOf", "isDistinct", "notIn", "regexMatch", "regexIMatch",
     }
 )  # fmt: skip
-_TABLE = re.compile(r"[A-Za-z_][\w$]*")
 
 
 @dataclass(slots=True)
@@ -57,17 +57,18 @@ class _Draft:
             self.unread.append(reason)
 
 
-def read(syntax: Syntax, names: Names) -> tuple[list[Use], list[Unread]]:
+def read(syntax: Syntax, names: Names, outline: Outline) -> tuple[list[Use], list[Unread]]:
     """Return the uses of one file, in the order of the text, and what looked like one and could not be read."""
     if not _CANDIDATE.search(syntax.source):
         return [], []
-    return _Reader(syntax, names).read()
+    return _Reader(syntax, names, outline).read()
 
 
 class _Reader:
-    def __init__(self, syntax: Syntax, names: Names) -> None:
+    def __init__(self, syntax: Syntax, names: Names, outline: Outline) -> None:
         self._syntax = syntax
         self._names = names
+        self._outline = outline
         self._values = Values(syntax, names)
         self._outcomes = Outcomes(syntax, names)
         self._knows_supabase = b"supabase" in syntax.source.lower()
@@ -182,9 +183,6 @@ class _Reader:
         draft = _Draft(operation)
         if name is None:
             draft.leave("The table is named by a variable.")
-        elif not _TABLE.fullmatch(name):
-            name = None
-            draft.leave("The table has a name that cannot be one.")
         if schema == "?":
             draft.leave("The schema is named by a variable.")
         self._operation(draft, calls[0])
@@ -378,17 +376,12 @@ class _Reader:
 
     def _standing(self, node: Node) -> tuple[str | None, str]:
         """Return the name of the innermost named function around `node`, and the name at the top of the file."""
-        function: str | None = None
-        top = node
-        for above in ancestors(node):
-            if above.type in FUNCTIONS and function is None:
-                function = self._function_name(above)
-            if above.type == "program":
-                break
-            top = above
-        return function, declared_at_top(top, node, self._syntax)
+        function = next((name for above in ancestors(node) if (name := self._function_name(above)) is not None), None)
+        return function, self._outline.name_at(node)
 
     def _function_name(self, function: Node) -> str | None:
+        if function.type not in FUNCTIONS:
+            return None
         name = function.child_by_field_name("name")
         if name is not None:
             return self._syntax.text(name)
@@ -412,41 +405,6 @@ def _line_of_call(call: Node) -> int:
     function = call.child_by_field_name("function")
     name = function.child_by_field_name("property") if function is not None else None
     return line(name if name is not None else call)
-
-
-def declared_at_top(top: Node, node: Node, syntax: Syntax) -> str:
-    """Return the name that a statement at the top of a file declares around `node`; "" for one that declares none."""
-    statement, exported, is_default = top, False, False
-    if top.type == "export_statement":
-        exported = True
-        is_default = any(child.type == "default" for child in top.children)
-        inside = top.child_by_field_name("declaration") or top.child_by_field_name("value")
-        if inside is None:
-            return ""
-        statement = inside
-    if statement.type in ("lexical_declaration", "variable_declaration"):
-        for declarator in statement.named_children:
-            name = declarator.child_by_field_name("name")
-            if name is not None and declarator.start_byte <= node.start_byte < declarator.end_byte:
-                return first_name(name, syntax)
-        return ""
-    name = statement.child_by_field_name("name")
-    if name is not None and statement.type.endswith("declaration"):
-        return syntax.text(name)
-    return "default" if exported and is_default else ""
-
-
-def first_name(pattern: Node, syntax: Syntax) -> str:
-    """Return the first name that a declarator binds."""
-    return next(iter(bound_names(pattern, syntax)), "")
-
-
-def bound_names(pattern: Node, syntax: Syntax) -> list[str]:
-    """Return every name that a declarator binds."""
-    if pattern.type == "identifier":
-        return [syntax.text(pattern)]
-    found = syntax.find("[(identifier) (shorthand_property_identifier_pattern)] @n", "n", pattern)
-    return [syntax.text(node) for node in found]
 
 
 def with_route(use: Use, address: str | None, methods: frozenset[str]) -> Use:

@@ -224,8 +224,10 @@ class _Walk:
             if (file.path, name, part) not in self._instances:
                 self._instances.add((file.path, name, part))
                 self._use(file, declaration.instance_of, part, hop)
-        elif part in members:
-            self._reach((file.path, members[part]), hop)
+        elif part:
+            # A part that is no function stands in the declaration itself.
+            if part in members:
+                self._reach((file.path, members[part]), hop)
         else:
             for member in members.values():
                 self._reach((file.path, member), hop)

@@ -130,16 +130,16 @@ class Modules:
             module = string(node, self._syntax)
             if module is not None:
                 loads.setdefault(self._outline.at(node), []).append(Imported(module, self._loaded(node)))
-        known |= {local for found in loads.values() for one in found for _, local in one.names}
+        known |= {local for several in loads.values() for one in several for _, local in one.names}
         mentions: dict[int | None, dict[str, None]] = {}
         for word in _WORD.finditer(self._syntax.source):
             name = word[0].decode()
             if name not in known and name != "this":
                 continue
-            node = self._syntax.root.descendant_for_byte_range(word.start(), word.end())
-            if node is not None:
-                for mention in self._mentions(node, name):
-                    mentions.setdefault(self._outline.at(node), {})[mention] = None
+            found = self._syntax.root.descendant_for_byte_range(word.start(), word.end())
+            if found is not None:
+                for mention in self._mentions(found, name):
+                    mentions.setdefault(self._outline.at(found), {})[mention] = None
         fetches: dict[int | None, list[str]] = {}
         for node in self._syntax.find(_FETCHES, "address") if b"api/" in self._syntax.source else ():
             address = (string(node, self._syntax, HOLE) or "").lstrip(HOLE)
@@ -179,16 +179,14 @@ class Modules:
             return [f"{name}.constructor"] if known else [name]
         if part not in _INSTANCE:
             return [name if part is None else f"{name}.{part}"]
-        if owner is not None and owner.instance_of == name:
+        if owner is not None and name in (owner.instance_of, owner.names[0]):
             return [f"{name}.{part}"]
         used = self._used_of_instance(above)
         return [f"{name}.{part}", f"{name}.{used}"] if used is not None else [f"{name}.{part}", name]
 
     def _used_of_instance(self, whole: Node) -> str | None:
-        """Return `part` of `Class.getInstance().part`."""
-        call = whole.parent
-        if call is None or call.type != "call_expression":
-            return None
+        """Return `part` of `Class.getInstance().part`, or of `Class.instance.part`."""
+        call = whole.parent if whole.parent is not None and whole.parent.type == "call_expression" else whole
         _, above = outside(call)
         parts = member(above, self._syntax) if above is not None else None
         return parts[1] if parts is not None else None

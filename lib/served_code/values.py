@@ -27,6 +27,13 @@ _HARMLESS = frozenset(
         "values", "entries", "json", "structuredClone", "toEqual",
     }
 )  # fmt: skip
+# Where a value decides what the code does next.
+_ASKS = frozenset(
+    {
+        "binary_expression", "unary_expression", "ternary_expression", "if_statement", "switch_statement",
+        "while_statement", "do_statement", "for_statement",
+    }
+)  # fmt: skip
 _CHANGES_LIST = frozenset({"unshift", "splice", "sort", "fill", "reverse", "pop", "shift", "copyWithin"})
 
 
@@ -115,10 +122,24 @@ class Values:
                 return self._binary(node, depth)
             case "identifier" | "shorthand_property_identifier":
                 found = constant(node, self._names)
-                return Possible(UNKNOWN) if found is None else self.possible(found, depth + 1)
+                if found is None:
+                    return Possible(UNKNOWN)
+                held = self.possible(found, depth + 1)
+                return held if _is_single(held) or not self._may_be_guarded(node) else Possible(UNKNOWN)
             case "member_expression":
                 return self._member(node, depth)
         return Possible(UNKNOWN)
+
+    def _may_be_guarded(self, node: Node) -> bool:
+        """Whether the code asks what a variable of several possible values is: then not all of them get further."""
+        binding = self._names.resolve(node)
+        for reference in self._names.references(binding) if binding is not None else ():
+            inner, above = outside(reference)
+            if above is None or reference == node:
+                continue
+            if above.type in _ASKS or (above.type == "arguments" and not self._is_harmless(inner, above)):
+                return True
+        return False
 
     def _unary(self, node: Node) -> Possible:
         argument, operator = node.child_by_field_name("argument"), node.child_by_field_name("operator")
@@ -450,6 +471,15 @@ def _block_of(node: Node) -> Node | None:
     """Return the block that a statement stands in directly: only there does it run each time."""
     above = node.parent
     return above.parent if above is not None and above.type == "expression_statement" else None
+
+
+def _is_single(possible: Possible) -> bool:
+    """Whether an expression is always the same, or nothing is known of it."""
+    value = possible.value
+    if not value.literals and not value.json and value.null is Presence.NEVER and possible.absent is Presence.NEVER:
+        return True
+    several = len(value.literals) + value.json + (value.null is not Presence.NEVER) > 1
+    return value.complete and not several and Presence.SOMETIMES not in (value.null, possible.absent)
 
 
 def _literal(item: Scalar) -> Value:

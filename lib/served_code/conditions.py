@@ -167,9 +167,10 @@ def _comparable(left: Any, right: Any) -> tuple[Any, Any] | None:
     if isinstance(left, str) and isinstance(right, str):
         return left, right
     try:
-        return Decimal(str(left)), Decimal(str(right))
+        one, other = Decimal(str(left)), Decimal(str(right))
     except InvalidOperation:
         return None
+    return (one, other) if one.is_finite() and other.is_finite() else None
 
 
 def _of(value: bool) -> Truth:

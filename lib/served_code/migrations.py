@@ -295,7 +295,7 @@ def _apply(change: Change, schema: Schema) -> Schema:
         case "drop column":
             return replace(schema, columns=tuple(c for c in schema.columns if (c.table, c.name) != (table, name)))
         case "rename column":
-            return _changed_column(schema, table, name, name=str(node.get("newname", "")))
+            return _with_column_renamed(schema, table, name, str(node.get("newname", "")))
         case "drop not null" | "set not null":
             return _changed_column(schema, table, name, nullable=change.kind == "drop not null")
         case "set default" | "drop default":
@@ -371,6 +371,24 @@ def _changed_column(schema: Schema, table: str, column: str, **fields: Any) -> S
         replace(one, **fields) if (one.table, one.name) == (table, column) else one for one in schema.columns
     )
     return replace(schema, columns=columns)
+
+
+def _with_column_renamed(schema: Schema, table: str, old: str, new: str) -> Schema:
+    schema = _changed_column(schema, table, old, name=new)
+    word = re.compile(rf'(?<![\w"]){re.escape(old)}(?![\w"])|"{re.escape(old)}"')
+
+    def check(one: CheckConstraint) -> CheckConstraint:
+        return replace(one, definition=word.sub(f'"{new}"', one.definition)) if one.table == table else one
+
+    def key(one: UniqueKey) -> UniqueKey:
+        columns = tuple(new if column == old else column for column in one.columns)
+        return replace(one, columns=columns) if one.table == table else one
+
+    return replace(
+        schema,
+        checks=None if schema.checks is None else tuple(check(one) for one in schema.checks),
+        unique_keys=None if schema.unique_keys is None else tuple(key(one) for one in schema.unique_keys),
+    )
 
 
 def _with_column(schema: Schema, table: str, node: Tree, sql: str) -> Schema:

@@ -31,6 +31,7 @@ from lib.model.served_code import (
 )
 from lib.served_code.conditions import refuses
 from lib.served_code.types import Refusal, refusal, refuses_json
+from lib.served_code.types import stored as stored_as
 
 # The first is what the Data API answers today; the second is Postgres's own, which older versions pass on.
 _NO_TABLE = ("PGRST205", "42P01")
@@ -193,7 +194,7 @@ class _Database:
             yield self._refused(use, column, literal, line, maybe, refused, f"{_place(use)} {verb}")
             return
         for check in self._checks.get(column.table, ()) if stored else ():
-            if refuses(check, column.name, literal):
+            if refuses(check, column.name, stored_as(column.type, literal)):
                 words = f"{_place(use)} {verb} {_quoted(literal)} to {place}, which the check {check.name} refuses."
                 yield _misfit(
                     use, Problem.REFUSED_LITERAL, column.table, column.name, line, _CHECK_REFUSED, words,

@@ -58,6 +58,11 @@ def refusal(type_: str, literal: Scalar, enums: Mapping[str, tuple[str, ...]]) -
     return None
 
 
+def stored(type_: str, literal: Scalar) -> Scalar:
+    """Return what a column holds after a literal was written to it: columns of text hold text."""
+    return _as_text(literal) if re.match(r"^(?:text|character)\b", type_) and not type_.endswith("[]") else literal
+
+
 def refuses_json(type_: str, enums: Mapping[str, tuple[str, ...]]) -> Refusal | None:
     """Return how a type refuses an object or a list, or None if it takes one, or may."""
     base = re.sub(r"\(.*?\)", "", type_).strip()

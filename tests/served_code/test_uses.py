@@ -30,7 +30,7 @@ def written(found: Use) -> dict[str, object]:
     ("code", "operation", "table"),
     [
         ("await supabase.from('t').select('a')", "select", "t"),
-        ("await supabase.from(\"t\").insert({a: 1})", "insert", "t"),
+        ('await supabase.from("t").insert({a: 1})', "insert", "t"),
         ("await supabase.from(`t`).update({a: 1}).eq('id', x)", "update", "t"),
         ("await supabase.from('t' as any).upsert({a: 1})", "upsert", "t"),
         ("await supabase.from<Row>('t').delete().eq('id', x)", "delete", "t"),
@@ -108,7 +108,7 @@ def test_a_table_that_is_handed_on_is_listed_as_unread():
         ("'*'", ()),
         ("'a, other:b, c::text, d->e, f->>g, count()'", ("a", "b", "c", "d", "f")),
         ("'amount.sum(), total:price.avg()'", ("amount", "price")),
-        ("'\"Odd name\", x:\"Another\"::text'", ("Odd name", "Another")),
+        ('\'"Odd name", x:"Another"::text\'', ("Odd name", "Another")),
         ("'a,' + 'b'", ("a", "b")),
     ],
 )
@@ -117,7 +117,9 @@ def test_columns_that_are_read(select: str, columns: tuple[str, ...]):
 
 
 def test_embeds_are_read_with_their_own_columns():
-    found = use("await supabase.from('t').select('id, owner:people!t_owner_fkey(name, town:towns!inner(zip)), ...x(y)')")
+    found = use(
+        "await supabase.from('t').select('id, owner:people!t_owner_fkey(name, town:towns!inner(zip)), ...x(y)')"
+    )
     assert found.reads == ("id",)
     people, spread = found.embeds
     assert (people.name, people.hint, people.columns) == ("people", "t_owner_fkey", ("name",))
@@ -174,7 +176,9 @@ def test_what_comes_after_the_write_is_not_written():
 
 
 def test_a_column_that_is_set_only_at_times_says_so():
-    found = use("async function f() { const row: any = { a: 1 }\nif (x) { row.b = 2 }\nawait supabase.from('t').insert(row) }")
+    found = use(
+        "async function f() { const row: any = { a: 1 }\nif (x) { row.b = 2 }\nawait supabase.from('t').insert(row) }"
+    )
     assert [(one.column, one.presence) for one in found.writes] == [("a", Presence.ALWAYS), ("b", Presence.SOMETIMES)]
     spread = use("await supabase.from('t').insert({ a: 1, ...(x && { b: 2 }), ...(y ? { c: 3 } : {}) })")
     assert [(one.column, one.presence) for one in spread.writes] == [

@@ -42,7 +42,7 @@ class Limits:
     compressed: int = 200 * 1024 * 1024
     unpacked: int = 1024 * 1024 * 1024
     entries: int = 50_000
-    file: int = 1024 * 1024
+    file: int = 512 * 1024
     kept: int = 48 * 1024 * 1024
     files: int = 6_000
 

@@ -20,12 +20,23 @@ _MIGRATION = re.compile(r"^(?:.*/)?supabase/migrations/(?P<version>\d+)_(?P<name
 Progress = Callable[[int, int], None]
 
 
-def read(files: Files, commit: str | None, on_progress: Progress = lambda done, of: None) -> ServedCode:
-    """Read all files of a commit. `on_progress` hears how many files are done, of how many."""
+def read(
+    files: Files,
+    commit: str | None,
+    on_progress: Progress = lambda done, of: None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> ServedCode:
+    """Read all files of a commit. `on_progress` hears how many files are done, of how many.
+
+    Once `is_over` says so, the files that are left are listed as unread: such a reading is not to be kept.
+    """
     code = [path for path in sorted(files.contents) if path.endswith(CODE)]
     sources: list[SourceFile] = []
     unread = list(files.unread)
     for number, path in enumerate(code, start=1):
+        if is_over():
+            unread.append(Unread(path, "There was no time left for it."))
+            continue
         try:
             sources.append(source(path, files.contents[path]))
         except UnreadableError as error:

@@ -25,7 +25,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_NOISE = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*.*?\*/)*", re.DOTALL)
+_NOISE = re.compile(r"(?:\s+|--[^\n]*(?:\n|$))*")
+_COMMENT_SIGN = re.compile(r"/\*|\*/")
 
 Tree = dict[str, Any]
 
@@ -63,7 +64,7 @@ def split(sql: str) -> Iterator[Statement]:
 def _end_of_comment(sql: str, position: int) -> int:
     """Comments nest in Postgres."""
     depth = 1
-    for found in re.compile(r"/\*|\*/").finditer(sql, position):
+    for found in _COMMENT_SIGN.finditer(sql, position):
         depth += 1 if found[0] == "/*" else -1
         if depth == 0:
             return found.end()
@@ -71,8 +72,12 @@ def _end_of_comment(sql: str, position: int) -> int:
 
 
 def _statement(sql: str, start: int, end: int) -> Iterator[Statement]:
-    noise = _NOISE.match(sql, start, end)
-    start = noise.end() if noise is not None else start
+    while start < end:
+        noise = _NOISE.match(sql, start, end)
+        start = noise.end() if noise is not None else start
+        if not sql.startswith("/*", start):
+            break
+        start = _end_of_comment(sql, start + 2)
     text = sql[start:end].strip()
     if text:
         yield Statement(text, sql.count("\n", 0, start) + 1)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from itertools import accumulate
+from time import thread_time
 
 import tree_sitter_typescript
 from tree_sitter import Language, Node, Parser, Query, QueryCursor, Tree
@@ -17,8 +19,11 @@ DEEPEST = 400
 _LONGEST_LINE = 100_000
 _MOST_WORDS = 5_000
 _SAMPLES = 250
+_MOST_OPEN = 1_024  # matches that are begun and not finished; in code they are few
 _MENDS = 4
 _AWAITED_TYPES = "(call_expression function: (await_expression) type_arguments: (type_arguments) @types)"
+_PIECE = 64 * 1024
+_LONGEST_PARSE = 1.5  # seconds; half a megabyte of code takes 0.2
 _SHORT = 50_000  # bytes; a file of fewer cannot be so deep that it takes long
 # What may stand around an expression and changes nothing of its value.
 _WRAPPERS = frozenset(
@@ -37,6 +42,9 @@ BLOCKS = FUNCTIONS | {
 }  # fmt: skip
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
 _ESCAPE = re.compile(r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r\n|.)", re.DOTALL)
+
+
+_NO_BRACKETS = bytes(set(range(256)) - set(b"()[]{}"))
 
 
 class UnreadableError(Exception):
@@ -72,11 +80,26 @@ class Syntax:
             raise UnreadableError("It is no text.")
         if len(source) > _LONGEST_LINE and max(map(len, source.split(b"\n"))) > _LONGEST_LINE:
             raise UnreadableError("It was made by a machine: one of its lines has no end.")
+        if _depth(source) > DEEPEST:
+            raise UnreadableError("It is nested too deeply.")
         self.source = source
-        self.tree: Tree = Parser(_language(self._with_tags)).parse(source)
+        self.tree = self._parsed(source)
         self._mend()
         if len(source) > _SHORT and self._is_too_deep():
             raise UnreadableError("It is nested too deeply.")
+
+    def _parsed(self, source: bytes) -> Tree:
+        """Parse; a long file only for so much of this thread's own time: what is no code takes far longer than code."""
+        parser = Parser(_language(self._with_tags))
+        if len(source) <= _SHORT:
+            return parser.parse(source)
+        over = thread_time() + _LONGEST_PARSE
+        try:
+            return parser.parse(
+                lambda offset, _: source[offset : offset + _PIECE], progress_callback=lambda *_: thread_time() > over
+            )
+        except ValueError:  # it was stopped
+            raise UnreadableError("It takes too long to read.") from None
 
     @property
     def root(self) -> Node:
@@ -84,7 +107,11 @@ class Syntax:
 
     def find(self, pattern: str, name: str, within: Node | None = None) -> list[Node]:
         """Return the nodes that `pattern` captures as `name`, in the order of the text."""
-        return QueryCursor(_query(self._with_tags, pattern)).captures(within or self.root).get(name, [])
+        cursor = QueryCursor(_query(self._with_tags, pattern), match_limit=_MOST_OPEN)
+        found = cursor.captures(within or self.root).get(name, [])
+        if cursor.did_exceed_match_limit:  # then some would be missing
+            raise UnreadableError("It is too tangled.")
+        return found
 
     def text(self, node: Node) -> str:
         return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
@@ -110,7 +137,7 @@ class Syntax:
                 inside = mended[node.start_byte : node.end_byte]
                 mended[node.start_byte : node.end_byte] = bytes(sign if sign in b"\r\n" else 32 for sign in inside)
             self.source = bytes(mended)
-            self.tree = Parser(_language(self._with_tags)).parse(self.source)
+            self.tree = self._parsed(self.source)
 
     def _is_too_deep(self) -> bool:
         """Look at nodes spread over the whole tree: a deep place has many."""
@@ -121,6 +148,12 @@ class Syntax:
             if cursor.depth > DEEPEST:
                 return True
         return False
+
+
+def _depth(source: bytes) -> int:
+    """Return how deep brackets nest, wherever they stand: words in strings seldom open hundreds."""
+    steps = (1 if sign in b"([{" else -1 for sign in source.translate(None, delete=_NO_BRACKETS))
+    return max(accumulate(steps), default=0)
 
 
 def ancestors(node: Node) -> Iterator[Node]:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from lib.model.database import Migration
-from lib.model.served_code import Misfit, MigrationFile, MigrationState, Problem, RelationKind, Schema
+from lib.model.served_code import MigrationFile, MigrationState, Misfit, Problem, RelationKind, Schema
 from lib.sandbox.ports import SandboxError
 from lib.sandbox.postgres import Postgres
 from lib.served_code import migrations
@@ -89,7 +89,7 @@ def answer(database: psycopg.Connection, row: dict[str, object]) -> str | None:
     """Insert a row as PostgREST does, and return the code of the refusal."""
     columns = ", ".join(f'"{name}"' for name in row)
     # The columns have the table's types there.
-    query = f"insert into things ({columns}) select {columns} from json_populate_record(null::things, %s)"  # noqa: S608
+    query = f"insert into things ({columns}) select {columns} from json_populate_record(null::things, %s)"
     try:
         with database.transaction(force_rollback=True):
             database.execute(query.encode(), [json.dumps(row)])
@@ -161,7 +161,7 @@ def test_on_conflict_wants_a_unique_index_on_just_these_columns(
     database: psycopg.Connection, schema: Schema, columns: str, fits: bool
 ):
     found = misfits(f"await supabase.from('things').upsert({{ status: 'new' }}, {{ onConflict: '{columns}' }})", schema)
-    query = f"insert into things (status) values ('new') on conflict ({columns}) do update set status = 'new'"  # noqa: S608
+    query = f"insert into things (status) values ('new') on conflict ({columns}) do update set status = 'new'"
     with database.transaction(force_rollback=True):
         try:
             database.execute(query.encode())

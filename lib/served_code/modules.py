@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from tree_sitter import Node
@@ -12,7 +11,6 @@ from lib.served_code.outline import Outline, bound_names, declared
 from lib.served_code.selects import HOLE
 from lib.served_code.syntax import Syntax, arguments, bare, line, member, outside, string
 
-_WORD = re.compile(rb"[A-Za-z_$][\w$]*")
 _MENTIONED = frozenset({"identifier", "shorthand_property_identifier", "this"})
 # Where a name only passes through.
 _NAMES_ONLY = frozenset(
@@ -132,14 +130,12 @@ class Modules:
                 loads.setdefault(self._outline.at(node), []).append(Imported(module, self._loaded(node)))
         known |= {local for several in loads.values() for one in several for _, local in one.names}
         mentions: dict[int | None, dict[str, None]] = {}
-        for word in _WORD.finditer(self._syntax.source):
-            name = word[0].decode()
-            if name not in known and name != "this":
-                continue
-            found = self._syntax.root.descendant_for_byte_range(word.start(), word.end())
-            if found is not None:
-                for mention in self._mentions(found, name):
-                    mentions.setdefault(self._outline.at(found), {})[mention] = None
+        if any(span.parent is not None for span in spans):
+            known.add("this")
+        for name in known:
+            for node in self._syntax.words(name, self._syntax.root):
+                for mention in self._mentions(node, name):
+                    mentions.setdefault(self._outline.at(node), {})[mention] = None
         fetches: dict[int | None, list[str]] = {}
         for node in self._syntax.find(_FETCHES, "address") if b"api/" in self._syntax.source else ():
             address = (string(node, self._syntax, HOLE) or "").lstrip(HOLE)
@@ -154,7 +150,7 @@ class Modules:
         return tuple(
             replace(
                 declaration,
-                mentions=tuple(name for name in mentions.get(place, {}) if name != declaration.name),
+                mentions=tuple(sorted(name for name in mentions.get(place, {}) if name != declaration.name)),
                 loads=tuple(loads.get(place, ())),
                 fetches=tuple(dict.fromkeys(fetches.get(place, ()))),
             )

@@ -44,6 +44,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0
 _ESCAPE = re.compile(r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r\n|.)", re.DOTALL)
 
 
+_IN_WORDS = frozenset(bytes([sign]) for sign in b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_$")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"()[]{}"))
 
 
@@ -118,13 +119,19 @@ class Syntax:
 
     def words(self, name: str, within: Node) -> Iterator[Node]:
         """Yield every node in `within` that is the word `name`. Raises `UnreadableError` for thousands of them."""
-        pattern = re.compile(rb"(?<![\w$])" + re.escape(name.encode()) + rb"(?![\w$])")
-        for number, hit in enumerate(pattern.finditer(self.source, within.start_byte, within.end_byte)):
-            if number > _MOST_WORDS:
-                raise UnreadableError("It was made by a machine: it says one word without end.")
-            found = self.root.descendant_for_byte_range(hit.start(), hit.end())
-            if found is not None and found.start_byte == hit.start() and found.end_byte == hit.end():
-                yield found
+        word, source, number = name.encode(), self.source, 0
+        # Where the grammar puts in a name that is missing, the name is empty.
+        start = source.find(word, within.start_byte, within.end_byte) if word else -1
+        while start >= 0:
+            end = start + len(word)
+            if source[start - 1 : start] not in _IN_WORDS and source[end : end + 1] not in _IN_WORDS:
+                number += 1
+                if number > _MOST_WORDS:
+                    raise UnreadableError("It was made by a machine: it says one word without end.")
+                found = self.root.descendant_for_byte_range(start, end)
+                if found is not None and found.start_byte == start and found.end_byte == end:
+                    yield found
+            start = source.find(word, end, within.end_byte)
 
     def _mend(self) -> None:
         """Blank the type arguments of awaited calls: the grammar takes `await a.b<T>(c)` for `(await a.b)<T>(c)`."""

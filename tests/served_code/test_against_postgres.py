@@ -20,6 +20,7 @@ from lib.served_code.misfits import judge
 from lib.served_code.schema import SCHEMA_SQL, schema_of
 from tests.served_code.samples import uses
 
+UUID = "11111111-1111-1111-1111-111111111111"
 DDL = """
 create schema extra;
 create type kind as enum ('open', 'it''s');
@@ -32,7 +33,8 @@ create table things (
     link_type varchar(40) default 'custom',
     seats integer default 1 check (seats > 0 and seats <= 10),
     price numeric(10, 2) check (price >= 0),
-    flag boolean, day date, at timestamptz, tags text[], extra jsonb, code varchar(4), word short, mixed text, same text,
+    flag boolean, day date, at timestamptz, tags text[], extra jsonb, code varchar(4), word short,
+    mixed text, same text,
     doubled integer generated always as (seats * 2) stored,
     constraint link_type_check check (link_type::text = any (array['custom'::varchar, 'promotion'::varchar]::text[])),
     constraint mixed_check check (mixed is null or mixed = 'a' or (flag and mixed like 'b%')),
@@ -115,7 +117,7 @@ def answer(database: psycopg.Connection, row: dict[str, object]) -> str | None:
         *[("word", value) for value in ("abc", "abcdef")],
         *[("mixed", value) for value in ("a", "c", None)],
         *[("same", value) for value in ("x", "abc", "abcd", None, "")],
-        *[("id", value) for value in ("11111111-1111-1111-1111-111111111111", "1", "", "{11111111111111111111111111111111}")],
+        *[("id", value) for value in (UUID, "1", "", "{11111111111111111111111111111111}")],
         *[("number", 1), ("doubled", 2)],
     ],
 )  # fmt: skip
@@ -221,7 +223,8 @@ CHANGES = [
     "alter table only public.things alter column status drop not null, alter status set default 'new'",
     "alter table things drop constraint link_type_check;\n"
     "alter table things add constraint link_type_check check (link_type in ('custom', 'booking_confirmation'))",
-    "create table public.notes (id serial primary key, body text not null check (body <> 'x'), kind kind, unique (body, kind))",
+    "create table public.notes (id serial primary key, body text not null check (body <> 'x'), "
+    "kind kind, unique (body, kind))",
     "alter type kind add value 'shut'",
     "create unique index on_status on things using btree (status)",
     "create or replace function later(a int, b text default 'x') returns int language sql as $$ select 1; $$",
@@ -246,7 +249,7 @@ def test_what_a_file_is_read_to_do_is_what_it_does(database: psycopg.Connection,
     assert {one.name for one in expected.relations} == {one.name for one in real.relations}
     known = names(expected) | {("newer", "one")}  # the columns of a view are not worked out
     assert names(real) <= known | {("open_things", "id")}
-    assert {one for one in names(expected)} <= names(real) | {("open_things", "status")}
+    assert names(expected) <= names(real) | {("open_things", "status")}
     types = {(one.table, one.name): (one.type, one.nullable, one.default is None) for one in real.columns}
     for column in expected.columns:
         if (column.table, column.name) in types:

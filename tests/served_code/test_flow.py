@@ -1,4 +1,4 @@
-"""Which uses lie on the way of a booking: along imports, re-exports, loads, fetches and parts of classes; nothing else."""
+"""Which uses lie on the way of a booking: along imports, re-exports, loads, fetches, and parts of classes; no other."""
 
 from __future__ import annotations
 
@@ -119,7 +119,8 @@ def test_of_a_class_or_object_only_what_is_used(call: str, tables: set[str]):
         "export class Jobs {\n  static one: Jobs\n  static getInstance() { return (Jobs.one ??= new Jobs()) }\n"
         f"  async add() {{ {query('added')}; this.shared() }}\n  async run() {{ {query('ran')} }}\n"
         f"  private async shared() {{ {query('shared')} }}\n}}\nexport const jobs = Jobs.getInstance()\n"
-        f"export const tools = {{ async first() {{ {query('first')} }}, second: async () => {{ {query('second')} }} }}\n"
+        f"export const tools = {{ async first() {{ {query('first')} }},\n"
+        f"  second: async () => {{ {query('second')} }} }}\n"
         f"export async function single() {{ {query('single')} }}"
     )
     imports = "import { Jobs, jobs, tools } from '@/lib/a'\nimport * as all from '@/lib/a'\n"
@@ -170,9 +171,8 @@ def test_circles_of_imports_end():
     assert on_way(
         {
             INITIATE: "import { a } from '@/a'\nexport const POST = () => a()",
-            "src/a.ts": f"import {{ b }} from './b'\nexport * from './b'\nexport async function a() {{ b(); {query('a')} }}".replace(
-                "supabase.", "supabaseAdmin."
-            ),
+            "src/a.ts": "import { b } from './b'\nexport * from './b'\n"
+            f"export async function a() {{ b(); {query('a')} }}".replace("supabase.", "supabaseAdmin."),
             "src/b.ts": "import { a } from './a'\nexport * from './a'\nexport const b = () => a()",
         }
     ) == {"a"}
@@ -180,9 +180,11 @@ def test_circles_of_imports_end():
 
 def test_packages_of_the_same_repository_are_followed():
     files = {
-        "apps/web/app/api/bookings/initiate/route.ts": "import { send } from '@acme/sms'\nimport { log } from '@acme/sms/log'\n"
+        "apps/web/app/api/bookings/initiate/route.ts": "import { send } from '@acme/sms'\n"
+        "import { log } from '@acme/sms/log'\n"
         "export async function POST() { await send(); await log() }",
-        "packages/sms/package.json": '{"name": "@acme/sms", "exports": {".": {"import": "./src/main.ts"}, "./log": "./src/log.ts"}}',
+        "packages/sms/package.json": '{"name": "@acme/sms", "exports": '
+        '{".": {"import": "./src/main.ts"}, "./log": "./src/log.ts"}}',
         "packages/sms/src/main.ts": f"export async function send() {{ {query('sent')} }}".replace(
             "supabase.", "supabaseA."
         ),
@@ -196,7 +198,8 @@ def test_packages_of_the_same_repository_are_followed():
 def test_what_is_missing_or_leads_nowhere_is_said():
     code = app(
         {
-            INITIATE: "import { x } from './gone'\nimport css from './a.css'\nimport react from 'react'\nexport const POST = x"
+            INITIATE: "import { x } from './gone'\nimport css from './a.css'\nimport react from 'react'\n"
+            "export const POST = x"
         }
     )
     way = flow.way(code, ("/api/bookings/initiate", "/api/nowhere"))
@@ -208,7 +211,8 @@ def test_each_use_names_the_first_address_that_leads_to_it():
     files = {
         INITIATE: "import { a } from '@/a'\nexport const POST = () => a()",
         "src/app/api/webhooks/twilio/route.ts": "import { a, b } from '@/a'\nexport const POST = () => { a(); b() }",
-        "src/a.ts": f"const supabase = c()\nexport const a = async () => {{ {query('a')} }}\nexport const b = async () => {{ {query('b')} }}",
+        "src/a.ts": f"const supabase = c()\nexport const a = async () => {{ {query('a')} }}\n"
+        f"export const b = async () => {{ {query('b')} }}",
         "tsconfig.json": TSCONFIG,
     }
     code = app(files)

@@ -76,10 +76,14 @@ def test_an_odd_file_is_read_as_far_as_it_goes_and_in_time(content: str):
 PIECES = st.lists(
     st.sampled_from(
         [
-            "await ", "supabase", ".from(", "'t'", ")", ".select(", "`a, ${b}`", ".insert({ a: 1, ", "...x, ", "b", ": ",
-            "null", " })", ".eq('a', ", "const { data, error } = ", "if (error) { ", " }", "(", "\n", ";", "=> ", "x ?? ",
-            "[", "]", "export ", "async function f() {", "import { y } from './good'\n", ".rpc('f', ", "class A { ", "static ",
-            "<T>", "<div>", "'", '"', "`", "${", "/*", "*/", "//", "return ", "Promise.all(", ".then(", "row.a = ", "é", "?.",
+            "await ", "supabase", ".from(", "'t'", ")", ".select(", "`a, ${b}`", ".insert({ a: 1, ", "...x, ", "b",
+            ": ",
+            "null", " })", ".eq('a', ", "const { data, error } = ", "if (error) { ", " }", "(", "\n", ";", "=> ",
+            "x ?? ",
+            "[", "]", "export ", "async function f() {", "import { y } from './good'\n", ".rpc('f', ", "class A { ",
+            "static ",
+            "<T>", "<div>", "'", '"', "`", "${", "/*", "*/", "//", "return ", "Promise.all(", ".then(", "row.a = ",
+            "é", "?.",
             "undefined", "'use server'\n", "export * from './a'\n", "new A()", "this.",
         ]
     ),
@@ -115,9 +119,12 @@ def test_no_select_or_filter_makes_its_reader_fail(text: str):
 SQL = st.lists(
     st.sampled_from(
         [
-            "alter table t ", "add column a ", "int", "text", ";", ",", "'", "$$", "$x$", "--", "\n", "/*", "*/", "create table ",
-            "t (", "a int", ")", " not null", " default 'x'", "do $$ begin ", " end $$", "check (", "a in ('x')", "drop column b",
-            "create type k as enum ('a')", "alter type k add value 'b'", " unique", "create function f() ", "E'\\'", '"',
+            "alter table t ", "add column a ", "int", "text", ";", ",", "'", "$$", "$x$", "--", "\n", "/*", "*/",
+            "create table ",
+            "t (", "a int", ")", " not null", " default 'x'", "do $$ begin ", " end $$", "check (", "a in ('x')",
+            "drop column b",
+            "create type k as enum ('a')", "alter type k add value 'b'", " unique",
+            "create function f() ", "E'\\'", '"',
         ]
     ),
     max_size=25,

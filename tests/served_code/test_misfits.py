@@ -109,7 +109,8 @@ def test_null_for_a_column_that_refuses_it(value: str, sometimes: bool):
 
 def test_a_value_that_the_code_asks_about_first_is_not_said_to_be_null():
     code = served(
-        "const id = customer ? customer.id : null\nif (!id) return\nawait supabase.from('messages').insert({ customer_id: id })"
+        "const id = customer ? customer.id : null\nif (!id) return\n"
+        "await supabase.from('messages').insert({ customer_id: id })"
     )
     assert judge(code.uses, database()).misfits == ()
 
@@ -145,7 +146,8 @@ def test_what_is_not_known_of_the_catalog_supports_no_verdict():
 def test_misfits_on_the_way_come_first():
     code = app(
         {
-            "src/app/admin/page.tsx": "const supabase = c()\nexport default async function P() { await supabase.from('none').select() }",
+            "src/app/admin/page.tsx": "const supabase = c()\n"
+            "export default async function P() { await supabase.from('none').select() }",
             ROUTE: "const supabase = c()\nexport async function POST() { await supabase.from('gone').select() }",
         }
     )

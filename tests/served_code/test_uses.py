@@ -87,7 +87,8 @@ def test_what_is_no_table_is_no_use(code: str):
         ("await supabase.from('t').insert({ [key]: 1 })", "A column is named by a variable."),
         ("await supabase.rpc(name, {})", "The function is named by a variable."),
         ("await supabase.schema(s).from('t').select()", "The schema is named by a variable."),
-        ("await supabase.from('t').select(`a, ${more}`)", "Some of the columns that are read are put in while the code runs."),
+        ("await supabase.from('t').select(`a, ${more}`)",
+         "Some of the columns that are read are put in while the code runs."),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_said(code: str, reason: str):
@@ -230,7 +231,8 @@ def test_a_row_of_a_list_without_a_column_of_the_others_sends_null():
 def test_filters_orders_and_or_name_columns():
     found = use(
         "await supabase.from('t').select('id').eq('a', 'x').in('b', ['y', 'z']).not('c', 'is', null).order('d')\n"
-        ".or('e.eq.1,and(f.is.null,not.g.gt.2)').or(`h.ilike.%${q}%`).match({ i: 1 }).eq('j->>k', 1).filter('l', 'eq', 2)\n"
+        ".or('e.eq.1,and(f.is.null,not.g.gt.2)').or(`h.ilike.%${q}%`).match({ i: 1 }).eq('j->>k', 1)\n"
+        ".filter('l', 'eq', 2)\n"
         ".order('name', { referencedTable: 'other' }).gte('m.n', 1)"
     )
     assert [one.column for one in found.filters] == ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "l", "m.n"]

@@ -113,6 +113,9 @@ class _Database:
             words = f"{_says(use)} {table}, a table that the database does not have."
             yield _misfit(use, Problem.MISSING_TABLE, table, None, use.line, _NO_TABLE, words)
             return
+        if table not in self._columns:
+            yield Unjudged(use, f"Which columns {table} has is not known.")
+            return
         if use.operation is not Operation.DELETE:
             for written in use.writes:
                 yield from self._written(use, table, written)
@@ -269,6 +272,9 @@ class _Database:
         yield _misfit(use, Problem.MISSING_COLUMN, table, name, line, _NO_COLUMN_TO_READ, words)
 
     def _embed(self, use: Use, table: str, embed: Embed, depth: int) -> Iterator[Misfit | Unjudged]:
+        if embed.name in self._kinds and embed.name not in self._columns:
+            yield Unjudged(use, f"Which columns {embed.name} has is not known.")
+            return
         if embed.name not in self._kinds:
             # A column or a constraint of a foreign key may stand there, or a function of the row.
             if embed.name not in self._columns.get(table, {}):

@@ -143,6 +143,14 @@ def test_what_is_not_known_of_the_catalog_supports_no_verdict():
     assert len(judged.unjudged) == 4
 
 
+def test_a_view_whose_columns_are_not_known_is_not_judged():
+    schema = migrations.applied(migrations.read("create view seen as select 1 as one"), database())
+    code = served("await supabase.from('seen').select('two')\nawait supabase.from('messages').select('seen(two)')")
+    judged = judge(code.uses, schema)
+    assert judged.misfits == ()
+    assert [one.reason for one in judged.unjudged] == ["Which columns seen has is not known."] * 2
+
+
 def test_misfits_on_the_way_come_first():
     code = app(
         {

@@ -289,7 +289,7 @@ class EnumType:
 
 
 @dataclass(frozen=True, slots=True)
-class Argument:
+class FunctionArgument:
     """One argument that a caller may give to a function. `name` is "" where it has none."""
 
     name: str
@@ -302,7 +302,7 @@ class Routine:
     """One function that the Data API can call; overloads are separate. `variadic` takes any number of arguments."""
 
     name: str
-    arguments: tuple[Argument, ...] = ()
+    arguments: tuple[FunctionArgument, ...] = ()
     variadic: bool = False
 
 

@@ -30,7 +30,7 @@ from lib.model.served_code import (
     Written,
 )
 from lib.served_code.conditions import refuses
-from lib.served_code.types import Refusal, refusal, refuses_json
+from lib.served_code.types import LiteralRefusal, refusal, refuses_json
 from lib.served_code.types import stored as stored_as
 
 # The first is what the Data API answers today; the second is Postgres's own, which older versions pass on.
@@ -206,7 +206,7 @@ class _Database:
 
     @staticmethod
     def _refused(
-        use: Use, column: SchemaColumn, literal: Scalar, line: int, maybe: bool, refused: Refusal, said: str
+        use: Use, column: SchemaColumn, literal: Scalar, line: int, maybe: bool, refused: LiteralRefusal, said: str
     ) -> Misfit:
         words = f"{said} {_quoted(literal)} in {column.table}.{column.name}, which is {column.type} and refuses it."
         problem = Problem.REFUSED_LITERAL if refused.by_enum else Problem.TYPE

@@ -19,7 +19,7 @@ _REFERENCES = frozenset({"identifier", "shorthand_property_identifier"})
 _BOUND = _REFERENCES | {"shorthand_property_identifier_pattern", "type_identifier"}
 
 
-class Kind(Enum):
+class NameKind(Enum):
     """What binds a name."""
 
     VARIABLE = auto()
@@ -37,7 +37,7 @@ class Binding:
 
     name: str
     node: Node
-    kind: Kind
+    kind: NameKind
     block: Node
     value: Node | None = None
 
@@ -139,26 +139,26 @@ def _binding(name: str, node: Node) -> Binding | None:
     match above.type:
         case "variable_declarator" if above.child_by_field_name("name") == inner:
             return Binding(
-                name, node, Kind.VARIABLE, _block(above), above.child_by_field_name("value") if whole else None
+                name, node, NameKind.VARIABLE, _block(above), above.child_by_field_name("value") if whole else None
             )
         case "required_parameter" | "optional_parameter" if above.child_by_field_name("pattern") == inner:
-            return Binding(name, node, Kind.PARAMETER, _block(above))
+            return Binding(name, node, NameKind.PARAMETER, _block(above))
         case "arrow_function" if above.child_by_field_name("parameter") == inner:
-            return Binding(name, node, Kind.PARAMETER, above)
+            return Binding(name, node, NameKind.PARAMETER, above)
         case "function_declaration" | "generator_function_declaration" | "function_signature":
-            return Binding(name, node, Kind.FUNCTION, _block(above), above) if _is_named(above, node) else None
+            return Binding(name, node, NameKind.FUNCTION, _block(above), above) if _is_named(above, node) else None
         case "class_declaration" | "abstract_class_declaration":
-            return Binding(name, node, Kind.CLASS, _block(above), above) if _is_named(above, node) else None
+            return Binding(name, node, NameKind.CLASS, _block(above), above) if _is_named(above, node) else None
         case "enum_declaration":
-            return Binding(name, node, Kind.ENUM, _block(above), above) if _is_named(above, node) else None
+            return Binding(name, node, NameKind.ENUM, _block(above), above) if _is_named(above, node) else None
         case "import_clause" | "namespace_import" | "import_require_clause":
-            return Binding(name, node, Kind.IMPORT, _block(above))
+            return Binding(name, node, NameKind.IMPORT, _block(above))
         case "import_specifier":
-            return Binding(name, node, Kind.IMPORT, _block(above)) if above.named_children[-1] == node else None
+            return Binding(name, node, NameKind.IMPORT, _block(above)) if above.named_children[-1] == node else None
         case "catch_clause" if above.child_by_field_name("parameter") == inner:
-            return Binding(name, node, Kind.OTHER, above)
+            return Binding(name, node, NameKind.OTHER, above)
         case "for_in_statement" if above.child_by_field_name("left") == inner:
-            return Binding(name, node, Kind.OTHER, above)
+            return Binding(name, node, NameKind.OTHER, above)
     return None
 
 
@@ -183,7 +183,7 @@ def constant(node: Node, names: Names) -> Node | None:
         if node.type not in _REFERENCES:
             return node
         binding = names.resolve(node)
-        if binding is None or binding.kind is not Kind.VARIABLE or binding.value is None:
+        if binding is None or binding.kind is not NameKind.VARIABLE or binding.value is None:
             return None
         if not names.is_constant(binding):
             return None

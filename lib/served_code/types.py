@@ -25,36 +25,38 @@ _SPECIAL_TIMES = frozenset(
 _LIMITED = re.compile(r"^character(?: varying)?\((\d+)\)$")
 
 
-class Refusal(NamedTuple):
+class LiteralRefusal(NamedTuple):
     """The code that the database answers, and whether the type is an enum that lacks the word."""
 
     code: str
     by_enum: bool = False
 
 
-def refusal(type_: str, literal: Scalar, enums: Mapping[str, tuple[str, ...]]) -> Refusal | None:
+def refusal(type_: str, literal: Scalar, enums: Mapping[str, tuple[str, ...]]) -> LiteralRefusal | None:
     """Return how a type refuses a literal, or None if it takes it, or may."""
     text = _as_text(literal)
     if type_ in enums:
-        return None if text in enums[type_] else Refusal(_INVALID_TEXT, by_enum=True)
+        return None if text in enums[type_] else LiteralRefusal(_INVALID_TEXT, by_enum=True)
     base = re.sub(r"\(.*?\)", "", type_).strip()
     if type_.endswith("[]"):
-        return None if isinstance(literal, str) and text.lstrip().startswith(("{", "[")) else Refusal(_INVALID_TEXT)
+        return (
+            None if isinstance(literal, str) and text.lstrip().startswith(("{", "[")) else LiteralRefusal(_INVALID_TEXT)
+        )
     if base == "uuid":
-        return None if re.fullmatch(r"\{?[0-9a-fA-F]{32}\}?", text.replace("-", "")) else Refusal(_INVALID_TEXT)
+        return None if re.fullmatch(r"\{?[0-9a-fA-F]{32}\}?", text.replace("-", "")) else LiteralRefusal(_INVALID_TEXT)
     if base in _WHOLE:
         return _whole(text, _WHOLE[base])
     if base in _FRACTIONS:
-        return None if _is_number(text) else Refusal(_INVALID_TEXT)
+        return None if _is_number(text) else LiteralRefusal(_INVALID_TEXT)
     if base == "boolean":
-        return None if _is_boolean(text) else Refusal(_INVALID_TEXT)
+        return None if _is_boolean(text) else LiteralRefusal(_INVALID_TEXT)
     if _TIMES.match(base):
         if any(sign.isdigit() for sign in text) or text.strip().lower() in _SPECIAL_TIMES:
             return None
-        return Refusal(_INVALID_TIME)
+        return LiteralRefusal(_INVALID_TIME)
     limited = _LIMITED.match(type_)
     if limited is not None and len(text.rstrip(" ")) > int(limited[1]):
-        return Refusal(_TOO_LONG)
+        return LiteralRefusal(_TOO_LONG)
     return None
 
 
@@ -63,12 +65,12 @@ def stored(type_: str, literal: Scalar) -> Scalar:
     return _as_text(literal) if re.match(r"^(?:text|character)\b", type_) and not type_.endswith("[]") else literal
 
 
-def refuses_json(type_: str, enums: Mapping[str, tuple[str, ...]]) -> Refusal | None:
+def refuses_json(type_: str, enums: Mapping[str, tuple[str, ...]]) -> LiteralRefusal | None:
     """Return how a type refuses an object or a list, or None if it takes one, or may."""
     base = re.sub(r"\(.*?\)", "", type_).strip()
     if type_ in enums or base in ("uuid", "boolean", *_WHOLE, *_FRACTIONS):
-        return Refusal(_INVALID_TEXT)
-    return Refusal(_INVALID_TIME) if _TIMES.match(base) and not type_.endswith("[]") else None
+        return LiteralRefusal(_INVALID_TEXT)
+    return LiteralRefusal(_INVALID_TIME) if _TIMES.match(base) and not type_.endswith("[]") else None
 
 
 def _as_text(literal: Scalar) -> str:
@@ -79,15 +81,15 @@ def _as_text(literal: Scalar) -> str:
     return str(literal)
 
 
-def _whole(text: str, bits: int) -> Refusal | None:
+def _whole(text: str, bits: int) -> LiteralRefusal | None:
     text = text.strip().replace("_", "")
     if re.fullmatch(r"[+-]?0[xXoObB][0-9a-fA-F]+", text):
         return None
     if not re.fullmatch(r"[+-]?\d+", text):
-        return Refusal(_INVALID_TEXT)
+        return LiteralRefusal(_INVALID_TEXT)
     if len(text) > 40:
-        return Refusal(_OUT_OF_RANGE)
-    return None if -(1 << bits) <= int(text) < 1 << bits else Refusal(_OUT_OF_RANGE)
+        return LiteralRefusal(_OUT_OF_RANGE)
+    return None if -(1 << bits) <= int(text) < 1 << bits else LiteralRefusal(_OUT_OF_RANGE)
 
 
 def _is_number(text: str) -> bool:

@@ -10,8 +10,8 @@ from tree_sitter import Node
 
 from lib.model.served_code import Embed, Filter, Operation, Unread, Use, Value, Written
 from lib.served_code import selects
+from lib.served_code.error_handling import Call, ResultUse, ResultUses, chain
 from lib.served_code.names import Names, is_assigned
-from lib.served_code.outcome import Call, Outcome, Outcomes, chain
 from lib.served_code.outline import Outline
 from lib.served_code.syntax import FUNCTIONS, Syntax, UnreadableError, ancestors, arguments, bare, line, member, outside
 from lib.served_code.values import UNKNOWN, Columns, Values
@@ -70,7 +70,7 @@ class _Reader:
         self._names = names
         self._outline = outline
         self._values = Values(syntax, names)
-        self._outcomes = Outcomes(syntax, names)
+        self._outcomes = ResultUses(syntax, names)
         self._knows_supabase = b"supabase" in syntax.source.lower()
         self._unread: list[Unread] = []
 
@@ -350,7 +350,7 @@ class _Reader:
     # --- where it stands
 
     def _finished(
-        self, start: Node, draft: _Draft, outcome: Outcome, *, last: Node, table: str | None = None,
+        self, start: Node, draft: _Draft, outcome: ResultUse, *, last: Node, table: str | None = None,
         routine: str | None = None, schema: str | None = None,
     ) -> Use:  # fmt: skip
         function, declaration = self._standing(start)

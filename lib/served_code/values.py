@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from tree_sitter import Node
 
 from lib.model.served_code import Presence, Scalar, Value, Written
-from lib.served_code.names import Binding, Kind, Names, constant
+from lib.served_code.names import Binding, NameKind, Names, constant
 from lib.served_code.syntax import FUNCTIONS, Syntax, ancestors, arguments, bare, line, member, outside, string
 
 _DEEPEST = 12
@@ -179,7 +179,7 @@ class Values:
         binding = self._names.resolve(bare(parts[0]))
         if binding is None or binding.value is None:
             return Possible(UNKNOWN)
-        if binding.kind is Kind.ENUM:
+        if binding.kind is NameKind.ENUM:
             return Possible(self._enum_value(binding.value, parts[1]))
         whole = constant(bare(parts[0]), self._names)
         if whole is None or whole.type != "object" or not self._is_left_alone(binding):
@@ -297,7 +297,7 @@ class Values:
     def _held(self, node: Node, depth: int) -> Columns:
         """Read an object that a variable of this file holds, with what is added to it afterwards."""
         binding = self._names.resolve(node)
-        if binding is None or binding.kind is not Kind.VARIABLE or binding.value is None:
+        if binding is None or binding.kind is not NameKind.VARIABLE or binding.value is None:
             return elsewhere()
         columns = self.columns(binding.value, depth + 1)
         for reference in self._names.references(binding):
@@ -380,7 +380,7 @@ class Values:
                 return self._mapped(node, depth)
             case "identifier":
                 binding = self._names.resolve(node)
-                if binding is None or binding.kind is not Kind.VARIABLE or binding.value is None:
+                if binding is None or binding.kind is not NameKind.VARIABLE or binding.value is None:
                     return elsewhere()
                 value = bare(binding.value)
                 if value.type == "array":

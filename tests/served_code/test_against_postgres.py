@@ -11,13 +11,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from lib.model.database import Migration
+from lib.model.database import AppliedMigration
 from lib.model.served_code import MigrationFile, MigrationState, Misfit, Problem, RelationKind, Schema
 from lib.sandbox.ports import SandboxError
 from lib.sandbox.postgres import Postgres
-from lib.served_code import migrations
+from lib.served_code import repository_migrations
+from lib.served_code.live_schema import SCHEMA_SQL, schema_of
 from lib.served_code.misfits import judge
-from lib.served_code.schema import SCHEMA_SQL, schema_of
 from tests.served_code.samples import uses
 
 UUID = "11111111-1111-1111-1111-111111111111"
@@ -239,9 +239,9 @@ CHANGES = [
 
 @pytest.mark.parametrize("sql", CHANGES, ids=lambda sql: sql[:40])
 def test_what_a_file_is_read_to_do_is_what_it_does(database: psycopg.Connection, schema: Schema, sql: str):
-    reading = migrations.read(sql)
+    reading = repository_migrations.read(sql)
     assert (reading.unread, bool(reading.changes)) == ((), True)
-    expected = migrations.applied(reading, schema)
+    expected = repository_migrations.applied(reading, schema)
     with database.transaction(force_rollback=True):
         database.execute(sql.encode())
         real = read_schema(database)
@@ -283,11 +283,13 @@ def test_the_file_that_would_cure_a_misfit_is_named(database: psycopg.Connection
         ),
         MigrationFile("supabase/migrations/20250102000000_cure.sql", "20250102000000", "cure", sql),
     )
-    states = migrations.compare(files, (Migration("20240101000000", "first"),), schema)
+    states = repository_migrations.compare(files, (AppliedMigration("20240101000000", "first"),), schema)
     assert [one.state for one in states] == [
         MigrationState.NOT_IN_REPOSITORY, MigrationState.NOT_APPLIED, MigrationState.NOT_APPLIED,
     ]  # fmt: skip
-    (found,) = migrations.cures(misfits(f"await supabase.from('things').{code}", schema), files, states, schema)
+    (found,) = repository_migrations.cures(
+        misfits(f"await supabase.from('things').{code}", schema), files, states, schema
+    )
     assert found.migration == "20250102000000"
     with database.transaction(force_rollback=True):
         database.execute(sql.encode())

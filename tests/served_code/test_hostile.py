@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lib.model.database import CheckConstraint
 from lib.model.served_code import ServedCode
-from lib.served_code import conditions, flow, migrations, reader, selects, statements
+from lib.served_code import conditions, flow, reader, repository_migrations, selects, statements
 from lib.served_code.archive import Files
 
 GOOD = "import { supabase } from './s'\nexport async function f() { await supabase.from('t').insert({ a: 1 }) }\n"
@@ -134,7 +134,7 @@ SQL = st.lists(
 @settings(max_examples=300, deadline=None)
 @given(SQL)
 def test_no_sql_makes_its_reader_fail(pieces: list[str]):
-    migrations.read("".join(pieces))
+    repository_migrations.read("".join(pieces))
 
 
 @settings(max_examples=200, deadline=None)
@@ -162,7 +162,7 @@ def test_no_check_makes_its_judge_fail(inside: str, value: object):
 )
 def test_hostile_sql_is_read_or_listed_in_time(sql: str):
     start = time.monotonic()
-    migrations.read(sql)
+    repository_migrations.read(sql)
     assert time.monotonic() - start < SECONDS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lib.model.database import CheckConstraint, Migration
+from lib.model.database import AppliedMigration, CheckConstraint
 from lib.model.served_code import (
     MigrationFile,
     MigrationState,
@@ -15,9 +15,9 @@ from lib.model.served_code import (
     SchemaColumn,
     ServedCode,
 )
-from lib.served_code import flow, migrations
+from lib.served_code import flow, repository_migrations
+from lib.served_code.code_report import report
 from lib.served_code.misfits import judge
-from lib.served_code.report import report
 from tests.served_code.samples import app
 
 ROUTE = "src/app/api/bookings/initiate/route.ts"
@@ -59,8 +59,8 @@ def test_the_line_that_writes_a_missing_column_is_named_with_the_file_that_would
     )
     schema = database()
     judged = judge(code.uses, schema, flow.way(code), code.commit)
-    states = migrations.compare(code.migrations, (Migration("20250101000000", "first"),), schema)
-    (found,) = migrations.cures(judged.misfits, code.migrations, states, schema)
+    states = repository_migrations.compare(code.migrations, (AppliedMigration("20250101000000", "first"),), schema)
+    (found,) = repository_migrations.cures(judged.misfits, code.migrations, states, schema)
     assert report([code], [found], states) == {
         "commits": [{"sha": "a" * 40, "files": 1, "uses": 2, "unread": 0}],
         "misfits": [
@@ -144,7 +144,9 @@ def test_what_is_not_known_of_the_catalog_supports_no_verdict():
 
 
 def test_a_view_whose_columns_are_not_known_is_not_judged():
-    schema = migrations.applied(migrations.read("create view seen as select 1 as one"), database())
+    schema = repository_migrations.applied(
+        repository_migrations.read("create view seen as select 1 as one"), database()
+    )
     code = served("await supabase.from('seen').select('two')\nawait supabase.from('messages').select('seen(two)')")
     judged = judge(code.uses, schema)
     assert judged.misfits == ()
@@ -194,8 +196,10 @@ def test_a_column_that_is_left_out_only_at_times_says_so():
     ],
 )
 def test_where_a_migration_stands(history: tuple[str, ...], sql: str, state: MigrationState, missing: tuple[str, ...]):
-    rows = tuple(Migration(version, None) for version in history)
-    found = migrations.compare((MigrationFile("supabase/migrations/1_a.sql", "1", "a", sql),), rows, database())
+    rows = tuple(AppliedMigration(version, None) for version in history)
+    found = repository_migrations.compare(
+        (MigrationFile("supabase/migrations/1_a.sql", "1", "a", sql),), rows, database()
+    )
     ours = next(one for one in found if one.version == "1")
     assert (ours.state, ours.missing) == (state, missing)
 
@@ -205,5 +209,5 @@ def test_what_a_later_file_takes_away_again_is_not_missed():
         MigrationFile("1_a.sql", "1", "a", "alter table messages add column gone int"),
         MigrationFile("2_b.sql", "2", "b", "alter table messages drop column gone"),
     )
-    found = migrations.compare(files, (Migration("1", "a"), Migration("2", "b")), database())
+    found = repository_migrations.compare(files, (AppliedMigration("1", "a"), AppliedMigration("2", "b")), database())
     assert [one.state for one in found] == [MigrationState.APPLIED, MigrationState.APPLIED]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lib.model.served_code import ServedCode
-from lib.served_code.store import Store
+from lib.served_code.code_store import Store
 from tests.served_code.samples import app
 
 SHA = "3aee739" + "0" * 33

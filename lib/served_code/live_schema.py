@@ -11,8 +11,8 @@ from typing import Any
 
 from lib.model.database import Catalog, CheckConstraint
 from lib.model.served_code import (
-    Argument,
     EnumType,
+    FunctionArgument,
     Relation,
     RelationKind,
     Routine,
@@ -158,7 +158,7 @@ def _routine(row: Row) -> Routine:
     names += [""] * (len(types) - len(names))
     given = [(name, type_) for name, type_, mode in zip(names, types, modes, strict=True) if mode not in _OUT_MODES]
     optional = len(given) - row["defaults"]
-    arguments = (Argument(name, type_, place >= optional) for place, (name, type_) in enumerate(given))
+    arguments = (FunctionArgument(name, type_, place >= optional) for place, (name, type_) in enumerate(given))
     return Routine(row["name"], tuple(arguments), row["variadic"])
 
 

@@ -32,7 +32,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ResultUse:
     """What becomes of a request: whether its error is looked at, and whether it is sent at all."""
 
     error: ErrorHandling
@@ -54,59 +54,59 @@ def chain(node: Node, syntax: Syntax) -> tuple[list[Call], Node]:
         node = call
 
 
-class Outcomes:
+class ResultUses:
     """Follows results through one file."""
 
     def __init__(self, syntax: Syntax, names: Names) -> None:
         self._syntax = syntax
         self._names = names
 
-    def of(self, calls: Iterable[Call], top: Node) -> Outcome:
+    def of(self, calls: Iterable[Call], top: Node) -> ResultUse:
         """Return what becomes of the request that a chain of `calls` with the whole `top` makes."""
         for call in calls:
             if call.name == "throwOnError":
-                return Outcome(_LOOKED_AT, self._request(top).sent)
+                return ResultUse(_LOOKED_AT, self._request(top).sent)
         for call in calls:
             if call.name == "then":
-                return Outcome(self._then(call))
+                return ResultUse(self._then(call))
         return self._request(top)
 
     # --- the request, before it is awaited
 
-    def _request(self, node: Node, depth: int = 0) -> Outcome:
+    def _request(self, node: Node, depth: int = 0) -> ResultUse:
         inner, above = outside(node)
         if above is None or depth > _DEEPEST:
-            return Outcome(_UNKNOWN)
+            return ResultUse(_UNKNOWN)
         match above.type:
             case "await_expression":
-                return Outcome(self._result(above, depth + 1))
+                return ResultUse(self._result(above, depth + 1))
             case "expression_statement":
-                return Outcome(_IGNORED, sent=False)
+                return ResultUse(_IGNORED, sent=False)
             case "unary_expression":
-                return Outcome(_IGNORED, sent=False)
+                return ResultUse(_IGNORED, sent=False)
             case "return_statement":
-                return Outcome(_LOOKED_AT)
+                return ResultUse(_LOOKED_AT)
             case "arrow_function":
-                return Outcome(self._returned(above, depth))
+                return ResultUse(self._returned(above, depth))
             case "variable_declarator":
                 name = above.child_by_field_name("name")
                 binding = self._names.at(name) if name is not None and name.type == "identifier" else None
-                return self._kept(binding, depth) if binding is not None else Outcome(_UNKNOWN)
+                return self._kept(binding, depth) if binding is not None else ResultUse(_UNKNOWN)
             case "assignment_expression":
                 left = above.child_by_field_name("left")
                 binding = self._names.resolve(left) if left is not None and left.type == "identifier" else None
-                return self._kept(binding, depth) if binding is not None and left != inner else Outcome(_UNKNOWN)
+                return self._kept(binding, depth) if binding is not None and left != inner else ResultUse(_UNKNOWN)
             case "arguments":
-                return Outcome(_LOOKED_AT)
+                return ResultUse(_LOOKED_AT)
             case "array":
-                return Outcome(self._together(above, inner, depth))
+                return ResultUse(self._together(above, inner, depth))
             case "ternary_expression" | "binary_expression":
                 return self._request(above, depth + 1)
-        return Outcome(_UNKNOWN)
+        return ResultUse(_UNKNOWN)
 
-    def _kept(self, binding: Binding, depth: int) -> Outcome:
+    def _kept(self, binding: Binding, depth: int) -> ResultUse:
         """A request that a variable holds: it is sent where that is awaited."""
-        found: list[Outcome] = []
+        found: list[ResultUse] = []
         for reference in self._names.references(binding):
             if is_assigned(reference):
                 continue
@@ -122,8 +122,8 @@ class Outcomes:
                 found.append(self._request(top, depth + 3))
         sent = [outcome for outcome in found if outcome.sent]
         if not sent:
-            return Outcome(_IGNORED, sent=False) if not found else Outcome(_UNKNOWN)
-        return Outcome(_together([outcome.error for outcome in sent]))
+            return ResultUse(_IGNORED, sent=False) if not found else ResultUse(_UNKNOWN)
+        return ResultUse(_together([outcome.error for outcome in sent]))
 
     def _returned(self, function: Node, depth: int) -> ErrorHandling:
         """A request that an arrow function gives back; `Promise.all(list.map(…))` may drop all of them."""

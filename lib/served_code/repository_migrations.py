@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from lib.model.database import CheckConstraint, Migration
+from lib.model.database import AppliedMigration, CheckConstraint
 from lib.model.served_code import (
-    Argument,
     EnumType,
+    FunctionArgument,
     MigrationFile,
     MigrationState,
     Misfit,
@@ -75,14 +75,14 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class MigrationReading:
     """What was read of one file: its changes in order, and the statements that could not be read (line, why)."""
 
     changes: tuple[Change, ...]
     unread: tuple[str, ...] = ()
 
 
-def read(sql: str) -> Reading:
+def read(sql: str) -> MigrationReading:
     """Read one file of SQL. No input makes it fail."""
     changes: list[Change] = []
     unread: list[str] = []
@@ -98,7 +98,7 @@ def read(sql: str) -> Reading:
             unread.append(f"line {statement.line}: {error}")
             continue
         changes += [replace(one, sql=one.sql or statement.sql) for one in _changes(kind, inside, statement.line)]
-    return Reading(tuple(changes), tuple(unread))
+    return MigrationReading(tuple(changes), tuple(unread))
 
 
 # --- what a statement does
@@ -271,7 +271,7 @@ def _in_block(inside: Tree, line: int) -> list[Change]:
 # --- laid over a schema
 
 
-def applied(reading: Reading, schema: Schema) -> Schema:
+def applied(reading: MigrationReading, schema: Schema) -> Schema:
     """Return the schema as it would be after the changes, as far as they are known here."""
     for change in reading.changes:
         schema = _apply(change, schema)
@@ -477,7 +477,7 @@ def _with_value(schema: Schema, change: Change) -> Schema:
 def _with_routine(schema: Schema, name: str, node: Tree) -> Schema:
     if schema.routines is None:
         return schema
-    arguments: list[Argument] = []
+    arguments: list[FunctionArgument] = []
     variadic = False
     for one in node.get("parameters", ()):
         parameter = one["FunctionParameter"]
@@ -486,7 +486,7 @@ def _with_routine(schema: Schema, name: str, node: Tree) -> Schema:
             continue
         variadic = variadic or mode == "FUNC_PARAM_VARIADIC"
         type_ = _type(parameter.get("argType", {}), schema)
-        arguments.append(Argument(str(parameter.get("name", "")), type_, "defexpr" in parameter))
+        arguments.append(FunctionArgument(str(parameter.get("name", "")), type_, "defexpr" in parameter))
     routine = Routine(name, tuple(arguments), variadic)
     types = [argument.type for argument in arguments]
     # CREATE OR REPLACE: the one with the same types gives way.
@@ -500,7 +500,7 @@ def _with_routine(schema: Schema, name: str, node: Tree) -> Schema:
 
 
 def compare(
-    files: Sequence[MigrationFile], history: Sequence[Migration] | None, schema: Schema | None
+    files: Sequence[MigrationFile], history: Sequence[AppliedMigration] | None, schema: Schema | None
 ) -> tuple[RepositoryMigration, ...]:
     """Return every migration of the repository and of the history, in the order of their versions.
 
@@ -527,7 +527,7 @@ def compare(
 
 
 def _state(
-    file: MigrationFile, recorded: Mapping[str, Migration] | None, missing: list[Change] | None
+    file: MigrationFile, recorded: Mapping[str, AppliedMigration] | None, missing: list[Change] | None
 ) -> MigrationState:
     if recorded is None:
         if missing is None:
@@ -538,7 +538,9 @@ def _state(
     return MigrationState.NO_EFFECT if missing else MigrationState.APPLIED
 
 
-def _missing(reading: Reading, later: Sequence[Reading], schema: Schema | None) -> list[Change] | None:
+def _missing(
+    reading: MigrationReading, later: Sequence[MigrationReading], schema: Schema | None
+) -> list[Change] | None:
     """Return what a file should have made and the catalog does not have; None where nothing of it can be looked up.
 
     What a later file touches again is not asked for: it may have undone it.

@@ -133,7 +133,7 @@ class Modules:
         if any(span.parent is not None for span in spans):
             known.add("this")
         for name in known:
-            for node in self._syntax.words(name, self._syntax.root):
+            for node in self._syntax.occurrences(name, self._syntax.root):
                 for mention in self._mentions(node, name):
                     mentions.setdefault(self._outline.at(node), {})[mention] = None
         fetches: dict[int | None, list[str]] = {}

@@ -84,7 +84,7 @@ class _Known:
     def read(cls, name: str, syntax: Syntax) -> _Known:
         mentions: list[Node] = []
         bindings: list[Binding] = []
-        for node in syntax.words(name, syntax.root):
+        for node in syntax.occurrences(name, syntax.root):
             if node.type not in _BOUND:
                 continue
             binding = _binding(name, node)

@@ -65,7 +65,7 @@ class Change:
     sql: str = ""
 
     @property
-    def words(self) -> str:
+    def message(self) -> str:
         place = (
             f"{self.table}.{self.name}"
             if self.table and self.name and self.table != self.name
@@ -425,14 +425,14 @@ def _type(node: Tree, schema: Schema) -> str:
     """Return a type as `format_type` prints it."""
     name = _named(node.get("names", ()))
     known = {one.name for one in schema.enums or ()}
-    words = name if name in known else _TYPES.get(name, name)
+    type_name = name if name in known else _TYPES.get(name, name)
     sizes = [
         one["A_Const"]["ival"].get("ival", 0) for one in node.get("typmods", ()) if "ival" in one.get("A_Const", {})
     ]
     if sizes:
-        head, _, tail = words.partition(" with")
-        words = f"{head}({','.join(map(str, sizes))})" + (f" with{tail}" if tail else "")
-    return words + "[]" * bool(node.get("arrayBounds"))
+        head, _, tail = type_name.partition(" with")
+        type_name = f"{head}({','.join(map(str, sizes))})" + (f" with{tail}" if tail else "")
+    return type_name + "[]" * bool(node.get("arrayBounds"))
 
 
 def _with_check(schema: Schema, table: str, name: str, node: Tree, sql: str) -> Schema:
@@ -515,7 +515,7 @@ def compare(
         later = [readings[one.path] for one in files if one.version > file.version]
         missing = _missing(reading, later, schema)
         state = _state(file, recorded if history else None, missing)
-        shown = tuple(change.words for change in missing or ()) if state is MigrationState.NO_EFFECT else ()
+        shown = tuple(change.message for change in missing or ()) if state is MigrationState.NO_EFFECT else ()
         found.append(RepositoryMigration(file.version, file.name, state, file.path, shown, reading.unread))
     ours = {file.version for file in files}
     found += [

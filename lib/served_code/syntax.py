@@ -117,7 +117,7 @@ class Syntax:
     def text(self, node: Node) -> str:
         return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
-    def words(self, name: str, within: Node) -> Iterator[Node]:
+    def occurrences(self, name: str, within: Node) -> Iterator[Node]:
         """Yield every node in `within` that is the word `name`. Raises `UnreadableError` for thousands of them."""
         word, source, number = name.encode(), self.source, 0
         # Where the grammar puts in a name that is missing, the name is empty.

@@ -65,17 +65,17 @@ def is_of_interest(path: str) -> bool:
 
 def read(chunks: Iterable[bytes], limits: Limits = Limits()) -> Files:
     """Return the files of interest of a `tar.gz` that arrives in `chunks`. Raises `ArchiveError`."""
-    keeper = Keeper(limits)
+    collector = Collector(limits)
     stream = _Unpacked(chunks, limits)
     try:
         for path, size, source in _entries(stream, limits):
-            keeper.take(path, size, source)
+            collector.take(path, size, source)
     except (tarfile.TarError, zlib.error, EOFError, ValueError, OverflowError, OSError) as error:
         raise ArchiveError("The archive of the commit is broken: it cannot be unpacked.") from error
-    return keeper.files()
+    return collector.files()
 
 
-class Keeper:
+class Collector:
     """Keeps what is of interest within the bounds, and says what it left."""
 
     def __init__(self, limits: Limits) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lib.served_code.archive import PASSED_OVER, ArchiveError, Files, Keeper, Limits, is_of_interest
+from lib.served_code.archive import PASSED_OVER, ArchiveError, Files, Collector, Limits, is_of_interest
 
 # What a build leaves at the top of a folder; Git, and so an archive, does not hold it.
 _BUILT = frozenset({"dist", "build", "out", "coverage"})
@@ -15,7 +15,7 @@ def read(folder: Path, limits: Limits = Limits()) -> Files:  # noqa: B008 - it i
     """Return the files of interest below `folder`. Raises `ArchiveError` if it is no folder, or holds too much."""
     if not folder.is_dir():
         raise ArchiveError("That is no folder.")
-    keeper = Keeper(limits)
+    collector = Collector(limits)
     seen = 0
     for where, folders, names in os.walk(folder, followlinks=False):
         left = PASSED_OVER | _BUILT if Path(where) == folder else PASSED_OVER
@@ -27,15 +27,15 @@ def read(folder: Path, limits: Limits = Limits()) -> Files:  # noqa: B008 - it i
             file = Path(where, name)
             path = file.relative_to(folder).as_posix()
             if is_of_interest(path):
-                _take(keeper, file, path)
-    return keeper.files()
+                _take(collector, file, path)
+    return collector.files()
 
 
-def _take(keeper: Keeper, file: Path, path: str) -> None:
+def _take(collector: Collector, file: Path, path: str) -> None:
     if file.is_symlink() or not file.is_file():
         return
     try:
         with file.open("rb") as source:
-            keeper.take(path, os.fstat(source.fileno()).st_size, source)
+            collector.take(path, os.fstat(source.fileno()).st_size, source)
     except OSError:
-        keeper.leave(path, "It cannot be opened.")
+        collector.leave(path, "It cannot be opened.")

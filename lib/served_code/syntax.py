@@ -20,7 +20,7 @@ _LONGEST_LINE = 100_000
 _MOST_WORDS = 5_000
 _SAMPLES = 250
 _MOST_OPEN = 1_024  # matches that are begun and not finished; in code they are few
-_MENDS = 4
+_REPAIRS = 4
 _AWAITED_TYPES = "(call_expression function: (await_expression) type_arguments: (type_arguments) @types)"
 _PIECE = 64 * 1024
 _LONGEST_PARSE = 1.5  # seconds; half a megabyte of code takes 0.2
@@ -85,7 +85,7 @@ class Syntax:
             raise UnreadableError("It is nested too deeply.")
         self.source = source
         self.tree = self._parsed(source)
-        self._mend()
+        self._repair()
         if len(source) > _SHORT and self._is_too_deep():
             raise UnreadableError("It is nested too deeply.")
 
@@ -133,17 +133,17 @@ class Syntax:
                     yield found
             start = source.find(word, end, within.end_byte)
 
-    def _mend(self) -> None:
+    def _repair(self) -> None:
         """Blank the type arguments of awaited calls: the grammar takes `await a.b<T>(c)` for `(await a.b)<T>(c)`."""
-        for _ in range(_MENDS if b"await" in self.source else 0):
+        for _ in range(_REPAIRS if b"await" in self.source else 0):
             wrong = self.find(_AWAITED_TYPES, "types")
             if not wrong:
                 return
-            mended = bytearray(self.source)
+            repaired = bytearray(self.source)
             for node in wrong:
-                inside = mended[node.start_byte : node.end_byte]
-                mended[node.start_byte : node.end_byte] = bytes(sign if sign in b"\r\n" else 32 for sign in inside)
-            self.source = bytes(mended)
+                inside = repaired[node.start_byte : node.end_byte]
+                repaired[node.start_byte : node.end_byte] = bytes(sign if sign in b"\r\n" else 32 for sign in inside)
+            self.source = bytes(repaired)
             self.tree = self._parsed(self.source)
 
     def _is_too_deep(self) -> bool:

@@ -102,6 +102,7 @@ def _many() -> bytes:
         (_endless_name, "broken"),
         (lambda: bytes(5 * 1024**2), "broken"),
     ],
+    ids=["empty", "no gzip", "cut", "no tar", "nothing packed", "bomb", "many", "endless name", "zeros"],
 )
 def test_a_hostile_archive_is_one_sentence(content: bytes | Callable[[], bytes], words: str):
     with pytest.raises(ArchiveError, match=words) as error:

@@ -25,7 +25,7 @@ from lib.ui.masking import in_chart
 MAX_POINTS = 1000
 
 # For st.plotly_chart: a picture to look at, without tools that nobody uses on a call.
-CONFIG: Final[Mapping[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
+CONFIG: Final[dict[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
 
 # Accepted and delivered texts mostly coincide: the one is a wide band under the other's line.
 _BAND: Final[Mapping[str, Any]] = {

@@ -133,16 +133,5 @@ def settled(action_service: ActionService) -> Request:
 
 def sent(test: AppTest) -> bytes:
     """Return everything that the page sent to the browser, as bytes."""
-    return b"\n".join(node.proto.SerializeToString() for node in _nodes(test) if node.proto is not None)
-
-
-def _nodes(test: AppTest) -> Iterator[Any]:
-    for root in (test._tree,):
-        yield from _walk(root)
-
-
-def _walk(node: Any) -> Iterator[Any]:
-    if hasattr(node, "proto"):
-        yield node
-    for child in getattr(node, "children", {}).values():
-        yield from _walk(child)
+    protos = (node.proto for node in test.main.root if hasattr(node, "proto"))
+    return b"\n".join(proto.SerializeToString() for proto in protos if proto is not None)

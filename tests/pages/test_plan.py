@@ -58,7 +58,7 @@ def test_what_others_wrote_stays_text_in_every_step(open_page: Open, action_serv
     action_service.journal.open_incident(synthetic.HOSTILE, ANA)
     test = open_page("plan", synthetic.planted(), action_service=action_service, state=dict(ALL_OPEN))
     assert b"onerror" in sent(test)
-    assert "<img" not in "".join(piece.proto.body for piece in test.get("html"))
+    assert "<img" not in "".join(piece.value for piece in test.get("html"))
 
 
 def test_opening_an_incident_keeps_what_is_seen_for_later(open_page: Open, action_service: ActionService) -> None:
@@ -148,7 +148,7 @@ def test_closing_keeps_a_last_diagnosis(open_page: Open, action_service: ActionS
     test.button(key="incident_close").click().run()
     incident = action_service.journal.incidents()[0]
     assert not incident.open and incident.closing_message == "the column is back"
-    assert incidents_view.first_seen(action_service, incident) is not None
+    assert incidents_view.first_diagnosis(action_service, incident) is not None
     assert b"No incident is open" in sent(test)
 
 

@@ -49,7 +49,7 @@ def test_the_dialog_shows_exactly_what_will_be_done_and_what_was_looked_at(
     out = sent(test)
     for message in (b"hall lamp", b"There will be light.", b"The bulb is whole.", b"It cannot be undone."):
         assert message in out
-    assert "<img" not in "".join(piece.proto.body for piece in test.get("html"))
+    assert "<img" not in "".join(piece.value for piece in test.get("html"))
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_viewer_who_forges_a_click_is_refused(
 ) -> None:
     viewer = Actor("owner@example.com", Role.VIEWER, Via.PAGE)
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     for forged in (
         lambda: action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), viewer),
         lambda: action_service.approve(UUID(int=1), viewer),
@@ -169,7 +169,7 @@ def test_what_runs_is_shown_with_who_runs_it_and_how_far_it_is(
 ) -> None:
     fake_target.may_go_on.clear()
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     request = action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), BEN)
     while not action_service.journal.request(request.id).progress:
         pass
@@ -185,7 +185,7 @@ def test_a_lost_answer_is_unknown_and_can_only_be_looked_at(
 ) -> None:
     fake_target.lost = True
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     request = settled(action_service)
     assert request.state is RequestState.UNKNOWN and fake_target.switched == 1
@@ -199,7 +199,7 @@ def lost(action_service: ActionService, fake_target: FakeTarget) -> UUID:
     """Return a request whose answer was lost, and which nothing that the desk can see resolves."""
     fake_target.lost = True
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), BEN)
     request = settled(action_service)
     assert request.state is RequestState.UNKNOWN
@@ -219,7 +219,7 @@ def test_who_looked_themselves_says_what_they_saw_and_frees_the_target(
     assert request.resolved_by is not None and fake_target.switched == 1
     fake_target.lost = False
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     assert settled(action_service).state is RequestState.SUCCEEDED and fake_target.switched == 2
 
@@ -238,7 +238,7 @@ def test_what_a_dead_server_left_behind_is_shown_and_not_run(
     open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     left = action_service.executor.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     test = open_page("status", synthetic.planted(), action_service=action_service)
     assert b"Nobody here carries it out" in sent(test)
@@ -251,7 +251,7 @@ def needing_a_second_person(action_service: ActionService, by: Actor) -> UUID:
         action_service.executor.context, settings=Settings.model_validate({"require_second_person": True})
     )
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     request = action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), by)
     assert request.state is RequestState.WAITING
     return request.id
@@ -311,7 +311,7 @@ def test_freezing_needs_a_reason_and_stops_what_was_confirmed(
     test.button(key="freeze").click().run()
     assert b"we wait for Vercel" in sent(test)
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     assert settled(action_service).state is RequestState.REFUSED and fake_target.switched == 0
     test.run().button(key="unfreeze").click().run()

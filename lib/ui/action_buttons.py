@@ -30,7 +30,6 @@ _LABELS = {
 }
 _CURES = Sign("cures what was seen", "→", Tone.WARN)
 _CURES_NOTHING = Sign("cures nothing that was seen", "–", Tone.QUIET)
-_UNREAD = Sign("cannot tell", "?", Tone.UNKNOWN)
 
 
 def draw_task(view: View, task: Task, incident: Incident | None) -> None:
@@ -141,7 +140,7 @@ def draw_migrations(view: View, *, key: str, step_id: str | None = None) -> None
 
 
 def _migration_card(migration: Migration, cured: Sequence[str], *, known: bool) -> Markup:
-    sign = _UNREAD if not known else _CURES if cured else _CURES_NOTHING
+    sign = labels.CANNOT_TELL if not known else _CURES if cured else _CURES_NOTHING
     undo = f"by {migration.undone_by}" if migration.undone_by else f"Cannot be undone. {migration.cannot_be_undone}"
     cures = [("Cures", html.bullets(cured))] if cured else []
     rows: html.Rows = [("Name", html.code(migration.name)), *cures, ("Lock", migration.lock), ("Undo", undo)]

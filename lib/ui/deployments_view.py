@@ -19,7 +19,6 @@ MAX_LOG_LINES = 400
 MAX_ERROR_LINES = 4
 
 _TONES = {LogLevel.ERROR: Tone.BAD, LogLevel.WARNING: Tone.WARN, LogLevel.INFO: Tone.QUIET}
-_YES_NO = {True: "yes", False: "no", None: "not said"}
 
 
 def hostname_card(view: View, serving: Serving) -> Markup:
@@ -66,11 +65,11 @@ def git_card(project: Project) -> Markup:
     rows: html.Rows = [
         ("Repository", f"{link.full_name} ({link.type})"),
         ("Production branch", link.production_branch or "not said"),
-        ("Deploys on push", _YES_NO[project.creates_git_deployments]),
-        ("Moves the domain by itself", _YES_NO[project.auto_assign_custom_domains]),
+        ("Deploys on push", labels.YES_NO[project.creates_git_deployments]),
+        ("Moves the domain by itself", labels.YES_NO[project.auto_assign_custom_domains]),
         ("Ignored build step", project.ignore_command or "none"),
         ("Root directory", project.root_directory or "the repository's"),
-        ("Project paused", _YES_NO[project.paused]),
+        ("Project paused", labels.YES_NO[project.paused]),
         ("Visitors must log in", project.protection or "no"),
         ("Deploy hooks", str(link.deploy_hook_count)),
     ]
@@ -129,5 +128,5 @@ def environment_table(view: View) -> Markup | None:
 
 def _has(name: str, known: set[str] | None) -> Markup:
     if known is None:
-        return html.chip(Sign("cannot tell", "?", Tone.UNKNOWN))
-    return html.chip(Sign("yes", "✓", Tone.GOOD) if name in known else Sign("missing", "✕", Tone.BAD))
+        return html.chip(labels.CANNOT_TELL)
+    return html.chip(labels.YES if name in known else Sign("missing", "✕", Tone.BAD))

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from lib import formatting
+from lib.journal.entry import Entry
+from lib.journal.rendering import RenderedEntry
 from lib.journal.text_rules import actor_name
 from lib.model.reading import Failure
 from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile, Verdict
@@ -155,7 +157,7 @@ def cannot_tell(failure: Failure | None, what: str, since: datetime | None, zone
     hint = failure.hint if failure else "The desk asks again by itself."
     at = f" Since {formatting.time_and_age(since, zone, now)}." if since else ""
     return Markup('<div class="sb-card sb-unknown sb-cannot"><h4>{} {}</h4><p>{} {}{}</p></div>').format(
-        chip(labels.CHECK[CheckStatus.CANNOT_TELL], text="Cannot tell"), what, outside(sentence), outside(hint), at
+        chip(labels.CANNOT_TELL, text="Cannot tell"), what, outside(sentence), outside(hint), at
     )
 
 
@@ -318,11 +320,10 @@ def day(title: str, entries: Iterable[Markup]) -> Markup:
     return Markup('<h4 class="sb-day">{}</h4><ol class="sb-story">{}</ol>').format(title, join(entries))
 
 
-def entry(
-    at: datetime, zone: ZoneInfo, *, tone: Tone, glyph: str, line: str, details: Sequence[str], who: str, number: int
-) -> Markup:
+def entry(item: Entry, rendered: RenderedEntry, zone: ZoneInfo, *, tone: Tone, glyph: str) -> Markup:
     """One entry of the journal, in the business's time with UTC beside it."""
-    local, utc = at.astimezone(zone), at.astimezone(UTC)
+    local, utc = item.at.astimezone(zone), item.at.astimezone(UTC)
+    lines = (line for detail in rendered.details for line in detail.split("\n") if line.strip())
     return Markup(
         '<li class="sb-{}"><time datetime="{}" title="{}">{} <small>{} UTC</small></time>'
         '<div><b aria-hidden="true">{}</b> {} <small class="sb-detail">{} · entry {}</small>{}</div></li>'
@@ -333,8 +334,8 @@ def entry(
         f"{local:%H:%M:%S}",
         f"{utc:%H:%M:%S}",
         glyph,
-        outside(line),
-        person(who),
-        number,
-        bullets(part for item in details for part in item.split("\n") if part.strip()) if details else "",
+        outside(rendered.line),
+        person(item.actor.name),
+        item.seq,
+        bullets(lines) if rendered.details else "",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from uuid import UUID
@@ -97,16 +97,7 @@ def _entry(view: View, entry: Entry) -> Markup:
     tone = Tone.WARN if entry.kind in (Kind.REFUSED, Kind.FREEZE) else Tone.QUIET
     if isinstance(entry.payload, DiagnosisRecord):
         tone = labels.HEADLINE[entry.payload.state].tone
-    return html.entry(
-        entry.at,
-        view.zone,
-        tone=tone,
-        glyph=_GLYPHS.get(entry.kind, "·"),
-        line=rendered.line,
-        details=rendered.details,
-        who=entry.actor.name,
-        number=entry.seq,
-    )
+    return html.entry(entry, rendered, view.zone, tone=tone, glyph=_GLYPHS.get(entry.kind, "·"))
 
 
 def step_table(view: View, incident: Incident) -> Markup:
@@ -236,38 +227,41 @@ def open_incident() -> None:
     as_operator(record)
 
 
+def _in_open_incident(write: Callable[[ActionService, Incident, Actor], object]) -> None:
+    """Write something into the open incident, if there is one."""
+
+    def record(action_service: ActionService, actor: Actor) -> None:
+        if incident := action_service.journal_state().incident:
+            write(action_service, incident, actor)
+
+    as_operator(record)
+
+
 def close_incident() -> None:
     """Close the open incident; what the diagnosis says at its end is recorded as well."""
     how = typed("incident_words")
 
-    def record(action_service: ActionService, actor: Actor) -> None:
-        if incident := action_service.journal_state().incident:
-            _keep(action_service, incident, actor)
-            action_service.journal.close_incident(incident.id, actor, how)
+    def close(action_service: ActionService, incident: Incident, actor: Actor) -> None:
+        _keep(action_service, incident, actor)
+        action_service.journal.close_incident(incident.id, actor, how)
 
-    as_operator(record)
+    _in_open_incident(close)
 
 
 def record_step(step_id: str, state: StepState) -> None:
     """Record how far a step of the open incident is. Skipping one needs a reason."""
     reason = typed(f"skip_reason_{step_id}") if state is StepState.SKIPPED else ""
-
-    def record(action_service: ActionService, actor: Actor) -> None:
-        if incident := action_service.journal_state().incident:
-            action_service.journal.step(incident.id, step_id, state, actor, reason)
-
-    as_operator(record)
+    _in_open_incident(lambda service, incident, actor: service.journal.step(incident.id, step_id, state, actor, reason))
 
 
 def record_done_elsewhere(step_id: str, task: str) -> None:
     """Record that somebody says a task was done in another system, and look whether the evidence agrees."""
 
-    def record(action_service: ActionService, actor: Actor) -> None:
-        if incident := action_service.journal_state().incident:
-            action_service.journal.step(incident.id, step_id, StepState.DONE, actor, task)
-            diagnosis_service().recheck()
+    def record(action_service: ActionService, incident: Incident, actor: Actor) -> None:
+        action_service.journal.step(incident.id, step_id, StepState.DONE, actor, task)
+        diagnosis_service().recheck()
 
-    as_operator(record)
+    _in_open_incident(record)
 
 
 def record_diagnosis(incident_id: UUID) -> None:

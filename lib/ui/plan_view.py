@@ -12,7 +12,6 @@ from lib.diagnosis.checks import code, delivery, link, recording
 from lib.journal.entry import StepState
 from lib.journal.incident import Incident, StepRecord
 from lib.model.task import Task
-from lib.model.verdict import CheckStatus
 from lib.plan import ESTIMATE, EvidenceState, StepEvidence
 from lib.plan_state import PlanState, Remediation, why_nothing
 from lib.ui import affected_view, labels
@@ -168,5 +167,5 @@ def _care_by_setting(view: View) -> Iterable[tuple[str, bool | None, str]]:
 
 def _yes(fact: bool | None) -> Sign:
     if fact is None:
-        return labels.CHECK[CheckStatus.CANNOT_TELL]
-    return Sign("yes", "✓", Tone.GOOD) if fact else Sign("not yet", "!", Tone.WARN)
+        return labels.CANNOT_TELL
+    return labels.YES if fact else Sign("not yet", "!", Tone.WARN)

@@ -12,7 +12,7 @@ from lib.diagnosis.journeys import Delivery
 from lib.journal.request import Request
 from lib.model.reading import Reading
 from lib.redaction import redact
-from lib.ui import deployments_view
+from lib.ui import deployments_view, labels
 from lib.ui import html_components as html
 from lib.ui.masking import outside
 from lib.ui.page_frame import View
@@ -30,7 +30,7 @@ def questions_card(view: View) -> Markup:
     error = log.first_error.text if log and log.first_error else "none in the newest production build"
     command = project.build_command or f"the usual one of {project.framework or 'the framework'}" if project else ""
     actions = ", ".join(f"{run.name}: {run.conclusion or run.status}" for run in runs)
-    may_push = {True: "yes", False: "no", None: "not said"}[repository.can_push] if repository else ""
+    may_push = labels.YES_NO[repository.can_push] if repository else ""
 
     def known(reading: Reading[Any], value: str) -> str:
         if reading.usable(view.now):

@@ -4,6 +4,7 @@ from lib.ui.guard import guard
 
 guard()
 
+from functools import partial
 from uuid import UUID
 
 import streamlit as st
@@ -144,8 +145,8 @@ def compared(view: View, record: IncidentRecord) -> None:
     if isinstance(earlier, DiagnosisRecord) and isinstance(later, DiagnosisRecord):
         draw(incidents_view.differences(earlier, later))
     if record.incident.open and action_dialog.may_act():
-        keep, given = incidents_view.record_diagnosis, (record.incident.id,)
-        st.button("Record what is seen now", key="seen_record", on_click=keep, args=given)
+        keep = partial(incidents_view.record_diagnosis, record.incident.id)
+        action_dialog.operator_button("Record what is seen now", "seen_record", keep)
 
 
 def note(view: View, record: IncidentRecord) -> None:
@@ -162,7 +163,7 @@ def note(view: View, record: IncidentRecord) -> None:
             key="note_corrects",
             format_func=lambda id_: earlier.get(str(id_), str(id_)),
         )
-    st.button("Add the note", key="note_add", on_click=incidents_view.record_note)
+    action_dialog.operator_button("Add the note", "note_add", incidents_view.record_note)
 
 
 draw_page(body)

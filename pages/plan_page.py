@@ -4,6 +4,8 @@ from lib.ui.guard import guard
 
 guard()
 
+from functools import partial
+
 import streamlit as st
 
 from lib.journal.entry import StepState
@@ -59,7 +61,7 @@ def incident_line(view: View, journal_state: JournalState | None) -> None:
         if action_dialog.may_act():
             with st.popover("Close the incident", type="tertiary"):
                 st.text_input("How it ended", key="incident_words")
-                st.button("Close it", key="incident_close", on_click=incidents_view.close_incident)
+                action_dialog.operator_button("Close it", "incident_close", incidents_view.close_incident)
 
 
 def no_incident(view: View) -> None:
@@ -70,7 +72,8 @@ def no_incident(view: View) -> None:
     suggest_title(incidents_view.suggested_title(view.diagnosis))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("What happens, in a few words", key="incident_title")
-        if st.button("Open an incident", key="incident_open", type="primary", on_click=incidents_view.open_incident):
+        open_incident = incidents_view.open_incident
+        if action_dialog.operator_button("Open an incident", "incident_open", open_incident, type="primary"):
             st.rerun()
 
 
@@ -137,13 +140,16 @@ def buttons(view: View, step_id: str) -> None:
 
 
 def progress(step_id: str) -> None:
-    record = incidents_view.record_step
+    def button(label: str, key: str, state: StepState, **more: str) -> None:
+        record = partial(incidents_view.record_step, step_id, state)
+        action_dialog.operator_button(label, f"{key}_{step_id}", record, **more)
+
     with st.container(horizontal=True, vertical_alignment="center", key=f"progress_{step_id}"):
         for state, label in ((StepState.DOING, "Doing"), (StepState.DONE, "Done"), (StepState.FAILED, "Failed")):
-            st.button(label, key=f"{state}_{step_id}", on_click=record, args=(step_id, state), type="tertiary")
+            button(label, state, state, type="tertiary")
         with st.popover("Skip", type="tertiary"):
             st.text_input("Why", key=f"skip_reason_{step_id}")
-            st.button("Skip it", key=f"skip_{step_id}", on_click=record, args=(step_id, StepState.SKIPPED))
+            button("Skip it", "skip", StepState.SKIPPED)
 
 
 def monitor(view: View, action_service: ActionService | None, incident: Incident | None, plan: PlanState) -> None:

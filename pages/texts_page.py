@@ -71,31 +71,24 @@ def recorded(view: View, outbound: pd.DataFrame) -> None:
 
 
 def over_sent(view: View) -> None:
-    found = view.facts.over_sent
     st.subheader("Too many to one number", anchor=False)
-    if found.empty:
-        draw(html.nothing(f"Nobody, in {view.rows}."))
-    else:
-        tables.draw_table(view, found, tables.TOO_MANY, key="over_sent", alt="Numbers with too many texts.")
+    found, nobody = view.facts.over_sent, f"Nobody, in {view.rows}."
+    alt = "Numbers with too many texts."
+    tables.draw_table(view, found, tables.TOO_MANY, key="over_sent", alt=alt, empty=nobody)
 
 
 def money(view: View) -> None:
     st.subheader("Cost and balance", anchor=False)
     draw(html.numbers(texts_view.money(view)))
-    unread = view.cannot_tell(view.snapshot.balance)
-    if unread is not None:
+    if (unread := view.cannot_tell(view.snapshot.balance)) is not None:
         draw(unread)
 
 
 def alerts(view: View) -> None:
-    if not panel(view, "Twilio's alerts", view.snapshot.alerts):
-        return
     found = view.snapshot.alerts.value
-    if found is None or found.empty:
-        draw(html.nothing(f"None in {view.window}."))
-    else:
-        rows = texts_view.newest_first(found)
-        tables.draw_table(view, rows, tables.ALERTS, key="alerts", alt="Twilio's alerts, newest first.")
+    if panel(view, "Twilio's alerts", view.snapshot.alerts) and found is not None:
+        rows, none, alt = texts_view.newest_first(found), f"None in {view.window}.", "Twilio's alerts, newest first."
+        tables.draw_table(view, rows, tables.ALERTS, key="alerts", alt=alt, empty=none)
 
 
 draw_page(body)

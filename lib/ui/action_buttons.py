@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 from markupsafe import Markup
@@ -14,8 +15,9 @@ from lib.model.deployments import Deployment, DeploymentState
 from lib.model.task import Task
 from lib.redaction import redact
 from lib.ui import html_components as html
-from lib.ui import incidents_view, labels, plan_view
-from lib.ui.action_dialog import action_button, may_act
+from lib.ui import labels, plan_view
+from lib.ui.action_dialog import action_button, may_act, operator_button
+from lib.ui.incidents_view import record_done_elsewhere
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
 from lib.ui.page_frame import View
@@ -52,14 +54,8 @@ def draw_task(view: View, task: Task, incident: Incident | None) -> None:
             if task.link is not None:
                 st.link_button(plain(f"Open {task.place}"), task.link, icon=":material/open_in_new:")
             if incident is not None and may_act() and plan_view.recorded_as_done(task, incident) is None:
-                st.button(
-                    "It is done: look again",
-                    key=f"done_{task.id}",
-                    type="primary",
-                    icon=":material/task_alt:",
-                    on_click=incidents_view.record_done_elsewhere,
-                    args=(task.step_id, task.message),
-                )
+                record, icon = partial(record_done_elsewhere, task.step_id, task.message), ":material/task_alt:"
+                operator_button("It is done: look again", f"done_{task.id}", record, type="primary", icon=icon)
 
 
 def draw_deployment_buttons(view: View, *, key: str, step_id: str | None = None) -> None:

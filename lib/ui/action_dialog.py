@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import streamlit as st
@@ -51,6 +52,9 @@ _ACTIVE = (
 )
 # How a submission may fail; the sentence of each is safe to show.
 _FAILURES = (RefusedError, SourceError, JournalError)
+
+
+Work: TypeAlias = Callable[[ActionService, Actor], object]
 
 
 @dataclass
@@ -104,7 +108,7 @@ def may_act() -> bool:
     return operator() is not None and diagnosis_service().action_service() is not None
 
 
-def as_operator(work: Callable[[ActionService, Actor], object]) -> None:
+def as_operator(work: Work) -> None:
     """Do what a button is for, if whoever looks now may act. If it fails, the page shows why above its body."""
     viewer = who_looks()
     service = diagnosis_service()
@@ -119,6 +123,11 @@ def as_operator(work: Callable[[ActionService, Actor], object]) -> None:
         action_service.changed()
     except _FAILURES as error:
         st.session_state[PROBLEM] = error_message(error)
+
+
+def operator_button(label: str, key: str, work: Work, **more: Any) -> bool:
+    """Draw a button that does `work` as whoever looks when it is pressed, if they may act."""
+    return st.button(label, key=key, on_click=as_operator, args=(work,), **more)
 
 
 # The dialog.
@@ -163,8 +172,8 @@ def _open_dialog(action_id: str, args: Args, step_id: str | None) -> None:
 def _run_at_once(action_id: str, args: Args, step_id: str | None) -> None:
     def click(action_service: ActionService, actor: Actor) -> None:
         incident = action_service.journal_state().incident
-        order = Order(action_id, args, "", incident_id=incident.id if incident else None, step_id=step_id)
-        action_service.click(order, actor)
+        about = incident.id if incident else None
+        action_service.click(Order(action_id, args, "", incident_id=about, step_id=step_id), actor)
         _announce(action_service, action_id)
 
     as_operator(click)
@@ -362,31 +371,34 @@ def _draw_request(request: Request, view: View, action_service: ActionService) -
     actor = operator()
     if actor is None:
         return
-    key, given = f"strip_{{}}_{request.id}", (request.id,)
+    key = f"strip_{{}}_{request.id}"
     with st.container(horizontal=True, key=f"strip_{request.id}"):
         if request.state is RequestState.WAITING and not same_person(request.requested_by, actor):
             label, name = "Look at it, and approve", key.format("approve")
             if st.button(label, key=name, on_click=_open_approval, args=(request,)):
                 st.rerun()  # the dialog stands outside of this fragment
         if request.state in (RequestState.WAITING, RequestState.REQUESTED):
-            st.button("Take it back", key=key.format("cancel"), on_click=_cancel, args=given)
+            why = "taken back on the page"
+            cancel = key.format("cancel")
+            operator_button("Take it back", cancel, lambda service, who: service.journal.cancel(request.id, who, why))
         if request.state is RequestState.UNKNOWN:
-            icon = ":material/refresh:"
-            st.button("Look again", key=key.format("look"), on_click=_recheck, args=given, icon=icon)
+            look, icon = key.format("look"), ":material/refresh:"
+            operator_button("Look again", look, lambda service, who: service.recheck(request.id, who), icon=icon)
             _draw_observation_form(request, key)
 
 
 def _draw_observation_form(request: Request, key: str) -> None:
     """Let somebody record what they saw where the desk cannot look; until then the target stays locked."""
     field = key.format("seen")
+
+    def record(outcome: Outcome) -> Work:
+        return lambda service, actor: service.record_observation(request.id, outcome, typed(field), actor)
+
     with st.popover("I looked myself", icon=":material/visibility:"):
         st.text("Say what you saw where it should have taken effect. It stands in the journal with your name.")
         st.text_input("What was seen", key=field, autocomplete="off")
-        for label, name, outcome in (
-            ("It happened", "happened", Outcome.SUCCEEDED),
-            ("It did not happen", "did_not", Outcome.FAILED),
-        ):
-            st.button(label, key=key.format(name), on_click=_record_observation, args=(request.id, outcome, field))
+        operator_button("It happened", key.format("happened"), record(Outcome.SUCCEEDED))
+        operator_button("It did not happen", key.format("did_not"), record(Outcome.FAILED))
 
 
 def _request_card(request: Request, body: Markup, action_service: ActionService) -> Markup:
@@ -461,19 +473,6 @@ def _approve() -> None:
         _close_dialog()
 
 
-def _cancel(request_id: UUID) -> None:
-    as_operator(lambda service, actor: service.journal.cancel(request_id, actor, "taken back on the page"))
-
-
-def _recheck(request_id: UUID) -> None:
-    as_operator(lambda action_service, actor: action_service.recheck(request_id, actor))
-
-
-def _record_observation(request_id: UUID, outcome: Outcome, field: str) -> None:
-    seen = typed(field)
-    as_operator(lambda service, actor: service.record_observation(request_id, outcome, seen, actor))
-
-
 def recheck_everything() -> None:
     """Have every system asked again. For operators: it opens a customer's link, which counts as an opening."""
     if operator() is not None:
@@ -492,17 +491,12 @@ def draw_freeze_switch() -> None:
     with st.popover("Frozen" if frozen else "Freeze", icon=":material/ac_unit:", type="tertiary"):
         if frozen:
             st.text("No action starts until somebody lets them.")
-            st.button("Let actions start again", key="unfreeze", on_click=_unfreeze)
+            operator_button("Let actions start again", "unfreeze", lambda service, who: service.journal.unfreeze(who))
         else:
             st.text("With one switch no action starts any more, for everybody. What runs goes on.")
             st.text_input("Why", key="freeze_reason")
-            st.button("Freeze all actions", key="freeze", on_click=_freeze)
+            operator_button("Freeze all actions", "freeze", _freeze)
 
 
-def _freeze() -> None:
-    reason = typed("freeze_reason")
-    as_operator(lambda action_service, actor: action_service.journal.freeze(reason, actor))
-
-
-def _unfreeze() -> None:
-    as_operator(lambda action_service, actor: action_service.journal.unfreeze(actor))
+def _freeze(action_service: ActionService, actor: Actor) -> None:
+    action_service.journal.freeze(typed("freeze_reason"), actor)

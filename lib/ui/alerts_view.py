@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 
 import streamlit as st
 from markupsafe import Markup
 
 from lib import formatting
+from lib.model.people import Actor
 from lib.monitor import silences
 from lib.monitor.monitor_status import Firing, MonitorStatus, Unsent
 from lib.monitor.silences import Silence, Subject
 from lib.snapshot import utc_now
-from lib.ui import action_dialog
 from lib.ui import html_components as html
+from lib.ui.action_dialog import may_act, operator_button, typed
+from lib.ui.action_service import ActionService
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
 from lib.ui.page_frame import View, from_journal
@@ -64,13 +67,18 @@ def draw_monitor(view: View) -> None:
     for subject in dict.fromkeys(silence.subject for silence in status.silences):
         with st.container(horizontal=True, vertical_alignment="center"):
             draw(html.join(_silence(view, silence) for silence in status.silences if silence.subject == subject))
-            if action_dialog.may_act():
-                st.button("Tell again", key=f"unmute_{subject}", on_click=_unmute, args=(subject,))
-    if action_dialog.may_act() and not any(silence.subject == Subject.ALL for silence in status.silences):
+            if may_act():
+                unmute = partial(_unmute, subject)
+                operator_button("Tell again", f"unmute_{subject}", unmute)
+    if may_act() and not any(silence.subject == Subject.ALL for silence in status.silences):
         _draw_mute_form(Subject.ALL, "Mute everything")
     if status.unsent:
         messages = "\n\n".join(plain(_unsent(message)) for message in status.unsent)
         st.warning(messages, title="Messages that failed to be sent", icon=":material/outgoing_mail:")
+
+
+def _unmute(subject: str, service: ActionService, actor: Actor) -> None:
+    silences.unmute(service.journal, actor, subject)
 
 
 def _silence(view: View, silence: Silence) -> Markup:
@@ -126,19 +134,30 @@ def _decisions(view: View, alert: Firing) -> list[str]:
 
 
 def _draw_decisions(alert: Firing) -> None:
-    if not action_dialog.may_act():
+    if not may_act():
         return
+    field = f"ack_{alert.rule}"
+
+    def acknowledge(service: ActionService, actor: Actor) -> None:
+        silences.acknowledge(service.journal, actor, alert.rule, typed(field))
+
     with st.container(horizontal=True):
         if alert.acknowledged is None:
             with st.popover("I am on it", icon=":material/front_hand:", type="tertiary"):
                 st.text("No reminders until it is over or gets worse.")
-                st.text_input("Why", key=f"ack_{alert.rule}", max_chars=300)
-                st.button("Say so", key=f"do_ack_{alert.rule}", on_click=_acknowledge, args=(alert.rule,))
+                st.text_input("Why", key=field, max_chars=300)
+                operator_button("Say so", f"do_{field}", acknowledge)
         if alert.silence is None:
             _draw_mute_form(alert.rule, "Mute")
 
 
 def _draw_mute_form(subject: str, label: str) -> None:
+    length, field = f"mute_for_{subject}", f"mute_{subject}"
+
+    def mute(service: ActionService, actor: Actor) -> None:
+        minutes = timedelta(minutes=int(st.session_state[length]))
+        silences.mute(service.journal, actor, subject, minutes, typed(field), service.clock())
+
     with st.popover(label, icon=":material/notifications_off:", type="tertiary"):
         st.text("Measuring goes on, and an alert that still lasts is told afterwards.")
         if subject == Subject.ALL:
@@ -149,24 +168,7 @@ def _draw_mute_form(subject: str, label: str) -> None:
             default=_MUTE_MINUTES[0],
             format_func=lambda count: formatting.duration(timedelta(minutes=count)),
             required=True,
-            key=f"mute_for_{subject}",
+            key=length,
         )
-        st.text_input("Why", key=f"mute_{subject}", max_chars=300)
-        st.button("Mute", key=f"do_mute_{subject}", on_click=_mute, args=(subject,))
-
-
-def _acknowledge(rule: str) -> None:
-    reason = action_dialog.typed(f"ack_{rule}")
-    action_dialog.as_operator(lambda service, actor: silences.acknowledge(service.journal, actor, rule, reason))
-
-
-def _mute(subject: str) -> None:
-    length = timedelta(minutes=int(st.session_state[f"mute_for_{subject}"]))
-    reason = action_dialog.typed(f"mute_{subject}")
-    action_dialog.as_operator(
-        lambda service, actor: silences.mute(service.journal, actor, subject, length, reason, service.clock())
-    )
-
-
-def _unmute(subject: str) -> None:
-    action_dialog.as_operator(lambda service, actor: silences.unmute(service.journal, actor, subject))
+        st.text_input("Why", key=field, max_chars=300)
+        operator_button("Mute", f"do_{field}", mute)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from uuid import UUID
@@ -27,7 +27,7 @@ from lib.reports.diagnosis_record import keep_diagnosis, record_changes
 from lib.reports.marks import with_journal
 from lib.ui import html_components as html
 from lib.ui import labels
-from lib.ui.action_dialog import as_operator, typed
+from lib.ui.action_dialog import typed
 from lib.ui.action_service import ActionService
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside
@@ -203,7 +203,7 @@ def timeline_marks(view: View) -> tuple[Mark, ...]:
     return cached_with_journal(view, "marks", with_ours) or found
 
 
-# What operators write. Each goes through `as_operator`, which checks again who may act.
+# What operators write: work for `operator_button`.
 
 
 def _keep(action_service: ActionService, incident: Incident, actor: Actor) -> None:
@@ -216,72 +216,46 @@ def _keep(action_service: ActionService, incident: Incident, actor: Actor) -> No
     keep_diagnosis(action_service.journal, diagnosis_service().diagnosis(size), actor, incident.id)
 
 
-def open_incident() -> None:
+def open_incident(action_service: ActionService, actor: Actor) -> None:
     """Open an incident, and record what the diagnosis says now, for a comparison later."""
-    title = typed("incident_title")
-
-    def record(action_service: ActionService, actor: Actor) -> None:
-        _keep(action_service, action_service.journal.open_incident(title, actor), actor)
-        st.session_state.pop("incident_title", None)
-
-    as_operator(record)
+    _keep(action_service, action_service.journal.open_incident(typed("incident_title"), actor), actor)
+    st.session_state.pop("incident_title", None)
 
 
-def _in_open_incident(write: Callable[[ActionService, Incident, Actor], object]) -> None:
-    """Write something into the open incident, if there is one."""
-
-    def record(action_service: ActionService, actor: Actor) -> None:
-        if incident := action_service.journal_state().incident:
-            write(action_service, incident, actor)
-
-    as_operator(record)
-
-
-def close_incident() -> None:
+def close_incident(action_service: ActionService, actor: Actor) -> None:
     """Close the open incident; what the diagnosis says at its end is recorded as well."""
-    how = typed("incident_words")
-
-    def close(action_service: ActionService, incident: Incident, actor: Actor) -> None:
+    if incident := action_service.journal_state().incident:
         _keep(action_service, incident, actor)
-        action_service.journal.close_incident(incident.id, actor, how)
-
-    _in_open_incident(close)
+        action_service.journal.close_incident(incident.id, actor, typed("incident_words"))
 
 
-def record_step(step_id: str, state: StepState) -> None:
+def record_step(step_id: str, state: StepState, action_service: ActionService, actor: Actor) -> None:
     """Record how far a step of the open incident is. Skipping one needs a reason."""
     reason = typed(f"skip_reason_{step_id}") if state is StepState.SKIPPED else ""
-    _in_open_incident(lambda service, incident, actor: service.journal.step(incident.id, step_id, state, actor, reason))
+    if incident := action_service.journal_state().incident:
+        action_service.journal.step(incident.id, step_id, state, actor, reason)
 
 
-def record_done_elsewhere(step_id: str, task: str) -> None:
+def record_done_elsewhere(step_id: str, task: str, action_service: ActionService, actor: Actor) -> None:
     """Record that somebody says a task was done in another system, and look whether the evidence agrees."""
-
-    def record(action_service: ActionService, incident: Incident, actor: Actor) -> None:
+    if incident := action_service.journal_state().incident:
         action_service.journal.step(incident.id, step_id, StepState.DONE, actor, task)
         diagnosis_service().recheck()
 
-    _in_open_incident(record)
 
-
-def record_diagnosis(incident_id: UUID) -> None:
+def record_diagnosis(incident_id: UUID, action_service: ActionService, actor: Actor) -> None:
     """Record what the diagnosis says now."""
-    as_operator(lambda service, actor: _keep(service, service.journal.incident(incident_id), actor))
+    _keep(action_service, action_service.journal.incident(incident_id), actor)
 
 
-def record_note() -> None:
+def record_note(action_service: ActionService, actor: Actor) -> None:
     """Add the note that was typed, with its time and the note that it corrects, where these were given."""
-    text, incident_id = typed("note_text"), UUID(typed("incident"))
     at, corrects = st.session_state.get("note_at"), st.session_state.get("note_corrects")
-
-    def record(action_service: ActionService, actor: Actor) -> None:
-        action_service.journal.note(
-            text,
-            actor,
-            incident_id=incident_id,
-            happened_at=at.replace(tzinfo=diagnosis_service().settings.zone) if isinstance(at, datetime) else None,
-            corrects=UUID(str(corrects)) if corrects else None,
-        )
-        st.session_state.update(note_text="", note_at=None, note_corrects=None)
-
-    as_operator(record)
+    action_service.journal.note(
+        typed("note_text"),
+        actor,
+        incident_id=UUID(typed("incident")),
+        happened_at=at.replace(tzinfo=diagnosis_service().settings.zone) if isinstance(at, datetime) else None,
+        corrects=UUID(str(corrects)) if corrects else None,
+    )
+    st.session_state.update(note_text="", note_at=None, note_corrects=None)

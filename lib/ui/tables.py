@@ -17,9 +17,11 @@ import streamlit as st
 
 from lib.model import frames
 from lib.model.frames import Privacy
+from lib.ui import html_components as html
 from lib.ui import labels
 from lib.ui.masking import for_browser
 from lib.ui.page_frame import View
+from lib.ui.styles import draw
 
 
 def _column(privacy: Privacy) -> pa.Column:
@@ -201,8 +203,14 @@ def prepared(frame: pd.DataFrame, table: Table, *, sharing: bool) -> pd.DataFram
     return masked
 
 
-def draw_table(view: View, frame: pd.DataFrame, table: Table, *, key: str, alt: str) -> None:
-    """Draw `frame` as `table`, newest as given. Only what `prepared` returns leaves the server."""
+def draw_table(view: View, frame: pd.DataFrame, table: Table, *, key: str, alt: str, empty: str = "") -> None:
+    """Draw `frame` as `table`, in its order; without rows the sentence `empty`, if one is given.
+
+    Only what `prepared` returns leaves the server.
+    """
+    if empty and frame.empty:
+        draw(html.nothing(empty))
+        return
     st.dataframe(
         prepared(frame.head(MAX_ROWS), table, sharing=view.sharing),
         key=key,

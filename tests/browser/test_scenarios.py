@@ -23,7 +23,9 @@ from lib.journal.request import RequestState
 from lib.sandbox.scenarios import SCENARIOS
 from lib.sandbox.serve import Running
 from lib.snapshot import utc_now
+from tests.browser.conftest import settled
 from tests.browser.test_journey import Wire, dashboard, open_page
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 
@@ -85,15 +87,12 @@ class Screen:
                 menu.press("Enter")
                 self._wait_until(lambda: self.sandbox.scenario.name == name, seconds=3)
         expect(menu).to_have_value(title, timeout=QUICK)
-        self.settled()
+        settled(self.page)
         with self.sandbox.world.connection() as connection:
             connection.execute("update twin.project set queue_time = '0.2 s', build_time = '1 s'")
 
-    def _wait_until(self, is_so: Callable[[], bool], seconds: float = 20) -> None:
-        end = time.monotonic() + seconds
-        while not is_so():
-            assert time.monotonic() < end, "it did not become so"
-            self.page.wait_for_timeout(100)
+    def _wait_until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
+        wait_until(condition, seconds, lambda pause: self.page.wait_for_timeout(1000 * pause))
 
     def pace(self, bookings_per_minute: float) -> None:
         endpoint = f"{self.sandbox.world.base_url}/sandbox/pace"
@@ -116,7 +115,7 @@ class Screen:
         done: list[str] = []
         deadline = time.monotonic() + CURED_WITHIN_SECONDS
         while time.monotonic() < deadline:
-            self.settled()
+            settled(self.page)
             if self.tasks.count():
                 done += self._do(self.tasks.first)
             elif self.state == "FLOWING" and not self.page.locator("[class*='st-key-task_']").count():
@@ -125,14 +124,12 @@ class Screen:
                 self.recheck()
         pytest.fail(f"After {done}: {self.state}, {self.page.locator('.sb-sentence').inner_text()}")
 
-    def settled(self) -> None:
-        """Wait until the screen shows one run: while it is drawn anew, old and new stand side by side."""
-        expect(self.page.locator("[data-test-script-state='notRunning']")).to_have_count(1, timeout=QUICK)
-
     def recheck(self) -> None:
+        """Press the button, and wait until the server's answer is drawn."""
+        before = len(self.wire.frames)
         self.page.get_by_role("button", name="Look again", exact=True).click()
-        self.page.wait_for_timeout(1_000)
-        self.settled()
+        self._wait_until(lambda: len(self.wire.frames) > before)
+        settled(self.page)
 
     def _do(self, task: Locator) -> list[str]:
         """Do one task; return what was done, or nothing if the desk refused it because it was too soon."""
@@ -152,8 +149,9 @@ class Screen:
         self.confirm()
         self._wait_until(lambda: len(self.journal.requests()) > before and bool(self.journal.requests()[0].ended_at))
         request = self.journal.requests()[0]
-        if request.state is RequestState.REFUSED and "a moment ago: wait" in request.message:
-            self.page.wait_for_timeout(3_000)
+        left = re.search(r"a moment ago: wait (\d+) s more", request.message)
+        if request.state is RequestState.REFUSED and left:
+            self.page.wait_for_timeout(1000 * int(left[1]))  # the cool-down, as the refusal states it
             return []
         assert request.state is RequestState.SUCCEEDED, request.message
         self._wait_until(lambda: not self._still_asked_for(name))
@@ -212,12 +210,8 @@ def test_following_the_plan_cures_it(screen: Screen, name: str) -> None:
     assert tuple(screen.follow()) == CURES[name]
 
     expect(page.locator(".sb-sentence")).to_contain_text("Texts are flowing", timeout=QUICK)
-    good = page.locator(".sb-tile.sb-good")
-    for _ in range(10):
-        if good.count() == 4:
-            break
-        screen.recheck()
-    expect(good).to_have_count(4)
+    screen.recheck()
+    expect(page.locator(".sb-tile.sb-good")).to_have_count(4, timeout=1000 * CURED_WITHIN_SECONDS)
     assert screen.wire.complaints == []
     _story_is_told(screen, name)
 

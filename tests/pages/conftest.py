@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,6 +29,7 @@ from lib.ui.runtime import DiagnosisService
 from tests.pages import synthetic
 from tests.pages.fake_action import FakeTarget, SafeSwitch, Switch
 from tests.pages.synthetic import NOW
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("status", "plan", "bookings", "texts", "deployments", "incidents", "systems")
@@ -119,16 +119,14 @@ def action_service(tmp_path: Path, fake_target: FakeTarget) -> Iterator[ActionSe
 
 def settled(action_service: ActionService) -> Request:
     """Wait until nothing is under way and return the newest request."""
-    while True:
+
+    def newest() -> Request | None:
         action_service.changed()
-        journal_state = action_service.journal_state()
-        if (
-            journal_state.requests
-            and not journal_state.busy
-            and not action_service.runs_here(journal_state.requests[0].id)
-        ):
-            return journal_state.requests[0]
-        time.sleep(0.01)
+        state = action_service.journal_state()
+        over = state.requests and not state.busy and not action_service.runs_here(state.requests[0].id)
+        return state.requests[0] if over else None
+
+    return wait_until(newest)
 
 
 def sent(test: AppTest) -> bytes:

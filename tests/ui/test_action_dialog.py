@@ -18,6 +18,7 @@ from lib.ui.action_service import ActionService
 from tests.pages import synthetic
 from tests.pages.conftest import Open, action_service, fake_target, on_this_machine, open_page, sent, settled
 from tests.pages.fake_action import FakeTarget
+from tests.waiting import wait_until
 
 __all__ = ["action_service", "fake_target", "on_this_machine", "open_page"]  # fixtures of the pages' tests
 
@@ -171,8 +172,7 @@ def test_what_runs_is_shown_with_who_runs_it_and_how_far_it_is(
     ask = OpenDialog("run_migration", {"name": "x"})
     ask.take_preview(action_service)
     request = action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), BEN)
-    while not action_service.journal.request(request.id).progress:
-        pass
+    wait_until(lambda: action_service.journal.request(request.id).progress)
     action_service.changed()
     out = sent(open_page("status", synthetic.planted(), action_service=action_service))
     assert b"ben@example.com" in out and b"Turning the switch" in out

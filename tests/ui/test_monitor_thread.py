@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from lib.monitor.monitor_status import MonitorStatus, read_status
 from lib.snapshot import utc_now
 from lib.ui.monitor_thread import MonitorThread
 from lib.ui.runtime import app_runtime
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 
@@ -38,13 +38,6 @@ def status() -> MonitorStatus:
     action_service = desk.action_service() if desk else None
     assert action_service
     return read_status(action_service.journal, utc_now())
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
 
 
 def test_it_watches_through_the_desk_follows_its_sandbox_and_leaves_in_order(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from lib.sources.sandbox_control import SandboxControl, SandboxState
 from lib.ui import runtime
 from lib.ui.runtime import AppRuntime, DiagnosisService
 from tests.pages import synthetic
+from tests.waiting import wait_until
 
 ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
 
@@ -163,8 +163,7 @@ def test_a_sandbox_that_cannot_start_leaves_a_plain_sentence(monkeypatch: pytest
 
     monkeypatch.setattr(launch, "start_sandbox", fails)
     opening = AppRuntime(Settings(), {})
-    while opening.failure is None:
-        time.sleep(0.01)
+    wait_until(lambda: opening.failure is not None)
     assert opening.desk is None and "no Node" in opening.failure
     assert opening.health()["desk"] == "failed"
 
@@ -181,8 +180,7 @@ def test_what_is_tried_in_a_sandbox_stands_in_its_own_journal_whatever_is_set_fo
     environ = {"JOURNAL_URL": f"sqlite:///{ours}"}
     opening = AppRuntime(settings_.load(environ), environ)
     try:
-        while opening.desk is None and opening.failure is None:
-            time.sleep(0.05)
+        wait_until(lambda: opening.desk or opening.failure)
         opening.play("rls-blind")  # a scenario without a database of its own to fall back on
         action_service = opening.desk.action_service() if opening.desk else None
         assert action_service is not None

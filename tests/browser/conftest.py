@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,6 +37,11 @@ def settled(page: Page) -> None:
     """Wait until the page shows one run: while it is drawn anew, old and new elements stand side by side."""
     expect(page.locator("[data-test-script-state='notRunning']")).to_have_count(1, timeout=20_000)
     expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=20_000)
+
+
+def until(page: Page, condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for what Playwright has no expectation for. Its `wait_for_function` is kept out by our security policy."""
+    wait_until(condition, seconds, pause=lambda pause: page.wait_for_timeout(1000 * pause))
 
 
 def at_rest(page: Page) -> None:

@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import at_rest, settled
+from tests.browser.conftest import at_rest, settled, until
 from tests.browser.test_journey import PAGES, dashboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -18,8 +18,6 @@ DESKTOP, PHONE = {"width": 1440, "height": 2400}, {"width": 390, "height": 844}
 
 # In the dark only the colours are others.
 ASKED = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
-WIDTH = "document.querySelector('[data-testid=stMain]').scrollWidth"
-BACKGROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
 BACKGROUNDS = {"light": "rgb(251, 251, 250)", "dark": "rgb(16, 22, 29)"}
 
 
@@ -45,13 +43,13 @@ def test_every_page_passes_an_audit_in_light_and_dark_and_fits_a_phone(
     page = opened(chromium, f"{address}/{path}", DESKTOP)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        page.wait_for_function(f"{BACKGROUND} === '{BACKGROUNDS[scheme]}'", timeout=20_000)
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", BACKGROUNDS[scheme], timeout=20_000)
         at_rest(page)
         found = Axe().run(page, options=ASKED[scheme]).response["violations"]
         faults = [(fault["id"], node["html"][:120]) for fault in found for node in fault["nodes"]]
         assert (scheme, faults) == (scheme, [])
     page.set_viewport_size(PHONE)
-    page.wait_for_function(f"{WIDTH} <= {PHONE['width']}", timeout=20_000)
+    until(page, lambda: page.get_by_test_id("stMain").evaluate("it => it.scrollWidth") <= PHONE["width"])
     page.close()
 
 

@@ -42,7 +42,7 @@ class Wire:
         self.frames.append(frame if isinstance(frame, bytes) else frame.encode())
 
     def _complain(self, kind: str, text: str) -> None:
-        # Streamlit looks for its server one folder up from a deep link first, and is told 404.
+        # Streamlit looks for its server one folder up from a deep link first, and gets a 404.
         if kind == "error" and "404" not in text:
             self.complaints.append(text)
 
@@ -114,7 +114,7 @@ def test_deep_links_keep_window_and_share_switch_from_page_to_page_and_status_ha
         page.close()
 
 
-def test_when_the_desk_dies_the_headline_turns_grey_by_itself(
+def test_when_the_server_ends_the_headline_turns_grey_by_itself(
     chromium: Browser, play: Callable[[str], dict[str, str]]
 ) -> None:
     settings = play("healthy")

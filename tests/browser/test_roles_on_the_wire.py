@@ -14,7 +14,7 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 from lib import settings as settings_
 from lib.journal.journal import Journal
 from lib.snapshot import utc_now
-from tests.browser.conftest import settled
+from tests.browser.conftest import settled, until
 from tests.browser.test_journey import dashboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -57,14 +57,14 @@ def replay(page: Page, frames: list[str]) -> None:
     for frame in frames:
         before = page.evaluate("window.received")
         page.evaluate(REPLAY, frame)
-        page.wait_for_function("(before) => window.received > before", arg=before, timeout=QUICK)
+        until(page, lambda before=before: page.evaluate("window.received") > before)
         settled(page)
 
 
 def share_screen(page: Page) -> None:
     """Ask the server for something and wait until it is drawn: then it has handled what was sent before."""
     page.get_by_text("Share screen").click()
-    page.wait_for_function("getComputedStyle(document.documentElement).fontSize === '20px'", timeout=QUICK)
+    expect(page.locator("html")).to_have_css("font-size", "20px", timeout=QUICK)
     settled(page)
 
 

@@ -1,4 +1,4 @@
-"""Each scenario of the sandbox is cured from the screen by doing what the plan says, and the journal tells the story.
+"""Each scenario of the sandbox is cured from the screen by following the plan, and the journal records it.
 
 The tests read from the screen what to do next; the table only says what that should have come to.
 """
@@ -23,9 +23,8 @@ from lib.journal.request import RequestState
 from lib.sandbox.scenarios import SCENARIOS
 from lib.sandbox.serve import Running
 from lib.snapshot import utc_now
-from tests.browser.conftest import settled
+from tests.browser.conftest import settled, until
 from tests.browser.test_journey import Wire, dashboard, open_page
-from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 
@@ -85,14 +84,11 @@ class Screen:
                 menu.fill(title)
                 self.page.get_by_role("option", name=title, exact=True).wait_for(timeout=2_000)
                 menu.press("Enter")
-                self._wait_until(lambda: self.sandbox.scenario.name == name, seconds=3)
+                until(self.page, lambda: self.sandbox.scenario.name == name, seconds=3)
         expect(menu).to_have_value(title, timeout=QUICK)
         settled(self.page)
         with self.sandbox.world.connection() as connection:
             connection.execute("update twin.project set queue_time = '0.2 s', build_time = '1 s'")
-
-    def _wait_until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
-        wait_until(condition, seconds, lambda pause: self.page.wait_for_timeout(1000 * pause))
 
     def pace(self, bookings_per_minute: float) -> None:
         endpoint = f"{self.sandbox.world.base_url}/sandbox/pace"
@@ -128,7 +124,7 @@ class Screen:
         """Press the button, and wait until the server's answer is drawn."""
         before = len(self.wire.frames)
         self.page.get_by_role("button", name="Look again", exact=True).click()
-        self._wait_until(lambda: len(self.wire.frames) > before)
+        until(self.page, lambda: len(self.wire.frames) > before)
         settled(self.page)
 
     def _do(self, task: Locator) -> list[str]:
@@ -142,19 +138,19 @@ class Screen:
             expect(stand_in).to_be_disabled(timeout=QUICK)
             with suppress(TimeoutError):  # the desk may see it by itself before anybody says so
                 done_elsewhere.click(timeout=3_000)
-            self._wait_until(lambda: not self._still_asked_for(name))
+            until(self.page, lambda: not self._still_asked_for(name))
             return [SOMEBODY]
         before = len(self.journal.requests())
         task.get_by_role("button").click()
         self.confirm()
-        self._wait_until(lambda: len(self.journal.requests()) > before and bool(self.journal.requests()[0].ended_at))
+        until(self.page, lambda: len(self.journal.requests()) > before and bool(self.journal.requests()[0].ended_at))
         request = self.journal.requests()[0]
         left = re.search(r"a moment ago: wait (\d+) s more", request.message)
         if request.state is RequestState.REFUSED and left:
             self.page.wait_for_timeout(1000 * int(left[1]))  # the cool-down, as the refusal states it
             return []
         assert request.state is RequestState.SUCCEEDED, request.message
-        self._wait_until(lambda: not self._still_asked_for(name))
+        until(self.page, lambda: not self._still_asked_for(name))
         return [request.action]
 
     def confirm(self) -> None:
@@ -213,21 +209,21 @@ def test_following_the_plan_cures_it(screen: Screen, name: str) -> None:
     screen.recheck()
     expect(page.locator(".sb-tile.sb-good")).to_have_count(4, timeout=1000 * CURED_WITHIN_SECONDS)
     assert screen.wire.complaints == []
-    _story_is_told(screen, name)
+    _journal_has_it_in_order(screen, name)
 
 
-def _story_is_told(screen: Screen, name: str) -> None:
+def _journal_has_it_in_order(screen: Screen, name: str) -> None:
     """The journal has the opening, what was seen, and each deed from its request to its receipt, in this order."""
     incident = screen.journal.incidents()[0]
     entries = screen.journal.entries(incident_id=incident.id)
     kinds = [entry.kind for entry in entries]
     assert kinds[:2] == [Kind.INCIDENT_OPENED, Kind.DIAGNOSIS]
     by_desk = [deed for deed in CURES[name] if deed != SOMEBODY]
-    # Too soon after the scenario before: refused, told, and asked for again.
+    # Too soon after the scenario before: refused, shown, and asked for again.
     refused = {entry.about.request_id for entry in entries if entry.kind is Kind.REFUSED}
     done = [entry.kind for entry in entries if entry.about.request_id not in refused]
-    told = [kind for kind in done if kind in (Kind.REQUEST, Kind.STARTED, Kind.RECEIPT)]
-    assert told == [Kind.REQUEST, Kind.STARTED, Kind.RECEIPT] * len(by_desk)
+    steps = [kind for kind in done if kind in (Kind.REQUEST, Kind.STARTED, Kind.RECEIPT)]
+    assert steps == [Kind.REQUEST, Kind.STARTED, Kind.RECEIPT] * len(by_desk)
     assert [entry.seq for entry in entries] == sorted(entry.seq for entry in entries)
     assert screen.journal.verify().ok
 

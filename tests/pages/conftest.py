@@ -36,13 +36,13 @@ PAGES = ("status", "plan", "bookings", "texts", "deployments", "incidents", "sys
 EVERY_PAGE = (*PAGES, "handbook")  # with the one that shows no data
 
 
-# Each new AppTest looks through all installed packages for components, which takes it half of its time.
+# Each new AppTest searches all installed packages for components, which takes half of its time.
 _scanned_once = cache(manifest_scanner.scan_component_manifests)
 
 
 @dataclass
-class OpenedClient:
-    """An opening that is open already."""
+class ReadyRuntime:
+    """An app runtime that is ready."""
 
     desk: DiagnosisService | None
     failure: str | None = None
@@ -84,7 +84,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
         clock = utc_now if live else lambda: NOW
         opens = {"open_action_service": lambda: action_service} if action_service else {}
         desk = DiagnosisService(settings or Settings(), lambda size: taken, clock, **opens)
-        monkeypatch.setattr(runtime, "app_runtime", lambda: OpenedClient(desk))
+        monkeypatch.setattr(runtime, "app_runtime", lambda: ReadyRuntime(desk))
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         for key, value in (state or {}).items():
             test.session_state[key] = value
@@ -104,7 +104,7 @@ def fake_target() -> FakeTarget:
 
 @pytest.fixture
 def action_service(tmp_path: Path, fake_target: FakeTarget) -> Iterator[ActionService]:
-    """Hands on a journal of their own; every action but two is the real one, without any system behind it."""
+    """An action service with a journal of its own; all but two actions are the real ones, with no system behind them."""
     settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}"})
     journal = Journal.open(settings, utc_now)
     context = ActionContext(Sources(settings, Http(clock=utc_now), utc_now), settings, utc_now, synthetic.planted)

@@ -50,13 +50,13 @@ def test_it_tells_the_story_in_order_and_leaks_nothing(
 ) -> None:
     test = log(open_page, action_service)
     assert not test.exception
-    told = next(piece.value for piece in test.get("html") if "sb-story" in piece.value and "<ol" in piece.value)
+    entries = next(piece.value for piece in test.get("html") if "sb-story" in piece.value and "<ol" in piece.value)
     order = [
-        told.index(message) for message in ("incident opened", "diagnosis:", "step migration", "note", "CANNOT TELL")
+        entries.index(message) for message in ("incident opened", "diagnosis:", "step migration", "note", "CANNOT TELL")
     ]
     assert order == sorted(order)
-    assert "UTC" in told and "ana@example.com" in told
-    assert "<img" not in told and "onerror" in told
+    assert "UTC" in entries and "ana@example.com" in entries
+    assert "<img" not in entries and "onerror" in entries
     assert [secret for secret in synthetic.PLANTED if secret.encode() in sent(test)] == []
 
 
@@ -76,10 +76,10 @@ def test_on_a_shared_screen_no_receipt_or_refusal_shows_a_digit_of_a_number(
     journal.finish(done.id, Receipt(Outcome.FAILED, f"Not sent to {number}.", (Fact("number", number),)), ANA)
     journal.refuse(refused.id, f"Now it would be: POST mobile_number: {number}", ANA)
     action_service.changed()
-    told = open_page(page, synthetic.planted(), action_service=action_service)
+    plain = open_page(page, synthetic.planted(), action_service=action_service)
     shared = open_page(page, synthetic.planted(), action_service=action_service, state={"share": True})
-    assert not told.exception and not shared.exception
-    assert number.encode() in sent(told)
+    assert not plain.exception and not shared.exception
+    assert number.encode() in sent(plain)
     assert "••123".encode() not in sent(shared)
 
 

@@ -1,4 +1,4 @@
-"""What passes the glass, and in which form."""
+"""What is sent to a browser, and in which form."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_text_from_outside_is_one_redacted_line_without_hidden_characters() -> N
 
 
 @given(st.text())
-def test_outside_text_never_breaks_out_of_a_piece(text: str) -> None:
+def test_text_from_outside_never_breaks_out_of_a_component(text: str) -> None:
     assert card_of(text).count("<") == card_of("").count("<")
 
 

@@ -1,4 +1,4 @@
-"""The monitor as a background task of the dashboard, on the desk's own readings."""
+"""The monitor as a background task of the dashboard, on the readings that the viewers share."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def status() -> MonitorStatus:
     return read_status(action_service.journal, utc_now())
 
 
-def test_it_watches_through_the_desk_follows_its_sandbox_and_leaves_in_order(
+def test_the_monitor_follows_the_sandbox_and_gives_its_lease_back(
     desk_on: Callable[[str], None], play: Callable[[str], dict[str, str]]
 ):
     desk_on("missing-column")

@@ -104,7 +104,7 @@ def fake_target() -> FakeTarget:
 
 @pytest.fixture
 def action_service(tmp_path: Path, fake_target: FakeTarget) -> Iterator[ActionService]:
-    """An action service with a journal of its own; all but two actions are the real ones, with no system behind them."""
+    """An action service with a journal of its own; all actions but two are the real ones, with no system behind."""
     settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}"})
     journal = Journal.open(settings, utc_now)
     context = ActionContext(Sources(settings, Http(clock=utc_now), utc_now), settings, utc_now, synthetic.planted)

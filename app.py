@@ -1,5 +1,7 @@
 """Switchboard: the operations desk of a booking-and-SMS flow. Run it with `streamlit run app.py`."""
 
+from typing import Any
+
 import streamlit as st
 
 from lib.ui import action_dialog, header, page_frame, styles
@@ -7,76 +9,57 @@ from lib.ui.guard import Viewer, guard, who_looks
 
 st.set_page_config(page_title="Switchboard", page_icon="📟", layout="wide")
 
+
+def _page(name: str, title: str, icon: str, purpose: str | None = None, **more: Any) -> Any:
+    return st.Page(f"pages/{name}_page.py", title=title, icon=f":material/{icon}:", help=purpose, **more)
+
+
 # Registered before anything may stop: else a cold deep link would run a page without this file. Each address
 # differs from its file's name for the same reason.
 PAGES = (
-    st.Page(
-        "pages/status_page.py",
-        title="Status",
-        icon=":material/monitor_heart:",
-        default=True,
-        help="Is SMS flowing, and if not, whose problem is it?",
-    ),
+    _page("status", "Status", "monitor_heart", "Is SMS flowing, and if not, whose problem is it?", default=True),
     # The default page answers at the root only; links and people say /status.
-    st.Page("pages/status_page.py", title="Status", url_path="status", visibility="hidden"),
-    st.Page(
-        "pages/plan_page.py",
-        title="Action plan",
-        url_path="action-plan",
-        icon=":material/checklist:",
-        help="What to look at and do next, step by step.",
-    ),
-    st.Page(
-        "pages/bookings_page.py",
-        title="Bookings",
+    _page("status", "Status", "monitor_heart", url_path="status", visibility="hidden"),
+    _page("plan", "Action plan", "checklist", "What to look at and do next, step by step.", url_path="action-plan"),
+    _page(
+        "bookings",
+        "Bookings",
+        "event_seat",
+        "Each booking with what happened to its text, and who was affected.",
         url_path="bookings",
-        icon=":material/event_seat:",
-        help="Each booking with what happened to its text, and who was affected.",
     ),
-    st.Page(
-        "pages/texts_page.py",
-        title="Texts",
-        url_path="texts",
-        icon=":material/sms:",
-        help="Twilio's log against the database.",
-    ),
-    st.Page(
-        "pages/deployments_page.py",
-        title="Deployments",
+    _page("texts", "Texts", "sms", "Twilio's log against the database.", url_path="texts"),
+    _page(
+        "deployments",
+        "Deployments",
+        "rocket_launch",
+        "What each production hostname serves, and how far it is behind.",
         url_path="deployments",
-        icon=":material/rocket_launch:",
-        help="What each production hostname serves, and how far it is behind.",
     ),
-    st.Page(
-        "pages/incidents_page.py",
-        title="Incident log",
+    _page(
+        "incidents",
+        "Incident log",
+        "history_edu",
+        "What was seen and done, in order, and as a file.",
         url_path="incident-log",
-        icon=":material/history_edu:",
-        help="What was seen and done, in order, and as a file.",
     ),
-    st.Page(
-        "pages/systems_page.py",
-        title="Systems",
-        url_path="systems",
-        icon=":material/hub:",
-        help="What the desk can see, what it lacks, and every check.",
-    ),
-    st.Page(
-        "pages/handbook_page.py",
-        title="Handbook",
+    _page("systems", "Systems", "hub", "What the desk can see, what it lacks, and every check.", url_path="systems"),
+    _page(
+        "handbook",
+        "Handbook",
+        "menu_book",
+        "What to do when an alert comes, and how a change reaches production.",
         url_path="handbook",
-        icon=":material/menu_book:",
-        help="What to do when an alert comes, and how a change reaches production.",
     ),
 )
 page = st.navigation(PAGES, position="top" if isinstance(who_looks(), Viewer) else "hidden")
 
 viewer = guard()
-page_frame.diagnosis_service()
+page_frame.diagnosis_service()  # stops here while its sandbox starts
 header.draw_header(viewer, large=page.title == "Status")
-styles.install_styles(sharing=styles.sharing())
+styles.install_styles()
 action_dialog.draw_requests()
 header.head_start()
 page.run()
 # Last, and outside of every fragment, so that the dialog stays whatever the page does.
-action_dialog.dialog()
+action_dialog.draw_dialog()

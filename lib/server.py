@@ -1,4 +1,4 @@
-"""The ASGI door: the dashboard with security headers, and what machines may ask: health, metrics, the headline.
+"""The ASGI app: the dashboard with security headers, and endpoints for machines: health, metrics, the headline.
 
 Run it with `streamlit run lib/server.py` or `uvicorn lib.server:app`. `streamlit run app.py` works as well,
 without these.
@@ -15,7 +15,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,11 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-# Arrow's own allocator keeps what threads that are gone have freed, and each run of a page is a thread. Arrow reads
+# Arrow's own allocator keeps the memory that ended threads have freed, and each run of a page is a thread. Arrow reads
 # this when it first needs memory.
 os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
-# glibc gives each thread an arena of its own, up to eight per core, and each keeps what was freed in it in pieces too
-# small to give back. Under Python's one lock two do as well, and the memory levels off (docs/decisions/0023).
+# glibc gives each thread an arena of its own, up to eight per core, and each keeps what was freed in it, in pieces too
+# small to give back. Under Python's one lock two arenas are enough, and memory use levels off (docs/decisions/0023).
 _M_ARENA_MAX, _ARENAS = -8, 2
 if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)):  # musl has none
     mallopt(_M_ARENA_MAX, _ARENAS)
@@ -40,7 +40,7 @@ from starlette.requests import Request  # noqa: E402
 from starlette.responses import JSONResponse, Response  # noqa: E402
 from starlette.routing import Route  # noqa: E402
 from starlette.types import ASGIApp, Message, Receive, Scope, Send  # noqa: E402
-from streamlit.runtime.pages_manager import PagesManager  # noqa: E402
+from streamlit.errors import StreamlitAPIException  # noqa: E402
 
 from lib import endpoints  # noqa: E402
 from lib.journal.errors import JournalError  # noqa: E402
@@ -62,14 +62,14 @@ def _digest(script: str) -> str:
 
 
 def content_security_policy() -> str:
-    """Return the policy: our own files, and of inline scripts only Streamlit's own and the clock."""
+    """Return the policy: files of this server alone, and of inline scripts only Streamlit's own and the clock."""
     index = Path(st.__file__).parent / "static" / "index.html"
     inline = [*_INLINE_SCRIPT.findall(index.read_text(encoding="utf-8")), clock()]
     return "; ".join(
         (
             "default-src 'self'",
             f"script-src 'self' 'wasm-unsafe-eval' {' '.join(_digest(script) for script in inline)}",
-            # Streamlit's and Plotly's styles are written into the page as it runs.
+            # Streamlit and Plotly write styles into the page while it runs.
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",
@@ -103,14 +103,14 @@ class SecurityHeaders:
             await self._app(scope, receive, send)
             return
         # Streamlit's own files carry a digest in their names and hold no data.
-        keeps = scope["path"].startswith("/static/")
+        cacheable = scope["path"].startswith("/static/")
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in self._headers.items():
                     headers[name] = value
-                if not keeps:
+                if not cacheable:
                     headers["Cache-Control"] = "no-store"
             await send(message)
 
@@ -118,21 +118,21 @@ class SecurityHeaders:
 
 
 def healthz(_: Request) -> Response:
-    """Say how the process, the desk and the watch are. No names, no data: a probe may ask without a login."""
+    """Answer how process, diagnosis service and monitor are. No names, no data: a probe may ask without a login."""
     health = app_runtime().health()
-    journal, watch = _journal_and_watch(app_runtime().desk)
-    round_at = watch.last_round_at if watch else None
+    journal, monitor = _journal_and_monitor(app_runtime().desk)
+    round_at = monitor.last_round_at if monitor else None
     answer = {
         "process": "ok",
         **health,
-        "database": "ok" if watch else "not opened" if journal is None else "unreachable",
+        "database": "ok" if monitor else "not opened" if journal is None else "unreachable",
         "monitor_round_age_seconds": (utc_now() - round_at).total_seconds() if round_at else None,
     }
     return JSONResponse(answer, 503 if health["desk"] == "failed" else 200)
 
 
 def for_machines(answer: Callable[[DiagnosisService], Response]) -> Callable[[Request], Response]:
-    """Return the route of a door that only machines with the token may read, and that needs the desk."""
+    """Return the route of an endpoint that needs the diagnosis service, for machines that hold the token."""
 
     def route(request: Request) -> Response:
         if refusal := _refused(request):
@@ -146,20 +146,20 @@ def for_machines(answer: Callable[[DiagnosisService], Response]) -> Callable[[Re
 
 
 def metrics(desk: DiagnosisService) -> Response:
-    """Answer Prometheus. Costs the outside systems nothing: it is one more viewer."""
-    journal, watch = _journal_and_watch(desk)
-    outcomes = journal.outcomes() if journal and watch else {}
-    text = endpoints.exposition(desk.diagnosis(WindowSize.DAY), watch, outcomes, utc_now())
+    """Answer Prometheus. It costs the outside systems no more than one more viewer does."""
+    journal, monitor = _journal_and_monitor(desk)
+    outcomes = journal.outcomes() if journal and monitor else {}
+    text = endpoints.exposition(desk.diagnosis(WindowSize.DAY), monitor, outcomes, utc_now())
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 def api_status(desk: DiagnosisService) -> Response:
     """Answer with the headline as JSON."""
-    return JSONResponse(endpoints.status_document(desk.diagnosis(WindowSize.DAY), _journal_and_watch(desk)[1]))
+    return JSONResponse(endpoints.status_document(desk.diagnosis(WindowSize.DAY), _journal_and_monitor(desk)[1]))
 
 
 def _refused(request: Request) -> Response | None:
-    """Return the answer to somebody who may not read here; None for who may."""
+    """Return the answer to a caller who may not read here; None if they may."""
     token = load().status_token
     local = local_without_login(request.client.host if request.client else "", request.headers)
     answer = endpoints.may_read(request.headers.get("authorization"), token, local=local)
@@ -171,8 +171,8 @@ def _refused(request: Request) -> Response | None:
     return None
 
 
-def _journal_and_watch(desk: DiagnosisService | None) -> tuple[Journal | None, MonitorStatus | None]:
-    """Return the journal, if it is open, and how the watch stands, if the journal can be read."""
+def _journal_and_monitor(desk: DiagnosisService | None) -> tuple[Journal | None, MonitorStatus | None]:
+    """Return the journal, if it is open, and how the monitor stands, if the journal can be read."""
     action_service = desk.action_service() if desk else None
     if action_service is None:
         return None, None
@@ -182,10 +182,10 @@ def _journal_and_watch(desk: DiagnosisService | None) -> tuple[Journal | None, M
         return action_service.journal, None
 
 
-# Until st.navigation ran once, Streamlit takes the folder `pages` for its older kind of app, and greets a deep link
-# to a server that has just started with "page not found". This attribute is not part of its promised interface:
-# should it go, only that greeting comes back (the guard on every page does not depend on it).
-PagesManager.uses_pages_directory = False
+# Until st.navigation was called once in a process, Streamlit takes the folder `pages` for its older kind of app and
+# answers a deep link to a server that has just started with "page not found". The call needs no pages for that.
+with suppress(StreamlitAPIException):
+    st.navigation([])
 
 ROUTES = [
     Route("/healthz", healthz),
@@ -194,19 +194,19 @@ ROUTES = [
 ]
 
 
-# Python's own collector waits until the garbage is a quarter of all there is, which with readings in it is much.
+# Python's own collector waits until the garbage is a quarter of all objects, which is a lot with readings among them.
 COLLECTED_AGAIN_SECONDS = 30.0
 
 
 async def collect() -> None:
-    """Free now and then what only refers to itself, instead of after every run of a page (.streamlit/config.toml)."""
+    """Free circular garbage now and then, instead of after every run of a page (.streamlit/config.toml)."""
     while True:
         await asyncio.sleep(COLLECTED_AGAIN_SECONDS)
         await asyncio.to_thread(free)
 
 
 def free() -> None:
-    """Collect garbage and give the freed memory back, which glibc would keep, in more pieces with every thread."""
+    """Collect garbage and give the freed memory back, which glibc would otherwise keep."""
     gc.collect()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)):  # musl has none
         trim(0)
@@ -214,16 +214,16 @@ def free() -> None:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Collect garbage while the server is up, and watch in the background, unless MONITOR_EVERY is off."""
+    """Collect garbage while the server is up, and run the monitor in the background, unless MONITOR_EVERY is off."""
     every = load().monitor_every
-    watch = MonitorThread(every) if every else None
-    if watch:
-        watch.start()
+    monitor = MonitorThread(every) if every else None
+    if monitor:
+        monitor.start()
     collecting = asyncio.create_task(collect())
     yield
     collecting.cancel()
-    if watch:
-        await asyncio.to_thread(watch.stop)
+    if monitor:
+        await asyncio.to_thread(monitor.stop)
 
 
 app = st.App(ROOT / "app.py", routes=ROUTES, middleware=[Middleware(SecurityHeaders)], lifespan=lifespan)

@@ -7,8 +7,9 @@ guard()
 import pandas as pd
 import streamlit as st
 
-from lib.ui import affected_view, bookings_view, counts_view, html_components, tables
-from lib.ui.page_frame import View, panel, show
+from lib.ui import affected_view, bookings_view, counts_view, tables
+from lib.ui import html_components as html
+from lib.ui.page_frame import View, draw_page, panel
 from lib.ui.styles import draw
 
 # Nobody looks through a longer list; the address takes any booking of the window.
@@ -17,20 +18,21 @@ MAX_CHOICES = 500
 
 def body(view: View) -> None:
     named = view.diagnosis.cached("named", lambda: bookings_view.of_window(view.facts))
-    counts_view.reach(view)
+    counts_view.draw_cut_note(view)
     people(view)
     if not panel(view, "By event", view.snapshot.pending_bookings) or named is None:
         return
     if named.empty:
-        draw(html_components.nothing(f"No booking was initiated in {view.rows}."))
+        draw(html.nothing(f"No booking was initiated in {view.rows}."))
         return
     if view.snapshot.cut:
-        counts_view.events(view)
+        counts_view.draw_event_counts(view)
     else:
-        per_event = view.diagnosis.cached("per_event", lambda: bookings_view.per_event(named))
-        table(view, per_event, tables.EVENTS, "events", "How far the bookings of each event came.")
+        events = view.diagnosis.cached("per_event", lambda: bookings_view.per_event(named))
+        tables.draw_table(view, events, tables.EVENTS, key="events", alt="How far the bookings of each event came.")
     st.subheader("Each booking", anchor=False)
-    table(view, named, tables.PENDING, "pending", "Bookings with what happened to the text of each.")
+    alt = "Bookings with what happened to the text of each."
+    tables.draw_table(view, named, tables.PENDING, key="pending", alt=alt)
     one_booking(view, named)
 
 
@@ -39,27 +41,25 @@ def people(view: View) -> None:
     st.caption(
         f"People who asked to book in {view.window} and got no link that works. Whom to help first stands first."
     )
-    found = affected_view.find_affected(view)
+    found = affected_view.affected_or_reason(view)
     if found is not None:
-        affected_view.work_list(view, found, stories=True)
+        affected_view.draw_work_list(view, found, stories=True)
 
 
 def one_booking(view: View, named: pd.DataFrame) -> None:
     # The address carries the id, not the label that a bound widget would write there.
-    if "chosen" not in st.session_state:
-        st.session_state["chosen"] = st.query_params.get("booking")
-    linked = st.session_state["chosen"]
-    titles = view.diagnosis.cached("titles", lambda: bookings_view.titles(named.head(MAX_CHOICES), view.zone))
+    linked = st.session_state.setdefault("chosen", st.query_params.get("booking"))
+    labels = view.diagnosis.cached("labels", lambda: bookings_view.booking_labels(named.head(MAX_CHOICES), view))
     chosen = st.selectbox(
         "Look at one booking",
-        [None, *titles, *([linked] if linked and linked not in titles else [])],
-        format_func=lambda id_: titles.get(id_) or bookings_view.not_here(id_) if id_ else "None",
+        [None, *labels, *([linked] if linked and linked not in labels else [])],
+        format_func=lambda id_: labels.get(id_, f"{id_[:8]} (not in this window)") if id_ else "None",
         placeholder="Choose a booking",
         key="chosen",
         on_change=link_to_chosen,
     )
     if chosen:
-        draw(bookings_view.story(named, chosen, view.zone, view.now, sharing=view.sharing))
+        draw(bookings_view.booking_card(named, chosen, view))
 
 
 def link_to_chosen() -> None:
@@ -69,8 +69,4 @@ def link_to_chosen() -> None:
         st.query_params.pop("booking", None)
 
 
-def table(view: View, frame: pd.DataFrame, form: tables.Table, key: str, alt: str) -> None:
-    tables.draw(frame, form, key=key, sharing=view.sharing, zone=view.settings.time_zone, alt=alt)
-
-
-show(body)
+draw_page(body)

@@ -7,8 +7,9 @@ guard()
 import streamlit as st
 
 from lib.model.verdict import CheckStatus, Hop
-from lib.ui import action_buttons, action_dialog, charts, checks_view, deployments_view, html_components, tables
-from lib.ui.page_frame import View, panel, show
+from lib.ui import action_buttons, action_dialog, charts, checks_view, deployments_view, tables
+from lib.ui import html_components as html
+from lib.ui.page_frame import View, draw_page, panel
 from lib.ui.styles import draw
 
 
@@ -17,17 +18,19 @@ def body(view: View) -> None:
     serving(view)
     reasons(view)
     build_log(view)
-    deployed(view)
+    deployments(view)
     if action_dialog.may_act():
         st.subheader("Act on it", anchor=False)
-        action_buttons.deployment_buttons(view, key="deployments")
-        action_buttons.force_button(key="deployments")
+        action_buttons.draw_deployment_buttons(view, key="deployments")
+        action_buttons.draw_force_button(key="deployments")
     left, right = st.columns(2, gap="large")
     with left:
         if panel(view, "From push to deployment", snapshot.project) and snapshot.project.value:
-            draw(deployments_view.git_link(snapshot.project.value))
+            draw(deployments_view.git_card(snapshot.project.value))
     with right:
-        environment(view)
+        if panel(view, "Environment names", snapshot.env_names):
+            unset = html.nothing("Set REQUIRED_ENV_NAMES to have them held against what is there.")
+            draw(deployments_view.environment_table(view) or unset)
 
 
 def serving(view: View) -> None:
@@ -35,12 +38,11 @@ def serving(view: View) -> None:
     if panel(view, "What customers get", snapshot.hostnames):
         servings = view.facts.servings
         if servings:
-            draw(html_components.cards(deployments_view.hostname(view, one) for one in servings))
+            draw(html.cards(deployments_view.hostname_card(view, one) for one in servings))
         else:
-            draw(html_components.nothing("The project has no production hostname."))
-    card = view.cannot_tell(snapshot.required_commit)
-    required = snapshot.required_commit.value
-    draw(card or (deployments_view.required(view, required) if required else html_components.nothing("")))
+            draw(html.nothing("The project has no production hostname."))
+    required, unread = snapshot.required_commit.value, view.cannot_tell(snapshot.required_commit)
+    draw(unread or (deployments_view.required_commit_card(view, required) if required else html.nothing("")))
 
 
 def reasons(view: View) -> None:
@@ -48,18 +50,15 @@ def reasons(view: View) -> None:
     if not asked:
         return
     st.subheader("Why", anchor=False)
-    found = checks_view.of_status(asked, CheckStatus.FAIL, CheckStatus.WARN)
-    unknown = checks_view.of_status(asked, CheckStatus.CANNOT_TELL)
+    found = checks_view.with_status(asked, CheckStatus.FAIL, CheckStatus.WARN)
+    unknown = checks_view.with_status(asked, CheckStatus.CANNOT_TELL)
     if not found:
-        draw(
-            html_components.nothing(
-                f"No reason was found. Of {len(asked)} possible ones, {len(unknown)} cannot be told."
-            )
-        )
-    checks_view.listed(view, found)
+        possible = f"Of {len(asked)} possible ones, {len(unknown)} cannot be told."
+        draw(html.nothing(f"No reason was found. {possible}"))
+    checks_view.draw_checks(view, found)
     others = [check for check in asked if check not in found]
     if others and st.toggle(f"Show the {len(others)} others", key="all_reasons", bind="query-params"):
-        checks_view.listed(view, sorted(others, key=lambda check: check.status is not CheckStatus.CANNOT_TELL))
+        checks_view.draw_checks(view, sorted(others, key=lambda check: check.status is not CheckStatus.CANNOT_TELL))
 
 
 def build_log(view: View) -> None:
@@ -67,40 +66,23 @@ def build_log(view: View) -> None:
         return
     log = view.snapshot.build_log.value
     if log is None:
-        draw(html_components.nothing("It neither failed nor is it under way: there is no log to read."))
+        draw(html.nothing("It neither failed nor is it under way: there is no log to read."))
     else:
         draw(deployments_view.build_log(log))
 
 
-def deployed(view: View) -> None:
+def deployments(view: View) -> None:
     if not panel(view, "Deployments", view.snapshot.deployments):
         return
     found = view.snapshot.deployments.value or ()
     if not found:
-        draw(html_components.nothing("There is none yet."))
+        draw(html.nothing("There is none yet."))
         return
-    st.plotly_chart(
-        charts.durations(found, view.zone),
-        key="durations",
-        config=dict(charts.CONFIG),
-        alt="How long each production build took, and whether it failed.",
-    )
+    figure, alt = charts.durations(found, view.zone), "How long each production build took, and whether it failed."
+    st.plotly_chart(figure, key="durations", config=charts.CONFIG, alt=alt)
     live = frozenset(one.hostname.deployment.id for one in view.facts.servings or () if one.hostname.deployment)
-    tables.draw(
-        deployments_view.listed(found, live),
-        tables.DEPLOYED,
-        key="deployments",
-        sharing=view.sharing,
-        zone=view.settings.time_zone,
-        alt="Deployments, newest first.",
-    )
+    rows = deployments_view.deployment_rows(found, live)
+    tables.draw_table(view, rows, tables.DEPLOYED, key="deployments", alt="Deployments, newest first.")
 
 
-def environment(view: View) -> None:
-    if not panel(view, "Environment names", view.snapshot.env_names):
-        return
-    table = deployments_view.environment(view)
-    draw(table or html_components.nothing("Set REQUIRED_ENV_NAMES to have them held against what is there."))
-
-
-show(body)
+draw_page(body)

@@ -4,6 +4,7 @@ from lib.ui.guard import guard
 
 guard()
 
+from functools import partial
 from uuid import UUID
 
 import streamlit as st
@@ -13,11 +14,13 @@ from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
 from lib.journal.incident_export import IncidentRecord, incident_record
 from lib.model.window import WindowSize
+from lib.reports.diagnosis_record import diagnosis_record
 from lib.reports.documents import ExportFormat, export
-from lib.ui import action_dialog, affected_view, html_components, incidents_view
+from lib.ui import action_dialog, affected_view, incidents_view
+from lib.ui import html_components as html
 from lib.ui.action_service import ActionService
 from lib.ui.masking import plain
-from lib.ui.page_frame import View, diagnosis_service, show
+from lib.ui.page_frame import View, diagnosis_service, draw_page, expander
 from lib.ui.styles import draw
 
 # The page to print first: it is the one for people who were not there.
@@ -32,38 +35,38 @@ FILES = {
 def body(view: View) -> None:
     action_service = diagnosis_service().action_service()
     if action_service is None:
-        draw(html_components.nothing("Without the journal there is no log."))
+        draw(html.nothing("Without the journal there is no log."))
         return
     try:
         st.caption(plain(action_service.journal.where))
         log(view, action_service)
         st.subheader("Proof", anchor=False)
-        draw(incidents_view.proof(action_service.chain()))
+        draw(incidents_view.chain_card(action_service.chain()))
     except JournalError as error:
-        st.error(plain(action_dialog.sentence(error)), title="The journal cannot be read", icon=":material/error:")
+        message = plain(action_dialog.error_message(error))
+        st.error(message, title="The journal cannot be read", icon=":material/error:")
 
 
 def log(view: View, action_service: ActionService) -> None:
     known = {str(incident.id): incident for incident in action_service.journal.incidents()}
     if not known:
-        draw(html_components.nothing("No incident was opened yet. The Action plan opens one."))
+        draw(html.nothing("No incident was opened yet. The Action plan opens one."))
         return
-    chosen = choose(view, known)
-    story = incident_record(action_service.journal, UUID(chosen))
-    draw(incidents_view.opened(view, story.incident))
-    downloads(view, story)
+    record = incident_record(action_service.journal, UUID(choose(view, known)))
+    draw(incidents_view.incident_card(view, record.incident))
+    downloads(view, record)
     st.subheader("Steps", anchor=False)
-    draw(incidents_view.steps(view, story.incident))
-    people(view, story)
-    compared(view, story)
+    draw(incidents_view.step_table(view, record.incident))
+    people(view, record)
+    compared(view, record)
     st.subheader("What happened", anchor=False)
-    draw(incidents_view.story(view, story.entries))
-    asked = action_service.journal.requests(incident_id=story.incident.id)
-    if asked:
+    draw(incidents_view.entries_by_day(view, record.entries))
+    requests = action_service.journal.requests(incident_id=record.incident.id)
+    if requests:
         st.subheader("Requests and their receipts", anchor=False)
-        draw(action_dialog.history(asked, action_service, view))
+        draw(action_dialog.request_cards(requests, view, action_service))
     if action_dialog.may_act():
-        note(view, story)
+        note(view, record)
 
 
 def choose(view: View, known: dict[str, Incident]) -> str:
@@ -77,7 +80,7 @@ def choose(view: View, known: dict[str, Incident]) -> str:
             list(known),
             key="incident",
             on_change=link_to_chosen,
-            format_func=lambda id_: incidents_view.called(known[str(id_)], view),
+            format_func=lambda id_: incidents_view.incident_label(known[str(id_)], view),
         )
     )
 
@@ -86,90 +89,73 @@ def link_to_chosen() -> None:
     st.query_params["incident"] = st.session_state["incident"]
 
 
-def downloads(view: View, story: IncidentRecord) -> None:
+def downloads(view: View, record: IncidentRecord) -> None:
     with st.container(horizontal=True):
         for form, (label, mime, icon) in FILES.items():
             st.download_button(
                 label,
-                lambda form=form: export(story, form, view.zone, view.now),
+                lambda form=form: export(record, form, view.zone, view.now),
                 mime=mime,
                 on_click="ignore",
-                file_name=f"incident-{str(story.incident.id)[:8]}.{form.value}",
+                file_name=f"incident-{str(record.incident.id)[:8]}.{form.value}",
                 key=f"export_{form}",
                 icon=icon,
             )
 
 
-def people(view: View, story: IncidentRecord) -> None:
+def people(view: View, record: IncidentRecord) -> None:
     st.subheader("Who was affected", anchor=False)
-    time_range = incidents_view.time_range(view, story.incident, story.entries)
-    st.caption(plain(incidents_view.over(view, time_range)))
-    kept = incidents_view.last_count(story.entries)
-    if kept is not None:
-        draw(kept)
-    box = st.expander(
-        "Who they are, and what to do for each",
-        key="people_list",
-        icon=":material/support_agent:",
-        expanded=story.incident.open,
-        on_change="rerun",
-        bind="query-params",
-    )
-    with box:
-        if not box.open:
+    incident = record.incident
+    time_range = incidents_view.affected_range(view, incident, record.entries)
+    st.caption(plain(incidents_view.range_sentence(view, time_range)))
+    if (count := incidents_view.last_count(record.entries)) is not None:
+        draw(count)
+    title, icon = "Who they are, and what to do for each", ":material/support_agent:"
+    with expander(title, key="people_list", icon=icon, expanded=incident.open) as is_open:
+        if not is_open:
             return
         if time_range.since < view.now - WindowSize.MONTH.length:
-            draw(
-                html_components.nothing(
-                    "It began more than 30 days ago, and single bookings are not read that far back."
-                )
-            )
+            too_old = "It began more than 30 days ago, and single bookings are not read that far back."
+            draw(html.nothing(too_old))
             return
-        seen = affected_view.covering(view, time_range.since)
-        found = affected_view.find_affected(seen, time_range)
+        wider = affected_view.view_since(view, time_range.since)
+        found = affected_view.affected_or_reason(wider, time_range)
         if found is not None:
-            affected_view.work_list(seen, found, stories=False, incident_id=story.incident.id)
+            affected_view.draw_work_list(wider, found, stories=False, incident_id=incident.id)
 
 
-def compared(view: View, story: IncidentRecord) -> None:
+def compared(view: View, record: IncidentRecord) -> None:
     st.subheader("Before and after", anchor=False)
-    seen = incidents_view.diagnoses(story.entries)
-    if not seen:
-        draw(html_components.nothing("No diagnosis was recorded in this incident."))
+    recorded = incidents_view.recorded_diagnoses(record.entries)
+    if not recorded:
+        draw(html.nothing("No diagnosis was recorded in this incident."))
         return
-    now = 0
-    numbers = list(seen)
+    now, numbers = 0, list(recorded)
+    names = {number: incidents_view.diagnosis_label(entry, view) for number, entry in recorded.items()} | {now: "now"}
+
+    def name(number: int) -> str:
+        return names.get(number, str(number))
+
     left, right = st.columns(2)
-    name = {number: incidents_view.diagnosis_called(entry, view) for number, entry in seen.items()} | {now: "now"}
     with left:
-        before = st.selectbox("Before", numbers, format_func=lambda n: name.get(n, str(n)), key="seen_before")
+        before = st.selectbox("Before", numbers, format_func=name, key="seen_before")
     with right:
-        after = st.selectbox(
-            "After", [now, *reversed(numbers)], format_func=lambda n: name.get(n, str(n)), key="seen_after"
-        )
-    earlier, later = (
-        seen[before].payload,
-        seen[after].payload if after else incidents_view.diagnosis_record(view.diagnosis),
-    )
+        after = st.selectbox("After", [now, *reversed(numbers)], format_func=name, key="seen_after")
+    earlier, later = recorded[before].payload, recorded[after].payload if after else diagnosis_record(view.diagnosis)
     if isinstance(earlier, DiagnosisRecord) and isinstance(later, DiagnosisRecord):
         draw(incidents_view.differences(earlier, later))
-    if story.incident.open and action_dialog.may_act():
-        st.button(
-            "Record what is seen now",
-            key="seen_record",
-            on_click=incidents_view.record_diagnosis,
-            args=(story.incident.id,),
-        )
+    if record.incident.open and action_dialog.may_act():
+        keep = partial(incidents_view.record_diagnosis, record.incident.id)
+        action_dialog.operator_button("Record what is seen now", "seen_record", keep)
 
 
-def note(view: View, story: IncidentRecord) -> None:
+def note(view: View, record: IncidentRecord) -> None:
     st.subheader("Add a note", anchor=False)
     st.text_area("What was seen or done. It is never edited: a later note can correct it.", key="note_text")
-    earlier = {str(entry.id): incidents_view.note_called(entry, view) for entry in incidents_view.notes(story.entries)}
+    earlier = incidents_view.note_labels(record.entries, view)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.datetime_input(
-            f"When it was, if not now ({view.settings.time_zone})", value=None, key="note_at", max_value="now", step=60
-        )
+        label = f"When it was, if not now ({view.settings.time_zone})"
+        st.datetime_input(label, value=None, key="note_at", max_value="now", step=60)
         st.selectbox(
             "Corrects, if it does",
             list(earlier),
@@ -177,7 +163,7 @@ def note(view: View, story: IncidentRecord) -> None:
             key="note_corrects",
             format_func=lambda id_: earlier.get(str(id_), str(id_)),
         )
-    st.button("Add the note", key="note_add", on_click=incidents_view.add_note)
+    action_dialog.operator_button("Add the note", "note_add", incidents_view.record_note)
 
 
-show(body)
+draw_page(body)

@@ -8,9 +8,10 @@ import streamlit as st
 
 from lib.model.reading import SourceName
 from lib.model.verdict import CheckStatus
-from lib.ui import alerts_view, checks_view, counts_view, html_components, labels, systems_view
+from lib.ui import alerts_view, checks_view, counts_view, labels, systems_view
+from lib.ui import html_components as html
 from lib.ui.masking import plain
-from lib.ui.page_frame import View, panel, show
+from lib.ui.page_frame import View, draw_page, panel
 from lib.ui.styles import draw
 
 
@@ -18,14 +19,14 @@ def body(view: View) -> None:
     for problem in view.settings.problems:
         st.warning(plain(problem.sentence), title="A setting cannot be used", icon=":material/settings_alert:")
     st.subheader("Sources", anchor=False)
-    draw(html_components.cards(systems_view.source(view, name) for name in SourceName))
-    alerts_view.panel(view)
+    draw(html.cards(systems_view.source_card(view, name) for name in SourceName))
+    alerts_view.draw_monitor(view)
     if panel(view, "What the code expects of the database", view.snapshot.catalog):
         breaches = view.facts.breaches or ()
         draw(systems_view.contract_table(breaches))
-        with st.expander(systems_view.desk_reads(breaches), icon=":material/table_eye:", key="desk_reads"):
+        with st.expander(systems_view.desk_sentence(breaches), icon=":material/table_eye:", key="desk_reads"):
             draw(systems_view.desk_table(breaches))
-    counts_view.section(view)
+    counts_view.draw_counting(view)
     all_checks(view)
 
 
@@ -42,9 +43,9 @@ def all_checks(view: View) -> None:
     )
     listed = [check for check in view.diagnosis.checks if not chosen or check.status in chosen]
     if listed:
-        checks_view.by_hop(view, listed)
+        checks_view.draw_by_hop(view, listed)
     else:
-        draw(html_components.nothing("No check has this answer."))
+        draw(html.nothing("No check has this answer."))
 
 
-show(body)
+draw_page(body)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Iterable
 
-from tests.source_tree import SourceFile, app_files, source_files
+from tests.source_tree import ROOT, SourceFile, app_files, source_files
 
 # From left to right: each may import what is to its left, and itself.
 ORDER = (
@@ -136,3 +137,35 @@ def test_the_folders_of_the_tests_are_those_of_lib():
     of_lib = {file.part for file in app_files() if file.name.startswith("lib/") and file.name.count("/") > 1}
     of_tests = {file.part for file in source_files() if file.name.startswith("tests/") and file.name.count("/") > 1}
     assert of_tests - of_lib <= {"pages", "browser", "contract"}
+
+
+def test_html_is_written_in_one_module_and_put_on_the_page_by_one_function():
+    """Views put components together; what is marked as HTML or sent as such elsewhere was escaped by nobody."""
+    homes = {"Markup": "html_components.py", "escape": "html_components.py", "st.html": "styles.py"}
+    wrong = [
+        f"{file.name}:{node.lineno} {ast.unparse(node.func)}"
+        for file in app_files()
+        if file.part in ("ui", "pages", "app", "server")
+        for node in file.nodes
+        if isinstance(node, ast.Call) and homes.get(ast.unparse(node.func), file.path.name) != file.path.name
+    ]
+    assert wrong == []
+
+
+# Modules of Streamlit that are part of its documented interface.
+PUBLIC_STREAMLIT = {"streamlit", "streamlit.errors", "streamlit.testing.v1", "streamlit.typing"}
+
+
+def _internals(files: Iterable[SourceFile]) -> set[str]:
+    """Return which modules of Streamlit beyond its documented interface the files import."""
+    found = {node.module or "" for file in files for node in file.nodes if isinstance(node, ast.ImportFrom)}
+    return {module for module in found if module.split(".")[0] == "streamlit"} - PUBLIC_STREAMLIT
+
+
+def test_the_dashboard_imports_nothing_of_streamlits_internals():
+    assert _internals(app_files()) == set()
+
+
+def test_every_use_of_streamlits_internals_is_listed_with_its_reason():
+    listed = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert [module for module in _internals(source_files()) if f"`{module}`" not in listed] == []

@@ -1,22 +1,23 @@
-"""Which buttons belong to what is seen: on deployments, migrations and test bookings."""
+"""Which buttons belong to what is seen: on tasks, deployments, migrations and test bookings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import partial
 
 import streamlit as st
 from markupsafe import Markup
 
-from lib import formatting
-from lib.diagnosis.applicable_migrations import cured_by, database_faults
-from lib.diagnosis.applicable_migrations import recommended as cures_most_first
+from lib.diagnosis.applicable_migrations import cured_by, database_faults, recommended
 from lib.journal.incident import Incident
 from lib.migrations.catalogue import Migration, catalogue
 from lib.model.deployments import Deployment, DeploymentState
 from lib.model.task import Task
 from lib.redaction import redact
-from lib.ui import html_components, incidents_view, labels, plan_view
-from lib.ui.action_dialog import action_button, may_act
+from lib.ui import html_components as html
+from lib.ui import labels, plan_view
+from lib.ui.action_dialog import action_button, may_act, operator_button
+from lib.ui.incidents_view import record_done_elsewhere
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
 from lib.ui.page_frame import View
@@ -31,10 +32,9 @@ _LABELS = {
 }
 _CURES = Sign("cures what was seen", "→", Tone.WARN)
 _CURES_NOTHING = Sign("cures nothing that was seen", "–", Tone.QUIET)
-_UNREAD = Sign("cannot tell", "?", Tone.UNKNOWN)
 
 
-def task_button(view: View, task: Task, incident: Incident | None) -> None:
+def draw_task(view: View, task: Task, incident: Incident | None) -> None:
     """Draw one task: its card, and its button, or where people do it and the way to say that they have."""
     with st.container(border=False, gap="xsmall", key=f"task_{task.id}"):
         draw(plan_view.task_card(view, task, incident))
@@ -53,18 +53,12 @@ def task_button(view: View, task: Task, incident: Incident | None) -> None:
                 return
             if task.link is not None:
                 st.link_button(plain(f"Open {task.place}"), task.link, icon=":material/open_in_new:")
-            if incident is not None and may_act() and plan_view.said_done(task, incident) is None:
-                st.button(
-                    "It is done: look again",
-                    key=f"done_{task.id}",
-                    type="primary",
-                    icon=":material/task_alt:",
-                    on_click=incidents_view.done_elsewhere,
-                    args=(task.step_id, task.message),
-                )
+            if incident is not None and may_act() and plan_view.recorded_as_done(task, incident) is None:
+                record, icon = partial(record_done_elsewhere, task.step_id, task.message), ":material/task_alt:"
+                operator_button("It is done: look again", f"done_{task.id}", record, type="primary", icon=icon)
 
 
-def deployment_buttons(view: View, *, key: str, step_id: str | None = None) -> None:
+def draw_deployment_buttons(view: View, *, key: str, step_id: str | None = None) -> None:
     """Draw the buttons that build, move and stop production builds."""
     if not may_act():
         return
@@ -75,108 +69,86 @@ def deployment_buttons(view: View, *, key: str, step_id: str | None = None) -> N
             action_button("deploy_commit", {"sha": required.sha}, label, key=f"{key}_deploy_commit", step_id=step_id)
         action_button("redeploy_newest", {}, "Deploy the newest commit", key=f"{key}_newest", step_id=step_id)
         action_button("redeploy", {}, "Redeploy the same commit", key=f"{key}_redeploy", step_id=step_id)
-    production = _production(view)
+    deployments = view.facts.value(view.snapshot.deployments) or ()
+    production = [deployment for deployment in deployments if deployment.target == "production"]
+    production.sort(key=lambda deployment: deployment.created_at, reverse=True)
     if not production:
         return
-    names = {one.id: _called(one, view) for one in production}
+    names = {deployment.id: _build_label(deployment, view) for deployment in production}
     chosen = st.selectbox(
         "One production build",
         list(names),
         format_func=lambda id_: outside(names.get(str(id_), str(id_))),
         key=f"{key}_chosen",
     )
-    found = next((one for one in production if one.id == chosen), production[0])
+    build = next((deployment for deployment in production if deployment.id == chosen), production[0])
     live = {host.deployment.id for host in view.facts.value(view.snapshot.hostnames) or () if host.deployment}
-    ready = found.state is DeploymentState.READY and live != {found.id}
+    fixed = build.state is not DeploymentState.READY or live == {build.id}
     with st.container(horizontal=True, key=f"{key}_moves"):
-        given = {"deployment": found.id}
-        action_button("promote", given, "Promote it", key=f"{key}_promote", step_id=step_id, disabled=not ready)
-        action_button(
-            "roll_back", given, "Roll back to it", key=f"{key}_roll_back", step_id=step_id, disabled=not ready
-        )
-        action_button(
-            "cancel_build",
-            given,
-            "Cancel its build",
-            key=f"{key}_cancel",
-            step_id=step_id,
-            disabled=not found.state.in_progress,
-        )
+        for action, label, name, disabled in (
+            ("promote", "Promote it", "promote", fixed),
+            ("roll_back", "Roll back to it", "roll_back", fixed),
+            ("cancel_build", "Cancel its build", "cancel", not build.state.in_progress),
+        ):
+            given = {"deployment": build.id}
+            action_button(action, given, label, key=f"{key}_{name}", step_id=step_id, disabled=disabled)
 
 
-def _production(view: View) -> list[Deployment]:
-    """Return the production builds, the newest first."""
-    found = view.facts.value(view.snapshot.deployments) or ()
-    return sorted((one for one in found if one.target == "production"), key=lambda one: one.created_at, reverse=True)
+def _build_label(deployment: Deployment, view: View) -> str:
+    state, made = labels.DEPLOYMENT[deployment.state].word, view.local_time(deployment.created_at)
+    about = deployment.commit_message or deployment.id
+    return f"{(deployment.sha or 'upload')[:7]} · {state} · {made} · {about}"
 
 
-def _called(one: Deployment, view: View) -> str:
-    made = formatting.local_time(one.created_at, view.zone, view.now)
-    state = labels.DEPLOYMENT[one.state].word
-    return f"{(one.sha or 'upload')[:7]} · {state} · {made} · {one.commit_message or one.id}"
-
-
-def force_button(*, key: str, step_id: str | None = None) -> None:
+def draw_force_button(*, key: str, step_id: str | None = None) -> None:
     action_button("force_deploy", {}, "Force a deployment by an empty commit", key=f"{key}_force", step_id=step_id)
 
 
-def migration_buttons(view: View, *, key: str, step_id: str | None = None) -> None:
+def draw_migrations(view: View, *, key: str, step_id: str | None = None) -> None:
     """Draw the catalogue: what cures an error that was seen first, and of the others that they cure nothing."""
     unread = view.cannot_tell(view.snapshot.catalog)
     faults = {} if unread is not None else database_faults(view.facts)
-    first = cures_most_first(faults)
-    # One that cures nothing by its own word is the way back of another, and offered as its undo.
+    first = recommended(faults)
+    # A migration that states no cure is the undo of another, and is offered as such.
     ordered = (*first, *(one for one in catalogue().values() if one.cures and one not in first))
     if unread is not None:
         draw(unread)
     elif not first:
-        draw(
-            html_components.nothing(
-                "No migration of the catalogue cures anything that was seen. Running one changes nothing."
-            )
-        )
-    draw(html_components.cards(_migration(one, cured_by(one, faults), known=unread is None) for one in ordered))
+        draw(html.nothing("No migration of the catalogue cures anything that was seen. Running one changes nothing."))
+    draw(html.cards(_migration_card(one, tuple(cured_by(one, faults)), known=unread is None) for one in ordered))
     if not may_act():
         return
-    names = [one.name for one in ordered]
     chosen = str(
         st.selectbox(
-            "Which migration", names, format_func=lambda name: catalogue()[str(name)].title, key=f"{key}_migration"
+            "Which migration",
+            [one.name for one in ordered],
+            format_func=lambda name: catalogue()[str(name)].title,
+            key=f"{key}_migration",
         )
     )
+    buttons = [("run_migration", "Run it", "run_migration"), ("rehearse_migration", "Try it and roll back", "rehearse")]
+    if catalogue()[chosen].undone_by is not None:
+        buttons.append(("undo_migration", "Undo it", "undo_migration"))
     with st.container(horizontal=True, key=f"{key}_migrate"):
-        recommended = any(one.name == chosen for one in first)
-        action_button(
-            "run_migration",
-            {"name": chosen},
-            "Run it",
-            key=f"{key}_run_migration",
-            step_id=step_id,
-            primary=recommended,
-        )
-        action_button(
-            "rehearse_migration", {"name": chosen}, "Try it and roll back", key=f"{key}_rehearse", step_id=step_id
-        )
-        if catalogue()[chosen].undone_by is not None:
-            action_button("undo_migration", {"name": chosen}, "Undo it", key=f"{key}_undo_migration", step_id=step_id)
+        for action, label, name in buttons:
+            primary = action == "run_migration" and any(one.name == chosen for one in first)
+            action_button(action, {"name": chosen}, label, key=f"{key}_{name}", step_id=step_id, primary=primary)
 
 
-def _migration(migration: Migration, cured: Iterable[str], *, known: bool) -> Markup:
-    page_view = tuple(cured)
-    sign = _UNREAD if not known else _CURES if page_view else _CURES_NOTHING
+def _migration_card(migration: Migration, cured: Sequence[str], *, known: bool) -> Markup:
+    sign = labels.CANNOT_TELL if not known else _CURES if cured else _CURES_NOTHING
     undo = f"by {migration.undone_by}" if migration.undone_by else f"Cannot be undone. {migration.cannot_be_undone}"
-    rows: list[tuple[str, str | Markup]] = [("Name", html_components.code(migration.name))]
-    if page_view:
-        rows.append(("Cures", html_components.bullets(page_view)))
-    rows += [("Lock", migration.lock), ("Undo", undo)]
-    return html_components.card(migration.title, html_components.facts(rows), sign=sign)
+    cures = [("Cures", html.bullets(cured))] if cured else []
+    rows: html.Rows = [("Name", html.code(migration.name)), *cures, ("Lock", migration.lock), ("Undo", undo)]
+    return html.card(migration.title, html.facts(rows), sign=sign)
 
 
-def test_buttons(*, key: str, step_id: str | None = None) -> None:
+def draw_test_buttons(*, key: str, step_id: str | None = None) -> None:
     """Draw the buttons that try the flow."""
     with st.container(horizontal=True, key=f"{key}_try"):
-        action_button("test_booking", {}, "Test booking to our own phone", key=f"{key}_test_booking", step_id=step_id)
-        action_button(
-            "test_validation", {}, "Test the booking call alone", key=f"{key}_test_validation", step_id=step_id
-        )
-        action_button("recheck_link", {}, "Open the newest link again", key=f"{key}_recheck_link", step_id=step_id)
+        for action, label in (
+            ("test_booking", "Test booking to our own phone"),
+            ("test_validation", "Test the booking call alone"),
+            ("recheck_link", "Open the newest link again"),
+        ):
+            action_button(action, {}, label, key=f"{key}_{action}", step_id=step_id)

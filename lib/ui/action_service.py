@@ -1,4 +1,4 @@
-"""The desk's hands: the executor, the threads that carry out what was confirmed here, and what the journal says.
+"""The action service: the executor, the threads that carry out what was confirmed here, and the journal's state.
 
 A button only submits. What was submitted here is carried out in a thread of its own, because a page's run may be cut
 off at any moment. What another process left behind is shown and never run again by itself.
@@ -108,11 +108,11 @@ class ActionService:
         return read_journal_state(self.journal, before)
 
     def watched(self) -> MonitorStatus:
-        """Return how the watch stands; fifty viewers cost what one does. Raises `JournalError`."""
+        """Return how the monitor stands; fifty viewers cost what one does. Raises `JournalError`."""
         return self._read.get("monitor", lambda _: read_status(self.journal, self.clock()))
 
     def changed(self) -> None:
-        """Let the next `journal_state` and `watched` read the journal anew."""
+        """Let the next `journal_state` and `watched` read the journal again."""
         self._read.forget("state")
         self._read.forget("monitor")
 
@@ -121,7 +121,7 @@ class ActionService:
         return self._proven.get("chain", lambda _: self.journal.verify())
 
     def close(self) -> None:
-        """Begin nothing more. What is under way goes on; if it cannot, its outcome is unknown, and shown as such."""
+        """Begin nothing more. What is under way goes on; if it cannot, its outcome is shown as unknown."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, request: Request, actor: Actor) -> None:
@@ -135,7 +135,7 @@ class ActionService:
     def _carry_out(self, request_id: UUID, actor: Actor) -> None:
         try:
             self.executor.carry_out(request_id, actor)
-        except Exception:  # the last line of defence of a thread: without a receipt its outcome becomes unknown
+        except Exception:  # nothing else would report it: without a receipt the outcome becomes unknown
             log.exception("Request %s was left without a receipt.", request_id)
         finally:
             with self._lock:

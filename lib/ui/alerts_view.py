@@ -1,28 +1,31 @@
-"""The watch on the glass: who watches, what fires, what is kept quiet and why; and the way to decide about it."""
+"""Alerts: whether the monitor runs, what fires, what is silenced and why; and the buttons that decide about it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 
 import streamlit as st
 from markupsafe import Markup
 
 from lib import formatting
+from lib.model.people import Actor
 from lib.monitor import silences
 from lib.monitor.monitor_status import Firing, MonitorStatus, Unsent
 from lib.monitor.silences import Silence, Subject
 from lib.snapshot import utc_now
-from lib.ui import action_dialog, html_components
+from lib.ui import html_components as html
+from lib.ui.action_dialog import may_act, operator_button, typed
+from lib.ui.action_service import ActionService
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
 from lib.ui.page_frame import View, from_journal
 from lib.ui.styles import draw
 
-# A watch that gave its lease back may look again when it is due: the slowest way we document is every ten minutes,
-# and a scheduler may be late. One that ended without a word has left its lease, which is known sooner.
+# A monitor that gave its lease back may run again when it is due: the slowest way we document is every ten minutes,
+# and a scheduler may be late. One that was killed has left its lease, which is noticed sooner.
 SILENT_AFTER = timedelta(minutes=30)
-_MAY_MISS = 3  # rounds of a watch that is set to look more rarely
+_MAY_MISS = 3  # rounds of a monitor that is set to run more rarely
 _MUTE_MINUTES = (30, 60, 120, 480)
 
 _CRITICAL = Sign("alert", "✕", Tone.BAD)
@@ -33,59 +36,55 @@ _UNWATCHED = Sign("not watched", "?", Tone.UNKNOWN)
 
 
 def monitor_status() -> MonitorStatus | None:
-    """Return how the watch stands; None where the journal cannot be read, which is said above the page."""
+    """Return how the monitor stands; None where the journal cannot be read, which is said above the page."""
     return from_journal(lambda action_service: action_service.watched())
 
 
-def firing(view: View) -> None:
+def draw_firing(view: View) -> None:
     """Draw a line for each alert that fires, with what may be decided about it. Nothing if none does.
 
-    For the page that says anyway what is the matter: here it is who was told, and who is on it.
+    For the page that already shows what is wrong: the line says who was notified and who works on it.
     """
     status = monitor_status()
     for alert in status.firing if status else ():
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            draw(_line(view, alert))
-            _decide(alert)
+            draw(_alert_line(view, alert))
+            _draw_decisions(alert)
 
 
-def panel(view: View) -> None:
-    """Draw how the watch stands as a whole."""
+def draw_monitor(view: View) -> None:
+    """Draw how the monitor stands as a whole."""
     st.subheader("The watch", anchor=False)
     status = monitor_status()
     if status is None:
-        draw(html_components.nothing("The journal cannot be read, so it is unknown whether anybody watches."))
+        draw(html.nothing("The journal cannot be read, so it is unknown whether anybody watches."))
         return
-    draw(_summary(view, status))
+    draw(_monitor_card(view, status))
     for alert in status.firing:
         with st.container(gap="xsmall"):
-            draw(_alert(view, alert))
-            _decide(alert)
+            draw(_alert_card(view, alert))
+            _draw_decisions(alert)
     for subject in dict.fromkeys(silence.subject for silence in status.silences):
-        _quiet_about(view, [silence for silence in status.silences if silence.subject == subject])
-    if action_dialog.may_act() and not any(silence.subject == Subject.ALL for silence in status.silences):
-        _mute_form(Subject.ALL, "Mute everything")
+        with st.container(horizontal=True, vertical_alignment="center"):
+            draw(html.join(_silence(view, silence) for silence in status.silences if silence.subject == subject))
+            if may_act():
+                unmute = partial(_unmute, subject)
+                operator_button("Tell again", f"unmute_{subject}", unmute)
+    if may_act() and not any(silence.subject == Subject.ALL for silence in status.silences):
+        _draw_mute_form(Subject.ALL, "Mute everything")
     if status.unsent:
-        st.warning(
-            "\n\n".join(plain(_unsent(one)) for one in status.unsent),
-            title="Messages that failed to be sent",
-            icon=":material/outgoing_mail:",
-        )
+        messages = "\n\n".join(plain(_unsent(message)) for message in status.unsent)
+        st.warning(messages, title="Messages that failed to be sent", icon=":material/outgoing_mail:")
 
 
-def _quiet_about(view: View, silences: Sequence[Silence]) -> None:
-    """Draw all silences of one subject, with the one button that ends them."""
-    subject = silences[0].subject
-    with st.container(horizontal=True, vertical_alignment="center"):
-        draw(html_components.join(_silence(view, silence) for silence in silences))
-        if action_dialog.may_act():
-            st.button("Tell again", key=f"unmute_{subject}", on_click=_unmute, args=(subject,))
+def _unmute(subject: str, service: ActionService, actor: Actor) -> None:
+    silences.unmute(service.journal, actor, subject)
 
 
 def _silence(view: View, silence: Silence) -> Markup:
-    begins = "" if silence.holds(view.now) else f" from {formatting.local_time(silence.begins, view.zone, view.now)}"
-    message = f"Quiet about {silence.subject}{begins} until {formatting.local_time(silence.until, view.zone, view.now)}"
-    return Markup("<p>{}: {} ({})</p>").format(message, outside(silence.reason), html_components.person(silence.by))
+    begins = "" if silence.holds(view.now) else f" from {view.local_time(silence.begins)}"
+    sentence = f"Quiet about {silence.subject}{begins} until {view.local_time(silence.until)}"
+    return html.paragraph(html.text("{}: {} ({})", sentence, outside(silence.reason), html.person(silence.by)))
 
 
 def _unsent(message: Unsent) -> str:
@@ -93,28 +92,29 @@ def _unsent(message: Unsent) -> str:
     return f"{message.service}: {message.title}. {message.error} {then}"
 
 
-def _summary(view: View, status: MonitorStatus) -> Markup:
+def _monitor_card(view: View, status: MonitorStatus) -> Markup:
     last, targets = status.last_round_at, view.settings.notify_urls
-    told = f"{len(targets)} will be told" if targets else "nobody is told: NOTIFY_URLS is not set"
+    notified = f"{len(targets)} will be told" if targets else "nobody is told: NOTIFY_URLS is not set"
     if last is None:
-        return html_components.card("Nobody has watched yet", Markup("<p>{}.</p>").format(told), sign=_UNWATCHED)
+        return html.card("Nobody has watched yet", html.paragraph(f"{notified}."), sign=_UNWATCHED)
     rarely = _MAY_MISS * (view.settings.monitor_every or timedelta(0))
     late = status.abandoned or utc_now() - last > max(SILENT_AFTER, rarely)
     title = "The watch has stopped" if late else "Somebody watches"
-    body = Markup("<p>Last round {}; {}.</p>").format(formatting.time_and_age(last, view.zone, view.now), told)
-    return html_components.card(title, body, sign=_UNWATCHED if late else _WATCHED)
+    body = html.paragraph(f"Last round {view.time_and_age(last)}; {notified}.")
+    return html.card(title, body, sign=_UNWATCHED if late else _WATCHED)
 
 
-def _line(view: View, alert: Firing) -> Markup:
-    told = (
-        f"told {formatting.time_and_age(alert.told_at, view.zone, view.now)}"
-        if alert.told_at
-        else "nobody was told yet"
-    )
-    message = ". ".join([told if view.settings.notify_urls else "NOTIFY_URLS is not set", *_decided(view, alert)])
-    return Markup("<p>{} <b>{}</b>: {}.</p>").format(
-        html_components.chip(_sign(alert)), outside(alert.title), outside(message)
-    )
+def _alert_line(view: View, alert: Firing) -> Markup:
+    notified = f"told {view.time_and_age(alert.told_at)}" if alert.told_at else "nobody was told yet"
+    parts = [notified if view.settings.notify_urls else "NOTIFY_URLS is not set", *_decisions(view, alert)]
+    sign, title = html.chip(_sign(alert)), html.bold(alert.title)
+    return html.paragraph(html.text("{} {}: {}.", sign, title, outside(". ".join(parts))))
+
+
+def _alert_card(view: View, alert: Firing) -> Markup:
+    since = f"Since {view.time_and_age(alert.since)}."
+    lines = (since, alert.story.cause, alert.story.next_step, *_decisions(view, alert))
+    return html.card(alert.story.title, html.join(html.paragraph(line) for line in lines if line), sign=_sign(alert))
 
 
 def _sign(alert: Firing) -> Sign:
@@ -123,44 +123,41 @@ def _sign(alert: Firing) -> Sign:
     return _CRITICAL if alert.critical else _WARNING
 
 
-def _decided(view: View, alert: Firing) -> list[str]:
-    """What people decided about the alert, in words."""
-    said = []
+def _decisions(view: View, alert: Firing) -> list[str]:
+    """Return what people decided about the alert, as sentences."""
+    decisions = []
     if alert.acknowledged:
-        said.append(f"{alert.acknowledged.by.partition('@')[0]} is on it: {alert.acknowledged.reason}")
+        decisions.append(f"{alert.acknowledged.by.partition('@')[0]} is on it: {alert.acknowledged.reason}")
     if alert.silence:
-        said.append(
-            f"Muted until {formatting.local_time(alert.silence.until, view.zone, view.now)}: {alert.silence.reason}"
-        )
-    return said
+        decisions.append(f"Muted until {view.local_time(alert.silence.until)}: {alert.silence.reason}")
+    return decisions
 
 
-def _alert(view: View, alert: Firing) -> Markup:
-    lines = [
-        f"Since {formatting.time_and_age(alert.since, view.zone, view.now)}.",
-        alert.story.cause,
-        alert.story.next_step,
-    ]
-    body = html_components.join(
-        Markup("<p>{}</p>").format(outside(line)) for line in (*lines, *_decided(view, alert)) if line
-    )
-    return html_components.card(alert.story.title, body, sign=_sign(alert))
-
-
-def _decide(alert: Firing) -> None:
-    if not action_dialog.may_act():
+def _draw_decisions(alert: Firing) -> None:
+    if not may_act():
         return
+    field = f"ack_{alert.rule}"
+
+    def acknowledge(service: ActionService, actor: Actor) -> None:
+        silences.acknowledge(service.journal, actor, alert.rule, typed(field))
+
     with st.container(horizontal=True):
         if alert.acknowledged is None:
             with st.popover("I am on it", icon=":material/front_hand:", type="tertiary"):
                 st.text("No reminders until it is over or gets worse.")
-                _reason(f"ack_{alert.rule}")
-                st.button("Say so", key=f"do_ack_{alert.rule}", on_click=_acknowledge, args=(alert.rule,))
+                st.text_input("Why", key=field, max_chars=300)
+                operator_button("Say so", f"do_{field}", acknowledge)
         if alert.silence is None:
-            _mute_form(alert.rule, "Mute")
+            _draw_mute_form(alert.rule, "Mute")
 
 
-def _mute_form(subject: str, label: str) -> None:
+def _draw_mute_form(subject: str, label: str) -> None:
+    length, field = f"mute_for_{subject}", f"mute_{subject}"
+
+    def mute(service: ActionService, actor: Actor) -> None:
+        minutes = timedelta(minutes=int(st.session_state[length]))
+        silences.mute(service.journal, actor, subject, minutes, typed(field), service.clock())
+
     with st.popover(label, icon=":material/notifications_off:", type="tertiary"):
         st.text("Measuring goes on, and an alert that still lasts is told afterwards.")
         if subject == Subject.ALL:
@@ -169,39 +166,9 @@ def _mute_form(subject: str, label: str) -> None:
             "For how long",
             _MUTE_MINUTES,
             default=_MUTE_MINUTES[0],
-            format_func=_minutes,
+            format_func=lambda count: formatting.duration(timedelta(minutes=count)),
             required=True,
-            key=f"mute_for_{subject}",
+            key=length,
         )
-        _reason(f"mute_{subject}")
-        st.button("Mute", key=f"do_mute_{subject}", on_click=_mute, args=(subject,))
-
-
-def _minutes(count: int) -> str:
-    return formatting.duration(timedelta(minutes=count))
-
-
-def _reason(key: str) -> None:
-    st.text_input("Why", key=key, max_chars=300)
-
-
-def _said(key: str) -> str:
-    return str(st.session_state.get(key) or "")
-
-
-def _acknowledge(rule: str) -> None:
-    reason = _said(f"ack_{rule}")
-    action_dialog.do(lambda action_service, actor: silences.acknowledge(action_service.journal, actor, rule, reason))
-
-
-def _mute(subject: str) -> None:
-    length, reason = timedelta(minutes=int(st.session_state[f"mute_for_{subject}"])), _said(f"mute_{subject}")
-    action_dialog.do(
-        lambda action_service, actor: silences.mute(
-            action_service.journal, actor, subject, length, reason, action_service.clock()
-        )
-    )
-
-
-def _unmute(subject: str) -> None:
-    action_dialog.do(lambda action_service, actor: silences.unmute(action_service.journal, actor, subject))
+        st.text_input("Why", key=field, max_chars=300)
+        operator_button("Mute", f"do_{field}", mute)

@@ -1,10 +1,9 @@
-"""What the Bookings page shows: bookings by event, and the story of one."""
+"""Bookings: by event, and what became of one."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 from markupsafe import Markup
@@ -13,7 +12,9 @@ from lib import formatting
 from lib.affected import NO_EVENT
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Stage, stage_counts
-from lib.ui import html_components, tables
+from lib.ui import html_components as html
+from lib.ui import tables
+from lib.ui.page_frame import View
 
 
 def of_window(facts: Facts) -> pd.DataFrame | None:
@@ -44,37 +45,30 @@ def per_event(named: pd.DataFrame) -> pd.DataFrame:
     return frame.astype({stage.value: "Int64" for stage in Stage})
 
 
-def titles(named: pd.DataFrame, zone: ZoneInfo) -> dict[str, str]:
-    """Return by id how bookings are called in a list, in its order: when, for what, and the head of the id."""
-    when = named["created_at"].dt.tz_convert(zone).dt.strftime("%d %b %H:%M")
+def booking_labels(named: pd.DataFrame, view: View) -> dict[str, str]:
+    """Return the label of each booking in a list, by id: when, for what, and the first characters of the id."""
+    when = named["created_at"].dt.tz_convert(view.zone).dt.strftime("%d %b %H:%M")
     return {
         booking_id: f"{at} · {event} · {booking_id[:8]}"
         for booking_id, at, event in zip(named["id"], when, named["event_name"], strict=True)
     }
 
 
-def not_here(booking_id: str) -> str:
-    """Return how a booking is called that the window does not have."""
-    return f"{booking_id[:8]} (not in this window)"
-
-
-def story(named: pd.DataFrame, booking_id: str, zone: ZoneInfo, now: datetime, *, sharing: bool) -> Markup:
+def booking_card(named: pd.DataFrame, booking_id: str, view: View) -> Markup:
     """Return what became of one booking, step by step. Masked as the table is."""
     found = named[named["id"] == booking_id]
     if found.empty:
-        return html_components.nothing("This booking is not among those of the window: choose a longer one.")
-    row = tables.prepared(found, tables.STORY, sharing=sharing).iloc[0]
-    return html_components.card(
-        f"Booking {booking_id}",
-        html_components.facts((shown.label, _message(row[shown.column], zone, now)) for shown in tables.STORY.columns),
-    )
+        return html.nothing("This booking is not among those of the window: choose a longer one.")
+    row = tables.prepared(found, tables.STORY, sharing=view.sharing).iloc[0]
+    facts = ((column.label, _value(row[column.name], view)) for column in tables.STORY.columns)
+    return html.card(f"Booking {booking_id}", html.facts(facts))
 
 
-def _message(value: Any, zone: ZoneInfo, now: datetime) -> str:
+def _value(value: Any, view: View) -> str:
     if pd.isna(value):
         return formatting.UNKNOWN
     if isinstance(value, datetime):
-        return formatting.time_and_age(value, zone, now)
+        return view.time_and_age(value)
     if pd.api.types.is_bool(value):
         return "yes" if value else "no"
     return str(value)

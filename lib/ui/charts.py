@@ -25,7 +25,7 @@ from lib.ui.masking import in_chart
 MAX_POINTS = 1000
 
 # For st.plotly_chart: a picture to look at, without tools that nobody uses on a call.
-CONFIG: Final[Mapping[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
+CONFIG: Final[dict[str, Any]] = {"displayModeBar": False, "scrollZoom": False, "doubleClick": False}
 
 # Accepted and delivered texts mostly coincide: the one is a wide band under the other's line.
 _BAND: Final[Mapping[str, Any]] = {
@@ -64,35 +64,25 @@ def timeline(
 ) -> go.Figure:
     """Draw what happened per bucket, with what was changed as vertical marks. A line that is None is unknown."""
     figure = _figure(height=340)
-    # Said outright: with every line unknown, Plotly would not know what the marks' times are.
+    # Stated here: with every line unknown, Plotly would not know that the marks' positions are times.
     figure.update_xaxes(type="date")
     drawn = COUNTED if Series.RECORDED in lines else READ
     for series in drawn:
-        style = _LINES[series]
         counts = lines.get(series)
         if counts is None:
-            figure.add_scatter(
-                x=[None], y=[None], mode="lines", name=f"{series}: unknown", line={"color": GREY, "dash": "dot"}
-            )
-        else:
-            thin = _thinned(counts)
-            figure.add_trace(
-                {
-                    "x": _local(pd.DatetimeIndex(thin.index), zone),
-                    "y": thin.to_numpy(),
-                    "name": str(series),
-                    "hovertemplate": "%{y}",
-                    **_within_bucket(thin.index, zone),
-                    **style,
-                }
-            )
-    shown = [lines.get(series) for series in drawn]
-    top = max((int(c.max()) for c in shown if c is not None and len(c)), default=1)
+            line = {"color": GREY, "dash": "dot"}
+            figure.add_scatter(x=[None], y=[None], mode="lines", name=f"{series}: unknown", line=line)
+            continue
+        thin = _thinned(counts)
+        trace = {"x": _local(thin.index, zone), "y": thin.to_numpy(), "name": str(series), "hovertemplate": "%{y}"}
+        figure.add_trace({**trace, **_within_bucket(thin.index, zone), **_LINES[series]})
+    known = [counts for series in drawn if (counts := lines.get(series)) is not None and len(counts)]
+    top = max((int(counts.max()) for counts in known), default=1)
     _draw_marks(figure, marks, zone, at=max(top, 1) * 1.12)
     figure.update_yaxes(rangemode="tozero", dtick=1 if top <= 5 else None, range=[0, max(top, 1) * 1.2])
-    starts = [counts.index[0] for counts in shown if counts is not None and len(counts)]
-    if starts:
-        figure.update_xaxes(range=list(_local(pd.DatetimeIndex([min(starts), until]), zone)))
+    if known:
+        first = min(counts.index[0] for counts in known)
+        figure.update_xaxes(range=list(_local([first, until], zone)))
     # Failed texts stand before the bookings they belong to, hatched.
     figure.update_layout(hovermode="x unified", barmode="overlay", bargap=0.35)
     return figure
@@ -102,17 +92,16 @@ def _within_bucket(starts: pd.Index, zone: ZoneInfo) -> dict[str, Any]:
     """Draw a count in the middle of its bucket, which begins at the count's time: marks stand where they belong."""
     if len(starts) < 2:
         return {}
-    local = _local(pd.DatetimeIndex(starts[:1]), zone)
     milliseconds = (starts[1] - starts[0]) / pd.Timedelta(milliseconds=1)
-    return {"xperiod": milliseconds, "xperiod0": local[0], "xperiodalignment": "middle"}
+    return {"xperiod": milliseconds, "xperiod0": _local(starts[:1], zone)[0], "xperiodalignment": "middle"}
 
 
 def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: float) -> None:
-    shown = marks[-MAX_POINTS:]
     for kind, (symbol, colour) in _MARKS.items():
-        times = list(_local(pd.DatetimeIndex([mark.at for mark in shown if mark.kind is kind], tz="UTC"), zone))
-        if not times:
+        of_kind = [mark for mark in marks[-MAX_POINTS:] if mark.kind is kind]
+        if not of_kind:
             continue
+        times = list(_local([mark.at for mark in of_kind], zone))
         figure.add_scatter(
             x=times,
             y=[at] * len(times),
@@ -120,7 +109,7 @@ def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: fl
             name=str(kind),
             cliponaxis=False,
             marker={"symbol": symbol, "size": 11, "color": colour},
-            hovertext=[in_chart(mark.message) for mark in shown if mark.kind is kind],
+            hovertext=[in_chart(mark.message) for mark in of_kind],
             hoverinfo="text",
         )
         for moment in times:
@@ -134,40 +123,22 @@ def funnel(stages: Mapping[Stage, int | None], least: Collection[Stage] = ()) ->
     """
     figure = _figure(height=44 * len(labels.STAGE) + 40)
     most = 0
-    known: list[tuple[str, int]] = []
-    told: list[str] = []
-    unknown: list[tuple[str, int]] = []
+    known: list[tuple[str, int, str]] = []
+    unknown: list[tuple[str, int, str]] = []
     for stage, label in labels.STAGE.items():
         count = stages.get(stage)
         if count is None:
-            unknown.append((label, most))
+            unknown.append((label, most, "unknown"))
         else:
             most = count
-            known.append((label, count))
-            told.append(f"at least {count:,}" if stage in least else f"{count:,}")
-    figure.add_bar(
-        x=[count for _, count in known],
-        y=[label for label, _ in known],
-        orientation="h",
-        name="bookings",
-        text=told,
-        textposition="auto",
-        marker={"color": BLUE},
-        hovertemplate="%{y}: %{text}<extra></extra>",
-    )
-    figure.add_bar(
-        x=[count for _, count in unknown],
-        y=[label for label, _ in unknown],
-        orientation="h",
-        name="unknown",
-        text=["unknown"] * len(unknown),
-        textposition="inside",
-        hovertemplate="%{y}: unknown<extra></extra>",
-        marker={"color": "rgba(138,147,157,0.25)", "pattern": {"shape": "/", "fgcolor": GREY}},
-    )
-    figure.update_yaxes(categoryorder="array", categoryarray=list(labels.STAGE.values())[::-1], showgrid=False)
-    figure.update_xaxes(visible=False, rangemode="tozero")
-    figure.update_layout(showlegend=False, barmode="overlay", bargap=0.25)
+            known.append((label, count, f"at least {count:,}" if stage in least else f"{count:,}"))
+    hatched = {"color": "rgba(138,147,157,0.25)", "pattern": {"shape": "/", "fgcolor": GREY}}
+    hover = "%{y}: %{text}<extra></extra>"
+    _add_bars(figure, known, {"color": BLUE}, name="bookings", textposition="auto", hovertemplate=hover)
+    _add_bars(figure, unknown, hatched, name="unknown", textposition="inside", hovertemplate=hover)
+    order = list(labels.STAGE.values())[::-1]
+    figure.update_yaxes(categoryorder="array", categoryarray=order)
+    figure.update_layout(barmode="overlay", bargap=0.25)
     return figure
 
 
@@ -179,24 +150,27 @@ def delivery(by_status: pd.DataFrame) -> go.Figure:
         for status in counts.index
     ]
     figure = _figure(height=40 * len(counts) + 50)
-    figure.add_bar(
-        x=counts.to_numpy(),
-        y=[in_chart(str(status)) for status in counts.index],
-        orientation="h",
-        text=[f"{count:,}" for count in counts],
-        textposition="auto",
-        marker={"color": colours},
-        hovertemplate="%{y}: %{x}<extra></extra>",
-    )
-    figure.update_xaxes(visible=False, rangemode="tozero")
-    figure.update_yaxes(showgrid=False)
-    figure.update_layout(showlegend=False, bargap=0.3)
+    bars = [(in_chart(str(status)), count, f"{count:,}") for status, count in counts.items()]
+    hover = "%{y}: %{x}<extra></extra>"
+    _add_bars(figure, bars, {"color": colours}, textposition="auto", hovertemplate=hover)
+    figure.update_layout(bargap=0.3)
     return figure
 
 
+def _add_bars(figure: go.Figure, bars: Sequence[tuple[str, int, str]], marker: Mapping[str, Any], **more: str) -> None:
+    """Add horizontal bars, each with its label, its length and its text."""
+    names, counts, texts = ([bar[part] for bar in bars] for part in range(3))
+    figure.add_bar(x=counts, y=names, text=texts, orientation="h", marker=marker, **more)
+    figure.update_xaxes(visible=False, rangemode="tozero")
+    figure.update_yaxes(showgrid=False)
+    figure.update_layout(showlegend=False)
+
+
 def durations(deployments: Sequence[Deployment], zone: ZoneInfo) -> go.Figure:
-    """Draw how long each production build took, by when it was made. Failed ones often have no duration: they
-    stand on a line of their own, above the others."""
+    """Draw how long each production build took, by when it was made.
+
+    Failed builds often have no duration: they stand on a line of their own, above the others.
+    """
     figure = _figure(height=260)
     made = [d for d in deployments if d.target == "production" and not d.state.in_progress][:MAX_POINTS]
     minutes = {d.id: build_minutes(d) for d in made}
@@ -209,7 +183,7 @@ def durations(deployments: Sequence[Deployment], zone: ZoneInfo) -> go.Figure:
         group = [d for d in made if d.state.failed is failed and (minutes[d.id] is not None) is timed]
         if group:
             figure.add_scatter(
-                x=list(_local(pd.DatetimeIndex([d.created_at for d in group]), zone)),
+                x=list(_local([d.created_at for d in group], zone)),
                 y=[minutes[d.id] if timed else above for d in group],
                 mode="markers",
                 name=name,
@@ -230,14 +204,15 @@ def build_minutes(deployment: Deployment) -> float | None:
 
 
 def _figure(height: int) -> go.Figure:
+    axis = {"automargin": True, "fixedrange": True}
     return go.Figure(
         layout={
             "height": height,
             "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
             "legend": {"orientation": "h", "yanchor": "bottom", "y": 1.02, "x": 0},
             "dragmode": False,
-            "xaxis": {"automargin": True, "fixedrange": True},
-            "yaxis": {"automargin": True, "fixedrange": True},
+            "xaxis": axis,
+            "yaxis": axis,
         }
     )
 
@@ -247,12 +222,10 @@ def _thinned(counts: pd.Series) -> pd.Series:
     step = -(-len(counts) // MAX_POINTS)
     if step <= 1:
         return counts
-    groups = [i // step for i in range(len(counts))]
-    summed = counts.groupby(groups).sum()
+    summed = counts.groupby([i // step for i in range(len(counts))]).sum()
     return pd.Series(summed.to_numpy(), index=counts.index[::step])
 
 
-def _local(times: pd.DatetimeIndex, zone: ZoneInfo) -> pd.DatetimeIndex:
+def _local(times: pd.Index | Sequence[datetime], zone: ZoneInfo) -> pd.DatetimeIndex:
     """Return `times` as clock time in `zone`: Plotly knows no time zones."""
-    aware = times if times.tz is not None else times.tz_localize("UTC")
-    return aware.tz_convert(zone).tz_localize(None)
+    return pd.DatetimeIndex(pd.to_datetime(times, utc=True)).tz_convert(zone).tz_localize(None)

@@ -1,26 +1,26 @@
-// Counts ages on in the browser, turns the page grey when the desk falls silent, and lends dialogs the page's scheme.
-// The server's own clock stands in data-sb-now: the clock of this computer may be wrong.
+// Keeps ages up to date in the browser, turns the page grey when the server no longer answers, and gives dialogs the
+// colour scheme of the page. data-sb-now holds the server's clock: the clock of this computer may be wrong.
 (() => {
   if (window.switchboardClock) return;
   const SILENT_AFTER_SECONDS = 45;
-  let beat = null;
+  let serverTime = null;
   let arrived = Date.now();
   const span = (s) =>
     s < 90 ? `${Math.round(s)} s` : s < 5400 ? `${Math.round(s / 60)} min`
       : s < 129600 ? `${Math.round(s / 3600)} h` : `${Math.round(s / 86400)} days`;
   const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
   const tick = () => {
-    // Dialogs stand outside of the app's element, which alone says whether it is dark.
+    // Dialogs stand outside of the app's element, and only that has the colour scheme.
     const app = document.querySelector(".stApp");
     if (app) document.documentElement.style.colorScheme = getComputedStyle(app).colorScheme;
-    const pulse = document.querySelector("[data-sb-now]");
-    if (pulse && pulse.dataset.sbNow !== beat) {
-      beat = pulse.dataset.sbNow;
+    const heartbeat = document.querySelector("[data-sb-now]");
+    if (heartbeat && heartbeat.dataset.sbNow !== serverTime) {
+      serverTime = heartbeat.dataset.sbNow;
       arrived = Date.now();
     }
-    if (beat === null) return;
+    if (serverTime === null) return;
     const silence = (Date.now() - arrived) / 1000;
-    const now = Number(beat) + silence;
+    const now = Number(serverTime) + silence;
     for (const element of document.querySelectorAll("[data-sb-at]"))
       write(element, span(Math.max(0, now - Number(element.dataset.sbAt))));
     for (const element of document.querySelectorAll("[data-sb-silence]")) write(element, span(silence));

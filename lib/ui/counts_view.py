@@ -1,38 +1,37 @@
-"""Where rows are too many to read: says what is read row by row, what is counted, and how to have more counted."""
+"""Where rows are too many to read: what is read row by row, what is counted, and how to have more counted."""
 
 from __future__ import annotations
 
 import streamlit as st
 
-from lib import formatting
 from lib.affected import NO_EVENT
 from lib.diagnosis.journeys import Stage
 from lib.sources.booking_data import MAX_ROWS
-from lib.ui import html_components, tables
+from lib.ui import html_components as html
+from lib.ui import tables
 from lib.ui.action_dialog import action_button, may_act
 from lib.ui.masking import plain
 from lib.ui.page_frame import View, panel
 from lib.ui.styles import draw
 
 
-def reach(view: View) -> None:
+def draw_cut_note(view: View) -> None:
     """Draw the line that says which part of the window is rows, and which the database counted. Mostly none."""
     snapshot = view.snapshot
     if snapshot.cut:
-        since = formatting.time_and_age(snapshot.rows_since, view.zone, view.now)
-        st.caption(
-            plain(
-                f"There is too much in {view.window} to read row by row. Verdicts, lists and Twilio's log are of the "
-                f"newest rows, since {since}; what stands for the whole window was counted in the database."
-            )
+        since = view.time_and_age(snapshot.rows_since)
+        note = (
+            f"There is too much in {view.window} to read row by row. Verdicts, lists and Twilio's log are of the "
+            f"newest rows, since {since}; what stands for the whole window was counted in the database."
         )
+        st.caption(plain(note))
 
 
-def events(view: View) -> None:
+def draw_event_counts(view: View) -> None:
     """Draw how far the bookings of each event came, as the database counted them."""
     counts = view.facts.counts
     if counts is None:
-        draw(view.cannot_tell(view.snapshot.counts) or html_components.nothing("The database was not asked to count."))
+        draw(view.cannot_tell(view.snapshot.counts) or html.nothing("The database was not asked to count."))
         return
     known = view.facts.rows(view.snapshot.events)
     names = {} if known is None else dict(zip(known["id"], known["name"], strict=True))
@@ -40,36 +39,28 @@ def events(view: View) -> None:
         event_name=counts.events["event_id"].map(lambda event: names.get(event, NO_EVENT)),
         **{Stage.ACCEPTED: counts.events[["stored", "confirmed"]].max(axis=1)},
     )
-    tables.draw(
-        frame,
-        tables.EVENTS,
-        key="counted_events",
-        sharing=view.sharing,
-        zone=view.settings.time_zone,
-        alt="How far the bookings of each event came, as the database counted them.",
-    )
+    alt = "How far the bookings of each event came, as the database counted them."
+    tables.draw_table(view, frame, tables.EVENTS, key="counted_events", alt=alt)
     st.caption(
         "Accepted: at least so many, for their texts are stored. Delivered and opened were not counted by event."
     )
 
 
-def section(view: View) -> None:
+def draw_counting(view: View) -> None:
     """Draw whether the database counts for the desk, how to let it, and which indexes would make it quicker."""
-    snapshot = view.snapshot
-    if not panel(view, "Counting in the database", snapshot.counts):
+    if not panel(view, "Counting in the database", view.snapshot.counts):
         return
-    counts = snapshot.counts.value
+    counts = view.snapshot.counts.value
     if counts is None:
-        draw(
-            html_components.nothing(
-                f"The reporting functions are not installed: every window is read row by row, and at most "
-                f"{MAX_ROWS:,} rows of a table. That is plenty for a few bookings a day."
-            )
+        sentence = (
+            "The reporting functions are not installed: every window is read row by row, and at most "
+            f"{MAX_ROWS:,} rows of a table. That is plenty for a few bookings a day."
         )
+        draw(html.nothing(sentence))
         if may_act():
             action_button("install_reporting", {}, "Install the reporting functions", key="install_reporting")
         return
-    draw(html_components.nothing("The reporting functions are installed: of very many rows only the newest are read."))
+    draw(html.nothing("The reporting functions are installed: of very many rows only the newest are read."))
     if counts.index_proposals:
         st.caption(
             "Proposed, and never done by the desk: these columns are searched by and no index begins with them. "

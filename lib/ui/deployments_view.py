@@ -1,4 +1,4 @@
-"""What the Deployments page shows: what each hostname serves, the build log, Git link and environment names."""
+"""Deployments: what each hostname serves, the build log, the link to Git, and environment names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from markupsafe import Markup
 from lib import formatting
 from lib.diagnosis.serving import CommitPosition, Serving
 from lib.model.deployments import BuildLog, Deployment, LogLevel, Project, RequiredCommit
-from lib.ui import charts, html_components, labels
+from lib.ui import charts, labels
+from lib.ui import html_components as html
 from lib.ui.labels import Sign, Tone
 from lib.ui.page_frame import View
 
@@ -18,71 +19,64 @@ MAX_LOG_LINES = 400
 MAX_ERROR_LINES = 4
 
 _TONES = {LogLevel.ERROR: Tone.BAD, LogLevel.WARNING: Tone.WARN, LogLevel.INFO: Tone.QUIET}
-_YES_NO = {True: "yes", False: "no", None: "not said"}
 
 
-def hostname(view: View, serving: Serving) -> Markup:
+def hostname_card(view: View, serving: Serving) -> Markup:
     """One production hostname: what it serves, since when, and how far that is from the required commit."""
     host, deployment = serving.hostname, serving.hostname.deployment
-    rows: list[tuple[str, str | Markup]] = []
+    rows: html.Rows = []
     if deployment is not None:
         rows += [
-            ("Serves", html_components.code((deployment.sha or "an upload without a commit")[:26])),
+            ("Serves", html.code((deployment.sha or "an upload without a commit")[:26])),
             ("Commit", deployment.commit_message or formatting.UNKNOWN),
-            ("Since", formatting.time_and_age(host.serving_since, view.zone, view.now)),
-            ("Deployment", html_components.code(deployment.id)),
+            ("Since", view.time_and_age(host.serving_since)),
+            ("Deployment", html.code(deployment.id)),
         ]
     if serving.behind_by is not None and serving.position in (CommitPosition.BEHIND, CommitPosition.ELSEWHERE):
-        rows.append(("Behind by", f"{serving.behind_by} commit{'' if serving.behind_by == 1 else 's'}"))
+        rows.append(("Behind by", formatting.counted(serving.behind_by, "commit")))
     if serving.why_unknown:
         rows.append(("Because", serving.why_unknown))
     if host.dns_misconfigured:
         rows.append(("DNS", "misconfigured: visitors may not reach Vercel"))
-    return html_components.card(host.name, html_components.facts(rows), sign=labels.POSITION[serving.position])
+    return html.card(host.name, html.facts(rows), sign=labels.POSITION[serving.position])
 
 
-def required(view: View, commit: RequiredCommit) -> Markup:
+def required_commit_card(view: View, commit: RequiredCommit) -> Markup:
     """The commit that must be live."""
     where = {"setting": "the setting REQUIRED_COMMIT", "branch_head": "the head of the production branch"}
     on_branch = {True: "yes", False: "no: the production branch does not contain it", None: "cannot tell"}
-    rows: list[tuple[str, str | Markup]] = [
-        ("Commit", html_components.code(commit.sha[:12])),
+    rows: html.Rows = [
+        ("Commit", html.code(commit.sha[:12])),
         ("Taken from", where[commit.taken_from]),
         ("On the branch", on_branch[commit.on_branch]),
     ]
     if commit.commit is not None:
         rows.insert(1, ("Says", commit.commit.headline))
-        rows.append(("Made", formatting.time_and_age(commit.commit.committed_at, view.zone, view.now)))
-    return html_components.card("The required commit", html_components.facts(rows))
+        rows.append(("Made", view.time_and_age(commit.commit.committed_at)))
+    return html.card("The required commit", html.facts(rows))
 
 
-def git_link(project: Project) -> Markup:
+def git_card(project: Project) -> Markup:
     """How a push becomes a deployment."""
     link = project.link
     if link is None:
-        gone = Sign("disconnected", "✕", Tone.BAD)
-        return html_components.card(
-            "Git", html_components.nothing("The Vercel project builds from no repository."), sign=gone
-        )
-    return html_components.card(
-        "Git",
-        html_components.facts(
-            (
-                ("Repository", f"{link.full_name} ({link.type})"),
-                ("Production branch", link.production_branch or "not said"),
-                ("Deploys on push", _YES_NO[project.creates_git_deployments]),
-                ("Moves the domain by itself", _YES_NO[project.auto_assign_custom_domains]),
-                ("Ignored build step", project.ignore_command or "none"),
-                ("Root directory", project.root_directory or "the repository's"),
-                ("Project paused", _YES_NO[project.paused]),
-                ("Visitors must log in", project.protection or "no"),
-                ("Deploy hooks", str(link.deploy_hook_count)),
-            )
-        ),
-    )
+        body = html.nothing("The Vercel project builds from no repository.")
+        return html.card("Git", body, sign=Sign("disconnected", "✕", Tone.BAD))
+    rows: html.Rows = [
+        ("Repository", f"{link.full_name} ({link.type})"),
+        ("Production branch", link.production_branch or "not said"),
+        ("Deploys on push", labels.YES_NO[project.creates_git_deployments]),
+        ("Moves the domain by itself", labels.YES_NO[project.auto_assign_custom_domains]),
+        ("Ignored build step", project.ignore_command or "none"),
+        ("Root directory", project.root_directory or "the repository's"),
+        ("Project paused", labels.YES_NO[project.paused]),
+        ("Visitors must log in", project.protection or "no"),
+        ("Deploy hooks", str(link.deploy_hook_count)),
+    ]
+    return html.card("Git", html.facts(rows))
 
 
-def listed(deployments: Sequence[Deployment], live_ids: frozenset[str]) -> pd.DataFrame:
+def deployment_rows(deployments: Sequence[Deployment], live_ids: frozenset[str]) -> pd.DataFrame:
     """Return the deployments as rows, newest first."""
     rows = [
         {
@@ -105,37 +99,34 @@ def listed(deployments: Sequence[Deployment], live_ids: frozenset[str]) -> pd.Da
 
 def build_log(log: BuildLog) -> Markup:
     """The build log, with the first error on top."""
-    lines = html_components.lines((line.text, _TONES[line.level]) for line in log.lines[-MAX_LOG_LINES:])
     first = log.first_error
     if first is None:
-        return lines
-    after = [line.text for line in log.lines[log.lines.index(first) :] if line.level is LogLevel.ERROR]
-    top = html_components.lines((text, Tone.BAD) for text in after[:MAX_ERROR_LINES])
-    error = Sign("error", "✕", Tone.BAD)
-    return Markup("{}<br>{}").format(html_components.card("The first error, and what followed", top, sign=error), lines)
+        return log_end(log, MAX_LOG_LINES)
+    errors = [line.text for line in log.lines[log.lines.index(first) :] if line.level is LogLevel.ERROR]
+    top = html.log_lines((text, Tone.BAD) for text in errors[:MAX_ERROR_LINES])
+    card = html.card("The first error, and what followed", top, sign=Sign("error", "✕", Tone.BAD))
+    return html.stacked(card, log_end(log, MAX_LOG_LINES))
 
 
-def log_tail(log: BuildLog, count: int) -> Markup:
-    """The newest lines of a build that is under way."""
-    return html_components.lines((line.text, _TONES[line.level]) for line in log.lines[-count:])
+def log_end(log: BuildLog, count: int) -> Markup:
+    """The newest lines of a build."""
+    return html.log_lines((line.text, _TONES[line.level]) for line in log.lines[-count:])
 
 
-def environment(view: View) -> Markup | None:
+def environment_table(view: View) -> Markup | None:
     """Which names the build needs, and whether the project and the serving build have them; None: none is required."""
     needed = view.settings.required_env_names
     if not needed:
         return None
     names = view.facts.value(view.snapshot.env_names)
     present = None if names is None else {name.key for name in names if name.in_production}
-    built = [s.hostname.deployment.env_names for s in view.facts.servings or () if s.hostname.deployment]
-    baked = None if not built or None in built else set[str]().union(*(group or () for group in built))
-    return html_components.table(
-        ("Name", "Set for production", "In the build that serves"),
-        ((html_components.code(name), _has(name, present), _has(name, baked)) for name in needed),
-    )
+    builds = [s.hostname.deployment.env_names for s in view.facts.servings or () if s.hostname.deployment]
+    in_build = None if not builds or None in builds else set[str]().union(*(group or () for group in builds))
+    rows = ((html.code(name), _has(name, present), _has(name, in_build)) for name in needed)
+    return html.table(("Name", "Set for production", "In the build that serves"), rows)
 
 
 def _has(name: str, known: set[str] | None) -> Markup:
     if known is None:
-        return html_components.chip(Sign("cannot tell", "?", Tone.UNKNOWN))
-    return html_components.chip(Sign("yes", "✓", Tone.GOOD) if name in known else Sign("missing", "✕", Tone.BAD))
+        return html.chip(labels.CANNOT_TELL)
+    return html.chip(labels.YES if name in known else Sign("missing", "✕", Tone.BAD))

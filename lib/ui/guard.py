@@ -1,9 +1,9 @@
-"""Who may look: the first executable line of `app.py` and of every page, because a page can run without `app.py`.
+"""Who may look. `app.py` and every page call the guard before anything else, because a page can run without `app.py`.
 
-With a login configured, the e-mail address decides, and nobody is let in by default. Without one, only this
-machine may look: the server must be told to listen on loopback, the other end of the connection must be this machine,
-and the request must have been made by that name (a name in a stranger's DNS may point here as well), through no proxy
-and by no other site's page.
+With a login configured, the e-mail address decides, and nobody is let in by default. Without one, only this machine
+may look: the server must be configured to listen on loopback, the other end of the connection must be this machine,
+and the request must have been made to it by a loopback name (a name in a stranger's DNS may point here as well),
+through no proxy and by no other site's page.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ _FORWARDED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who looks: `email` is None on this machine without a login."""
+    """Who looks at the page. `email` is None on this machine without a login."""
 
     role: Role
     email: str | None
 
     @property
     def actor(self) -> Actor:
-        """Who this is in the journal."""
+        """The same person as the journal names them."""
         return Actor(self.email or NO_LOGIN, self.role, Via.PAGE)
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why nobody is let in, and what to do about it. `can_log_in`: a login is the fix."""
+    """Why this viewer is not let in, and what to do about it. `can_log_in`: a login is the fix."""
 
     title: str
     sentence: str
@@ -50,7 +50,7 @@ class Refusal:
 
 
 def guard() -> Viewer:
-    """Return who looks, or show the way in and stop. Nothing else may be drawn before it."""
+    """Return who looks, or show how to get in and stop. Nothing else may be drawn before it."""
     answer = who_looks()
     if isinstance(answer, Refusal):
         _show(answer)
@@ -115,7 +115,7 @@ def role_of(user: Mapping[str, object], settings: Settings) -> Viewer | Refusal:
 def local_without_login(peer: str, headers: Mapping[str, str]) -> bool:
     """Whether a request outside of any page came from this machine to a desk that has no login.
 
-    `peer` is the address of the connection's other end.
+    `peer` is the address of the other end of the connection.
     """
     try:
         return not _login_in_secrets() and _only_this_machine(_listens_on(), peer, headers)
@@ -128,7 +128,7 @@ def _listens_on() -> str:
 
 
 def _login_configured() -> bool:
-    """Whether a login is configured. Raises where that cannot be known: then nobody is let in."""
+    """Whether a login is configured. Raises if that cannot be known: then nobody is let in."""
     return "is_logged_in" in st.user.to_dict() or _login_in_secrets()
 
 
@@ -143,15 +143,15 @@ def _headers() -> Mapping[str, str]:
 
 
 def _peer() -> str:
-    """Return the address of the other end of the page's connection; Streamlit says none for this machine's."""
+    """Return the address of the other end of the page's connection; Streamlit returns none for this machine."""
     return st.context.ip_address or "127.0.0.1"
 
 
 def _only_this_machine(address: str, peer: str, headers: Mapping[str, str]) -> bool:
-    """Whether the server listens on loopback and the request was made there, by that name and without a proxy.
+    """Whether the server listens on loopback and the request was made there, by a loopback name and without a proxy.
 
-    `address` is what the settings say and need not be true (`uvicorn --host`), so `peer` is asked as well. A page of
-    another site on this machine may open a connection to us: it names itself in Origin, port and all.
+    `address` is what the settings say and need not be true (`uvicorn --host`), so `peer` is checked as well. A page of
+    another site on this machine may open a connection to us: its Origin names that site, including the port.
     """
     given = {name.lower(): value for name, value in headers.items()}
     host = given.get("host", "")
@@ -164,5 +164,5 @@ def _only_this_machine(address: str, peer: str, headers: Mapping[str, str]) -> b
 def _hostname(host: str) -> str:
     try:
         return urlsplit(f"//{host}").hostname or ""
-    except ValueError:  # what is no address at all
+    except ValueError:  # it is no address at all
         return ""

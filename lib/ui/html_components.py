@@ -1,17 +1,21 @@
-"""The pieces that the screen is made of, as HTML. Every word in them is escaped: `Markup.format` sees to it.
+"""All HTML of the pages. Views put these components together and write no tag themselves.
 
-Only this module writes HTML. Streamlit's sanitizer stands behind it, and no script passes through here.
+Every text is escaped, by `Markup.format`. A text that is no `Markup` counts as text from outside and is redacted and
+shortened as well (`masking.outside`). Streamlit's sanitizer stands behind this; no script passes through here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from lib import formatting
+from lib.journal.entry import Entry
+from lib.journal.rendering import RenderedEntry
 from lib.journal.text_rules import actor_name
 from lib.model.reading import Failure
 from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile, Verdict
@@ -19,28 +23,67 @@ from lib.ui import labels
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside
 
+Content: TypeAlias = str | Markup
+Rows: TypeAlias = list[tuple[str, Content]]
+
+NOTHING = Markup("")
 _SANDBOX = Markup('<span class="sb-place sb-sandbox">SANDBOX <small>nothing here is real</small></span>')
 _LIVE = Markup('<span class="sb-place sb-live">LIVE <small>real systems, real customers</small></span>')
+_LONG_VALUE = 9  # characters, beyond which the number on a tile is set smaller
 
 
-def place(*, sandbox: bool) -> Markup:
-    """Whether this is the sandbox or the real world."""
-    return _SANDBOX if sandbox else _LIVE
+# Text.
 
 
-def join(parts: Iterable[Markup]) -> Markup:
-    """Put pieces one after another."""
-    return Markup("").join(parts)
+def markup(content: Content) -> Markup:
+    """Return content as HTML: a component as it is, a text redacted and escaped."""
+    return content if isinstance(content, Markup) else escape(outside(content))
+
+
+def text(template: str, *parts: object) -> Markup:
+    """Put components and texts of our own into a sentence of ours: `text("{}, by {}", when, person(name))`."""
+    return escape(template).format(*parts)
+
+
+def join(parts: Iterable[Markup], separator: str = "") -> Markup:
+    """Put components one after another."""
+    return escape(separator).join(parts)
 
 
 def person(name: str) -> Markup:
-    """Somebody at this desk: the address of their login stays readable, unlike any other that is shown."""
-    return Markup("{}").format(actor_name(name))
+    """Somebody who works with the desk: the address of their login stays readable, unlike any other address."""
+    return escape(actor_name(name))
 
 
 def by(when: str, name: str) -> Markup:
-    """When something was done and by whom."""
-    return Markup("{}, by {}").format(when, person(name))
+    """When something was done, and by whom."""
+    return text("{}, by {}", when, person(name))
+
+
+def code(content: str) -> Markup:
+    return Markup("<code>{}</code>").format(outside(content))
+
+
+def bold(content: Content) -> Markup:
+    return Markup("<b>{}</b>").format(markup(content))
+
+
+def paragraph(content: Content) -> Markup:
+    return Markup("<p>{}</p>").format(markup(content))
+
+
+def detail(content: Content) -> Markup:
+    """A paragraph in small print."""
+    return Markup('<p class="sb-detail">{}</p>').format(markup(content))
+
+
+def nothing(sentence: str) -> Markup:
+    """An empty result that is a fact. The sentence is ours."""
+    return Markup('<p class="sb-nothing">{}</p>').format(sentence)
+
+
+def bullets(items: Iterable[str]) -> Markup:
+    return Markup('<ul class="sb-list">{}</ul>').format(join(Markup("<li>{}</li>").format(outside(i)) for i in items))
 
 
 def chip(sign: Sign, *, text: str | None = None, title: str = "") -> Markup:
@@ -50,34 +93,112 @@ def chip(sign: Sign, *, text: str | None = None, title: str = "") -> Markup:
     )
 
 
+def signed(items: Iterable[tuple[Sign, str]]) -> Markup:
+    """Sentences, each with its sign in front."""
+    rows = (Markup("<li>{} {}</li>").format(chip(sign), outside(sentence)) for sign, sentence in items)
+    return Markup('<ul class="sb-signed">{}</ul>').format(join(rows))
+
+
+def log_lines(items: Iterable[tuple[str, Tone]]) -> Markup:
+    """Lines of a log, each with a tone, in a box that scrolls."""
+    lines = (Markup('<span class="sb-{}">{}</span>').format(tone, outside(line)) for line, tone in items)
+    return Markup('<pre class="sb-log" tabindex="0">{}</pre>').format(join(lines))
+
+
 def age(at: datetime) -> Markup:
-    """How old something is, counted on by the browser's clock (`clock.js`)."""
+    """How old something is. The browser keeps it up to date (`clock.js`)."""
     return Markup('<span class="sb-age" data-sb-at="{}">…</span>').format(round(at.timestamp()))
+
+
+# Cards, facts and tables.
+
+
+def card(title: str, body: Markup, *, sign: Sign | None = None) -> Markup:
+    """A titled box. The title may hold text from outside."""
+    return Markup('<div class="sb-card sb-{}"><h4>{} {}</h4>{}</div>').format(
+        sign.tone if sign else Tone.QUIET, chip(sign) if sign else "", outside(title), body
+    )
+
+
+def cards(items: Iterable[Markup]) -> Markup:
+    """Cards side by side where there is room."""
+    return Markup('<div class="sb-cards">{}</div>').format(join(items))
+
+
+def facts(rows: Iterable[tuple[str, Content]]) -> Markup:
+    """Pairs of a name and what is known."""
+    pairs = (Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, markup(value)) for name, value in rows)
+    return Markup('<dl class="sb-facts">{}</dl>').format(join(pairs))
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[Content]]) -> Markup:
+    """A small table of components. Long ones are drawn by `lib.ui.tables`."""
+    head = join(Markup("<th scope='col'>{}</th>").format(name) for name in heads)
+    cells = (join(Markup("<td>{}</td>").format(markup(cell)) for cell in row) for row in rows)
+    body = join(Markup("<tr>{}</tr>").format(row) for row in cells)
+    return Markup(
+        '<div class="sb-scroll"><table class="sb-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
+    ).format(head, body)
+
+
+def two_lines(first: str, second: str) -> Markup:
+    """A cell of a table with an explanation under its value. Both texts are ours."""
+    return Markup("{}<br><small>{}</small>").format(first, second)
+
+
+def stacked(first: Markup, second: Markup) -> Markup:
+    """Two boxes with a line between them."""
+    return Markup("{}<br>{}").format(first, second)
+
+
+def cannot_tell(failure: Failure | None, what: str, since: datetime | None, zone: ZoneInfo, now: datetime) -> Markup:
+    """The grey card that stands where something could not be read. Never a zero."""
+    sentence = failure.sentence if failure else "The last answer is too old to rest on."
+    hint = failure.hint if failure else "The desk asks again by itself."
+    at = f" Since {formatting.time_and_age(since, zone, now)}." if since else ""
+    return Markup('<div class="sb-card sb-unknown sb-cannot"><h4>{} {}</h4><p>{} {}{}</p></div>').format(
+        chip(labels.CANNOT_TELL, text="Cannot tell"), what, outside(sentence), outside(hint), at
+    )
+
+
+# Header and headline.
+
+
+def place(*, sandbox: bool) -> Markup:
+    """Whether this is the sandbox or the real world."""
+    return _SANDBOX if sandbox else _LIVE
+
+
+def source_bar(where: Markup, sources: Iterable[tuple[str, Sign, str]]) -> Markup:
+    """Where we are, and each source by its name, sign and the failure that explains the sign."""
+    dots = (
+        Markup(
+            '<span class="sb-source sb-{}" title="{}: {}. {}"><b aria-hidden="true">{}</b>'
+            '<span>{} <span class="sb-word">{}</span></span></span>'
+        ).format(
+            sign.tone, name, sign.word, outside(why), sign.glyph, name, "" if sign.tone is Tone.GOOD else sign.word
+        )
+        for name, sign, why in sources
+    )
+    return Markup('<div class="sb-bar">{}{}</div>').format(where, join(dots))
 
 
 def headline(
     head: Headline, *, rests_on: datetime, zone: ZoneInfo, now: datetime, large: bool, cause: Hypothesis | None = None
 ) -> Markup:
-    """The line that everybody reads. `rests_on` is the age of the oldest data behind it.
+    """The line that everybody reads. `rests_on` is when the oldest data behind it was observed.
 
-    `large` is the form of Status, with since when and the likeliest cause.
+    `large` is the form of the Status page, with since when and the likeliest cause.
     """
     sign = labels.HEADLINE[head.state]
-    more = Markup("")
-    if large:
-        since = (
-            Markup('<p class="sb-since">Since {}</p>').format(formatting.time_and_age(head.since, zone, now))
-            if head.since
-            else ""
+    more = NOTHING
+    if large and head.since:
+        since = formatting.time_and_age(head.since, zone, now)
+        more += Markup('<p class="sb-since">Since {}</p>').format(since)
+    if large and cause:
+        more += Markup('<p class="sb-cause">{} <b>{}</b> Next: {}</p>').format(
+            chip(labels.VERDICT[cause.verdict]), outside(cause.title), outside(cause.remedy.message)
         )
-        next_step = (
-            Markup('<p class="sb-cause">{} <b>{}</b> Next: {}</p>').format(
-                chip(labels.VERDICT[cause.verdict]), outside(cause.title), outside(cause.remedy.message)
-            )
-            if cause
-            else ""
-        )
-        more = Markup("{}{}").format(since, next_step)
     return Markup(
         '<div class="sb-headline sb-{tone} {size}" role="status" data-sb-now="{now}">'
         '<span class="sb-glyph" aria-hidden="true">{glyph}</span>'
@@ -97,6 +218,16 @@ def headline(
     )
 
 
+def frozen(by_whom: str, when: str, reason: str) -> Markup:
+    """The line that says that nothing may be done, and why."""
+    return Markup('<div class="sb-card sb-warn"><b>❄ FROZEN</b> No action starts. {}, {}: {}</div>').format(
+        person(by_whom), when, outside(reason)
+    )
+
+
+# The diagnosis.
+
+
 def hops(states: Sequence[HopState], broken: Hop | None) -> Markup:
     """The flow as connected cards; the broken hop carries a mark, a word and its colour."""
     if not states:
@@ -107,7 +238,7 @@ def hops(states: Sequence[HopState], broken: Hop | None) -> Markup:
 def _hop(state: HopState, broken: bool) -> Markup:
     sign = labels.CHECK[state.status]
     where = "Here we cannot see" if state.status is CheckStatus.CANNOT_TELL else "Here it breaks"
-    mark = Markup('<span class="sb-broken">{}</span>').format(where) if broken else Markup("")
+    mark = Markup('<span class="sb-broken">{}</span>').format(where) if broken else NOTHING
     return Markup(
         '<li class="sb-hop sb-{} {}">{}<span class="sb-name">{}</span>{}<span class="sb-detail">{}</span></li>'
     ).format(
@@ -117,114 +248,94 @@ def _hop(state: HopState, broken: bool) -> Markup:
 
 def tiles(items: Sequence[Tile]) -> Markup:
     """The success criteria, big enough to read from across a room."""
-    return Markup('<div class="sb-tiles">{}</div>').format(join(_tile(item) for item in items))
-
-
-def _tile(item: Tile) -> Markup:
-    sign = labels.CHECK[item.status]
-    value = outside(item.value) if item.status is not CheckStatus.CANNOT_TELL else "cannot tell"
-    return Markup(
-        '<div class="sb-tile sb-{}"><span class="sb-name">{}</span><span class="sb-value {}">{}</span>'
-        '{}<span class="sb-detail">{}</span></div>'
-    ).format(
-        sign.tone,
-        outside(item.label),
-        "sb-long" if len(value) > 9 else "",
-        value,
-        chip(sign),
-        outside(item.message),
+    return _tiles(
+        (
+            outside(item.label),
+            outside(item.value) if item.status is not CheckStatus.CANNOT_TELL else "cannot tell",
+            outside(item.message),
+            labels.CHECK[item.status],
+        )
+        for item in items
     )
 
 
 def numbers(items: Iterable[tuple[str, str, str]]) -> Markup:
-    """Plain numbers with a label above and words below, without a verdict."""
+    """Plain numbers with a label above and words below, without a verdict. The texts are ours."""
+    return _tiles((label, value, words, None) for label, value, words in items)
+
+
+def _tiles(items: Iterable[tuple[str, str, str, Sign | None]]) -> Markup:
     cells = (
         Markup(
-            '<div class="sb-tile sb-quiet"><span class="sb-name">{}</span>'
-            '<span class="sb-value {}">{}</span><span class="sb-detail">{}</span></div>'
-        ).format(label, "sb-long" if len(value) > 9 else "", value, detail)
-        for label, value, detail in items
+            '<div class="sb-tile sb-{}"><span class="sb-name">{}</span><span class="sb-value {}">{}</span>'
+            '{}<span class="sb-detail">{}</span></div>'
+        ).format(
+            sign.tone if sign else Tone.QUIET,
+            label,
+            "sb-long" if len(value) > _LONG_VALUE else "",
+            value,
+            chip(sign) if sign else "",
+            words,
+        )
+        for label, value, words, sign in items
     )
     return Markup('<div class="sb-tiles">{}</div>').format(join(cells))
 
 
 def hypothesis(item: Hypothesis) -> Markup:
-    """One possible cause for the owner, with its next step."""
-    sign = labels.VERDICT[item.verdict]
-    quiet = item.verdict in (Verdict.RULED_OUT, Verdict.CANNOT_TELL)
+    """One possible cause for the owner, with its next step where it is not ruled out."""
     step = Markup('<p class="sb-next"><b>Next step</b> {}</p>').format(outside(item.remedy.message))
-    return Markup('<div class="sb-card sb-{}"><h4>{} {}</h4><p>{}</p>{}</div>').format(
-        sign.tone, chip(sign), outside(item.title), outside(item.for_owner), "" if quiet else step
-    )
+    closed = item.verdict in (Verdict.RULED_OUT, Verdict.CANNOT_TELL)
+    body = paragraph(item.for_owner) + (NOTHING if closed else step)
+    return card(item.title, body, sign=labels.VERDICT[item.verdict])
 
 
-def card(title: str, body: Markup, *, sign: Sign | None = None) -> Markup:
-    """A titled box. The title may hold outside text."""
-    return Markup('<div class="sb-card sb-{}"><h4>{} {}</h4>{}</div>').format(
-        sign.tone if sign else Tone.QUIET, chip(sign) if sign else "", outside(title), body
-    )
+def check_line(sign: Sign, summary: str, check_id: str) -> Markup:
+    return Markup("<div>{} {} <code>{}</code></div>").format(chip(sign), outside(summary), check_id)
 
 
-def cards(items: Iterable[Markup]) -> Markup:
-    """Cards side by side where there is room."""
-    return Markup('<div class="sb-cards">{}</div>').format(join(items))
-
-
-def cannot_tell(failure: Failure | None, what: str, since: datetime | None, zone: ZoneInfo, now: datetime) -> Markup:
-    """The grey card that stands where something could not be read. Never a zero."""
-    sentence = failure.sentence if failure else "The last answer is too old to rest on."
-    hint = failure.hint if failure else "The desk asks again by itself."
-    at = Markup(" Since {}.").format(formatting.time_and_age(since, zone, now)) if since else Markup("")
-    return Markup('<div class="sb-card sb-unknown sb-cannot"><h4>{} {}</h4><p>{} {}{}</p></div>').format(
-        chip(labels.CHECK[CheckStatus.CANNOT_TELL], text="Cannot tell"), what, outside(sentence), outside(hint), at
-    )
-
-
-def nothing(sentence: str) -> Markup:
-    """An empty result that is a fact."""
-    return Markup('<p class="sb-nothing">{}</p>').format(sentence)
-
-
-def facts(rows: Iterable[tuple[str, str | Markup]]) -> Markup:
-    """Pairs of a name and what is known; text is taken as outside text, pieces as they are."""
-    return Markup('<dl class="sb-facts">{}</dl>').format(
-        join(
-            Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(
-                name, value if isinstance(value, Markup) else outside(value)
-            )
-            for name, value in rows
+def rights(items: Iterable[tuple[Sign, str, str, Sequence[str]]]) -> Markup:
+    """What a source lets us do: sign, sentence, its age or speed, and notes from outside."""
+    rows = (
+        Markup(
+            '<li class="sb-{}"><b title="{}" aria-hidden="true">{}</b> {} <span class="sb-detail">{}</span>{}</li>'
+        ).format(
+            sign.tone,
+            sign.word,
+            sign.glyph,
+            sentence,
+            small,
+            join(Markup('<div class="sb-detail">{}</div>').format(outside(note)) for note in notes),
         )
+        for sign, sentence, small, notes in items
     )
+    return Markup('<ul class="sb-rights">{}</ul>').format(join(rows))
 
 
-def bullets(items: Iterable[str]) -> Markup:
-    return Markup('<ul class="sb-list">{}</ul>').format(
-        join(Markup("<li>{}</li>").format(outside(item)) for item in items)
-    )
+# The journal.
 
 
-def signed(items: Iterable[tuple[Sign, str]]) -> Markup:
-    """Sentences, each with its sign in front."""
-    return Markup('<ul class="sb-signed">{}</ul>').format(
-        join(Markup("<li>{} {}</li>").format(chip(sign), outside(text)) for sign, text in items)
-    )
+def day(title: str, entries: Iterable[Markup]) -> Markup:
+    """The entries of one day under its date."""
+    return Markup('<h4 class="sb-day">{}</h4><ol class="sb-story">{}</ol>').format(title, join(entries))
 
 
-def lines(items: Iterable[tuple[str, Tone]]) -> Markup:
-    """Lines of a log, each with a tone, in a box that scrolls."""
-    return Markup('<pre class="sb-log" tabindex="0">{}</pre>').format(
-        join(Markup('<span class="sb-{}">{}</span>').format(tone, outside(text)) for text, tone in items)
-    )
-
-
-def code(text: str) -> Markup:
-    return Markup("<code>{}</code>").format(outside(text))
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[Markup]]) -> Markup:
-    """A small table of pieces. Long ones are drawn by `lib.ui.tables`."""
-    head = join(Markup("<th scope='col'>{}</th>").format(name) for name in heads)
-    body = join(Markup("<tr>{}</tr>").format(join(Markup("<td>{}</td>").format(cell) for cell in row)) for row in rows)
+def entry(item: Entry, rendered: RenderedEntry, zone: ZoneInfo, *, tone: Tone, glyph: str) -> Markup:
+    """One entry of the journal, in the business's time with UTC beside it."""
+    local, utc = item.at.astimezone(zone), item.at.astimezone(UTC)
+    lines = (line for detail in rendered.details for line in detail.split("\n") if line.strip())
     return Markup(
-        '<div class="sb-scroll"><table class="sb-table"><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
-    ).format(head, body)
+        '<li class="sb-{}"><time datetime="{}" title="{}">{} <small>{} UTC</small></time>'
+        '<div><b aria-hidden="true">{}</b> {} <small class="sb-detail">{} · entry {}</small>{}</div></li>'
+    ).format(
+        tone,
+        utc.isoformat(),
+        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
+        f"{local:%H:%M:%S}",
+        f"{utc:%H:%M:%S}",
+        glyph,
+        outside(rendered.line),
+        person(item.actor.name),
+        item.seq,
+        bullets(lines) if rendered.details else "",
+    )

@@ -1,6 +1,6 @@
-"""How the words of the model look on the glass: their label, their sign and their tone.
+"""How the terms of the model are shown: their label, their sign and their tone.
 
-A tone is never shown alone: a sign and a word stand beside the colour. Only what is known to be fine is GOOD.
+A tone is never shown alone: a glyph and a word stand beside the colour. Only what is known to be fine is GOOD.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ class Sign:
     tone: Tone
 
 
+CANNOT_TELL: Final = Sign("cannot tell", "?", Tone.UNKNOWN)
+YES: Final = Sign("yes", "✓", Tone.GOOD)
+YES_NO: Final[Mapping[bool | None, str]] = {True: "yes", False: "no", None: "not said"}
+
 HEADLINE: Final[Mapping[HeadlineState, Sign]] = {
     state: Sign(state.word, glyph, tone)
     for state, glyph, tone in (
@@ -54,7 +58,7 @@ CHECK: Final[Mapping[CheckStatus, Sign]] = {
     CheckStatus.OK: Sign("ok", "✓", Tone.GOOD),
     CheckStatus.WARN: Sign("warn", "!", Tone.WARN),
     CheckStatus.FAIL: Sign("fail", "✕", Tone.BAD),
-    CheckStatus.CANNOT_TELL: Sign("cannot tell", "?", Tone.UNKNOWN),
+    CheckStatus.CANNOT_TELL: CANNOT_TELL,
     CheckStatus.NOT_APPLICABLE: Sign("not applicable", "–", Tone.QUIET),
 }
 VERDICT: Final[Mapping[Verdict, Sign]] = {
@@ -62,7 +66,7 @@ VERDICT: Final[Mapping[Verdict, Sign]] = {
     Verdict.LIKELY: Sign("likely", "!", Tone.WARN),
     Verdict.POSSIBLE: Sign("possible", "~", Tone.QUIET),
     Verdict.RULED_OUT: Sign("ruled out", "–", Tone.QUIET),
-    Verdict.CANNOT_TELL: Sign("cannot tell", "?", Tone.UNKNOWN),
+    Verdict.CANNOT_TELL: CANNOT_TELL,
 }
 FRESHNESS: Final[Mapping[Freshness, Sign]] = {
     Freshness.FRESH: Sign("fresh", "●", Tone.GOOD),
@@ -89,7 +93,7 @@ POSITION: Final[Mapping[CommitPosition, Sign]] = {
     CommitPosition.NEWER: Sign("serves a newer commit that contains it", "✓", Tone.GOOD),
     CommitPosition.BEHIND: Sign("behind the required commit", "✕", Tone.BAD),
     CommitPosition.ELSEWHERE: Sign("serves another branch", "✕", Tone.BAD),
-    CommitPosition.UNKNOWN: Sign("cannot tell", "?", Tone.UNKNOWN),
+    CommitPosition.UNKNOWN: CANNOT_TELL,
 }
 FINDING: Final[Mapping[PreflightStatus, Sign]] = {
     PreflightStatus.OK: Sign("ok", "✓", Tone.GOOD),

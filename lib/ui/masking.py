@@ -1,7 +1,7 @@
-"""The glass: what may pass to a browser, and in which form. What is not sent cannot leak.
+"""What may be sent to a browser, and in which form. What is not sent cannot leak.
 
-Tables, hover texts and downloads all go through here. Masking is an allowlist: a column that no schema
-declares is masked. Text from outside is redacted and shown as text, never as Markdown or HTML.
+Tables, hover texts and downloads all go through here. Masking is an allowlist: a column that no schema declares is
+masked. Text from outside is redacted and shown as text, never as Markdown or HTML.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _column(values: pd.Series, privacy: Privacy | None, sharing: bool) -> pd.Ser
         case Privacy.PHONE:
             return values.map(lambda number: phone(number, sharing=sharing)).astype("str")
         case Privacy.STRANGER_TEXT:
-            # Streamlit lets people take a table along as CSV, and defuses nothing in it.
+            # Streamlit lets people download a table as CSV, and makes no formula in it harmless.
             return values.map(lambda text: "" if pd.isna(text) else in_csv(outside(str(text)))).astype("str")
         case _:
             return pd.Series(MASK, index=values.index, dtype="str")
@@ -58,14 +58,14 @@ def phone(number: object, *, sharing: bool) -> str:
 
 
 def shared(text: str, *, sharing: bool) -> str:
-    """Return a text of ours that may hold masked numbers: on a shared screen, without the digits that they leave."""
+    """Return a text of ours that may hold masked numbers: on a shared screen, without the digits that a mask leaves."""
     return _MASKED_TAIL.sub(r"\1•••", text) if sharing else text
 
 
 def outside(text: str) -> str:
-    """Return text that may hold others' words on one line: redacted, without control characters, not too long.
+    """Return text from outside on one line: redacted, without control characters, not too long.
 
-    Characters that hide or turn the text around (Unicode's C categories) go as well.
+    Characters that hide text or turn its direction (Unicode's C categories) are removed as well.
     """
     visible = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     line = redact(" ".join(visible.split()))
@@ -75,13 +75,13 @@ def outside(text: str) -> str:
 def plain(text: str) -> str:
     """Return `text` for a place that reads Markdown (labels, captions), so that it shows as it stands.
 
-    An invisible word joiner keeps bare addresses from becoming links, which backslashes do not.
+    An invisible word joiner keeps bare addresses from becoming links; a backslash does not.
     """
     return _escaped(outside(text))
 
 
 def plain_person(name: str) -> str:
-    """Return the name of somebody at this desk, as the journal keeps it, for a place that reads Markdown."""
+    """Return the name of somebody who works with the desk, as the journal keeps it, for a place that reads Markdown."""
     return _escaped(actor_name(name))
 
 

@@ -1,4 +1,4 @@
-"""The monitor as a background task of the dashboard: it looks through the desk's own readings, not beside them."""
+"""The monitor as a background thread of the dashboard: it uses the readings that the viewers share."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lib.monitor.loop import Monitor
 from lib.snapshot import utc_now
 from lib.ui.runtime import DiagnosisService, app_runtime
 
-# How long the end of the server waits for a look that is under way.
+# How long the end of the server waits for a round that is under way.
 STOP_SECONDS = 5.0
-# The summary of a week need not know its last minutes.
+# The summary of a week does not need the last minutes.
 _WEEK_MAY_BE_OLD = timedelta(minutes=10)
 
 
 class MonitorThread:
-    """A monitor in a thread of its own. Of many dashboards on one journal, the one with the lease watches."""
+    """A monitor in a thread of its own. Of several dashboards on one journal, only the one with the lease runs it."""
 
     def __init__(self, every: timedelta) -> None:
         self._monitor = Monitor(monitor_inputs, utc_now, every)
@@ -34,27 +34,27 @@ class MonitorThread:
 
 
 def monitor_inputs() -> MonitorInputs | None:
-    """Return what the desk watches now; None while it is not open, or its journal is not.
+    """Return what the monitor reads now; None while the app or its journal is not open.
 
-    On a sandbox the desk follows the scenario, and the watch follows the desk.
+    On a sandbox the app follows the scenario, and the monitor follows the app.
     """
-    played = app_runtime().sandbox()
-    desk = app_runtime().desk
-    action_service = desk.action_service() if desk else None
-    if desk is None or action_service is None:
+    sandbox = app_runtime().sandbox()
+    service = app_runtime().desk
+    action_service = service.action_service() if service else None
+    if service is None or action_service is None:
         return None
     return MonitorInputs(
-        desk.settings,
+        service.settings,
         action_service.journal,
-        lambda max_age: desk.no_older_than(WindowSize.DAY, max_age),
-        world_of(desk.settings, played.scenario if played else None),
-        lambda: _still(desk),
-        lambda: desk.no_older_than(WindowSize.WEEK, _WEEK_MAY_BE_OLD),
+        lambda max_age: service.no_older_than(WindowSize.DAY, max_age),
+        world_of(service.settings, sandbox.scenario if sandbox else None),
+        lambda: _is_current(service),
+        lambda: service.no_older_than(WindowSize.WEEK, _WEEK_MAY_BE_OLD),
         lambda: action_service.executor,
     )
 
 
-def _still(desk: DiagnosisService) -> bool:
-    """Whether this is the desk still. It is replaced when its sandbox plays another scenario, whoever switched it."""
+def _is_current(service: DiagnosisService) -> bool:
+    """Whether this service is still in use. It is replaced when its sandbox switches to another scenario."""
     app_runtime().sandbox(now=True)
-    return app_runtime().desk is desk
+    return app_runtime().desk is service

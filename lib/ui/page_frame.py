@@ -1,17 +1,19 @@
-"""What stands around every page: waiting for the desk, the header, and a body that keeps itself up to date."""
+"""The frame of every page: waiting until the app is ready, a view to draw from, a body that keeps itself up to date."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 import streamlit as st
 from markupsafe import Markup
 
+from lib import formatting
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.facts import Facts
 from lib.journal.errors import JournalError
@@ -21,7 +23,8 @@ from lib.model.reading import Failure, FailureKind, Reading, SourceName
 from lib.model.window import WindowSize
 from lib.settings import Settings
 from lib.snapshot import Snapshot, label
-from lib.ui import html_components, runtime
+from lib.ui import html_components as html
+from lib.ui import runtime
 from lib.ui.action_service import ActionService
 from lib.ui.masking import plain
 from lib.ui.runtime import DiagnosisService
@@ -30,7 +33,7 @@ from lib.ui.styles import draw, sharing
 T = TypeVar("T")
 
 REFRESH_SECONDS = 10.0
-# Where session state keeps why the last button did nothing, until the strip above the page has shown it.
+# Where session state keeps why the last button did nothing, until it was shown above the page.
 PROBLEM = "act_problem"
 
 _BLIND = Failure(
@@ -74,6 +77,12 @@ class View:
         """What lists and verdicts are about, in a sentence: of very many rows only the newest were read."""
         return "the newest rows" if self.snapshot.cut else self.window
 
+    def local_time(self, at: datetime | None) -> str:
+        return formatting.local_time(at, self.zone, self.now)
+
+    def time_and_age(self, at: datetime | None) -> str:
+        return formatting.time_and_age(at, self.zone, self.now)
+
     def cannot_tell(self, *readings: Reading[Any]) -> Markup | None:
         """Return the grey card for the first of `readings` that nothing may rest on; None if all are fine.
 
@@ -88,39 +97,33 @@ class View:
 
     def _card(self, reading: Reading[Any], failure: Failure | None) -> Markup:
         since = reading.failing_since or reading.observed_at
-        return html_components.cannot_tell(
-            failure, f"The desk has to {label(reading.name)}", since, self.zone, self.now
-        )
-
-    def caveats(self, *readings: Reading[Any]) -> tuple[str, ...]:
-        """Return in which ways `readings` are less than what was asked for."""
-        return tuple(caveat.sentence for reading in readings for caveat in reading.caveats)
+        return html.cannot_tell(failure, f"The desk has to {label(reading.name)}", since, self.zone, self.now)
 
 
 def diagnosis_service() -> DiagnosisService:
-    """Return the desk; while its sandbox starts, show how far it is and stop."""
-    opening = runtime.app_runtime()
-    if opening.desk is None:
+    """Return the diagnosis service; while its sandbox starts, show how far that is and stop."""
+    service = runtime.app_runtime().desk
+    if service is None:
         _starting()
         st.stop()
-    return opening.desk
+    return service
 
 
 @st.fragment(run_every=0.7)
 def _starting() -> None:
-    opening = runtime.app_runtime()
-    if opening.failure:
-        st.error(opening.failure, title="The desk cannot open", icon=":material/error:")
-    elif opening.desk is None:
+    app = runtime.app_runtime()
+    if app.failure:
+        st.error(app.failure, title="The desk cannot open", icon=":material/error:")
+    elif app.desk is None:
         with st.status("No keys are configured: opening the desk on a sandbox", expanded=True):
-            for line in tuple(opening.progress):
+            for line in tuple(app.progress):
                 st.text(line)
     else:
         st.rerun()
 
 
 def from_journal(read: Callable[[ActionService], T]) -> T | None:
-    """Return what `read` reads; None where the journal cannot be read, which the strip above every page says."""
+    """Return what `read` reads; None where the journal cannot be read, which every page says at its top."""
     action_service = diagnosis_service().action_service()
     try:
         return read(action_service) if action_service else None
@@ -134,7 +137,7 @@ def current_journal_state() -> JournalState | None:
 
 
 def cached_with_journal(view: View, key: Hashable, make: Callable[[Journal], T]) -> T | None:
-    """Return what `make` makes of the view's diagnosis and the journal, made once until either is another.
+    """Return what `make` makes of the view's diagnosis and the journal, made once until one of the two changes.
 
     None where the journal cannot be read.
     """
@@ -145,43 +148,52 @@ def cached_with_journal(view: View, key: Hashable, make: Callable[[Journal], T])
     )
 
 
-def view() -> View:
-    """Return what there is to see in the chosen window; waits for the first answers of the sources."""
+def current_view() -> View:
+    """Return what this viewer sees in the chosen window; waits for the first answers of the sources."""
     size = WindowSize(st.session_state.get("window") or WindowSize.DAY)
-    desk = diagnosis_service()
-    return View(desk.diagnosis(size), desk.settings, sharing())
+    service = diagnosis_service()
+    return View(service.diagnosis(size), service.settings, sharing())
 
 
-def pace() -> float:
-    """Return after how many seconds this viewer's page is drawn anew.
+def refresh_seconds() -> float:
+    """Return after how many seconds this viewer's page is drawn again.
 
-    It is not quite everybody's: fifty who came at once would ask at once for ever.
+    It differs a little between viewers: otherwise fifty who came at once would always ask at once.
     """
     own = random.uniform(1.0, 1.1)  # noqa: S311 - no secret
     return float(st.session_state.setdefault("seconds_between_runs", REFRESH_SECONDS * own))
 
 
-def show(body: Callable[[View], None]) -> None:
+def draw_page(body: Callable[[View], None]) -> None:
     """Draw a page's body, now and again whenever there may be something new."""
 
-    @st.fragment(run_every=pace())
+    @st.fragment(run_every=refresh_seconds())
     def live() -> None:
         if PROBLEM in st.session_state:
-            st.rerun()  # it is shown above, outside of this part of the page
-        body(view())
+            st.rerun()  # it is shown above the page, outside of this fragment
+        body(current_view())
 
     live()
 
 
-def panel(view: View, title: str, *needs: Reading[Any], note: str = "") -> bool:
+def panel(view: View, title: str, *needs: Reading[Any]) -> bool:
     """Begin a titled panel that needs these readings; False if a grey card says why it cannot be drawn."""
     st.subheader(title, anchor=False)
-    if note:
-        st.caption(note)
-    card = view.cannot_tell(*needs)
-    if card is not None:
+    if (card := view.cannot_tell(*needs)) is not None:
         draw(card)
         return False
-    for sentence in view.caveats(*needs):
-        st.warning(plain(sentence), icon=":material/rule:")
+    for caveat in (caveat for reading in needs for caveat in reading.caveats):
+        st.warning(plain(caveat.sentence), icon=":material/rule:")
     return True
+
+
+@contextmanager
+def expander(label: str, *, key: str, icon: str, expanded: bool = False, step: bool = False) -> Iterator[bool]:
+    """Draw into a box that opens; yields whether it is open. The address keeps that.
+
+    What is not drawn while it is closed is not sent. `step` makes the box a part of a connected timeline.
+    """
+    kind: Literal["step", "default"] = "step" if step else "default"
+    box = st.expander(label, expanded, key=key, icon=icon, type=kind, on_change="rerun", bind="query-params")
+    with box:
+        yield bool(box.open)

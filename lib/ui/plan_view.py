@@ -1,4 +1,4 @@
-"""What the Action plan shows of each step: evidence, state, advice; the tiles since the fix; after-care."""
+"""The action plan: evidence, state and advice of each step, what counts since the fix, and after-care."""
 
 from __future__ import annotations
 
@@ -8,15 +8,14 @@ from typing import Final
 
 from markupsafe import Markup
 
-from lib import formatting
 from lib.diagnosis.checks import code, delivery, link, recording
 from lib.journal.entry import StepState
 from lib.journal.incident import Incident, StepRecord
 from lib.model.task import Task
-from lib.model.verdict import CheckStatus
 from lib.plan import ESTIMATE, EvidenceState, StepEvidence
 from lib.plan_state import PlanState, Remediation, why_nothing
-from lib.ui import affected_view, html_components, labels
+from lib.ui import affected_view, labels
+from lib.ui import html_components as html
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
 from lib.ui.page_frame import View
@@ -29,108 +28,91 @@ _EVIDENCE: Final = {  # with the colour of a label's badge
     EvidenceState.NOTHING_TO_DO: (Sign("evidence: nothing to do", "✓", Tone.GOOD), "green"),
     EvidenceState.NOT_YET: (Sign("evidence: not yet", "○", Tone.QUIET), "gray"),
 }
+_STEP_ICONS: Final = {
+    StepState.DOING: ":material/pending:",
+    StepState.DONE: ":material/task_alt:",
+    StepState.SKIPPED: ":material/do_not_disturb_on:",
+    StepState.FAILED: ":material/cancel:",
+}
 
 
-def said_done(task: Task, incident: Incident | None) -> StepRecord | None:
-    """Return the word of somebody that a task of people is done, if it was given; the evidence may not be there yet."""
+def recorded_as_done(task: Task, incident: Incident | None) -> StepRecord | None:
+    """Return the record that people did a task, if there is one; the evidence may not be there yet."""
     step = incident.step(task.step_id) if incident else None
     return step if step and step.state is StepState.DONE and step.reason == task.message else None
 
 
 def task_card(view: View, task: Task, incident: Incident | None) -> Markup:
     """What to do, why, and, where the desk has no button for it, who does it where and with what exactly."""
-    rows: list[tuple[str, str | Markup]] = [("Because", task.why)]
+    rows: html.Rows = [("Because", task.why)]
     if task.who:
         rows.append(("Who", f"{task.who[0].upper()}{task.who[1:]}"))
     if task.place:
         rows.append(("Where", task.place))
     sign = _UNTIL_THEN if task.meanwhile else _DO_NOW
-    if done := said_done(task, incident):
-        when = formatting.time_and_age(done.at, view.zone, view.now)
-        rows.append(("Said to be done", Markup("{}, {}").format(html_components.person(done.actor.name), when)))
+    if done := recorded_as_done(task, incident):
+        who = html.person(done.actor.name)
+        rows.append(("Said to be done", html.text("{}, {}", who, view.time_and_age(done.at))))
         sign = _WAITS
-    return html_components.card(task.message, html_components.facts(rows), sign=sign)
+    return html.card(task.message, html.facts(rows), sign=sign)
 
 
-def state_sign(found: StepEvidence, incident: Incident | None) -> Sign:
-    """Return how far people say that a step is."""
-    step = incident.step(found.step.id) if incident else None
-    return labels.STEP[step.state] if step else labels.TO_DO
-
-
-def icon(found: StepEvidence, incident: Incident | None) -> str:
+def step_icon(evidence: StepEvidence, incident: Incident | None) -> str:
     """Return the icon of a step in the timeline."""
-    step = incident.step(found.step.id) if incident else None
+    step = incident.step(evidence.step.id) if incident else None
     if step is not None:
-        return {
-            StepState.DOING: ":material/pending:",
-            StepState.DONE: ":material/task_alt:",
-            StepState.SKIPPED: ":material/do_not_disturb_on:",
-            StepState.FAILED: ":material/cancel:",
-        }[step.state]
-    advised = found.state is EvidenceState.ADVISED
+        return _STEP_ICONS[step.state]
+    advised = evidence.state is EvidenceState.ADVISED
     return ":material/priority_high:" if advised else ":material/radio_button_unchecked:"
 
 
-def label(found: StepEvidence, incident: Incident | None) -> str:
+def step_label(evidence: StepEvidence, incident: Incident | None) -> str:
     """Return the line of a step, in Markdown: its number and title, what people say and what the evidence says."""
-    sign, colour = _EVIDENCE[found.state]
-    signs = f":gray-badge[{state_sign(found, incident).word}] :{colour}-badge[{sign.word}]"
-    return f"**{found.step.number}** {plain(found.step.title)} {signs}"
+    step = incident.step(evidence.step.id) if incident else None
+    state = labels.STEP[step.state] if step else labels.TO_DO
+    sign, colour = _EVIDENCE[evidence.state]
+    badges = f":gray-badge[{state.word}] :{colour}-badge[{sign.word}]"
+    return f"**{evidence.step.number}** {plain(evidence.step.title)} {badges}"
 
 
-def said(view: View, found: StepEvidence, incident: Incident | None) -> Markup:
+def step_facts(view: View, evidence: StepEvidence, incident: Incident | None) -> Markup:
     """What the step asks, what the evidence advises, and who did what with it when."""
-    rows: list[tuple[str, str | Markup]] = [("Asks", found.step.asks)]
-    if found.advice:
-        rows.append(
-            ("Advice", Markup("{} {}").format(html_components.chip(_EVIDENCE[found.state][0]), outside(found.advice)))
-        )
-    step = incident.step(found.step.id) if incident else None
+    rows: html.Rows = [("Asks", evidence.step.asks)]
+    if evidence.advice:
+        sign = html.chip(_EVIDENCE[evidence.state][0])
+        rows.append(("Advice", html.text("{} {}", sign, outside(evidence.advice))))
+    step = incident.step(evidence.step.id) if incident else None
     if step is not None:
-        when = formatting.time_and_age(step.at, view.zone, view.now)
-        who = html_components.person(step.actor.name)
-        state = html_components.chip(labels.STEP[step.state])
-        rows.append(("State", Markup("{} {}, {}. {}").format(state, who, when, outside(step.reason))))
-    return html_components.facts(rows)
+        state, who = html.chip(labels.STEP[step.state]), html.person(step.actor.name)
+        when, reason = view.time_and_age(step.at), outside(step.reason)
+        rows.append(("State", html.text("{} {}, {}. {}", state, who, when, reason)))
+    return html.facts(rows)
 
 
-def clock(view: View, incident: Incident) -> Markup:
+def incident_clock(view: View, incident: Incident) -> Markup:
     """How long the incident is open, against the plan's own estimate."""
     least, most = (int(limit / timedelta(minutes=1)) for limit in ESTIMATE)
     late = view.now - incident.opened_at > ESTIMATE[1]
     sign = Sign("longer than planned", "!", Tone.WARN) if late else Sign("within the plan", "○", Tone.QUIET)
-    rows: list[tuple[str, str | Markup]] = [
-        (
-            "Open for",
-            Markup("<b>{}</b> of the {} to {} minutes planned").format(
-                html_components.age(incident.opened_at), least, most
-            ),
-        ),
-        (
-            "Opened",
-            html_components.by(
-                formatting.time_and_age(incident.opened_at, view.zone, view.now), incident.opened_by.name
-            ),
-        ),
-        ("Id", html_components.code(str(incident.id))),
+    age = html.bold(html.age(incident.opened_at))
+    rows: html.Rows = [
+        ("Open for", html.text("{} of the {} to {} minutes planned", age, least, most)),
+        ("Opened", html.by(view.time_and_age(incident.opened_at), incident.opened_by.name)),
+        ("Id", html.code(str(incident.id))),
     ]
-    return html_components.card(incident.title, html_components.facts(rows), sign=sign)
+    return html.card(incident.title, html.facts(rows), sign=sign)
 
 
-# Since the fix.
-
-
-def since_message(view: View, fix: Remediation) -> Markup:
+def since_fix(view: View, fix: Remediation) -> Markup:
     """From when on the tiles count."""
-    when = formatting.time_and_age(fix.at, view.zone, view.now)
-    return Markup("<p>On evidence from after “{}” alone, {}:</p>").format(outside(fix.message), when)
+    message, when = outside(fix.message), view.time_and_age(fix.at)
+    return html.paragraph(html.text("On evidence from after “{}” alone, {}:", message, when))
 
 
 def nothing_to_do(view: View, state: PlanState) -> Markup:
-    """Say why nothing is asked for."""
-    when = formatting.time_and_age(state.fix.at, view.zone, view.now) if state.fix else ""
-    return html_components.nothing(outside(why_nothing(view.diagnosis, state, when)))
+    """Why nothing is asked for."""
+    when = view.time_and_age(state.fix.at) if state.fix else ""
+    return html.nothing(outside(why_nothing(view.diagnosis, state, when)))
 
 
 # After-care.
@@ -151,60 +133,39 @@ _CARE_BY_CHECK: Final = (
 
 def after_care(view: View) -> Markup:
     """The long-term list, each with its state here."""
-    rows = [
-        (outside(title), html_components.chip(labels.CHECK[check.status]), outside(check.summary))
-        for title, spec in _CARE_BY_CHECK
-        for check in (view.diagnosis.check(spec),)
-    ]
-    rows += [(title, html_components.chip(sign), detail) for title, sign, detail in _care_by_setting(view)]
-    return html_components.table(
-        ("So that it does not happen again", "Here", "Because"),
-        ((Markup("{}").format(title), sign, Markup("{}").format(detail)) for title, sign, detail in rows),
-    )
+    rows: list[tuple[str, Markup, str]] = []
+    for title, spec in _CARE_BY_CHECK:
+        check = view.diagnosis.check(spec)
+        rows.append((title, html.chip(labels.CHECK[check.status]), check.summary))
+    rows += [(title, html.chip(_yes(fact)), detail) for title, fact, detail in _care_by_setting(view)]
+    return html.table(("So that it does not happen again", "Here", "Because"), rows)
 
 
-def _care_by_setting(view: View) -> Iterable[tuple[str, Sign, str]]:
+def _care_by_setting(view: View) -> Iterable[tuple[str, bool | None, str]]:
     settings = view.settings
     rules = view.facts.value(view.snapshot.rules)
-    guarded = None if rules is None else bool(rules.required_checks or rules.rule_types or rules.classic_protection)
     yield (
         "The production branch is guarded by rules",
-        _yes(guarded),
+        None if rules is None else bool(rules.required_checks or rules.rule_types or rules.classic_protection),
         ", ".join(rules.rule_types) or "no rule is set" if rules else "the rules could not be read",
     )
-    tries = [
-        name
-        for name, value in (
-            ("TEST_EVENT_ID", settings.test_event_id),
-            ("TEST_MOBILE_NUMBER", settings.test_mobile_number),
-            ("BOOKING_API_KEY", settings.booking_api_key),
-        )
-        if value is None
-    ]
-    yield (
-        "A test booking can be made at any time",
-        _yes(not tries),
-        f"missing: {', '.join(tries)}" if tries else "all settings are there",
-    )
-    yield (
-        "Somebody is told when it breaks",
-        _yes(bool(settings.notify_urls)),
-        "NOTIFY_URLS is set" if settings.notify_urls else "NOTIFY_URLS is not set",
-    )
-    yield (
-        "A second person looks at what is dangerous",
-        _yes(settings.require_second_person),
-        "REQUIRE_SECOND_PERSON is on" if settings.require_second_person else "REQUIRE_SECOND_PERSON is off",
-    )
-    found = affected_view.known(view)
+    needed = ("test_event_id", "test_mobile_number", "booking_api_key")
+    missing = ", ".join(name.upper() for name in needed if getattr(settings, name) is None)
+    why = f"missing: {missing}" if missing else "all settings are there"
+    yield "A test booking can be made at any time", not missing, why
+    notified = bool(settings.notify_urls)
+    yield "Somebody is told when it breaks", notified, f"NOTIFY_URLS is {'' if notified else 'not '}set"
+    second = settings.require_second_person
+    yield "A second person looks at what is dangerous", second, f"REQUIRE_SECOND_PERSON is {'on' if second else 'off'}"
+    found = affected_view.affected_in_window(view)
     yield (
         "Everybody who got no working link was told",
-        _yes(None if found is None else not found.to_do),
+        None if found is None else not found.to_do,
         "who was affected cannot be told" if found is None else f"{len(found.to_do):,} still to help in {view.window}",
     )
 
 
 def _yes(fact: bool | None) -> Sign:
     if fact is None:
-        return labels.CHECK[CheckStatus.CANNOT_TELL]
-    return Sign("yes", "✓", Tone.GOOD) if fact else Sign("not yet", "!", Tone.WARN)
+        return labels.CANNOT_TELL
+    return labels.YES if fact else Sign("not yet", "!", Tone.WARN)

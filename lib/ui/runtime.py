@@ -1,4 +1,4 @@
-"""The desk that all viewers share: settings, sources, readings and what they say, each once per process."""
+"""What all viewers share: settings, sources, readings and diagnoses, each once per process."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 # All viewers of one window share what was judged within this time.
 SHARED_SECONDS = 4.0
-# Without a newer reading it is judged again after this time, because readings age.
+# Without a newer reading the diagnosis is made again after this time, because readings age.
 JUDGED_AGAIN_SECONDS = 20.0
 # When somebody asks to look again, every source is asked; but not more often than this, whoever asks.
 RECHECKED_AGAIN_SECONDS = 5.0
@@ -56,7 +56,7 @@ def _no_action_service() -> ActionService:
 
 
 class DiagnosisService:
-    """One set of settings with its readings, and the hands that act on the same systems. Thread-safe."""
+    """One set of settings with its readings, and the service that acts on the same systems. Thread-safe."""
 
     def __init__(
         self,
@@ -80,12 +80,12 @@ class DiagnosisService:
         self._no_older_than = no_older_than or (lambda size, _: snapshots(size))
         self._clock = clock
         self._judged = Cache(max_age=SHARED_SECONDS)
-        self._rechecks: set[WindowSize] = set()  # windows that somebody wants looked at anew
+        self._rechecks: set[WindowSize] = set()  # windows that somebody wants to be read again
         self._rechecked_at = dict.fromkeys(WindowSize, float("-inf"))
 
     @classmethod
     def on(cls, settings: Settings) -> DiagnosisService:
-        """Return a desk that reads the systems that `settings` point at."""
+        """Return a service that reads the systems that `settings` name."""
         http = Http(clock=utc_now)
         sources = Sources(settings, http, utc_now)
         cache = SnapshotCache(sources)
@@ -107,13 +107,13 @@ class DiagnosisService:
         )
 
     def close(self) -> None:
-        """Stop reading and begin no action more."""
+        """Stop reading and begin no further action."""
         if self._action_service:
             self._action_service.close()
         self._close()
 
     def action_service(self) -> ActionService | None:
-        """Return what can act here; None while the journal cannot be opened: then `tied` says why."""
+        """Return what can act here; None while the journal cannot be opened: then `why_read_only` says why."""
         with self._action_service_lock:
             waits = (
                 self._action_service_tried is not None
@@ -129,15 +129,15 @@ class DiagnosisService:
             return self._action_service
 
     def no_older_than(self, size: WindowSize, max_age: timedelta) -> Snapshot:
-        """Return readings no older than `max_age`, shared with all viewers: for who watches and shows nothing."""
+        """Return readings no older than `max_age`, shared with all viewers: for the monitor, which shows nothing."""
         return self._no_older_than(size, max_age)
 
     def recheck(self) -> None:
-        """Have every source asked anew for what is shown next: the world has changed, or somebody says so."""
+        """Have every source asked again for what is shown next: something has changed, or somebody wants to know."""
         self._rechecks.update(WindowSize)
 
     def diagnosis(self, size: WindowSize) -> Diagnosis:
-        """Return what the desk says of the window `size` now; fifty viewers cost what one does."""
+        """Return the diagnosis of the window `size`; fifty viewers cost what one does."""
         if self._may_recheck(size):
             self._judged.forget(size)
         return self._judged.get(size, lambda before: self._judge(size, before)).diagnosis
@@ -152,7 +152,7 @@ class DiagnosisService:
     def _judge(self, size: WindowSize, before: _Judged | None) -> _Judged:
         again = self._may_recheck(size)
         if again:
-            self._rechecks.discard(size)  # before looking: who asks meanwhile means it
+            self._rechecks.discard(size)  # before reading: a request that comes meanwhile counts
             self._rechecked_at[size] = time.monotonic()
         snapshot = self._fresh(size) if again else self._snapshots(size)
         now = time.monotonic()
@@ -163,7 +163,7 @@ class DiagnosisService:
 
 
 class AppRuntime:
-    """The way to the desk: ready at once with settings, else through a sandbox that has to start first."""
+    """Holds the diagnosis service: at once if systems are configured, else as soon as a sandbox has started."""
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -184,7 +184,7 @@ class AppRuntime:
 
     @property
     def desk(self) -> DiagnosisService | None:
-        """The desk, or None while its sandbox starts or if it could not."""
+        """The diagnosis service; None while its sandbox starts or if it could not start."""
         return self._desk
 
     def sandbox(self, *, now: bool = False) -> SandboxState | None:
@@ -222,7 +222,7 @@ class AppRuntime:
                 self._desk.recheck()
 
     def health(self) -> dict[str, Any]:
-        """Return how the desk is, for `/healthz`."""
+        """Return the state of the app, for `/healthz`."""
         desk = self._desk
         newest = desk.newest_reading() if desk else None
         return {
@@ -245,7 +245,7 @@ class AppRuntime:
         return SandboxControl(url, self._http)
 
     def _follow(self, state: SandboxState, anew: bool = False) -> None:
-        """Take over the sandbox's state; a new desk where its scenario or its keys are others. Lock held."""
+        """Take over the sandbox's state; with another scenario or other keys, open a new service. Lock held."""
         before, self._state, self._followed = self._followed, state, state
         old = self._desk
         if anew or old is None or state.replaces(before, old.settings, self._environ):
@@ -263,12 +263,12 @@ class AppRuntime:
         self._desk = DiagnosisService.on(settings_.load(self._environ))
 
 
-def _closed(opening: AppRuntime) -> None:
-    opening.close()
+def _closed(app: AppRuntime) -> None:
+    app.close()
 
 
 @st.cache_resource(show_spinner=False, on_release=_closed)
 def app_runtime() -> AppRuntime:
-    """Return the one opening of this process."""
+    """Return the one runtime of this process."""
     redact_logs()
     return AppRuntime(settings_.load(), os.environ)

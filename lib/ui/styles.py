@@ -1,4 +1,4 @@
-"""Brings the look and the clock into the page, once per page."""
+"""Brings styles and clock into the page, and puts components on it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,6 @@ from markupsafe import Markup
 from lib.ui.masking import shared
 
 _HERE = Path(__file__).parent
-# Everything on the page is measured in rem, so this makes it readable from across a room; eight hops side by side
-# then need a wide screen.
-_SHARED_SCREEN = """<style>
-html { font-size: 125% }
-@media (min-width: 1101px) and (max-width: 1800px) {
-  .sb-hops.sb-hops { display: grid; grid-template-columns: repeat(4, 1fr); }
-}
-</style>"""
 
 
 @cache
@@ -27,12 +19,12 @@ def clock() -> str:
     return (_HERE / "clock.js").read_text(encoding="utf-8")
 
 
-def install_styles(*, sharing: bool) -> None:
+def install_styles() -> None:
     """Add styles and clock to the page that is being drawn."""
     st.html(_HERE / "styles.css")
-    if sharing:
-        st.html(_SHARED_SCREEN)
-    # The one script on the glass, and a constant one: nothing from outside ever enters it.
+    if sharing():
+        st.html(_HERE / "shared_screen.css")
+    # The only script of the page. It is a constant: no text from outside ever enters it.
     st.html(f"<script>{clock()}</script>", unsafe_allow_javascript=True)
 
 
@@ -41,6 +33,6 @@ def sharing() -> bool:
     return bool(st.session_state.get("share", False))
 
 
-def draw(piece: Markup) -> None:
-    """Put a piece on the page. On a shared screen no digit of a masked number passes, whoever put it into the words."""
-    st.html(shared(str(piece), sharing=sharing()))
+def draw(component: Markup) -> None:
+    """Put a component on the page. On a shared screen no digit of a masked number is left, wherever it stands."""
+    st.html(shared(str(component), sharing=sharing()))

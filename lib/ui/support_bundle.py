@@ -4,54 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from markupsafe import Markup
 
 from lib.diagnosis.journeys import Delivery
 from lib.journal.request import Request
-from lib.model.deployments import Project
+from lib.model.reading import Reading
 from lib.redaction import redact
-from lib.ui import deployments_view, html_components
+from lib.ui import deployments_view, labels
+from lib.ui import html_components as html
 from lib.ui.masking import outside
 from lib.ui.page_frame import View
 
-MOST_TEXTS = 20
-MOST_DEPLOYMENTS = 10
-MOST_LOG_LINES = 15
+MAX_TEXTS = 20
+MAX_DEPLOYMENTS = 10
+MAX_LOG_LINES = 15
 
 
-def card(view: View) -> Markup:
+def questions_card(view: View) -> Markup:
     """What to look at before asking others: build, names, Git link, Actions, rules, right to push."""
     snapshot, facts = view.snapshot, view.facts
-    log = facts.value(snapshot.build_log)
-    project, rules = facts.value(snapshot.project), facts.value(snapshot.rules)
-    repository, runs = facts.value(snapshot.repository), facts.value(snapshot.runs)
-    first = log.first_error.text if log and log.first_error else "none in the newest production build"
-    rights = {True: "yes", False: "no", None: "not said"}
-    rows: list[tuple[str, str | Markup]] = [
-        ("First error of the build", _or_unread(view, "build_log", first)),
-        ("Build command", _or_unread(view, "project", _build_command(project))),
-        ("Actions", _or_unread(view, "runs", ", ".join(f"{r.name}: {r.conclusion or r.status}" for r in runs or ()))),
-        ("Rules of the branch", _or_unread(view, "rules", ", ".join(rules.rule_types) if rules else "")),
-        ("May our token push", _or_unread(view, "repository", rights[repository.can_push] if repository else "")),
-    ]
-    parts = [html_components.card("What others will ask", html_components.facts(rows))]
-    if project is not None:
-        parts.append(deployments_view.git_link(project))
-    return html_components.cards(parts)
+    log, project, rules = facts.value(snapshot.build_log), facts.value(snapshot.project), facts.value(snapshot.rules)
+    repository, runs = facts.value(snapshot.repository), facts.value(snapshot.runs) or ()
+    error = log.first_error.text if log and log.first_error else "none in the newest production build"
+    command = project.build_command or f"the usual one of {project.framework or 'the framework'}" if project else ""
+    actions = ", ".join(f"{run.name}: {run.conclusion or run.status}" for run in runs)
+    may_push = labels.YES_NO[repository.can_push] if repository else ""
 
+    def known(reading: Reading[Any], value: str) -> str:
+        if reading.usable(view.now):
+            return value or "none"
+        return f"cannot tell: {reading.failure.sentence if reading.failure else 'the last answer is too old'}"
 
-def _build_command(project: Project | None) -> str:
-    if project is None:
-        return ""
-    return project.build_command or f"the usual one of {project.framework or 'the framework'}"
-
-
-def _or_unread(view: View, reading: str, known: str) -> str:
-    found = getattr(view.snapshot, reading)
-    if found.usable(view.now):
-        return known or "none"
-    return f"cannot tell: {found.failure.sentence if found.failure else 'the last answer is too old'}"
+    rows = (
+        ("First error of the build", known(snapshot.build_log, error)),
+        ("Build command", known(snapshot.project, command)),
+        ("Actions", known(snapshot.runs, actions)),
+        ("Rules of the branch", known(snapshot.rules, ", ".join(rules.rule_types) if rules else "")),
+        ("May our token push", known(snapshot.repository, may_push)),
+    )
+    questions = html.card("What others will ask", html.facts(rows))
+    return html.cards([questions, deployments_view.git_card(project)] if project else [questions])
 
 
 def bundle(view: View, requests: Iterable[Request]) -> str:
@@ -83,7 +77,7 @@ def _of_vercel(view: View) -> Iterator[str]:
     for host in facts.value(snapshot.hostnames) or ():
         serves = host.deployment.id if host.deployment else "unknown"
         yield f"- {outside(host.name)} serves {serves}, alias moved {_utc(host.alias_moved_at)}"
-    for one in (facts.value(snapshot.deployments) or ())[:MOST_DEPLOYMENTS]:
+    for one in (facts.value(snapshot.deployments) or ())[:MAX_DEPLOYMENTS]:
         error = f", error {outside(one.error_code)}" if one.error_code else ""
         commit = (one.sha or "upload")[:12]
         yield f"- deployment {one.id} {one.state.value} {commit}, created {_utc(one.created_at)}{error}"
@@ -91,7 +85,7 @@ def _of_vercel(view: View) -> Iterator[str]:
     if log is not None and log.first_error is not None:
         yield f"- build log of {log.deployment_id}, from its first error on:"
         start = log.lines.index(log.first_error)
-        for line in log.lines[start : start + MOST_LOG_LINES]:
+        for line in log.lines[start : start + MAX_LOG_LINES]:
             yield f"    {_utc(line.at)} {outside(line.text)}"
 
 
@@ -102,7 +96,7 @@ def _of_twilio(view: View) -> Iterator[str]:
     if outbound is None:
         yield "- the message log could not be read"
         return
-    failed = outbound[outbound["delivery"] == Delivery.FAILED].tail(MOST_TEXTS)
+    failed = outbound[outbound["delivery"] == Delivery.FAILED].tail(MAX_TEXTS)
     yield f"- {len(outbound):,} texts in {view.window}; the last that failed:"
     for row in failed[["sid", "status", "error_code", "created_at"]].to_dict("records"):
         yield f"- {row['sid']} {row['status']}, error {row['error_code']}, created {_utc(row['created_at'])}"

@@ -14,20 +14,22 @@ from typing import Any
 import pandas as pd
 import pandera.pandas as pa
 import streamlit as st
-from streamlit.elements.lib.column_types import ColumnConfig
 
 from lib.model import frames
 from lib.model.frames import Privacy
+from lib.ui import html_components as html
 from lib.ui import labels
 from lib.ui.masking import for_browser
+from lib.ui.page_frame import View
+from lib.ui.styles import draw
 
 
-def _public(dtype: Any = None) -> pa.Column:
-    return pa.Column(dtype, nullable=True, metadata={"privacy": Privacy.PUBLIC, "unit": ""})
+def _column(privacy: Privacy) -> pa.Column:
+    return pa.Column(nullable=True, metadata={"privacy": privacy, "unit": ""})
 
 
-def _derived(schema: pa.DataFrameSchema, *columns: str) -> pa.DataFrameSchema:
-    return schema.add_columns({name: _public() for name in columns})
+def _derived(schema: pa.DataFrameSchema, *public: str) -> pa.DataFrameSchema:
+    return schema.add_columns({name: _column(Privacy.PUBLIC) for name in public})
 
 
 JOURNEYS = _derived(
@@ -49,14 +51,8 @@ OVER_SENT = _derived(
     pa.DataFrameSchema({"to_number": frames.TEXTS.columns["to_number"]}), "in_an_hour", "in_a_day", "duplicates"
 )
 EVENT_FUNNEL = _derived(pa.DataFrameSchema(), "event_name", *(stage.value for stage in labels.STAGE))
-PHANTOMS = _derived(pa.DataFrameSchema(), "sid")
 DEPLOYMENTS = _derived(
-    pa.DataFrameSchema(
-        {
-            name: pa.Column(nullable=True, metadata={"privacy": Privacy.STRANGER_TEXT, "unit": ""})
-            for name in ("message", "author", "branch")
-        }
-    ),
+    pa.DataFrameSchema({name: _column(Privacy.STRANGER_TEXT) for name in ("message", "author", "branch")}),
     "created_at",
     "state",
     "target",
@@ -80,12 +76,12 @@ class ColumnFormat(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TableColumn:
-    """One column of a table: where from, under which name, in which form; `words` replace enum values."""
+    """One column of a table: its name in the frame, its label, its form, and words that stand for enum values."""
 
-    column: str
+    name: str
     label: str
     form: ColumnFormat = ColumnFormat.TEXT
-    message: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
     help: str | None = None
 
 
@@ -97,113 +93,99 @@ class Table:
     columns: Sequence[TableColumn]
 
 
-PENDING = Table(
+def _table(schema: pa.DataFrameSchema, *columns: TableColumn) -> Table:
+    return Table(schema, columns)
+
+
+PENDING = _table(
     JOURNEYS,
-    (
-        TableColumn("created_at", "Initiated", ColumnFormat.TIME),
-        TableColumn("event_name", "Event"),
-        TableColumn("mobile_number", "Phone"),
-        TableColumn("seats", "Seats", ColumnFormat.COUNT),
-        TableColumn("sending", "Text", message=labels.SENDING),
-        TableColumn("text_after", "After", ColumnFormat.DURATION, help="How long the text took to reach Twilio."),
-        TableColumn("delivery", "Delivery", message=labels.DELIVERY),
-        TableColumn("recording", "Record", message=labels.RECORDING),
-        TableColumn(
-            "metadata_state", "Stored SMS", message=labels.METADATA, help="What pending_bookings.metadata holds."
-        ),
-        TableColumn("opened", "Link opened"),
-        TableColumn("confirmed_at", "Confirmed", ColumnFormat.TIME),
-        TableColumn("id", "Booking id"),
-    ),
+    TableColumn("created_at", "Initiated", ColumnFormat.TIME),
+    TableColumn("event_name", "Event"),
+    TableColumn("mobile_number", "Phone"),
+    TableColumn("seats", "Seats", ColumnFormat.COUNT),
+    TableColumn("sending", "Text", words=labels.SENDING),
+    TableColumn("text_after", "After", ColumnFormat.DURATION, help="How long the text took to reach Twilio."),
+    TableColumn("delivery", "Delivery", words=labels.DELIVERY),
+    TableColumn("recording", "Record", words=labels.RECORDING),
+    TableColumn("metadata_state", "Stored SMS", words=labels.METADATA, help="What pending_bookings.metadata holds."),
+    TableColumn("opened", "Link opened"),
+    TableColumn("confirmed_at", "Confirmed", ColumnFormat.TIME),
+    TableColumn("id", "Booking id"),
 )
-STORY = Table(
+STORY = _table(
     JOURNEYS,
-    (
-        TableColumn("event_name", "Event"),
-        TableColumn("mobile_number", "Phone"),
-        TableColumn("seats", "Seats"),
-        TableColumn("created_at", "Initiated"),
-        TableColumn("sending", "Text", message=labels.SENDING),
-        TableColumn("text_at", "Text reached Twilio"),
-        TableColumn("text_status", "Twilio's status"),
-        TableColumn("text_error", "Twilio's error"),
-        TableColumn("delivery", "Delivery", message=labels.DELIVERY),
-        TableColumn("recording", "Record", message=labels.RECORDING),
-        TableColumn("metadata_state", "Stored SMS", message=labels.METADATA),
-        TableColumn("opened", "Link opened"),
-        TableColumn("expires_at", "Link ends"),
-        TableColumn("confirmed_at", "Confirmed"),
-        TableColumn("booking_id", "Booked as"),
-        TableColumn("text_sid", "SID of the text"),
-    ),
+    TableColumn("event_name", "Event"),
+    TableColumn("mobile_number", "Phone"),
+    TableColumn("seats", "Seats"),
+    TableColumn("created_at", "Initiated"),
+    TableColumn("sending", "Text", words=labels.SENDING),
+    TableColumn("text_at", "Text reached Twilio"),
+    TableColumn("text_status", "Twilio's status"),
+    TableColumn("text_error", "Twilio's error"),
+    TableColumn("delivery", "Delivery", words=labels.DELIVERY),
+    TableColumn("recording", "Record", words=labels.RECORDING),
+    TableColumn("metadata_state", "Stored SMS", words=labels.METADATA),
+    TableColumn("opened", "Link opened"),
+    TableColumn("expires_at", "Link ends"),
+    TableColumn("confirmed_at", "Confirmed"),
+    TableColumn("booking_id", "Booked as"),
+    TableColumn("text_sid", "SID of the text"),
 )
-EVENTS = Table(
+EVENTS = _table(
     EVENT_FUNNEL,
-    (
-        TableColumn("event_name", "Event"),
-        *(TableColumn(s.value, label, ColumnFormat.COUNT) for s, label in labels.STAGE.items()),
-    ),
+    TableColumn("event_name", "Event"),
+    *(TableColumn(s.value, label, ColumnFormat.COUNT) for s, label in labels.STAGE.items()),
 )
-STATUSES = Table(
+STATUSES = _table(
     BY_STATUS,
-    (
-        TableColumn("status", "Status"),
-        TableColumn("count", "Texts", ColumnFormat.COUNT),
-        TableColumn("error_code", "Error"),
-        TableColumn("meaning", "In plain words", ColumnFormat.SENTENCE),
-        TableColumn("action", "What to do", ColumnFormat.SENTENCE),
-        TableColumn("fault", "On whose side"),
-        TableColumn("last_at", "Last", ColumnFormat.TIME),
-    ),
+    TableColumn("status", "Status"),
+    TableColumn("count", "Texts", ColumnFormat.COUNT),
+    TableColumn("error_code", "Error"),
+    TableColumn("meaning", "In plain words", ColumnFormat.SENTENCE),
+    TableColumn("action", "What to do", ColumnFormat.SENTENCE),
+    TableColumn("fault", "On whose side"),
+    TableColumn("last_at", "Last", ColumnFormat.TIME),
 )
-TEXTS = Table(
+TEXTS = _table(
     OUTBOUND,
-    (
-        TableColumn("created_at", "Created", ColumnFormat.TIME),
-        TableColumn("to_number", "To"),
-        TableColumn("status", "Status"),
-        TableColumn("delivery", "Delivery", message=labels.DELIVERY),
-        TableColumn("recording", "Record", message=labels.RECORDING),
-        TableColumn("error_code", "Error"),
-        TableColumn("segments", "Segments", ColumnFormat.COUNT),
-        TableColumn("sid", "SID"),
-    ),
+    TableColumn("created_at", "Created", ColumnFormat.TIME),
+    TableColumn("to_number", "To"),
+    TableColumn("status", "Status"),
+    TableColumn("delivery", "Delivery", words=labels.DELIVERY),
+    TableColumn("recording", "Record", words=labels.RECORDING),
+    TableColumn("error_code", "Error"),
+    TableColumn("segments", "Segments", ColumnFormat.COUNT),
+    TableColumn("sid", "SID"),
 )
-TOO_MANY = Table(
+TOO_MANY = _table(
     OVER_SENT,
-    (
-        TableColumn("to_number", "To"),
-        TableColumn("in_an_hour", "Most in an hour", ColumnFormat.COUNT),
-        TableColumn("in_a_day", "Most in a day", ColumnFormat.COUNT),
-        TableColumn("duplicates", "Same text again", ColumnFormat.COUNT),
-    ),
+    TableColumn("to_number", "To"),
+    TableColumn("in_an_hour", "Most in an hour", ColumnFormat.COUNT),
+    TableColumn("in_a_day", "Most in a day", ColumnFormat.COUNT),
+    TableColumn("duplicates", "Same text again", ColumnFormat.COUNT),
 )
-ALERTS = Table(
+ALERTS = _table(
     frames.ALERTS,
-    (
-        TableColumn("created_at", "When", ColumnFormat.TIME),
-        TableColumn("level", "Level"),
-        TableColumn("error_code", "Error"),
-        TableColumn("text", "What Twilio says", ColumnFormat.SENTENCE),
-        TableColumn("resource_sid", "About"),
-    ),
+    TableColumn("created_at", "When", ColumnFormat.TIME),
+    TableColumn("level", "Level"),
+    TableColumn("error_code", "Error"),
+    TableColumn("text", "What Twilio says", ColumnFormat.SENTENCE),
+    TableColumn("resource_sid", "About"),
 )
-DEPLOYED = Table(
+DEPLOYED = _table(
     DEPLOYMENTS,
-    (
-        TableColumn("created_at", "Created", ColumnFormat.TIME),
-        TableColumn("state", "State"),
-        TableColumn("live", "Serves now"),
-        TableColumn("target", "Target"),
-        TableColumn("sha", "Commit"),
-        TableColumn("message", "Message", ColumnFormat.SENTENCE),
-        TableColumn("author", "Author"),
-        TableColumn("branch", "Branch"),
-        TableColumn("minutes", "Build", ColumnFormat.MINUTES),
-        TableColumn("source", "Made by"),
-    ),
+    TableColumn("created_at", "Created", ColumnFormat.TIME),
+    TableColumn("state", "State"),
+    TableColumn("live", "Serves now"),
+    TableColumn("target", "Target"),
+    TableColumn("sha", "Commit"),
+    TableColumn("message", "Message", ColumnFormat.SENTENCE),
+    TableColumn("author", "Author"),
+    TableColumn("branch", "Branch"),
+    TableColumn("minutes", "Build", ColumnFormat.MINUTES),
+    TableColumn("source", "Made by"),
 )
-UNKNOWN_TO_TWILIO = Table(PHANTOMS, (TableColumn("sid", "SID"),))
+UNKNOWN_TO_TWILIO = _table(_derived(pa.DataFrameSchema(), "sid"), TableColumn("sid", "SID"))
 
 # More rows than this are cut before they are sent, and the table says so.
 MAX_ROWS = 2000
@@ -211,24 +193,29 @@ MAX_ROWS = 2000
 
 def prepared(frame: pd.DataFrame, table: Table, *, sharing: bool) -> pd.DataFrame:
     """Return what a browser may get of `frame`: the table's columns only, masked, with words for enum values."""
-    present = [shown for shown in table.columns if shown.column in frame.columns]
-    masked = for_browser(frame[[shown.column for shown in present]], table.schema, sharing=sharing)
-    for shown in present:
-        if shown.message and shown.column in masked.columns:
-            masked[shown.column] = masked[shown.column].map(lambda value, known=shown.message: known.get(value, value))
-        if shown.form is ColumnFormat.DURATION and shown.column in masked.columns:
-            masked[shown.column] = masked[shown.column].dt.total_seconds().round()
+    present = [column for column in table.columns if column.name in frame.columns]
+    masked = for_browser(frame[[column.name for column in present]], table.schema, sharing=sharing)
+    for column in present:
+        if column.words and column.name in masked.columns:
+            masked[column.name] = masked[column.name].map(lambda value, words=column.words: words.get(value, value))
+        if column.form is ColumnFormat.DURATION and column.name in masked.columns:
+            masked[column.name] = masked[column.name].dt.total_seconds().round()
     return masked
 
 
-def draw(frame: pd.DataFrame, table: Table, *, key: str, sharing: bool, zone: str, alt: str) -> None:
-    """Draw `frame` as `table`, newest as given. Only what `prepared` returns leaves the server."""
-    shown = prepared(frame.head(MAX_ROWS), table, sharing=sharing)
+def draw_table(view: View, frame: pd.DataFrame, table: Table, *, key: str, alt: str, empty: str = "") -> None:
+    """Draw `frame` as `table`, in its order; without rows the sentence `empty`, if one is given.
+
+    Only what `prepared` returns leaves the server.
+    """
+    if empty and frame.empty:
+        draw(html.nothing(empty))
+        return
     st.dataframe(
-        shown,
+        prepared(frame.head(MAX_ROWS), table, sharing=view.sharing),
         key=key,
         hide_index=True,
-        column_config={column.column: _config(column, zone) for column in table.columns},
+        column_config={column.name: _config(column, view.settings.time_zone) for column in table.columns},
         placeholder="—",
         alt=alt,
     )
@@ -236,19 +223,18 @@ def draw(frame: pd.DataFrame, table: Table, *, key: str, sharing: bool, zone: st
         st.caption(f"The first {MAX_ROWS:,} of {len(frame):,} rows.")
 
 
-def _config(shown: TableColumn, zone: str) -> ColumnConfig:
-    match shown.form:
+def _config(column: TableColumn, zone: str) -> Any:
+    """Return the configuration of a column. Its type has no public name in Streamlit."""
+    match column.form:
         case ColumnFormat.TIME:
-            return st.column_config.DatetimeColumn(
-                shown.label, format="D MMM, HH:mm:ss", timezone=zone, help=shown.help
-            )
-        case ColumnFormat.COUNT:
-            return st.column_config.NumberColumn(shown.label, format="localized", help=shown.help)
-        case ColumnFormat.DURATION:
-            return st.column_config.NumberColumn(shown.label, format="%d s", help=shown.help)
-        case ColumnFormat.MINUTES:
-            return st.column_config.NumberColumn(shown.label, format="%.1f min", help=shown.help)
-        case ColumnFormat.SENTENCE:
-            return st.column_config.Column(shown.label, width="medium", help=shown.help)
+            form = "D MMM, HH:mm:ss"
+            return st.column_config.DatetimeColumn(column.label, format=form, timezone=zone, help=column.help)
         case ColumnFormat.TEXT:
-            return st.column_config.Column(shown.label, help=shown.help)
+            return st.column_config.Column(column.label, help=column.help)
+        case ColumnFormat.SENTENCE:
+            return st.column_config.Column(column.label, width="medium", help=column.help)
+        case _:
+            return st.column_config.NumberColumn(column.label, format=_NUMBERS[column.form], help=column.help)
+
+
+_NUMBERS = {ColumnFormat.COUNT: "localized", ColumnFormat.DURATION: "%d s", ColumnFormat.MINUTES: "%.1f min"}

@@ -1,4 +1,4 @@
-"""What the Texts page shows: Twilio's log against the database, in numbers."""
+"""Texts: Twilio's log against the database, in numbers."""
 
 from __future__ import annotations
 
@@ -28,13 +28,17 @@ _ALWAYS_SHOWN = (Recording.RECORDED, Recording.DEFERRED, Recording.LOST)
 
 def delivery_numbers(outbound: pd.DataFrame) -> list[Number]:
     """Return how the texts fared, counts first."""
-    fate = outbound["delivery"]
-    delivered, failed = int((fate == Delivery.DELIVERED).sum()), int((fate == Delivery.FAILED).sum())
+    delivery = outbound["delivery"]
+    delivered, failed = int((delivery == Delivery.DELIVERED).sum()), int((delivery == Delivery.FAILED).sum())
     return [
         ("Texts to customers", f"{len(outbound):,}", "in Twilio's log"),
         ("Delivered", f"{delivered:,} of {delivered + failed:,}", Share(delivered, delivered + failed).message),
-        ("On their way", f"{int((fate == Delivery.ON_ITS_WAY).sum()):,}", "no receipt yet, and none is due"),
-        ("No receipt", f"{int((fate == Delivery.NO_RECEIPT).sum()):,}", "old enough for one: their fate is unknown"),
+        ("On their way", f"{int((delivery == Delivery.ON_ITS_WAY).sum()):,}", "no receipt yet, and none is due"),
+        (
+            "No receipt",
+            f"{int((delivery == Delivery.NO_RECEIPT).sum()):,}",
+            "old enough for one: their fate is unknown",
+        ),
     ]
 
 
@@ -75,17 +79,9 @@ def newest_first(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("created_at", ascending=False, kind="stable")
 
 
-def to_look_at(view: View, outbound: pd.DataFrame) -> Iterable[tuple[str, str, str, pd.DataFrame]]:
+def suspicious(view: View, outbound: pd.DataFrame) -> Iterable[tuple[str, str, str, pd.DataFrame]]:
     """Return key, title, explanation and rows of each group of texts that somebody should look at."""
-    yield (
-        "lost",
-        "Lost",
-        "They went out, and the database knows nothing of them.",
-        newest_first(text_log.unrecorded(outbound)),
-    )
-    yield (
-        "stuck",
-        "Stuck",
-        "They wait in Twilio's queue, or for a receipt, for longer than is plausible.",
-        newest_first(text_log.stuck(outbound, view.now)),
-    )
+    lost, stuck = text_log.unrecorded(outbound), text_log.stuck(outbound, view.now)
+    yield "lost", "Lost", "They went out, and the database knows nothing of them.", newest_first(lost)
+    waits = "They wait in Twilio's queue, or for a receipt, for longer than is plausible."
+    yield "stuck", "Stuck", waits, newest_first(stuck)

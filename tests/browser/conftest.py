@@ -6,16 +6,16 @@ import os
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from scripts.dashboard import CHROMIUM_FLAGS
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 90
@@ -31,6 +31,25 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
         yield browser
         browser.close()
+
+
+def settled(page: Page) -> None:
+    """Wait until the page shows one run: while it is drawn anew, old and new elements stand side by side."""
+    expect(page.locator("[data-test-script-state='notRunning']")).to_have_count(1, timeout=20_000)
+    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=20_000)
+
+
+def until(page: Page, condition: Callable[[], bool], seconds: float = 20) -> None:
+    """Wait for what Playwright has no expectation for. Its `wait_for_function` is kept out by our security policy."""
+    wait_until(condition, seconds, pause=lambda pause: page.wait_for_timeout(1000 * pause))
+
+
+def at_rest(page: Page) -> None:
+    """Wait until every transition has ended: a colour in between has another contrast."""
+    page.evaluate(
+        """() => Promise.allSettled(document.getAnimations()
+            .filter((one) => one.effect.getComputedTiming().endTime !== Infinity).map((one) => one.finished))"""
+    )
 
 
 def free_port() -> int:
@@ -67,13 +86,12 @@ def started(
 
 
 def wait_for(process: subprocess.Popen[bytes], address: str) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end:
+    def answers() -> bool:
         if process.poll() is not None:
             pytest.fail(f"The server ended: {process.communicate()[0].decode()[-2000:]}")
         try:
-            if httpx.get(f"{address}/_stcore/health", timeout=2).text == "ok":
-                return
+            return httpx.get(f"{address}/_stcore/health", timeout=2).text == "ok"
         except httpx.TransportError:
-            time.sleep(0.1)
-    pytest.fail(f"Nothing answered at {address} within {START_SECONDS} seconds.")
+            return False
+
+    wait_until(answers, START_SECONDS)

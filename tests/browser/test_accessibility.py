@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.conftest import at_rest, settled, until
 from tests.browser.test_journey import PAGES, dashboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -17,7 +18,6 @@ DESKTOP, PHONE = {"width": 1440, "height": 2400}, {"width": 390, "height": 844}
 
 # In the dark only the colours are others.
 ASKED = {"light": {}, "dark": {"runOnly": ["color-contrast"]}}
-BACKGROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
 BACKGROUNDS = {"light": "rgb(251, 251, 250)", "dark": "rgb(16, 22, 29)"}
 
 
@@ -32,7 +32,7 @@ def opened(chromium: Browser, url: str, size: dict[str, int]) -> Page:
     page = chromium.new_page(viewport=size)
     page.goto(url)
     expect(page.locator(".sb-headline")).to_be_visible(timeout=60_000)
-    expect(page.locator("[data-testid=stSkeleton]")).to_have_count(0, timeout=20_000)
+    settled(page)
     return page
 
 
@@ -43,16 +43,14 @@ def test_every_page_passes_an_audit_in_light_and_dark_and_fits_a_phone(
     page = opened(chromium, f"{address}/{path}", DESKTOP)
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        page.wait_for_timeout(800)
-        assert page.evaluate(BACKGROUND) == BACKGROUNDS[scheme]
+        expect(page.get_by_test_id("stApp")).to_have_css("background-color", BACKGROUNDS[scheme], timeout=20_000)
+        at_rest(page)
         found = Axe().run(page, options=ASKED[scheme]).response["violations"]
-        told = [(fault["id"], node["html"][:120]) for fault in found for node in fault["nodes"]]
-        assert (scheme, told) == (scheme, [])
+        faults = [(fault["id"], node["html"][:120]) for fault in found for node in fault["nodes"]]
+        assert (scheme, faults) == (scheme, [])
     page.set_viewport_size(PHONE)
-    page.wait_for_timeout(800)
-    width = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    until(page, lambda: page.get_by_test_id("stMain").evaluate("it => it.scrollWidth") <= PHONE["width"])
     page.close()
-    assert width <= PHONE["width"]
 
 
 def test_the_plan_is_reached_and_an_action_opened_and_left_with_the_keyboard_alone(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from lib.sandbox.serve import Running
 from lib.snapshot import utc_now
 from tests.browser.conftest import free_port, started
 from tests.browser.test_journey import dashboard, open_page
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 
@@ -93,12 +93,8 @@ def test_a_missing_column_is_cured_by_following_the_plan(chromium: Browser, desk
     open_step(page, "Monitor")
     tiles = page.locator(".sb-tile")
     expect(tiles).to_have_count(4, timeout=QUICK)
-    for _ in range(20):
-        if page.locator(".sb-tile.sb-good").count() == 4:
-            break
-        page.get_by_role("button", name="Look again", exact=True).click()
-        page.wait_for_timeout(2_000)
-    expect(page.locator(".sb-tile.sb-good")).to_have_count(4)
+    page.get_by_role("button", name="Look again", exact=True).click()
+    expect(page.locator(".sb-tile.sb-good")).to_have_count(4, timeout=A_MINUTE)
     expect(page.locator(".sb-sentence")).to_contain_text("Texts are flowing", timeout=A_MINUTE)
     assert wire.complaints == []
 
@@ -182,9 +178,7 @@ def test_a_server_that_is_killed_in_the_middle_loses_nothing_and_does_nothing_tw
         page, _ = open_page(chromium, f"{address}/deployments")
         confirm_redeploy(page)
         page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
-        end = time.monotonic() + 60
-        while not builds_made(sandbox) and time.monotonic() < end:
-            time.sleep(0.05)
+        wait_until(lambda: builds_made(sandbox))
         server.kill()
         server.wait()
         page.close()
@@ -193,7 +187,7 @@ def test_a_server_that_is_killed_in_the_middle_loses_nothing_and_does_nothing_tw
     with dashboard(settings) as address:
         page, _ = open_page(chromium, f"{address}/deployments")
         card = page.locator(".sb-card").filter(has_text="Redeploy the same commit")
-        expect(card.first).to_contain_text("outcome unknown", timeout=A_MINUTE)  # nobody has beaten for it since
+        expect(card.first).to_contain_text("outcome unknown", timeout=A_MINUTE)  # no heartbeat since
         page.get_by_role("button", name="Look again").first.click()
         expect(card.first).to_contain_text("succeeded", timeout=A_MINUTE)
         page.close()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from lib.sandbox.serve import Running
-from tests.browser.conftest import ROOT, free_port, running
+from tests.browser.conftest import ROOT, free_port, running, settled
 from tests.pages.test_on_the_sandbox import planted
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -42,7 +42,7 @@ class Wire:
         self.frames.append(frame if isinstance(frame, bytes) else frame.encode())
 
     def _complain(self, kind: str, text: str) -> None:
-        # Streamlit looks for its server one folder up from a deep link first, and is told 404.
+        # Streamlit looks for its server one folder up from a deep link first, and gets a 404.
         if kind == "error" and "404" not in text:
             self.complaints.append(text)
 
@@ -87,7 +87,7 @@ def test_the_wire_carries_no_name_number_token_or_key(
     with dashboard(settings) as address:
         for path in PAGES:
             page, wire = open_page(chromium, f"{address}/{path}?window=7d")
-            page.wait_for_timeout(1500)
+            settled(page)
             drawn = page.content()
             assert wire.carries(secrets) == [] and [secret for secret in secrets if secret in drawn] == []
             assert wire.carries(["sb-headline"]), "the frames are readable"
@@ -100,6 +100,8 @@ def test_deep_links_keep_window_and_share_switch_from_page_to_page_and_status_ha
 ) -> None:
     with dashboard(play("healthy")) as address:
         page, _ = open_page(chromium, f"{address}/texts?window=7d&share=true")
+        # The first page of this server: Streamlit knows no page's address before.
+        expect(page.get_by_text("Page not found")).to_have_count(0)
         expect(page.get_by_role("heading", name="Did they arrive?")).to_be_visible()
         expect(page.get_by_text("the last 7 days").first).to_be_visible(timeout=20_000)
         page.get_by_role("link", name="Bookings").click()
@@ -112,7 +114,7 @@ def test_deep_links_keep_window_and_share_switch_from_page_to_page_and_status_ha
         page.close()
 
 
-def test_when_the_desk_dies_the_headline_turns_grey_by_itself(
+def test_when_the_server_ends_the_headline_turns_grey_by_itself(
     chromium: Browser, play: Callable[[str], dict[str, str]]
 ) -> None:
     settings = play("healthy")

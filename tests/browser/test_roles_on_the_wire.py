@@ -14,17 +14,20 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 from lib import settings as settings_
 from lib.journal.journal import Journal
 from lib.snapshot import utc_now
+from tests.browser.conftest import settled, until
 from tests.browser.test_journey import dashboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 
 QUICK = 30_000
 SECRET = "a-secret-of-this-test-that-signs-its-cookies"
-# Keeps what the page sends, and the socket that it sends it through.
+# Keeps what the page sends, the socket that it sends it through, and counts what it receives.
 LISTEN = """
     window.sent = [];
+    window.received = 0;
     const send = WebSocket.prototype.send;
     WebSocket.prototype.send = function (data) {
+        if (window.socket !== this) this.addEventListener("message", () => { window.received += 1; });
         window.socket = this;
         new Response(data).arrayBuffer().then(
             (buffer) => window.sent.push(btoa(String.fromCharCode(...new Uint8Array(buffer))))
@@ -50,9 +53,19 @@ def page_of(chromium: Browser, address: str, email: str) -> Page:
 
 
 def replay(page: Page, frames: list[str]) -> None:
+    """Send the frames, each once the answer to the one before is drawn."""
     for frame in frames:
+        before = page.evaluate("window.received")
         page.evaluate(REPLAY, frame)
-        page.wait_for_timeout(1500)
+        until(page, lambda before=before: page.evaluate("window.received") > before)
+        settled(page)
+
+
+def share_screen(page: Page) -> None:
+    """Ask the server for something and wait until it is drawn: then it has handled what was sent before."""
+    page.get_by_text("Share screen").click()
+    expect(page.locator("html")).to_have_css("font-size", "20px", timeout=QUICK)
+    settled(page)
 
 
 @pytest.mark.timeout(180)
@@ -93,6 +106,7 @@ def test_the_frames_of_an_operator_do_nothing_in_a_viewers_session(
         assert any(b"ask_confirm" in base64.b64decode(frame) for frame in frames)
 
         replay(eve, frames)
+        share_screen(eve)
         assert not eve.get_by_role("dialog").count()
         assert [request.requested_by.name for request in journal.requests()] == ["ana@example.org"]
 

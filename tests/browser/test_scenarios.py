@@ -1,4 +1,4 @@
-"""Each scenario of the sandbox is cured from the screen by doing what the plan says, and the journal tells the story.
+"""Each scenario of the sandbox is cured from the screen by following the plan, and the journal records it.
 
 The tests read from the screen what to do next; the table only says what that should have come to.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from lib.journal.request import RequestState
 from lib.sandbox.scenarios import SCENARIOS
 from lib.sandbox.serve import Running
 from lib.snapshot import utc_now
+from tests.browser.conftest import settled, until
 from tests.browser.test_journey import Wire, dashboard, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -83,17 +84,11 @@ class Screen:
                 menu.fill(title)
                 self.page.get_by_role("option", name=title, exact=True).wait_for(timeout=2_000)
                 menu.press("Enter")
-                self._wait_until(lambda: self.sandbox.scenario.name == name, seconds=3)
+                until(self.page, lambda: self.sandbox.scenario.name == name, seconds=3)
         expect(menu).to_have_value(title, timeout=QUICK)
-        self.settled()
+        settled(self.page)
         with self.sandbox.world.connection() as connection:
             connection.execute("update twin.project set queue_time = '0.2 s', build_time = '1 s'")
-
-    def _wait_until(self, is_so: Callable[[], bool], seconds: float = 20) -> None:
-        end = time.monotonic() + seconds
-        while not is_so():
-            assert time.monotonic() < end, "it did not become so"
-            self.page.wait_for_timeout(100)
 
     def pace(self, bookings_per_minute: float) -> None:
         endpoint = f"{self.sandbox.world.base_url}/sandbox/pace"
@@ -116,7 +111,7 @@ class Screen:
         done: list[str] = []
         deadline = time.monotonic() + CURED_WITHIN_SECONDS
         while time.monotonic() < deadline:
-            self.settled()
+            settled(self.page)
             if self.tasks.count():
                 done += self._do(self.tasks.first)
             elif self.state == "FLOWING" and not self.page.locator("[class*='st-key-task_']").count():
@@ -125,14 +120,12 @@ class Screen:
                 self.recheck()
         pytest.fail(f"After {done}: {self.state}, {self.page.locator('.sb-sentence').inner_text()}")
 
-    def settled(self) -> None:
-        """Wait until the screen shows one run: while it is drawn anew, old and new stand side by side."""
-        expect(self.page.locator("[data-test-script-state='notRunning']")).to_have_count(1, timeout=QUICK)
-
     def recheck(self) -> None:
+        """Press the button, and wait until the server's answer is drawn."""
+        before = len(self.wire.frames)
         self.page.get_by_role("button", name="Look again", exact=True).click()
-        self.page.wait_for_timeout(1_000)
-        self.settled()
+        until(self.page, lambda: len(self.wire.frames) > before)
+        settled(self.page)
 
     def _do(self, task: Locator) -> list[str]:
         """Do one task; return what was done, or nothing if the desk refused it because it was too soon."""
@@ -145,18 +138,19 @@ class Screen:
             expect(stand_in).to_be_disabled(timeout=QUICK)
             with suppress(TimeoutError):  # the desk may see it by itself before anybody says so
                 done_elsewhere.click(timeout=3_000)
-            self._wait_until(lambda: not self._still_asked_for(name))
+            until(self.page, lambda: not self._still_asked_for(name))
             return [SOMEBODY]
         before = len(self.journal.requests())
         task.get_by_role("button").click()
         self.confirm()
-        self._wait_until(lambda: len(self.journal.requests()) > before and bool(self.journal.requests()[0].ended_at))
+        until(self.page, lambda: len(self.journal.requests()) > before and bool(self.journal.requests()[0].ended_at))
         request = self.journal.requests()[0]
-        if request.state is RequestState.REFUSED and "a moment ago: wait" in request.message:
-            self.page.wait_for_timeout(3_000)
+        left = re.search(r"a moment ago: wait (\d+) s more", request.message)
+        if request.state is RequestState.REFUSED and left:
+            self.page.wait_for_timeout(1000 * int(left[1]))  # the cool-down, as the refusal states it
             return []
         assert request.state is RequestState.SUCCEEDED, request.message
-        self._wait_until(lambda: not self._still_asked_for(name))
+        until(self.page, lambda: not self._still_asked_for(name))
         return [request.action]
 
     def confirm(self) -> None:
@@ -212,28 +206,24 @@ def test_following_the_plan_cures_it(screen: Screen, name: str) -> None:
     assert tuple(screen.follow()) == CURES[name]
 
     expect(page.locator(".sb-sentence")).to_contain_text("Texts are flowing", timeout=QUICK)
-    good = page.locator(".sb-tile.sb-good")
-    for _ in range(10):
-        if good.count() == 4:
-            break
-        screen.recheck()
-    expect(good).to_have_count(4)
+    screen.recheck()
+    expect(page.locator(".sb-tile.sb-good")).to_have_count(4, timeout=1000 * CURED_WITHIN_SECONDS)
     assert screen.wire.complaints == []
-    _story_is_told(screen, name)
+    _journal_has_it_in_order(screen, name)
 
 
-def _story_is_told(screen: Screen, name: str) -> None:
+def _journal_has_it_in_order(screen: Screen, name: str) -> None:
     """The journal has the opening, what was seen, and each deed from its request to its receipt, in this order."""
     incident = screen.journal.incidents()[0]
     entries = screen.journal.entries(incident_id=incident.id)
     kinds = [entry.kind for entry in entries]
     assert kinds[:2] == [Kind.INCIDENT_OPENED, Kind.DIAGNOSIS]
     by_desk = [deed for deed in CURES[name] if deed != SOMEBODY]
-    # Too soon after the scenario before: refused, told, and asked for again.
+    # Too soon after the scenario before: refused, shown, and asked for again.
     refused = {entry.about.request_id for entry in entries if entry.kind is Kind.REFUSED}
     done = [entry.kind for entry in entries if entry.about.request_id not in refused]
-    told = [kind for kind in done if kind in (Kind.REQUEST, Kind.STARTED, Kind.RECEIPT)]
-    assert told == [Kind.REQUEST, Kind.STARTED, Kind.RECEIPT] * len(by_desk)
+    steps = [kind for kind in done if kind in (Kind.REQUEST, Kind.STARTED, Kind.RECEIPT)]
+    assert steps == [Kind.REQUEST, Kind.STARTED, Kind.RECEIPT] * len(by_desk)
     assert [entry.seq for entry in entries] == sorted(entry.seq for entry in entries)
     assert screen.journal.verify().ok
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,19 +29,20 @@ from lib.ui.runtime import DiagnosisService
 from tests.pages import synthetic
 from tests.pages.fake_action import FakeTarget, SafeSwitch, Switch
 from tests.pages.synthetic import NOW
+from tests.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("status", "plan", "bookings", "texts", "deployments", "incidents", "systems")
 EVERY_PAGE = (*PAGES, "handbook")  # with the one that shows no data
 
 
-# Each new AppTest looks through all installed packages for components, which takes it half of its time.
+# Each new AppTest searches all installed packages for components, which takes half of its time.
 _scanned_once = cache(manifest_scanner.scan_component_manifests)
 
 
 @dataclass
-class OpenedClient:
-    """An opening that is open already."""
+class ReadyRuntime:
+    """An app runtime that is ready."""
 
     desk: DiagnosisService | None
     failure: str | None = None
@@ -84,7 +84,7 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
         clock = utc_now if live else lambda: NOW
         opens = {"open_action_service": lambda: action_service} if action_service else {}
         desk = DiagnosisService(settings or Settings(), lambda size: taken, clock, **opens)
-        monkeypatch.setattr(runtime, "app_runtime", lambda: OpenedClient(desk))
+        monkeypatch.setattr(runtime, "app_runtime", lambda: ReadyRuntime(desk))
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         for key, value in (state or {}).items():
             test.session_state[key] = value
@@ -104,7 +104,7 @@ def fake_target() -> FakeTarget:
 
 @pytest.fixture
 def action_service(tmp_path: Path, fake_target: FakeTarget) -> Iterator[ActionService]:
-    """Hands on a journal of their own; every action but two is the real one, without any system behind it."""
+    """An action service with a journal of its own; all actions but two are the real ones, with no system behind."""
     settings = Settings.model_validate({"journal_url": f"sqlite:///{tmp_path / 'journal.sqlite3'}"})
     journal = Journal.open(settings, utc_now)
     context = ActionContext(Sources(settings, Http(clock=utc_now), utc_now), settings, utc_now, synthetic.planted)
@@ -119,30 +119,17 @@ def action_service(tmp_path: Path, fake_target: FakeTarget) -> Iterator[ActionSe
 
 def settled(action_service: ActionService) -> Request:
     """Wait until nothing is under way and return the newest request."""
-    while True:
+
+    def newest() -> Request | None:
         action_service.changed()
-        journal_state = action_service.journal_state()
-        if (
-            journal_state.requests
-            and not journal_state.busy
-            and not action_service.runs_here(journal_state.requests[0].id)
-        ):
-            return journal_state.requests[0]
-        time.sleep(0.01)
+        state = action_service.journal_state()
+        over = state.requests and not state.busy and not action_service.runs_here(state.requests[0].id)
+        return state.requests[0] if over else None
+
+    return wait_until(newest)
 
 
 def sent(test: AppTest) -> bytes:
     """Return everything that the page sent to the browser, as bytes."""
-    return b"\n".join(node.proto.SerializeToString() for node in _nodes(test) if node.proto is not None)
-
-
-def _nodes(test: AppTest) -> Iterator[Any]:
-    for root in (test._tree,):
-        yield from _walk(root)
-
-
-def _walk(node: Any) -> Iterator[Any]:
-    if hasattr(node, "proto"):
-        yield node
-    for child in getattr(node, "children", {}).values():
-        yield from _walk(child)
+    protos = (node.proto for node in test.main.root if hasattr(node, "proto"))
+    return b"\n".join(proto.SerializeToString() for proto in protos if proto is not None)

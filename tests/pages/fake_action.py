@@ -1,4 +1,4 @@
-"""A world of one lamp, and the action that switches it: everything about it is real but the outside."""
+"""A target for tests, a lamp, and the action that switches it: all of it is real except for the outside system."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Switch(Action):
 
 
 class SafeSwitch(Switch):
-    """The same lamp, for a click without words."""
+    """The same lamp, for a click without a phrase."""
 
     id: ClassVar[str] = "redeploy"
     tier: ClassVar[Tier] = Tier.CONFIRM

@@ -28,7 +28,7 @@ def keys(test: AppTest) -> set[str]:
 
 
 def row(test: AppTest) -> str:
-    return next(piece.proto.body for piece in test.get("html") if "· asked" in piece.proto.body)
+    return next(piece.value for piece in test.get("html") if "· asked" in piece.value)
 
 
 def test_each_person_is_a_row_with_a_masked_number_the_reason_and_what_can_be_done(
@@ -77,7 +77,7 @@ def test_a_viewer_sees_the_list_and_can_mark_nothing(
         lambda: type("Service", (), {"action_service": lambda self: action_service})(),
     )
     monkeypatch.setattr("lib.ui.action_dialog.who_looks", lambda: affected_viewer())
-    affected_view.mark(LAST, FollowUp.CALLED, None)  # as a forged click would
+    affected_view.record_follow_up(LAST, FollowUp.CALLED, None)  # as a forged click would
     assert action_service.journal.entries(kinds=[Kind.FOLLOW_UP]) == ()
 
 

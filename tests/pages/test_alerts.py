@@ -1,4 +1,4 @@
-"""Alerts on the glass: what fires is seen by everybody, and decided about by operators, with a reason."""
+"""Alerts on the pages: everybody sees what fires, and operators decide about it, with a reason."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VIEWER = {"is_logged_in": True, "email": "owner@example.com"}
 
 @pytest.fixture
 def firing(action_service: ActionService, monkeypatch: pytest.MonkeyPatch) -> ActionService:
-    """Hands whose watch says that the flow's alert fires."""
+    """An action service whose monitor reports that the flow's alert fires."""
     alert = Firing("flow", "Texts flow", STORY, utc_now() - timedelta(minutes=9), utc_now(), utc_now(), None, None)
     status = MonitorStatus(utc_now(), "here 1", None, (alert,), 0)
     monkeypatch.setattr(action_service, "watched", lambda: status)
@@ -47,7 +47,7 @@ def test_an_alert_stands_on_status_in_a_line_and_on_systems_with_its_cause_as_te
     assert "<img src=x" not in out
 
 
-def test_whoever_is_on_it_says_so_with_a_reason(open_page: Open, firing: ActionService) -> None:
+def test_an_alert_is_acknowledged_with_a_reason(open_page: Open, firing: ActionService) -> None:
     test = open_page("systems", synthetic.planted(), action_service=firing)
     test.button(key="do_ack_flow").click().run()
     assert firing.journal.entries(kinds=[Kind.ACKNOWLEDGEMENT]) == (), "not without a reason"
@@ -75,7 +75,7 @@ def test_a_viewer_sees_the_alert_and_decides_nothing(
     assert not [button.key for button in test.button if button.key and "flow" in button.key]
 
 
-def test_a_watch_that_fell_silent_is_not_called_watched(
+def test_a_monitor_that_stopped_is_not_shown_as_running(
     open_page: Open, action_service: ActionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status = MonitorStatus(utc_now() - timedelta(hours=2), None, None, (), 0)
@@ -85,7 +85,7 @@ def test_a_watch_that_fell_silent_is_not_called_watched(
 
 
 def watched_as(action_service: ActionService, monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
-    """Let the watch stand as a healthy one does, but for `changed`."""
+    """Let the monitor be healthy, but for `changed`."""
     status = dataclasses.replace(MonitorStatus(utc_now(), "here 1", None, (), 0), **changed)  # type: ignore[arg-type]
     monkeypatch.setattr(action_service, "watched", lambda: status)
 
@@ -94,7 +94,7 @@ def watched_as(action_service: ActionService, monkeypatch: pytest.MonkeyPatch, *
     ("minutes", "abandoned", "stopped"),
     [(1, False, False), (12, False, False), (25, False, False), (31, False, True), (5, True, True)],
 )
-def test_a_scheduled_watch_has_not_stopped_between_two_rounds(
+def test_a_scheduled_monitor_has_not_stopped_between_two_rounds(
     open_page: Open,
     action_service: ActionService,
     monkeypatch: pytest.MonkeyPatch,
@@ -108,7 +108,7 @@ def test_a_scheduled_watch_has_not_stopped_between_two_rounds(
     assert ("The watch has stopped" in out) is stopped
 
 
-def test_a_watch_that_is_set_to_look_rarely_may_be_silent_for_longer(
+def test_a_monitor_that_is_set_to_run_rarely_may_be_silent_for_longer(
     open_page: Open, action_service: ActionService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watched_as(action_service, monkeypatch, last_round_at=utc_now() - timedelta(minutes=70))
@@ -119,7 +119,7 @@ def test_a_watch_that_is_set_to_look_rarely_may_be_silent_for_longer(
     assert "Somebody watches" in out
 
 
-def test_the_slowest_way_to_watch_that_we_document_may_miss_a_round_or_two() -> None:
+def test_the_slowest_schedule_that_we_document_may_miss_a_round_or_two() -> None:
     (minutes,) = re.findall(r'cron: "\*/(\d+) ', (ROOT / "docs/hosting/monitor.yml").read_text())
     assert 3 * timedelta(minutes=int(minutes)) <= alerts_view.SILENT_AFTER
 

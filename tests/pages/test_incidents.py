@@ -18,6 +18,7 @@ from lib.journal.incident_export import incident_record
 from lib.journal.request import NewRequest, Request
 from lib.model.people import Actor, Role, Via
 from lib.model.phone import masked
+from lib.reports.diagnosis_record import diagnosis_record
 from lib.reports.documents import ExportFormat, export
 from lib.settings import Settings
 from lib.ui import incidents_view
@@ -33,12 +34,10 @@ def incident(action_service: ActionService) -> UUID:
     """An incident with a step, a note in a stranger's words, and two diagnoses that differ."""
     journal = action_service.journal
     opened = journal.open_incident("Texts do not arrive", ANA).id
-    journal.append(incidents_view.diagnosis_record(diagnose(synthetic.planted(), synthetic.NOW)), ANA, opened)
+    journal.append(diagnosis_record(diagnose(synthetic.planted(), synthetic.NOW)), ANA, opened)
     journal.step(opened, "migration", StepState.DOING, ANA)
     journal.note(f"{synthetic.HOSTILE} {synthetic.PHONE} {synthetic.KEY}", ANA, incident_id=opened)
-    journal.append(
-        incidents_view.diagnosis_record(diagnose(synthetic.nothing_configured(), synthetic.NOW)), ANA, opened
-    )
+    journal.append(diagnosis_record(diagnose(synthetic.nothing_configured(), synthetic.NOW)), ANA, opened)
     return opened
 
 
@@ -51,15 +50,13 @@ def test_it_tells_the_story_in_order_and_leaks_nothing(
 ) -> None:
     test = log(open_page, action_service)
     assert not test.exception
-    told = next(
-        piece.proto.body for piece in test.get("html") if "sb-story" in piece.proto.body and "<ol" in piece.proto.body
-    )
+    entries = next(piece.value for piece in test.get("html") if "sb-story" in piece.value and "<ol" in piece.value)
     order = [
-        told.index(message) for message in ("incident opened", "diagnosis:", "step migration", "note", "CANNOT TELL")
+        entries.index(message) for message in ("incident opened", "diagnosis:", "step migration", "note", "CANNOT TELL")
     ]
     assert order == sorted(order)
-    assert "UTC" in told and "ana@example.com" in told
-    assert "<img" not in told and "onerror" in told
+    assert "UTC" in entries and "ana@example.com" in entries
+    assert "<img" not in entries and "onerror" in entries
     assert [secret for secret in synthetic.PLANTED if secret.encode() in sent(test)] == []
 
 
@@ -79,17 +76,17 @@ def test_on_a_shared_screen_no_receipt_or_refusal_shows_a_digit_of_a_number(
     journal.finish(done.id, Receipt(Outcome.FAILED, f"Not sent to {number}.", (Fact("number", number),)), ANA)
     journal.refuse(refused.id, f"Now it would be: POST mobile_number: {number}", ANA)
     action_service.changed()
-    told = open_page(page, synthetic.planted(), action_service=action_service)
+    plain = open_page(page, synthetic.planted(), action_service=action_service)
     shared = open_page(page, synthetic.planted(), action_service=action_service, state={"share": True})
-    assert not told.exception and not shared.exception
-    assert number.encode() in sent(told)
+    assert not plain.exception and not shared.exception
+    assert number.encode() in sent(plain)
     assert "••123".encode() not in sent(shared)
 
 
 def test_two_diagnoses_stand_side_by_side(open_page: Open, action_service: ActionService, incident: UUID) -> None:
-    seen = list(incidents_view.diagnoses(action_service.journal.entries(incident_id=incident)))
+    seen = list(incidents_view.recorded_diagnoses(action_service.journal.entries(incident_id=incident)))
     test = log(open_page, action_service, state={"seen_before": seen[0], "seen_after": seen[1]})
-    table = next(piece.proto.body for piece in test.get("html") if "Check or cause" in piece.proto.body)
+    table = next(piece.value for piece in test.get("html") if "Check or cause" in piece.value)
     assert "texts_arrive" in table and "cannot tell" in table
 
 

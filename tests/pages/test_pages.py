@@ -73,7 +73,7 @@ def test_what_others_wrote_stays_text(open_page: Open, page: str) -> None:
     test = open_page(page, synthetic.planted())
     assert b"onerror" in sent(test), "the hostile words are there to be seen"
     for piece in test.get("html"):
-        assert "<img" not in piece.proto.body
+        assert "<img" not in piece.value
     said = [element.value for kind in ("markdown", "caption", "subheader", "warning") for element in test.get(kind)]
     assert [message for message in (*said, *(box.label for box in test.expander)) if ARMED.search(message)] == []
 
@@ -105,6 +105,6 @@ def test_a_booking_can_be_linked_to(open_page: Open) -> None:
 
 def test_with_the_database_unread_no_text_is_called_lost_or_recorded(open_page: Open) -> None:
     of_twilio = {name: value for name, value in synthetic.values().items() if name in ("texts", "balance", "alerts")}
-    parts = [piece.proto.body for piece in open_page("texts", synthetic.snapshot(of_twilio)).get("html")]
+    parts = [piece.value for piece in open_page("texts", synthetic.snapshot(of_twilio)).get("html")]
     recorded = next(piece for piece in parts if "Phantom" in piece)
     assert recorded.count(">cannot tell<") == 4

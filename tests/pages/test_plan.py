@@ -1,4 +1,4 @@
-"""The action plan: evidence in place of belief, and a record of who did what."""
+"""The action plan: evidence for each step, and a record of who did what."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_what_others_wrote_stays_text_in_every_step(open_page: Open, action_serv
     action_service.journal.open_incident(synthetic.HOSTILE, ANA)
     test = open_page("plan", synthetic.planted(), action_service=action_service, state=dict(ALL_OPEN))
     assert b"onerror" in sent(test)
-    assert "<img" not in "".join(piece.proto.body for piece in test.get("html"))
+    assert "<img" not in "".join(piece.value for piece in test.get("html"))
 
 
 def test_opening_an_incident_keeps_what_is_seen_for_later(open_page: Open, action_service: ActionService) -> None:
@@ -89,7 +89,7 @@ def test_a_step_is_moved_with_who_and_when_and_skipped_only_with_a_reason(
     }
 
 
-def test_what_only_tries_is_offered_beside_what_changes_and_the_build_command_is_told(
+def test_dry_runs_are_offered_beside_what_they_try_and_the_build_command_is_shown(
     open_page: Open, action_service: ActionService
 ) -> None:
     test = opened(open_page, action_service)
@@ -111,7 +111,7 @@ def test_who_did_something_elsewhere_says_so_and_only_what_is_seen_since_counts(
     assert b"waiting for evidence" in sent(test) or b"nothing speaks against it" in sent(test)
 
 
-def test_with_an_unreadable_journal_nobody_is_told_that_no_incident_is_open(
+def test_with_an_unreadable_journal_no_page_says_that_no_incident_is_open(
     open_page: Open, action_service: ActionService, monkeypatch
 ) -> None:
     action_service.journal.open_incident("No texts", ANA)
@@ -148,7 +148,7 @@ def test_closing_keeps_a_last_diagnosis(open_page: Open, action_service: ActionS
     test.button(key="incident_close").click().run()
     incident = action_service.journal.incidents()[0]
     assert not incident.open and incident.closing_message == "the column is back"
-    assert incidents_view.first_seen(action_service, incident) is not None
+    assert incidents_view.first_diagnosis(action_service, incident) is not None
     assert b"No incident is open" in sent(test)
 
 

@@ -106,7 +106,7 @@ def test_a_dialog_in_a_viewers_session_state_is_not_drawn(
 def test_who_is_an_operator_no_more_cannot_confirm_the_dialog_they_had_open(
     open_page: Open, action_service: ActionService, fake_target: FakeTarget, roles: Roles, action: str
 ) -> None:
-    """The two actions are the lamp's: one with a phrase, one for a click."""
+    """The two actions are those of the fake target: one with a phrase, one for a click."""
     ask = OpenDialog(action, dict.fromkeys(action_service.executor.actions[action].asks, "x"))
     test: AppTest = open_page(
         "plan", synthetic.planted(), action_service=action_service, settings=BOTH, user=user(ANA), state={"ask": ask}

@@ -1,4 +1,4 @@
-"""The dialog and the hands, on the whole app: nothing happens without a confirmation, and once is once."""
+"""The dialog and the action service, on the whole app: nothing happens unconfirmed, and nothing happens twice."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lib.ui.action_service import ActionService
 from tests.pages import synthetic
 from tests.pages.conftest import Open, action_service, fake_target, on_this_machine, open_page, sent, settled
 from tests.pages.fake_action import FakeTarget
+from tests.waiting import wait_until
 
 __all__ = ["action_service", "fake_target", "on_this_machine", "open_page"]  # fixtures of the pages' tests
 
@@ -49,19 +50,19 @@ def test_the_dialog_shows_exactly_what_will_be_done_and_what_was_looked_at(
     out = sent(test)
     for message in (b"hall lamp", b"There will be light.", b"The bulb is whole.", b"It cannot be undone."):
         assert message in out
-    assert "<img" not in "".join(piece.proto.body for piece in test.get("html"))
+    assert "<img" not in "".join(piece.value for piece in test.get("html"))
 
 
 @pytest.mark.parametrize(
     ("phrase", "reason"), [("", ""), ("hall lamp", ""), ("hall lamp", "  "), ("lamp", "dark"), ("HALL LAMP", "dark")]
 )
-def test_without_the_phrase_and_a_reason_it_cannot_be_confirmed(
+def test_without_the_phrase_and_a_reason_an_action_cannot_be_confirmed(
     open_page: Open, action_service: ActionService, phrase: str, reason: str
 ) -> None:
     assert typed(opened(open_page, action_service), phrase, reason).button(key="ask_confirm").disabled
 
 
-def test_a_confirmation_does_it_once_and_everybody_sees_it(
+def test_a_confirmed_action_runs_once_and_everybody_sees_it(
     open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     test = typed(opened(open_page, action_service))
@@ -84,7 +85,7 @@ def test_three_clicks_are_one_request(
     assert fake_target.switched == 1 and len(action_service.journal_state().requests) == 1
 
 
-def test_the_second_tier_asks_for_a_click_and_no_words(
+def test_the_second_tier_asks_for_a_click_and_no_phrase(
     open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     test = open_page(
@@ -116,7 +117,7 @@ def test_a_preview_that_fails_says_why_and_can_be_taken_again(
     assert "ask_confirm" in keys(test.button(key="ask_look").click().run())
 
 
-def test_a_world_that_moved_meanwhile_is_refused_with_the_difference(
+def test_a_target_that_changed_after_the_preview_is_refused_with_the_difference(
     open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     test = typed(opened(open_page, action_service))
@@ -126,7 +127,9 @@ def test_a_world_that_moved_meanwhile_is_refused_with_the_difference(
     assert fake_target.switched == 0 and settled(action_service).state is RequestState.REFUSED
 
 
-def test_leaving_it_does_nothing(open_page: Open, action_service: ActionService, fake_target: FakeTarget) -> None:
+def test_leaving_the_dialog_does_nothing(
+    open_page: Open, action_service: ActionService, fake_target: FakeTarget
+) -> None:
     test = opened(open_page, action_service)
     test.button(key="ask_leave").click().run()
     assert (
@@ -152,7 +155,7 @@ def test_a_viewer_who_forges_a_click_is_refused(
 ) -> None:
     viewer = Actor("owner@example.com", Role.VIEWER, Via.PAGE)
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     for forged in (
         lambda: action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), viewer),
         lambda: action_service.approve(UUID(int=1), viewer),
@@ -169,10 +172,9 @@ def test_what_runs_is_shown_with_who_runs_it_and_how_far_it_is(
 ) -> None:
     fake_target.may_go_on.clear()
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     request = action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), BEN)
-    while not action_service.journal.request(request.id).progress:
-        pass
+    wait_until(lambda: action_service.journal.request(request.id).progress)
     action_service.changed()
     out = sent(open_page("status", synthetic.planted(), action_service=action_service))
     assert b"ben@example.com" in out and b"Turning the switch" in out
@@ -185,7 +187,7 @@ def test_a_lost_answer_is_unknown_and_can_only_be_looked_at(
 ) -> None:
     fake_target.lost = True
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     request = settled(action_service)
     assert request.state is RequestState.UNKNOWN and fake_target.switched == 1
@@ -199,7 +201,7 @@ def lost(action_service: ActionService, fake_target: FakeTarget) -> UUID:
     """Return a request whose answer was lost, and which nothing that the desk can see resolves."""
     fake_target.lost = True
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), BEN)
     request = settled(action_service)
     assert request.state is RequestState.UNKNOWN
@@ -207,7 +209,7 @@ def lost(action_service: ActionService, fake_target: FakeTarget) -> UUID:
 
 
 @pytest.mark.parametrize(("button", "state"), [("happened", RequestState.SUCCEEDED), ("did_not", RequestState.FAILED)])
-def test_who_looked_themselves_says_what_they_saw_and_frees_the_target(
+def test_who_records_what_they_saw_themselves_unlocks_the_target(
     open_page: Open, action_service: ActionService, fake_target: FakeTarget, button: str, state: RequestState
 ) -> None:
     request_id = lost(action_service, fake_target)
@@ -219,12 +221,12 @@ def test_who_looked_themselves_says_what_they_saw_and_frees_the_target(
     assert request.resolved_by is not None and fake_target.switched == 1
     fake_target.lost = False
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     assert settled(action_service).state is RequestState.SUCCEEDED and fake_target.switched == 2
 
 
-def test_without_words_nobody_says_what_happened(
+def test_an_observation_without_a_text_is_refused(
     open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     request_id = lost(action_service, fake_target)
@@ -234,11 +236,11 @@ def test_without_words_nobody_says_what_happened(
     assert action_service.journal.request(request_id).state is RequestState.UNKNOWN
 
 
-def test_what_a_dead_server_left_behind_is_shown_and_not_run(
+def test_a_request_that_another_server_did_not_finish_is_shown_and_not_run(
     open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     left = action_service.executor.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     test = open_page("status", synthetic.planted(), action_service=action_service)
     assert b"Nobody here carries it out" in sent(test)
@@ -251,7 +253,7 @@ def needing_a_second_person(action_service: ActionService, by: Actor) -> UUID:
         action_service.executor.context, settings=Settings.model_validate({"require_second_person": True})
     )
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     request = action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), by)
     assert request.state is RequestState.WAITING
     return request.id
@@ -259,7 +261,7 @@ def needing_a_second_person(action_service: ActionService, by: Actor) -> UUID:
 
 @pytest.fixture
 def logged_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
-    """Ana, an operator by the settings, as the login tells of her."""
+    """Ana, an operator by the settings, as the login reports her."""
     monkeypatch.setattr(guard.settings_, "load", lambda: Settings.model_validate({"operators": ANA.name}))
     return {"is_logged_in": True, "email": ANA.name}
 
@@ -276,7 +278,7 @@ def test_a_second_person_sees_the_preview_before_they_approve(
     assert action_service.journal.request(waiting).approved_by is not None
 
 
-def test_what_moved_since_it_was_asked_for_cannot_be_approved(
+def test_a_target_that_changed_since_the_request_cannot_be_approved(
     open_page: Open, action_service: ActionService, fake_target: FakeTarget, logged_in: dict[str, object]
 ) -> None:
     waiting = needing_a_second_person(action_service, BEN)
@@ -311,7 +313,7 @@ def test_freezing_needs_a_reason_and_stops_what_was_confirmed(
     test.button(key="freeze").click().run()
     assert b"we wait for Vercel" in sent(test)
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.look(action_service)
+    ask.take_preview(action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     assert settled(action_service).state is RequestState.REFUSED and fake_target.switched == 0
     test.run().button(key="unfreeze").click().run()

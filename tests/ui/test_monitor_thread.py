@@ -1,8 +1,7 @@
-"""The monitor as a background task of the dashboard, on the desk's own readings."""
+"""The monitor as a background task of the dashboard, on the readings that the viewers share."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +12,7 @@ from lib.monitor.monitor_status import MonitorStatus, read_status
 from lib.snapshot import utc_now
 from lib.ui.monitor_thread import MonitorThread
 from lib.ui.runtime import app_runtime
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.sandbox
 
@@ -40,14 +40,7 @@ def status() -> MonitorStatus:
     return read_status(action_service.journal, utc_now())
 
 
-def wait_until(true: Callable[[], object]) -> None:
-    end = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
-
-
-def test_it_watches_through_the_desk_follows_its_sandbox_and_leaves_in_order(
+def test_the_monitor_follows_the_sandbox_and_gives_its_lease_back(
     desk_on: Callable[[str], None], play: Callable[[str], dict[str, str]]
 ):
     desk_on("missing-column")

@@ -1,10 +1,9 @@
-"""The desk that all viewers share, its door, and the sandbox behind it."""
+"""What all viewers share: the diagnosis service, and the sandbox behind it."""
 
 from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from lib.sources.sandbox_control import SandboxControl, SandboxState
 from lib.ui import runtime
 from lib.ui.runtime import AppRuntime, DiagnosisService
 from tests.pages import synthetic
+from tests.waiting import wait_until
 
 ANA = Actor("ana@example.com", Role.OPERATOR, Via.PAGE)
 
@@ -69,69 +69,69 @@ def test_who_asks_to_look_again_gets_new_answers_and_fifty_who_ask_cost_what_one
 
 
 @pytest.mark.sandbox
-def test_somebody_can_mend_the_sandbox_and_the_desk_sees_with_the_key_it_was_given(play) -> None:
-    opening = AppRuntime(settings_.load(play("rls-blind")), {})
+def test_a_manual_fix_in_the_sandbox_is_seen_with_the_key_that_the_desk_was_given(play) -> None:
+    app = AppRuntime(settings_.load(play("rls-blind")), {})
     try:
-        state = opening.sandbox()
+        state = app.sandbox()
         assert state is not None and state.manual_fix is not None and not state.manual_fix.done
-        assert opening.desk is not None
-        assert opening.desk.diagnosis(WindowSize.DAY).headline.state is HeadlineState.CANNOT_TELL
-        opening.manual_fix()
-        assert opening.desk.diagnosis(WindowSize.DAY).headline.state is HeadlineState.FLOWING
-        state = opening.sandbox()
+        assert app.desk is not None
+        assert app.desk.diagnosis(WindowSize.DAY).headline.state is HeadlineState.CANNOT_TELL
+        app.manual_fix()
+        assert app.desk.diagnosis(WindowSize.DAY).headline.state is HeadlineState.FLOWING
+        state = app.sandbox()
         assert state is not None and state.manual_fix is not None and state.manual_fix.done
     finally:
-        opening.close()
+        app.close()
 
 
 @pytest.mark.sandbox
 def test_the_desk_follows_a_sandbox_that_somebody_else_switched(play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "SHARED_SECONDS", -1.0)
-    opening = AppRuntime(settings_.load(play("healthy")), {})
+    app = AppRuntime(settings_.load(play("healthy")), {})
     try:
-        state = opening.sandbox()
-        before = opening.desk
+        state = app.sandbox()
+        before = app.desk
         assert state is not None and state.scenario == "healthy"
         play("quiet-day")
-        state = opening.sandbox()
+        state = app.sandbox()
         assert state is not None and state.scenario == "quiet-day"
-        assert opening.desk is not before
-        opening.play("code-not-deployed")
-        state = opening.sandbox()
+        assert app.desk is not before
+        app.play("code-not-deployed")
+        state = app.sandbox()
         assert state is not None and state.scenario == "code-not-deployed"
-        assert opening.health()["sandbox"] is True
+        assert app.health()["sandbox"] is True
     finally:
-        opening.close()
+        app.close()
 
 
 @pytest.mark.sandbox
 def test_a_desk_that_opens_late_takes_the_keys_that_the_sandbox_gives_out_now(play) -> None:
     environ = play("healthy")
     play("rls-blind")
-    opening = AppRuntime(settings_.load(environ), environ)
+    app = AppRuntime(settings_.load(environ), environ)
     try:
-        assert opening.sandbox() is not None and opening.desk is not None
-        assert opening.desk.diagnosis(WindowSize.DAY).headline.state is HeadlineState.CANNOT_TELL
+        assert app.sandbox() is not None and app.desk is not None
+        assert app.desk.diagnosis(WindowSize.DAY).headline.state is HeadlineState.CANNOT_TELL
     finally:
-        opening.close()
+        app.close()
 
 
 @pytest.mark.sandbox
-def test_the_desk_follows_a_switch_that_happened_while_the_control_door_was_silent(
+def test_the_desk_follows_a_switch_that_happened_while_the_control_address_did_not_answer(
     play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runtime, "SHARED_SECONDS", -1.0)
-    opening = AppRuntime(settings_.load(play("healthy")), {})
+    app = AppRuntime(settings_.load(play("healthy")), {})
     try:
-        assert opening.sandbox() is not None
-        before = opening.desk
+        assert app.sandbox() is not None
+        before = app.desk
         with monkeypatch.context() as silence:
             silence.setattr(SandboxControl, "state", _silent)
-            assert opening.sandbox() is None
+            assert app.sandbox() is None
         play("quiet-day")
-        assert opening.sandbox() is not None and opening.desk is not before
+        assert app.sandbox() is not None and app.desk is not before
     finally:
-        opening.close()
+        app.close()
 
 
 def _silent(_: SandboxControl) -> SandboxState:
@@ -146,14 +146,14 @@ def test_a_scenario_that_there_is_not_is_refused_with_a_sentence(sandbox) -> Non
     assert "sandbox" in str(error.value)
 
 
-def test_a_control_door_that_is_gone_is_no_sandbox_to_show() -> None:
+def test_without_an_answer_of_the_control_address_no_sandbox_is_shown() -> None:
     settings = Settings.model_validate(
         {"sandbox_url": "http://127.0.0.1:9/sandbox", "booking_app_url": "http://127.0.0.1:9"}
     )
-    opening = AppRuntime(settings, {})
-    assert opening.desk is not None and opening.sandbox() is None
+    app = AppRuntime(settings, {})
+    assert app.desk is not None and app.sandbox() is None
     with pytest.raises(SourceError) as error:
-        opening.play("healthy")
+        app.play("healthy")
     assert error.value.kind is FailureKind.UNAVAILABLE
 
 
@@ -162,14 +162,13 @@ def test_a_sandbox_that_cannot_start_leaves_a_plain_sentence(monkeypatch: pytest
         raise launch.LaunchError("The sandbox did not start: there is no Node.")
 
     monkeypatch.setattr(launch, "start_sandbox", fails)
-    opening = AppRuntime(Settings(), {})
-    while opening.failure is None:
-        time.sleep(0.01)
-    assert opening.desk is None and "no Node" in opening.failure
-    assert opening.health()["desk"] == "failed"
+    app = AppRuntime(Settings(), {})
+    wait_until(lambda: app.failure is not None)
+    assert app.desk is None and "no Node" in app.failure
+    assert app.health()["desk"] == "failed"
 
 
-def test_a_launch_that_ends_early_repeats_the_last_words() -> None:
+def test_a_launch_that_ends_early_repeats_the_last_lines() -> None:
     with pytest.raises(launch.LaunchError) as error:
         launch.start_sandbox("no-such-scenario")
     assert "no-such-scenario" in str(error.value)
@@ -179,16 +178,15 @@ def test_a_launch_that_ends_early_repeats_the_last_words() -> None:
 def test_what_is_tried_in_a_sandbox_stands_in_its_own_journal_whatever_is_set_for_the_business(tmp_path: Path) -> None:
     ours = tmp_path / "journal.sqlite3"
     environ = {"JOURNAL_URL": f"sqlite:///{ours}"}
-    opening = AppRuntime(settings_.load(environ), environ)
+    app = AppRuntime(settings_.load(environ), environ)
     try:
-        while opening.desk is None and opening.failure is None:
-            time.sleep(0.05)
-        opening.play("rls-blind")  # a scenario without a database of its own to fall back on
-        action_service = opening.desk.action_service() if opening.desk else None
+        wait_until(lambda: app.desk or app.failure)
+        app.play("rls-blind")  # a scenario without a database of its own to fall back on
+        action_service = app.desk.action_service() if app.desk else None
         assert action_service is not None
         action_service.journal.freeze("trying it out", ANA)
     finally:
-        opening.close()
+        app.close()
     assert not ours.exists()
 
 

@@ -16,7 +16,7 @@ from lib.ui.styles import draw
 def body(view: View) -> None:
     snapshot = view.snapshot
     serving(view)
-    reasons(view)
+    failure_modes(view)
     build_log(view)
     deployments(view)
     if action_dialog.may_act():
@@ -45,7 +45,7 @@ def serving(view: View) -> None:
     draw(unread or (deployments_view.required_commit_card(view, required) if required else html.nothing("")))
 
 
-def reasons(view: View) -> None:
+def failure_modes(view: View) -> None:
     asked = [check for check in view.diagnosis.checks if check.hop is Hop.CODE]
     if not asked:
         return

@@ -52,22 +52,22 @@ def counted(view: View) -> None:
 
 
 def recorded(view: View, outbound: pd.DataFrame) -> None:
-    snapshot, phantoms = view.snapshot, view.facts.unknown_to_twilio
+    snapshot, unknown = view.snapshot, view.facts.unknown_to_twilio
     st.subheader("Does the database know them?", anchor=False)
     unread = view.cannot_tell(snapshot.messages, snapshot.pending_bookings)
     if unread is not None:
         draw(unread)
-    draw(html.numbers(texts_view.recording_numbers(outbound, phantoms)))
+    draw(html.numbers(texts_view.recording_numbers(outbound, unknown)))
     for key, title, meaning, rows in texts_view.suspicious(view, outbound):
         if not rows.empty:
             st.subheader(f"{title} ({len(rows):,})", anchor=False)
             st.caption(meaning)
             tables.draw_table(view, rows, tables.TEXTS, key=key, alt=f"{title} texts.")
-    if phantoms is not None and len(phantoms):
-        st.subheader(f"Phantom ({len(phantoms):,})", anchor=False)
+    if unknown is not None and len(unknown):
+        st.subheader(f"Phantom ({len(unknown):,})", anchor=False)
         st.caption("The database claims that they were sent, and Twilio does not know them.")
-        rows = pd.DataFrame({"sid": phantoms})
-        tables.draw_table(view, rows, tables.UNKNOWN_TO_TWILIO, key="phantom", alt="Phantom texts.")
+        rows = pd.DataFrame({"sid": unknown})
+        tables.draw_table(view, rows, tables.UNKNOWN_TEXTS, key="phantom", alt="Phantom texts.")
 
 
 def over_sent(view: View) -> None:

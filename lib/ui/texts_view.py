@@ -43,7 +43,7 @@ def delivery_numbers(outbound: pd.DataFrame) -> list[Number]:
 
 
 def recording_numbers(outbound: pd.DataFrame, unknown_to_twilio: pd.Series | None) -> list[Number]:
-    """Return where the database knows the texts from. Phantoms are the other way round: None is unknown."""
+    """Return where the database knows the texts from. Those that Twilio does not know are the other way round."""
     counts = outbound["recording"].value_counts()
     unread = Recording.UNKNOWN in counts
     items = []
@@ -53,8 +53,8 @@ def recording_numbers(outbound: pd.DataFrame, unknown_to_twilio: pd.Series | Non
             # With the database unread, none found is not none.
             value = CANNOT_TELL if unread and not count else f"{count:,}"
             items.append((labels.RECORDING[kind].capitalize(), value, meaning))
-    phantom = CANNOT_TELL if unknown_to_twilio is None else f"{len(unknown_to_twilio):,}"
-    return [*items, ("Phantom", phantom, "the database claims them, and Twilio does not know them")]
+    count_unknown = CANNOT_TELL if unknown_to_twilio is None else f"{len(unknown_to_twilio):,}"
+    return [*items, ("Phantom", count_unknown, "the database claims them, and Twilio does not know them")]
 
 
 def money(view: View) -> list[Number]:

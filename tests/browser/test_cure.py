@@ -28,7 +28,9 @@ QUICK = 20_000
 
 
 @pytest.fixture
-def desk(play: Callable[[str], dict[str, str]], sandbox: Running, tmp_path: Path) -> Iterator[tuple[str, Journal]]:
+def dashboard_page(
+    play: Callable[[str], dict[str, str]], sandbox: Running, tmp_path: Path
+) -> Iterator[tuple[str, Journal]]:
     """A dashboard on `missing-column` with a journal of its own, while bookings come in quickly."""
     settings = play("missing-column") | {"JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}"}
     journal = Journal.open(settings_.load(settings), utc_now)
@@ -68,8 +70,10 @@ def run_the_recommended_migration(page: Page, *, clicks: int = 1) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_a_missing_column_is_cured_by_following_the_plan(chromium: Browser, desk: tuple[str, Journal]) -> None:
-    address, journal = desk
+def test_a_missing_column_is_cured_by_following_the_plan(
+    chromium: Browser, dashboard_page: tuple[str, Journal]
+) -> None:
+    address, journal = dashboard_page
     page, wire = open_page(chromium, f"{address}/action-plan")
     expect(page.locator(".sb-state")).to_have_text("DEGRADED", timeout=QUICK)
     choose_pace(page, "120 bookings/min")
@@ -111,9 +115,9 @@ def test_a_missing_column_is_cured_by_following_the_plan(chromium: Browser, desk
 
 @pytest.mark.timeout(300)
 def test_what_one_person_confirms_another_sees_and_a_reload_loses_nothing(
-    chromium: Browser, desk: tuple[str, Journal]
+    chromium: Browser, dashboard_page: tuple[str, Journal]
 ) -> None:
-    address, journal = desk
+    address, journal = dashboard_page
     watching, _ = open_page(chromium, f"{address}/deployments")
     page, _ = open_page(chromium, f"{address}/deployments")
     page.get_by_role("button", name="Redeploy the same commit").click()
@@ -148,9 +152,9 @@ def confirm_redeploy(page: Page) -> None:
 
 @pytest.mark.timeout(180)
 def test_two_browsers_that_confirm_the_same_at_once_make_one_effect(
-    chromium: Browser, desk: tuple[str, Journal], sandbox: Running
+    chromium: Browser, dashboard_page: tuple[str, Journal], sandbox: Running
 ) -> None:
-    address, journal = desk
+    address, journal = dashboard_page
     pages = [open_page(chromium, f"{address}/deployments")[0] for _ in range(2)]
     for page in pages:
         confirm_redeploy(page)

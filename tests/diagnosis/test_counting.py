@@ -109,7 +109,7 @@ def test_a_text_that_an_older_row_knows_is_not_lost() -> None:
     assert found == [Recording.RECORDED, Recording.DEFERRED, Recording.LOST]
 
 
-def test_a_text_that_twilio_was_not_asked_for_is_no_phantom() -> None:
+def test_a_text_that_twilio_was_not_asked_for_is_not_called_unknown() -> None:
     known = [{"id": "m", "direction": "outbound", "message_sid": sid(n), "created_at": ago(hours=2)} for n in (77, 78)]
     base = snapshot(messages=table(frames.MESSAGES, known))
     unasked = Caveat(CaveatKind.PARTIAL, sid(77), "It was not asked for.")

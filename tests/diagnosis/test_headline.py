@@ -45,7 +45,7 @@ FLOWING, DEGRADED, BROKEN = HeadlineState.FLOWING, HeadlineState.DEGRADED, Headl
 NO_TRAFFIC, CANNOT_TELL = HeadlineState.NO_TRAFFIC, HeadlineState.CANNOT_TELL
 
 
-def told(**changed: Any) -> Diagnosis:
+def judged(**changed: Any) -> Diagnosis:
     return diagnose(snapshot(**changed), NOW)
 
 
@@ -150,19 +150,19 @@ STATES: list[tuple[str, dict[str, Any], HeadlineState, Hop | None, datetime | No
 def test_the_headline_says_the_state_the_hop_and_since_when(
     changed: dict[str, Any], state: HeadlineState, hop: Hop | None, since: datetime | None
 ) -> None:
-    headline = told(**changed).headline
+    headline = judged(**changed).headline
     assert (headline.state, headline.hop, headline.since) == (state, hop, since), headline
     assert headline.sentence.endswith(".") and headline.because
 
 
 def test_an_app_that_is_not_connected_is_not_expected_to_answer() -> None:
     unconnected = Failure(FailureKind.NOT_CONFIGURED, "The booking app is not connected.")
-    assert told(**NOBODY, app_health=unconnected).headline.state is NO_TRAFFIC
-    assert told(app_health=unconnected).headline.state is FLOWING
+    assert judged(**NOBODY, app_health=unconnected).headline.state is NO_TRAFFIC
+    assert judged(app_health=unconnected).headline.state is FLOWING
 
 
 def test_texts_of_before_say_nothing_of_an_app_that_is_silent_now() -> None:
-    silent = told(app_health=AWAY)
+    silent = judged(app_health=AWAY)
     assert silent.headline.sentence == (
         "Texts went out; whether a booking can start now cannot be told. It did not answer."
     )
@@ -183,7 +183,7 @@ def test_texts_of_before_say_nothing_of_an_app_that_is_silent_now() -> None:
     ],
 )
 def test_of_two_breaks_the_one_earlier_in_the_flow_is_said(first: Any, second: Any, check: str) -> None:
-    assert told(**(second | first)).headline.because == (check,)
+    assert judged(**(second | first)).headline.because == (check,)
 
 
 def test_a_break_that_is_proven_outranks_what_is_unread() -> None:
@@ -207,7 +207,7 @@ def test_texts_that_are_recorded_again_leave_an_amber_headline_with_the_time_of_
             for n, at in NUMBERED
         ),
     )
-    headline = told(messages=table(frames.MESSAGES), pending_bookings=healed).headline
+    headline = judged(messages=table(frames.MESSAGES), pending_bookings=healed).headline
     assert (headline.state, headline.since) == (DEGRADED, MOMENTS[1] + timedelta(seconds=1))
 
 
@@ -217,7 +217,7 @@ def test_flowing_since_is_the_first_text_after_the_last_miss() -> None:
         (booking(n, at, **CONFIRMED, **({"sms_sid": None} if n == 2 else {})) for n, at in NUMBERED),
     )
     rows = texts(*(text(n, at) for n, at in NUMBERED if n != 2))
-    diagnosis = told(pending_bookings=missed, texts=rows)
+    diagnosis = judged(pending_bookings=missed, texts=rows)
     assert diagnosis.headline.state is DEGRADED  # one booking got no text, and that is worth saying
     assert "5 were followed" in diagnosis.headline.sentence
 
@@ -226,7 +226,7 @@ def test_flowing_since_is_the_first_text_after_the_last_miss() -> None:
 
 
 def test_without_the_booking_app_confirmations_prove_that_the_link_works() -> None:
-    assert told(link_opening=AWAY).headline.state is FLOWING
+    assert judged(link_opening=AWAY).headline.state is FLOWING
 
 
 @pytest.mark.parametrize("click_count", [0, 1])
@@ -235,12 +235,12 @@ def test_without_the_booking_app_and_lately_without_confirmations_nothing_is_gre
         frames.PENDING_BOOKINGS, (booking(n, at, **(CONFIRMED if n < 3 and click_count else {})) for n, at in NUMBERED)
     )
     links = table(frames.SHORT_LINKS, (link(n, at, click_count=click_count) for n, at in NUMBERED))
-    assert told(link_opening=AWAY, pending_bookings=pending, short_links=links).headline.state is CANNOT_TELL
+    assert judged(link_opening=AWAY, pending_bookings=pending, short_links=links).headline.state is CANNOT_TELL
 
 
 def test_those_who_opened_a_minute_ago_may_still_confirm() -> None:
     pending = table(frames.PENDING_BOOKINGS, [booking(n, ago(minutes=12 + n)) for n in (3, 2, 1)])
-    new = told(pending_bookings=pending, texts=texts(*(text(n, ago(minutes=12 + n)) for n in (3, 2, 1))))
+    new = judged(pending_bookings=pending, texts=texts(*(text(n, ago(minutes=12 + n)) for n in (3, 2, 1))))
     assert new.check(link_checks.openers_confirm).status is CheckStatus.NOT_APPLICABLE
     assert new.headline.state is FLOWING
 
@@ -271,6 +271,6 @@ def test_staleness_is_tried_for_all_that_flowing_rests_on() -> None:
 
 
 def test_old_code_that_records_nothing_is_told_from_a_missing_column() -> None:
-    diagnosis = told(**UNRECORDED, hostnames=(hostname(OLD_BUILD),))
+    diagnosis = judged(**UNRECORDED, hostnames=(hostname(OLD_BUILD),))
     assert diagnosis.check(recording.metadata_stored).status is CheckStatus.NOT_APPLICABLE
     assert diagnosis.check(recording.columns_exist).status is CheckStatus.OK

@@ -24,7 +24,7 @@ AT = ago(hours=3)
 UNSTORED = {"sms_sid": None, "metadata_state": frames.MetadataState.NULL}
 
 
-def told(
+def judged(
     bookings: list[dict[str, Any]],
     texts: list[dict[str, Any]] | None = None,
     links: list[dict[str, Any]] | None = None,
@@ -56,7 +56,7 @@ def message(number: int) -> dict[str, Any]:
 
 
 def test_the_sid_that_the_app_stored_decides() -> None:
-    frame = told(
+    frame = judged(
         [booking(1, AT, mobile_number=PHONE)],
         [text(1, AT, to_number=OTHER_PHONE, link_code=None), text(2, AT, to_number=PHONE)],
     )
@@ -64,18 +64,18 @@ def test_the_sid_that_the_app_stored_decides() -> None:
 
 
 def test_without_a_stored_sid_the_short_link_in_the_text_decides() -> None:
-    frame = told([booking(1, AT, **UNSTORED)], [text(7, AT, link_code="code-1")], [link(1, AT)])
+    frame = judged([booking(1, AT, **UNSTORED)], [text(7, AT, link_code="code-1")], [link(1, AT)])
     assert matched(frame) == {"booking-1": sid(7)}
 
 
 def test_a_link_that_ends_in_the_token_needs_no_short_link() -> None:
-    frame = told([booking(1, AT, **UNSTORED)], [text(7, AT, link_code="token-1", to_number=OTHER_PHONE)])
+    frame = judged([booking(1, AT, **UNSTORED)], [text(7, AT, link_code="token-1", to_number=OTHER_PHONE)])
     assert matched(frame) == {"booking-1": sid(7)}
 
 
 def test_the_first_of_two_texts_with_the_same_link_is_the_bookings_text() -> None:
     later, first = text(8, AT + timedelta(minutes=4), link_code="code-1"), text(7, AT, link_code="code-1")
-    assert matched(told([booking(1, AT, **UNSTORED)], [later, first], [link(1, AT)])) == {"booking-1": sid(7)}
+    assert matched(judged([booking(1, AT, **UNSTORED)], [later, first], [link(1, AT)])) == {"booking-1": sid(7)}
 
 
 REDACTED = {"link_code": None, "body_digest": None, "to_number": PHONE}
@@ -83,7 +83,7 @@ REDACTED = {"link_code": None, "body_digest": None, "to_number": PHONE}
 
 def test_where_twilio_keeps_no_bodies_number_and_time_decide() -> None:
     unread = booking(1, AT, mobile_number=PHONE, **UNSTORED)
-    assert matched(told([unread], [text(7, AT, **REDACTED)])) == {"booking-1": sid(7)}
+    assert matched(judged([unread], [text(7, AT, **REDACTED)])) == {"booking-1": sid(7)}
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_where_twilio_keeps_no_bodies_number_and_time_decide() -> None:
 )
 def test_by_number_a_text_must_follow_within_the_hour(after: timedelta, found: bool) -> None:
     at = AT + after
-    frame = told([booking(1, AT, mobile_number=PHONE, **UNSTORED)], [text(7, AT, **REDACTED, created_at=at)])
+    frame = judged([booking(1, AT, mobile_number=PHONE, **UNSTORED)], [text(7, AT, **REDACTED, created_at=at)])
     assert matched(frame) == {"booking-1": sid(7) if found else None}
 
 
@@ -106,13 +106,13 @@ def test_two_bookings_by_one_phone_get_a_text_each() -> None:
     second = AT + timedelta(seconds=50)  # less than the clocks may differ
     both = [booking(n, at, mobile_number=PHONE, **UNSTORED) for n, at in ((1, AT), (2, second))]
     texts = [text(7, AT, **REDACTED), text(8, second, **REDACTED)]
-    assert matched(told(both, texts)) == {"booking-1": sid(7), "booking-2": sid(8)}
+    assert matched(judged(both, texts)) == {"booking-1": sid(7), "booking-2": sid(8)}
 
 
 def test_one_text_after_two_bookings_by_one_phone_is_the_later_ones() -> None:
     second = AT + timedelta(minutes=2)
     both = [booking(n, at, mobile_number=PHONE, **UNSTORED) for n, at in ((1, AT), (2, second))]
-    frame = told(both, [text(7, second, **REDACTED)])
+    frame = judged(both, [text(7, second, **REDACTED)])
     assert matched(frame) == {"booking-1": None, "booking-2": sid(7)}
     assert list(frame["sending"]) == [Sending.MISSING, Sending.ACCEPTED]
 
@@ -120,7 +120,7 @@ def test_one_text_after_two_bookings_by_one_phone_is_the_later_ones() -> None:
 def test_late_texts_to_one_phone_are_each_given_to_a_booking_of_its_own() -> None:
     both = [booking(n, AT + timedelta(seconds=n), mobile_number=PHONE, **UNSTORED) for n in (1, 2)]
     texts = [text(n, AT + timedelta(minutes=1, seconds=n), **REDACTED) for n in (7, 8)]
-    assert set(matched(told(both, texts)).values()) == {sid(7), sid(8)}
+    assert set(matched(judged(both, texts)).values()) == {sid(7), sid(8)}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_late_texts_to_one_phone_are_each_given_to_a_booking_of_its_own() -> Non
 def test_another_text_to_the_same_phone_is_not_taken_for_the_bookings_text(
     other: dict[str, Any], links: list[dict[str, Any]]
 ) -> None:
-    frame = told(
+    frame = judged(
         [booking(1, AT, mobile_number=PHONE, **UNSTORED)],
         [text(7, AT, to_number=PHONE, **other)],
         [link(1, AT), *links],
@@ -144,7 +144,7 @@ def test_another_text_to_the_same_phone_is_not_taken_for_the_bookings_text(
 
 
 def test_a_text_before_its_booking_took_no_time() -> None:
-    frame = told([booking(1, AT)], [text(1, AT, created_at=AT - timedelta(seconds=30))])
+    frame = judged([booking(1, AT)], [text(1, AT, created_at=AT - timedelta(seconds=30))])
     assert frame["text_after"].iloc[0] == pd.Timedelta(0)
 
 
@@ -164,7 +164,7 @@ def test_a_text_before_its_booking_took_no_time() -> None:
     ],
 )
 def test_no_text_is_a_miss_only_where_there_had_to_be_one(at: Any, texts: Any, more: Any, sending: Sending) -> None:
-    assert list(told([booking(1, at, **UNSTORED)], texts, **more)["sending"]) == [sending]
+    assert list(judged([booking(1, at, **UNSTORED)], texts, **more)["sending"]) == [sending]
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_no_text_is_a_miss_only_where_there_had_to_be_one(at: Any, texts: Any, m
     ],
 )
 def test_a_text_has_arrived_only_if_twilio_says_so(status: str, at: Any, delivery: Delivery) -> None:
-    assert list(told([booking(1, at)], [text(1, at, status=status)])["delivery"]) == [delivery]
+    assert list(judged([booking(1, at)], [text(1, at, status=status)])["delivery"]) == [delivery]
 
 
 # Recording ---------------------------------------------------------------------------------------------------
@@ -201,13 +201,13 @@ def test_a_text_has_arrived_only_if_twilio_says_so(status: str, at: Any, deliver
 def test_a_text_is_lost_only_if_the_database_was_read_and_knows_nothing_of_it(
     fields: Any, messages: Any, more: Any, recording: Recording
 ) -> None:
-    frame = told([booking(1, AT, **fields)], [text(1, AT)], [link(1, AT)], messages, **more)
+    frame = judged([booking(1, AT, **fields)], [text(1, AT)], [link(1, AT)], messages, **more)
     assert list(frame["recording"]) == [recording]
 
 
 def test_a_text_that_is_minutes_old_is_not_lost_yet() -> None:
     at = ago(minutes=2)
-    frame = told([booking(1, at, **UNSTORED)], [text(1, at)], [link(1, at)], [])
+    frame = judged([booking(1, at, **UNSTORED)], [text(1, at)], [link(1, at)], [])
     assert list(frame["recording"]) == [Recording.TOO_SOON]
 
 
@@ -215,7 +215,7 @@ def test_a_text_that_is_minutes_old_is_not_lost_yet() -> None:
 
 
 def test_a_later_stage_implies_the_earlier_ones_so_counts_never_rise() -> None:
-    frame = told(
+    frame = judged(
         [
             booking(1, AT, confirmed_at=AT, booking_id="made", **UNSTORED),  # no text found, and booked all the same
             booking(2, AT, confirmed_at=AT),
@@ -237,13 +237,13 @@ def test_a_later_stage_implies_the_earlier_ones_so_counts_never_rise() -> None:
 
 
 def test_a_stage_that_cannot_be_told_has_no_number() -> None:
-    counts = stage_counts(told([booking(1, AT)]))
+    counts = stage_counts(judged([booking(1, AT)]))
     assert counts[Stage.ACCEPTED] is None and counts[Stage.OPENED] is None
     assert counts[Stage.INITIATED] == 1
 
 
 def test_nothing_at_all_makes_empty_journeys() -> None:
     for texts in (None, []):
-        frame = told([], texts, [], [])
+        frame = judged([], texts, [], [])
         assert frame.empty
         assert stage_counts(frame)[Stage.INITIATED] == 0

@@ -33,12 +33,12 @@ AWAY = Failure(FailureKind.TIMEOUT, "It did not answer.")
 NUMBERED = list(enumerate(MOMENTS, start=1))
 
 
-def told(**changed: Any) -> Diagnosis:
+def judged(**changed: Any) -> Diagnosis:
     return diagnose(snapshot(**changed), NOW)
 
 
 def tile(id_: str, **changed: Any) -> Tile:
-    return next(tile for tile in told(**changed).tiles if tile.id == id_)
+    return next(tile for tile in judged(**changed).tiles if tile.id == id_)
 
 
 def bookings(*unstored: int) -> Any:
@@ -99,18 +99,18 @@ def test_a_tile_shows_a_count_and_what_it_rests_on(id_: str, changed: Any, statu
 
 
 def test_the_hops_are_all_there_in_the_order_of_the_flow() -> None:
-    assert [state.hop for state in told().hops] == list(Hop) == list(DECISIVE)
-    assert {state.status for state in told().hops} == {OK}
+    assert [state.hop for state in judged().hops] == list(Hop) == list(DECISIVE)
+    assert {state.status for state in judged().hops} == {OK}
 
 
 def test_a_hop_takes_the_worst_of_its_checks() -> None:
-    states = {state.hop: state for state in told(hostnames=(hostname(OLD_BUILD),)).hops}
+    states = {state.hop: state for state in judged(hostnames=(hostname(OLD_BUILD),)).hops}
     assert states[Hop.CODE].status is FAIL
     assert states[Hop.RECORDED].status is FAIL  # the old code writes what the database refuses
 
 
 def test_a_hop_is_unknown_while_its_decisive_check_is() -> None:
-    states = {state.hop: state.status for state in told(texts=AWAY, link_opening=AWAY).hops}
+    states = {state.hop: state.status for state in judged(texts=AWAY, link_opening=AWAY).hops}
     assert states[Hop.ACCEPTED] is states[Hop.DELIVERED] is states[Hop.LINK] is CANNOT_TELL
 
 
@@ -118,7 +118,7 @@ def test_a_hop_is_unknown_while_its_decisive_check_is() -> None:
 
 
 def test_the_keys_are_stable_and_the_states_are_in_lower_snake_case() -> None:
-    document = json_report.as_json(told(texts=AWAY))
+    document = json_report.as_json(judged(texts=AWAY))
     assert json.loads(json.dumps(document)) == document
     assert list(document) == ["headline", "measured_at", "window_hours", "checks", "hypotheses", "sources"]
     assert list(document["headline"]) == ["state", "sentence", "since", "since_at_least"]
@@ -138,7 +138,7 @@ def test_the_keys_are_stable_and_the_states_are_in_lower_snake_case() -> None:
 
 
 def test_the_title_of_a_dismissed_cause_does_not_read_as_a_claim() -> None:
-    document = json_report.as_json(told())
+    document = json_report.as_json(judged())
     quiet = next(cause for cause in document["hypotheses"] if cause["id"] == "no_demand")
     assert quiet["summary"].startswith("Nobody asked to book (ruled out).")
 
@@ -146,7 +146,7 @@ def test_the_title_of_a_dismissed_cause_does_not_read_as_a_claim() -> None:
 def test_a_source_failed_when_none_of_its_readings_is_an_answer() -> None:
     states = {
         source["name"]: (source["state"], source["error"])
-        for source in json_report.as_json(told(app_health=AWAY, link_opening=AWAY, texts=AWAY))["sources"]
+        for source in json_report.as_json(judged(app_health=AWAY, link_opening=AWAY, texts=AWAY))["sources"]
     }
     assert states["booking_app"] == ("failed", "It did not answer.")
     assert states["twilio"] == ("fresh", "It did not answer.")
@@ -154,12 +154,12 @@ def test_a_source_failed_when_none_of_its_readings_is_an_answer() -> None:
 
 
 def test_nothing_changed_between_a_diagnosis_and_itself() -> None:
-    document = json_report.as_json(told())
+    document = json_report.as_json(judged())
     assert json_report.changes(document, document) == []
 
 
 def test_changes_name_what_was_and_what_is_with_the_headline_first() -> None:
-    before, after = json_report.as_json(told()), json_report.as_json(told(texts=AWAY))
+    before, after = json_report.as_json(judged()), json_report.as_json(judged(texts=AWAY))
     changes = json_report.changes(before, after)
     assert changes[0] == {"kind": "headline", "id": "state", "before": "flowing", "after": "cannot_tell"}
     assert {"kind": "checks", "id": "texts_follow", "before": "ok", "after": "cannot_tell"} in changes
@@ -167,5 +167,5 @@ def test_changes_name_what_was_and_what_is_with_the_headline_first() -> None:
 
 @pytest.mark.parametrize("before", [{}, {"checks": None, "headline": "x"}, {"checks": [1, {"no": "id"}]}])
 def test_an_earlier_diagnosis_of_another_make_is_compared_as_far_as_it_goes(before: Any) -> None:
-    changes = json_report.changes(before, json_report.as_json(told()))
+    changes = json_report.changes(before, json_report.as_json(judged()))
     assert {"kind": "headline", "id": "state", "before": None, "after": "flowing"} in changes

@@ -79,7 +79,7 @@ def test_usual_demand_of_an_hour_looks_at_the_same_hour_of_earlier_days() -> Non
     assert usual(history(*same_hour, *other_hour), window) == pytest.approx(1, abs=0.1)
 
 
-def test_what_is_usual_is_unknown_without_an_earlier_stretch() -> None:
+def test_what_is_usual_is_unknown_without_an_earlier_time() -> None:
     window = Window.ending(NOW, WindowSize.DAY)
     assert usual(history(), window) is None
     assert usual(history(NOW - timedelta(hours=2)), window) is None

@@ -19,7 +19,7 @@ from tests.diagnosis import builders as b
 OURS = "+447400999888"
 
 
-def seen(own: frozenset[str]) -> Diagnosis:
+def taken_of(own: frozenset[str]) -> Diagnosis:
     """A desk where one customer asked, and two bookings were made for `OURS`, of which one got a text."""
     at = b.ago(hours=2)
     ours = {"mobile_number": OURS, "sms_sid": None, "metadata_state": "empty"}
@@ -30,7 +30,7 @@ def seen(own: frozenset[str]) -> Diagnosis:
 
 
 def test_no_business_figure_counts_a_booking_for_our_own_phone() -> None:
-    counted, excluded = seen(frozenset()).facts, seen(frozenset({OURS})).facts
+    counted, excluded = taken_of(frozenset()).facts, taken_of(frozenset({OURS})).facts
     for facts, bookings, texts in ((counted, 3, 2), (excluded, 1, 1)):
         assert facts.initiated == bookings
         assert facts.stages is not None and facts.stages[Stage.INITIATED] == bookings

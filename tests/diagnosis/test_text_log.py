@@ -39,7 +39,7 @@ def test_a_text_at_the_edge_of_the_window_is_not_called_lost() -> None:
     assert list(frame["recording"]) == [Recording.UNKNOWN, Recording.LOST]
 
 
-def test_phantoms_are_claimed_by_the_database_and_unknown_to_twilio() -> None:
+def test_some_texts_are_claimed_by_the_database_and_unknown_to_twilio() -> None:
     messages = table(
         frames.MESSAGES,
         [

@@ -56,10 +56,10 @@ def test_only_the_last_step_verifies_and_tells_the_data_api(migration: Migration
 
 
 @EVERY
-def test_a_rehearsal_is_the_first_step_word_for_word_but_for_its_end(migration: Migration):
-    (rehearsal,) = scripts(migration, dry_run=True)
+def test_a_dry_run_is_the_first_step_word_for_word_but_for_its_end(migration: Migration):
+    (dry_run,) = scripts(migration, dry_run=True)
     first = scripts(migration)[0]
-    assert rehearsal.sql.removesuffix("rollback;\n") == first.sql.removesuffix("commit;\n")
+    assert dry_run.sql.removesuffix("rollback;\n") == first.sql.removesuffix("commit;\n")
 
 
 @EVERY

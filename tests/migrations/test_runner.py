@@ -211,7 +211,7 @@ def test_progress_says_where_it_is_through_what_and_who_is_on_the_table(sandbox:
 # What changes nothing --------------------------------------------------------------------------------------
 
 
-def test_a_rehearsal_changes_nothing(sandbox: Running, play: Play, either: Runner):
+def test_a_dry_run_changes_nothing(sandbox: Running, play: Play, either: Runner):
     play("missing-column")
     result = either.run(METADATA, dry_run=True)
     assert (result.outcome, result.after) == ("rehearsed", False)
@@ -219,7 +219,7 @@ def test_a_rehearsal_changes_nothing(sandbox: Running, play: Play, either: Runne
     assert not has_metadata(sandbox)
 
 
-def test_of_several_steps_only_the_first_is_rehearsed_and_it_says_so(sandbox: Running, play: Play, either: Runner):
+def test_of_several_steps_only_the_first_is_tried_and_it_says_so(sandbox: Running, play: Play, either: Runner):
     play("healthy")
     either.run(NULLABLE)
     result = either.run(NOT_NULL, dry_run=True)
@@ -461,7 +461,7 @@ def test_a_management_api_that_is_down_from_the_start_changed_nothing(play: Play
     assert result.outcome is MigrationOutcome.REFUSED and result.message.endswith("Nothing was changed.")
 
 
-def test_a_lost_rehearsal_is_a_failure_and_no_riddle(sandbox: Running, play: Play, api_runner: Runner, fault: Fault):
+def test_a_lost_dry_run_is_a_failure_and_no_riddle(sandbox: Running, play: Play, api_runner: Runner, fault: Fault):
     play("missing-column")
     result = api_runner.run(
         METADATA, dry_run=True, on_progress=during("Step 1", lambda: fault("management", body="html"))

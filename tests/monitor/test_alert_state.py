@@ -58,7 +58,7 @@ UNKNOWN, EXPLAINED = RuleReading(RuleStatus.CANNOT_TELL), RuleReading(RuleStatus
 
 
 @dataclass
-class Watch:
+class Tracked:
     """One rule, looked at once a minute."""
 
     state: AlertState = field(default_factory=AlertState)
@@ -78,7 +78,7 @@ class Watch:
 
 
 def test_it_fires_after_three_failures_and_resolves_after_two_successes():
-    watch = Watch()
+    watch = Tracked()
     assert watch.sees(BAD, BAD) == []
     assert watch.sees(BAD) == [EventKind.FIRED]
     assert watch.sees(BAD, GOOD, BAD, GOOD) == []
@@ -87,22 +87,22 @@ def test_it_fires_after_three_failures_and_resolves_after_two_successes():
 
 
 def test_a_success_between_failures_begins_the_count_anew():
-    assert Watch().sees(BAD, BAD, GOOD, BAD, BAD) == []
+    assert Tracked().sees(BAD, BAD, GOOD, BAD, BAD) == []
 
 
 def test_what_the_account_says_is_believed_at_once():
-    assert Watch().sees(AT_ONCE) == [EventKind.FIRED]
+    assert Tracked().sees(AT_ONCE) == [EventKind.FIRED]
 
 
 def test_cannot_tell_is_neither_success_nor_failure():
-    watch = Watch()
+    watch = Tracked()
     assert watch.sees(BAD, UNKNOWN, BAD, UNKNOWN, UNKNOWN, BAD) == [EventKind.FIRED]
     assert watch.sees(UNKNOWN, GOOD, UNKNOWN) == []
     assert watch.sees(GOOD) == [EventKind.RESOLVED]
 
 
 def test_a_resolve_says_how_long_it_lasted_by_the_evidence_and_what_is_now():
-    watch = Watch()
+    watch = Tracked()
     began = START - timedelta(hours=5)
     watch.sees(bad(since=began), bad(since=began), bad(since=began), GOOD, GOOD)
     over = watch.sent[-1]
@@ -110,13 +110,13 @@ def test_a_resolve_says_how_long_it_lasted_by_the_evidence_and_what_is_now():
 
 
 def test_an_end_is_sent_even_while_muted_to_those_who_heard_of_the_beginning():
-    watch = Watch()
+    watch = Tracked()
     watch.sees(BAD, BAD, BAD)
     assert watch.sees(GOOD, GOOD, silence_state=MUTED) == [EventKind.RESOLVED]
 
 
 def test_what_fires_while_muted_is_sent_when_the_mute_ends_and_it_still_does():
-    watch = Watch()
+    watch = Tracked()
     assert watch.sees(BAD, BAD, BAD, BAD, silence_state=MUTED) == []
     assert watch.state.firing
     assert watch.sees(UNKNOWN, GOOD) == []
@@ -125,19 +125,19 @@ def test_what_fires_while_muted_is_sent_when_the_mute_ends_and_it_still_does():
 
 
 def test_what_came_and_went_while_muted_is_never_sent():
-    watch = Watch()
+    watch = Tracked()
     assert watch.sees(BAD, BAD, BAD, silence_state=MUTED) == []
     assert watch.sees(GOOD, GOOD) == []
 
 
 def test_reminders_come_at_their_pace_and_end():
-    watch = Watch()
+    watch = Tracked()
     watch.sees(BAD, BAD, BAD)
     assert watch.sees(*[BAD] * 30, step=timedelta(hours=1)) == [EventKind.REMINDER] * RULE.most_reminders
 
 
 def test_somebody_who_is_on_it_is_not_reminded_and_the_next_problem_is_sent_again():
-    watch = Watch()
+    watch = Tracked()
     watch.sees(BAD, BAD, BAD)
     assert watch.sees(*[BAD] * 10, step=timedelta(hours=1), silence_state=ACKNOWLEDGED) == []
     assert watch.sees(GOOD, GOOD, silence_state=ACKNOWLEDGED) == [EventKind.RESOLVED]
@@ -145,14 +145,14 @@ def test_somebody_who_is_on_it_is_not_reminded_and_the_next_problem_is_sent_agai
 
 
 def test_that_it_got_worse_is_sent_once_it_is_sure_even_to_who_is_on_it():
-    watch = Watch()
+    watch = Tracked()
     watch.sees(BAD, BAD, BAD)
     assert watch.sees(WORSE, WORSE, BAD, WORSE, WORSE, silence_state=ACKNOWLEDGED) == []
     assert watch.sees(WORSE, WORSE, BAD, WORSE, WORSE, WORSE, silence_state=ACKNOWLEDGED) == [EventKind.WORSE]
 
 
 def test_what_another_rule_explains_must_prove_itself_when_that_one_is_over():
-    watch = Watch()
+    watch = Tracked()
     assert watch.sees(BAD, BAD, EXPLAINED, EXPLAINED, EXPLAINED, BAD, BAD) == []
     assert watch.sees(BAD) == [EventKind.FIRED]
     assert watch.sees(EXPLAINED, GOOD, EXPLAINED, GOOD) == []
@@ -163,7 +163,7 @@ def test_what_another_rule_explains_must_prove_itself_when_that_one_is_over():
 
 
 def test_another_part_that_goes_wrong_is_sent_once_it_is_sure_even_to_who_is_on_it():
-    watch = Watch()
+    watch = Tracked()
     assert watch.sees(A, A, A) == [EventKind.FIRED]
     assert watch.sees(AB, AB, A, AB, AB, silence_state=ACKNOWLEDGED) == []
     assert watch.sees(AB, silence_state=ACKNOWLEDGED) == [EventKind.WORSE]
@@ -171,13 +171,13 @@ def test_another_part_that_goes_wrong_is_sent_once_it_is_sure_even_to_who_is_on_
 
 
 def test_another_part_that_says_it_itself_is_sent_at_once():
-    watch = Watch()
+    watch = Tracked()
     assert watch.sees(bad(at_once=True, parts="a"), bad(at_once=True, parts="ab")) == [EventKind.FIRED, EventKind.WORSE]
     assert watch.sees(bad(at_once=True, parts="ab"), bad(at_once=True, parts="b")) == []
 
 
 def test_another_part_that_takes_the_place_of_the_first_is_news_and_so_is_its_return():
-    watch = Watch()
+    watch = Tracked()
     watch.sees(A, A, A)
     assert watch.sees(B, B, B) == [EventKind.WORSE]
     assert watch.sees(A, A) == [], "it was absent for two readings and more: it is another problem now"
@@ -185,27 +185,27 @@ def test_another_part_that_takes_the_place_of_the_first_is_news_and_so_is_its_re
 
 
 def test_a_part_that_is_away_for_one_reading_was_never_away():
-    watch = Watch()
+    watch = Tracked()
     watch.sees(AB, AB, AB)
     assert watch.sees(*[A, AB] * 9) == []
 
 
 def test_a_part_grows_no_older_while_nothing_is_known_of_it():
-    watch = Watch()
+    watch = Tracked()
     watch.sees(AB, AB, AB)
     unsure = bad(parts="a", unknown="b")
     assert watch.sees(unsure, unsure, unsure, UNKNOWN, EXPLAINED, BAD, BAD, BAD, A, AB, AB, AB, AB) == []
 
 
 def test_what_a_reminder_named_was_sent():
-    watch = Watch()
+    watch = Tracked()
     watch.sees(A, A, A)
     assert watch.sees(AB, step=timedelta(hours=2)) == [EventKind.REMINDER]
     assert watch.sees(AB, AB, AB) == []
 
 
 def test_another_part_that_goes_wrong_while_muted_is_sent_when_the_mute_ends():
-    watch = Watch()
+    watch = Tracked()
     watch.sees(A, A, A)
     assert watch.sees(AB, AB, AB, AB, silence_state=MUTED) == []
     assert watch.sees(AB) == [EventKind.WORSE]
@@ -233,7 +233,7 @@ def test_what_an_older_version_sent_is_not_sent_again():
             "since": None,
         },
     }
-    watch = Watch(TypeAdapter(AlertState).validate_json(json.dumps(sent)))
+    watch = Tracked(TypeAdapter(AlertState).validate_json(json.dumps(sent)))
     assert watch.state.firing and watch.state.told_severity is Severity.CRITICAL
     assert watch.sees(BAD, A, A, A, A) == [], "which part it was that was sent is taken from the first reading"
     assert watch.sees(AB, AB, AB) == [EventKind.WORSE]
@@ -252,7 +252,7 @@ STORIES = st.lists(st.tuples(READINGS, HUSHES, STEPS), max_size=60)
 
 @given(STORIES)
 def test_whatever_comes_beginnings_and_ends_alternate_and_the_rest_lies_between(story: list[tuple]):
-    watch = Watch()
+    watch = Tracked()
     for reading, silence_state, step in story:
         watch.sees(reading, silence_state=silence_state, step=step)
     open_ = False
@@ -267,7 +267,7 @@ def test_whatever_comes_beginnings_and_ends_alternate_and_the_rest_lies_between(
 
 @given(STORIES)
 def test_whatever_comes_worse_is_sent_only_of_what_is_worse_than_was_sent_last(story: list[tuple]):
-    watch = Watch()
+    watch = Tracked()
     sent: AlertEvent | None = None
     parts: set[str] = set()
     for reading, silence_state, step in story:
@@ -284,7 +284,7 @@ def test_whatever_comes_worse_is_sent_only_of_what_is_worse_than_was_sent_last(s
 
 @given(STORIES, st.sampled_from([LOUD, ACKNOWLEDGED]))
 def test_whatever_came_before_all_that_stays_wrong_is_sent_in_the_end(story: list[tuple], silence_state: SilenceState):
-    watch = Watch()
+    watch = Tracked()
     for reading, before, step in story:
         watch.sees(reading, silence_state=before, step=step)
     if watch.state.told_at is None:
@@ -300,7 +300,7 @@ def test_whatever_came_before_all_that_stays_wrong_is_sent_in_the_end(story: lis
 def test_whatever_came_before_one_reading_tells_one_thing_at_most_and_only_what_it_may(
     story: list[tuple], last: RuleReading, silence_state: SilenceState
 ):
-    watch = Watch()
+    watch = Tracked()
     for reading, before, step in story:
         watch.sees(reading, silence_state=before, step=step)
     state = watch.state
@@ -320,7 +320,7 @@ def test_whatever_came_before_one_reading_tells_one_thing_at_most_and_only_what_
 
 @given(STORIES)
 def test_a_problem_that_lasts_is_always_sent_in_the_end_and_one_that_is_gone_is_forgotten(story: list[tuple]):
-    lasting, gone = Watch(), Watch()
+    lasting, gone = Tracked(), Tracked()
     for reading, silence_state, step in story:
         lasting.sees(reading, silence_state=silence_state, step=step)
         gone.sees(reading, silence_state=silence_state, step=step)

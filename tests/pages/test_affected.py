@@ -112,7 +112,7 @@ def test_without_bookings_or_texts_it_is_cannot_tell_and_no_number(
         assert b"Nobody, as far" not in out
 
 
-def test_the_incident_has_the_list_of_its_own_stretch(open_page: Open, action_service: ActionService) -> None:
+def test_the_incident_has_the_list_of_its_own_time_range(open_page: Open, action_service: ActionService) -> None:
     incident = action_service.journal.open_incident("No texts", synthetic_actor())
     test = open_page(
         "incidents", synthetic.planted(), action_service=action_service, state={"incident": str(incident.id)}

@@ -171,7 +171,16 @@ def test_what_the_metrics_call_undelivered_is_what_they_count() -> None:
 def test_the_headline_is_json_with_stable_keys(ready: DiagnosisService, monkeypatch) -> None:
     configure(monkeypatch, address="127.0.0.1", token=None)
     document = get("/api/status").json()
-    keys = {"state", "sentence", "since", "cause", "next_step", "measured_at", "last_monitor_round_at"}
+    keys = {
+        "state",
+        "sentence",
+        "since",
+        "since_at_least",
+        "cause",
+        "next_step",
+        "measured_at",
+        "last_monitor_round_at",
+    }
     assert set(document) == keys
     assert document["state"] in set(HeadlineState)
 

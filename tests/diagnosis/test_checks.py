@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -105,11 +105,16 @@ def builds(*states: DeploymentState, **fields: Any) -> dict[str, Any]:
     return {"deployments": tuple(rows)}
 
 
-def errors(*rows: tuple[str, str | None, int | None, str | None, str | None]) -> dict[str, Any]:
+LATELY = ago(minutes=50)  # after the last text
+
+
+def errors(
+    *rows: tuple[str, str | None, int | None, str | None, str | None], at: datetime | None = None
+) -> dict[str, Any]:
     names = ("origin", "sql_state", "status_code", "table_name", "column_name")
     return {
         "database_errors": table(
-            frames.DATABASE_ERRORS, [dict(zip(names, row, strict=True)) | {"at": ago(hours=1)} for row in rows]
+            frames.DATABASE_ERRORS, [dict(zip(names, row, strict=True)) | {"at": at or ago(hours=1)} for row in rows]
         )
     }
 
@@ -251,8 +256,9 @@ TABLE: list[tuple[str, CheckStatus, dict[str, Any]]] = [
     ("null_customer_errors", OK, errors(("postgres_logs", "23502", None, "messages", "body"))),
     ("null_customer_errors", CANNOT_TELL, HALF_LOGS),
     ("writes_succeed", OK, errors(NULL, SEEN_BY_GATEWAY)),
-    ("writes_succeed", FAIL, errors(("edge_logs", None, 400, "pending_bookings", None))),
-    ("writes_succeed", FAIL, errors(("edge_logs", None, None, None, None))),
+    ("writes_succeed", FAIL, errors(("edge_logs", None, 400, "pending_bookings", None), at=LATELY)),
+    ("writes_succeed", FAIL, errors(("edge_logs", None, None, None, None), at=LATELY)),
+    ("writes_succeed", OK, errors(("edge_logs", None, 400, "pending_bookings", None), at=ago(hours=2))),  # it is over
     ("no_phantoms", OK, {}),
     ("no_phantoms", WARN, texts(*(text(n, at) for n, at in NUMBERED[1:]))),
     ("no_phantoms", CANNOT_TELL, {"texts": truncated("texts", table(frames.TEXTS))}),
@@ -407,7 +413,7 @@ STAMPED = (
     [
         ("columns_exist", {"catalog": catalog("pending_bookings.metadata")}),
         ("schema_contract", {"catalog": catalog("pending_bookings.metadata")}),
-        ("writes_succeed", errors(("postgres_logs", "42501", None, "pending_bookings", None))),
+        ("writes_succeed", errors(("postgres_logs", "42501", None, "pending_bookings", None), at=LATELY)),
     ],
 )
 def test_where_the_database_refuses_the_newest_migrations_on_its_record_stand_beside_it(

@@ -263,6 +263,11 @@ def writes_succeed(facts: Facts) -> CheckResult:
     # The gateway and Postgres may each have seen the same write.
     least = int(others["origin"].value_counts().max())
     message = f"At least {counted(least, 'write')} of the app to the database failed."
+    last = others["at"].max().to_pydatetime()
+    since = _recorded_since(facts, last)
+    if since:
+        texts = counted(since, "text was", "texts were")
+        return ok(f"No write has failed since {facts.clock(last)}, and {texts} recorded since.", message, *evidence)
     return fail(message, *evidence, *_changed_lately(facts))
 
 
@@ -278,6 +283,15 @@ def null_still_refused(facts: Facts, last: datetime) -> bool | None:
     if running.after_fix and running.since is not None:
         return running.since + thresholds.CLOCK_SKEW <= last
     return True if column is not None and running.after_fix is False else None
+
+
+def _recorded_since(facts: Facts, moment: datetime) -> int:
+    """Return how many texts after `moment` the database knows: then writing works again."""
+    outbound = facts.outbound
+    if outbound is None or facts.is_foreign_log:
+        return 0
+    known = outbound["recording"].isin([Recording.RECORDED, Recording.DEFERRED])
+    return int((known & (outbound["created_at"] > moment)).sum())
 
 
 @check(

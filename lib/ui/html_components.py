@@ -194,7 +194,9 @@ def headline(
     more = NOTHING
     if large and head.since:
         since = formatting.time_and_age(head.since, zone, now)
-        more += Markup('<p class="sb-since">Since {}</p>').format(since)
+        more += Markup('<p class="sb-since">{} {}</p>').format(
+            "At least since" if head.since_at_least else "Since", since
+        )
     if large and cause:
         more += Markup('<p class="sb-cause">{} <b>{}</b> Next: {}</p>').format(
             chip(labels.VERDICT[cause.verdict]), outside(cause.title), outside(cause.remedy.message)

@@ -9,12 +9,12 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from lib.model.deployments import (
     Branch,
@@ -31,6 +31,7 @@ from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceE
 from lib.redaction import redact
 from lib.sources import parse
 from lib.sources.http import Deadline, Http, HttpError, Json, answered, join, together
+from lib.sources.parse import found
 
 SYSTEM = "GitHub"
 HINTS: Mapping[FailureKind, str] = {
@@ -63,19 +64,9 @@ class GitHub:
 
     def repository(self, deadline: Deadline) -> Observed[Repository]:
         """Read the repository and what the token's owner may do in it. A rename is followed and told."""
-        raw = self._repository(deadline)
-        full_name = parse.need(parse.text(raw, "full_name"), SYSTEM, "the repository's name")
-        renamed = full_name.lower() != self.repository_name.lower()
-        repository = Repository(
-            id=parse.need(parse.integer(raw, "id"), SYSTEM, "the repository's id"),
-            full_name=full_name,
-            default_branch=_default_branch(raw),
-            pushed_at=parse.iso_time(raw, "pushed_at"),
-            archived=parse.boolean(raw, "archived"),
-            can_push=parse.boolean(raw, "permissions", "push"),
-            can_admin=parse.boolean(raw, "permissions", "admin"),
-            renamed_from=self.repository_name if renamed else None,
-        )
+        repository = _read_repository(self._get(deadline))
+        if repository.full_name.lower() != self.repository_name.lower():
+            repository = replace(repository, renamed_from=self.repository_name)
         return Observed(repository)
 
     def branch(self, name: str | None, deadline: Deadline) -> Observed[Branch]:
@@ -87,7 +78,8 @@ class GitHub:
                 partial(self._get, deadline, "branches", name),
             )
         )
-        commits = tuple(_commit(row) for row in parse.rows(answered(listed), SYSTEM))
+        # How far behind a commit is, is its place in this list: all of them or none.
+        commits = tuple(_read_commit(row) for row in parse.rows(answered(listed), SYSTEM))
         if not commits:
             raise _no_commits(name)
         caveats: tuple[Caveat, ...] = ()
@@ -131,29 +123,15 @@ class GitHub:
     def compare(self, base: str, head: str, deadline: Deadline) -> Observed[Comparison]:
         """Compare `base`...`head`: ahead_by is how many commits of head are not in base."""
         raw = self._get(deadline, "compare", f"{base}...{head}", per_page=1)
-        rows = parse.at(raw, "files")
-        files = (
-            None
-            if rows is None
-            else tuple(
-                parse.need(parse.text(row, "filename"), SYSTEM, "a file's name") for row in parse.rows(rows, SYSTEM)
-            )
-        )
-        comparison = Comparison(
-            base=base,
-            head=head,
-            status=parse.need(parse.text(raw, "status"), SYSTEM, "how the two commits relate"),
-            ahead_by=parse.need(parse.integer(raw, "ahead_by"), SYSTEM, "how far ahead the commit is"),
-            behind_by=parse.need(parse.integer(raw, "behind_by"), SYSTEM, "how far behind the commit is"),
-            files=files,
-        )
+        comparison = Comparison(base, head, **dict(_Comparison.model_validate(raw)))
+        files = comparison.files
         full = files is not None and len(files) >= COMPARED_FILES
         return Observed(comparison, _truncated("files", COMPARED_FILES) if full else ())
 
     def runs(self, sha: str, deadline: Deadline) -> Observed[tuple[WorkflowRun, ...]]:
         """List the GitHub Actions runs of one commit, newest first."""
         raw = self._get(deadline, "actions", "runs", head_sha=sha, per_page=RUNS)
-        runs = tuple(_run(row) for row in parse.rows(parse.at(raw, "workflow_runs"), SYSTEM))
+        runs = tuple(_read_run(row) for row in parse.rows(raw, SYSTEM, "workflow_runs"))
         total = parse.integer(raw, "total_count")
         more = total is not None and total > len(runs)
         return Observed(runs, _truncated("Actions runs", len(runs)) if more else ())
@@ -210,7 +188,7 @@ class GitHub:
         if isinstance(suites, SourceError):
             caveats.append(_unread("check suites", suites))
         else:
-            listed = parse.rows(parse.at(suites, "check_suites"), SYSTEM)
+            listed = parse.rows(suites, SYSTEM, "check_suites")
             has_suite = any(parse.text(suite, "app", "slug") == "vercel" for suite in listed)
         enabled, ignore_command = None, None
         if _missing(file):
@@ -255,16 +233,13 @@ class GitHub:
         owner, _, name = self.repository_name.partition("/")
         return join(self.base_url, "repos", owner, name, *segments)
 
-    def _repository(self, deadline: Deadline) -> dict[str, Any]:
-        return parse.mapping(self._get(deadline), SYSTEM)
-
     def _default_branch(self, deadline: Deadline) -> str:
-        return _default_branch(self._repository(deadline))
+        return _read_repository(self._get(deadline)).default_branch
 
     def _known_commit(self, ref: str, deadline: Deadline) -> Commit | None:
         """Return the commit, or None if GitHub has no such commit."""
         try:
-            return _commit(parse.mapping(self._get(deadline, "commits", ref), SYSTEM))
+            return _read_commit(self._get(deadline, "commits", ref))
         except HttpError as error:
             if error.status in _NO_COMMIT:
                 return None
@@ -283,39 +258,68 @@ class GitHub:
         )
 
 
-def _default_branch(raw: Mapping[str, Any]) -> str:
-    return parse.need(parse.text(raw, "default_branch"), SYSTEM, "the default branch")
+class _Answer(parse.Answer):
+    """An object of GitHub's REST API."""
+
+    SYSTEM = SYSTEM
 
 
-def _commit(row: Mapping[str, Any]) -> Commit:
-    message = parse.text(row, "commit", "message") or ""
-    committed_at = parse.iso_time(row, "commit", "committer", "date") or parse.iso_time(row, "commit", "author", "date")
-    author = parse.text(row, "commit", "author", "name") or parse.text(row, "author", "login")
-    return Commit(
-        sha=parse.need(parse.text(row, "sha"), SYSTEM, "a commit's id"),
-        headline=_headline(message),
-        author=redact(author) if author else None,
-        committed_at=parse.need(committed_at, SYSTEM, "a commit's time"),
-        parents=tuple(sha for parent in parse.items(row, "parents") if (sha := parse.text(parent, "sha"))),
-        verified=parse.boolean(row, "commit", "verification", "verified"),
+class _Repository(_Answer):
+    id: parse.Integer = found(need="the repository's id")
+    full_name: parse.Text = found(need="the repository's name")
+    default_branch: parse.Text = found(need="the default branch")
+    pushed_at: parse.IsoTime
+    archived: parse.Boolean
+    can_push: parse.Boolean = found("permissions.push")
+    can_admin: parse.Boolean = found("permissions.admin")
+
+
+def _headline(message: Any) -> str:
+    return redact((parse.text(message) or "").strip().partition("\n")[0][:MAX_HEADLINE_LENGTH])
+
+
+class _Commit(_Answer):
+    sha: parse.Text = found(need="a commit's id")
+    headline: Annotated[str, parse.lenient(_headline)] = found("commit.message")
+    author: Annotated[str | None, parse.lenient(parse.clean(MAX_HEADLINE_LENGTH))] = found(
+        "commit.author.name", "author.login"
+    )
+    committed_at: parse.IsoTime = found("commit.committer.date", "commit.author.date", need="a commit's time")
+    parents: Annotated[
+        tuple[str, ...], parse.lenient(lambda row: parse.texts([parent.get("sha") for parent in parse.items(row)]))
+    ]
+    verified: parse.Boolean = found("commit.verification.verified")
+
+
+def _file_names(files: Any) -> tuple[str, ...] | None:
+    """Return the names of all files, or None where GitHub lists none: a file passed over would look unchanged."""
+    if files is None:
+        return None
+    return tuple(parse.need(parse.text(row, "filename"), SYSTEM, "a file's name") for row in parse.rows(files, SYSTEM))
+
+
+class _Comparison(_Answer):
+    status: parse.Text = found(need="how the two commits relate")
+    ahead_by: parse.Integer = found(need="how far ahead the commit is")
+    behind_by: parse.Integer = found(need="how far behind the commit is")
+    files: Annotated[tuple[str, ...] | None, parse.lenient(_file_names)]
+
+
+class _Run(_Answer):
+    id: parse.Integer = found(need="a run's id")
+    name: Annotated[parse.Text, AfterValidator(lambda name: name or "unnamed")]
+    sha: parse.Text = found("head_sha", need="a run's commit")
+    status: parse.TextOrUnknown  # may be null
+    conclusion: parse.Text  # null until it has ended
+    created_at: parse.IsoTime = found(need="a run's time")
+    url: Annotated[parse.TextOrEmpty, AfterValidator(lambda url: url if url.startswith("https://") else "")] = found(
+        "html_url"
     )
 
 
-def _headline(message: str) -> str:
-    return redact(message.strip().partition("\n")[0][:MAX_HEADLINE_LENGTH])
-
-
-def _run(row: Mapping[str, Any]) -> WorkflowRun:
-    url = parse.text(row, "html_url") or ""
-    return WorkflowRun(
-        id=parse.need(parse.integer(row, "id"), SYSTEM, "a run's id"),
-        name=parse.text(row, "name") or "unnamed",
-        sha=parse.need(parse.text(row, "head_sha"), SYSTEM, "a run's commit"),
-        status=parse.need(parse.text(row, "status"), SYSTEM, "a run's status"),
-        conclusion=parse.text(row, "conclusion"),
-        created_at=parse.need(parse.iso_time(row, "created_at"), SYSTEM, "a run's time"),
-        url=url if url.startswith("https://") else "",
-    )
+_read_repository = parse.made(Repository, _Repository)
+_read_commit = parse.made(Commit, _Commit)
+_read_run = parse.made(WorkflowRun, _Run)
 
 
 def _is_protected(classic: Json) -> bool | None:
@@ -327,7 +331,7 @@ def _is_protected(classic: Json) -> bool | None:
 
 def _vercel_status(raw: Json) -> tuple[str | None, str | None]:
     """Return state and description of Vercel's commit status, the worst if there are several."""
-    statuses = parse.rows(parse.at(raw, "statuses"), SYSTEM)
+    statuses = parse.rows(raw, SYSTEM, "statuses")
     vercels = [row for row in statuses if (parse.text(row, "context") or "").lower().startswith("vercel")]
     for state in _WORST_FIRST:
         for row in vercels:

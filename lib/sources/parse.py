@@ -1,19 +1,24 @@
-"""Reads single values out of an API's answer, which may be anything.
+"""Reads another system's answer, which may hold anything, into values of ours.
 
-An optional field of the wrong type is None (unknown); an identifying field goes through `need`, which raises
-`bad_data`. Nothing here raises anything else, whatever the other side sent.
+`Answer` is the pydantic model of one JSON object. Its fields have lenient types: a wrong value is None (unknown), and
+only what an answer means nothing without raises `SourceError(bad_data)`. Nothing here raises anything else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
-from lib.model.reading import FailureKind, SourceError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from lib.model.reading import Caveat, CaveatKind, FailureKind, SourceError
+from lib.redaction import redact
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 # Instants outside these years are a misread unit or junk, not facts.
 _FIRST_YEAR = 2000
@@ -47,11 +52,39 @@ def mapping(value: Any, system: str) -> dict[str, Any]:
     return need(value if isinstance(value, dict) else None, system, "the object we asked for")
 
 
-def rows(value: Any, system: str) -> list[dict[str, Any]]:
-    """Return `value` if it is a list of objects, else raise `bad_data`: a skipped row would be a false zero."""
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        return need(None, system, "the list we asked for")
-    return value
+def rows(value: Any, system: str, *path: str) -> list[dict[str, Any]]:
+    """Return the list at `path` if it holds objects only, else raise `bad_data`: a row passed over is a false zero."""
+    listed = _listed(value, system, *path)
+    return listed if all(isinstance(row, dict) for row in listed) else need(None, system, "the list we asked for")
+
+
+def readable_rows(
+    value: Any, system: str, what: str, read: Callable[[Any], R], *path: str
+) -> tuple[list[R], tuple[Caveat, ...]]:
+    """Return what `read` makes of each row of the list at `path`, and a caveat that counts the rows it refused.
+
+    Raises `bad_data` where it refused all of them: then this is not the list that was asked for.
+    """
+    listed = _listed(value, system, *path)
+    found: list[R] = []
+    refused: SourceError | None = None
+    for row in listed:
+        try:
+            found.append(read(row))
+        except SourceError as error:
+            refused = error
+    if refused is None:
+        return found, ()
+    if not found:
+        raise refused
+    left_out = f"{len(listed) - len(found)} of {len(listed)} {what} are left out"
+    sentence = f"{left_out}: {system} sent them in a form that cannot be read."
+    return found, (Caveat(CaveatKind.TRUNCATED, what, sentence),)
+
+
+def _listed(value: Any, system: str, *path: str) -> list[Any]:
+    listed = at(value, *path)
+    return need(listed if isinstance(listed, list) else None, system, "the list we asked for")
 
 
 def items(value: Any, *path: str) -> list[dict[str, Any]]:
@@ -73,6 +106,11 @@ def texts(value: Any, *path: str) -> tuple[str, ...]:
     found = at(value, *path)
     listed = found if isinstance(found, list) else [found]
     return tuple(clean for item in listed if (clean := text(item)) is not None)
+
+
+def clean(longest: int) -> Callable[[Any], str | None]:
+    """Return the reader of a text that others wrote: without secrets, and at most so long."""
+    return lambda value: redact(known[:longest]) or None if (known := text(value)) else None
 
 
 def integer(value: Any, *path: str) -> int | None:
@@ -97,47 +135,39 @@ def boolean(value: Any, *path: str) -> bool | None:
     return found if isinstance(found, bool) else None
 
 
-def decimal(value: Any, *path: str) -> Decimal | None:
+def decimal(value: Any) -> Decimal | None:
     """Return a finite amount, sent as a text or as a number, or None."""
-    found = at(value, *path)
-    if isinstance(found, bool) or not isinstance(found, int | float | str):
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        amount = Decimal(str(found).strip())
+        amount = Decimal(str(value).strip())
     except (InvalidOperation, ValueError):
         return None
     return amount if amount.is_finite() and abs(amount) < _LARGEST else None
 
 
-def epoch_ms(value: Any, *path: str) -> datetime | None:
+def epoch_ms(value: Any) -> datetime | None:
     """Return the instant of milliseconds since 1970 (Vercel), in UTC, or None."""
-    found = at(value, *path)
-    if isinstance(found, bool) or not isinstance(found, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
-        return _sane(datetime.fromtimestamp(found / 1000, UTC))
+        return _sane(datetime.fromtimestamp(value / 1000, UTC))
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def iso_time(value: Any, *path: str) -> datetime | None:
+def iso_time(value: Any) -> datetime | None:
     """Return the instant of an ISO 8601 text, in UTC (which it is taken for if it names no zone), or None."""
-    found = at(value, *path)
-    if not isinstance(found, str):
-        return None
     try:
-        return _in_utc(datetime.fromisoformat(found))
+        return _in_utc(datetime.fromisoformat(value)) if isinstance(value, str) else None
     except (ValueError, OverflowError):
         return None
 
 
-def rfc2822(value: Any, *path: str) -> datetime | None:
+def rfc2822(value: Any) -> datetime | None:
     """Return the instant of an e-mail style date (Twilio), in UTC, or None."""
-    found = at(value, *path)
-    if not isinstance(found, str):
-        return None
     try:
-        return _in_utc(parsedate_to_datetime(found))
+        return _in_utc(parsedate_to_datetime(value)) if isinstance(value, str) else None
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
@@ -148,3 +178,92 @@ def _in_utc(instant: datetime) -> datetime | None:
 
 def _sane(instant: datetime) -> datetime | None:
     return instant if _FIRST_YEAR <= instant.year < _LAST_YEAR else None
+
+
+class _Places(tuple[Any, ...]):
+    """What stands at each of the places where one field may be."""
+
+
+def lenient(read: Callable[[Any], Any]) -> BeforeValidator:
+    """Make a type lenient: its value is the first that `read` does not turn into None, from the field's places."""
+
+    def first(value: Any) -> Any:
+        places = value if isinstance(value, _Places) else (value,)
+        return next((known for place in places if (known := read(place)) is not None), None)
+
+    return BeforeValidator(first)
+
+
+Text = Annotated[str | None, lenient(text)]
+TextOrEmpty = Annotated[Text, AfterValidator(lambda known: known or "")]
+TextOrUnknown = Annotated[Text, AfterValidator(lambda known: known or "unknown")]
+Texts = Annotated[tuple[str, ...], lenient(texts)]
+Integer = Annotated[int | None, lenient(integer)]
+Boolean = Annotated[bool | None, lenient(boolean)]
+Amount = Annotated[Decimal | None, lenient(decimal)]
+EpochMs = Annotated[datetime | None, lenient(epoch_ms)]
+IsoTime = Annotated[datetime | None, lenient(iso_time)]
+MailTime = Annotated[datetime | None, lenient(rfc2822)]
+
+# The place of a field that is read from the whole object: whether a name is there at all may say something.
+WHOLE = ""
+
+
+def found(*places: str, need: str = "") -> Any:
+    """Declare where a field of an `Answer` stands: at the first of `places` that holds a usable value.
+
+    A place is a path such as "meta.action"; without any, it is the field's own name. With `need`, which names the
+    thing ("a deployment's id"), an answer without it raises `bad_data`.
+    """
+    return Field(default=None, json_schema_extra={"places": list(places), "need": need})
+
+
+class Answer(BaseModel):
+    """One JSON object of the system `SYSTEM`, with the fields that we read and no other.
+
+    `Model.model_validate(raw)` raises `SourceError(bad_data)` where `raw` is no object or lacks what is needed.
+    """
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+    SYSTEM: ClassVar[str]
+    _PLACES: ClassVar[dict[str, tuple[tuple[str, ...], ...]]]
+    _NEEDS: ClassVar[dict[str, str]]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        declared: dict[str, Any] = {name: field.json_schema_extra or {} for name, field in cls.model_fields.items()}
+        cls._PLACES = {
+            name: tuple(tuple(filter(None, place.split("."))) for place in extra.get("places") or [name])
+            for name, extra in declared.items()
+        }
+        cls._NEEDS = {name: extra["need"] for name, extra in declared.items() if extra.get("need")}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find(cls, raw: Any) -> dict[str, _Places]:
+        whole = mapping(raw, cls.SYSTEM)
+        return {name: _Places(at(whole, *path) for path in paths) for name, paths in cls._PLACES.items()}
+
+    @model_validator(mode="after")
+    def _hold_what_is_needed(self) -> Self:
+        for name, what in self._NEEDS.items():
+            need(getattr(self, name), self.SYSTEM, what)
+        return self
+
+
+def made(result: Callable[..., R], model: type[Answer]) -> Callable[[Any], R]:
+    """Return the function that reads an object as `model` and makes a `result` of its fields."""
+    return lambda raw: result(**dict(model.model_validate(raw)))
+
+
+def made_or_none(result: Callable[..., R], model: type[Answer]) -> Callable[[Any], R | None]:
+    """Return the same function for an optional part of an answer: what cannot be read is None."""
+    read = made(result, model)
+
+    def made_if_readable(raw: Any) -> R | None:
+        try:
+            return read(raw)
+        except SourceError:
+            return None
+
+    return made_if_readable

@@ -14,9 +14,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from lib.model.deployments import (
     AliasRequest,
@@ -37,6 +37,7 @@ from lib.model.window import Window
 from lib.redaction import redact
 from lib.sources import parse
 from lib.sources.http import Deadline, Http, Json, answered, join, together
+from lib.sources.parse import found
 
 SYSTEM = "Vercel"
 HINTS: Mapping[FailureKind, str] = {
@@ -114,7 +115,7 @@ class Vercel:
             if error.kind in (FailureKind.NOT_FOUND, FailureKind.FORBIDDEN):
                 raise self._explained(error, deadline) from None
             raise
-        project = _project(raw)
+        project = _read_project(raw)
         if not isinstance(raw.get("rollingRelease"), dict):
             return Observed(project)
         return self._with_rolling_release(project, deadline)
@@ -144,38 +145,32 @@ class Vercel:
         )
         if all(isinstance(result, SourceError) for result in results):
             raise results[0]
-        found: dict[str, Deployment] = {}
+        known: dict[str, Deployment] = {}
         caveats: list[Caveat] = []
         for what, result in zip(("production deployments", "deployments"), results, strict=True):
             if isinstance(result, SourceError):
                 caveats.append(Caveat(CaveatKind.PARTIAL, what, f"The list of {what} is missing: {result}"))
                 continue
-            for row in parse.rows(parse.at(result, "deployments"), SYSTEM):
-                deployment = read_deployment(row)
-                found[deployment.id] = deployment
-        return Observed(tuple(sorted(found.values(), key=lambda d: d.created_at, reverse=True)), tuple(caveats))
+            listed, unread = parse.readable_rows(result, SYSTEM, what, read_deployment, "deployments")
+            known |= {deployment.id: deployment for deployment in listed}
+            caveats += unread
+        return Observed(tuple(sorted(known.values(), key=lambda d: d.created_at, reverse=True)), tuple(caveats))
 
     def build_log(self, deployment_id: str, deadline: Deadline) -> Observed[BuildLog]:
         """Read a deployment's build log, oldest line first, without colours and secrets."""
         rows = self._get(
             deadline, "v3", "deployments", deployment_id, "events", direction="forward", limit=-1, builds=1
         )
-        # Vercel answers null for a log without lines.
-        return Observed(BuildLog(deployment_id, _log_lines([] if rows is None else parse.rows(rows, SYSTEM))))
+        # Vercel answers null for a log without lines, and for a line without anything.
+        rows = [row for row in rows if row is not None] if isinstance(rows, list) else [] if rows is None else rows
+        read, caveats = parse.readable_rows(rows, SYSTEM, "lines of the build log", _LogRow.model_validate)
+        return Observed(BuildLog(deployment_id, _log_lines(read)), caveats)
 
     def env_names(self, deadline: Deadline) -> Observed[tuple[EnvName, ...]]:
         """List the project's environment variables by name. Their values are dropped."""
         answer = self._get(deadline, "v10", "projects", self.project_id, "env")
-        names = tuple(
-            EnvName(
-                key=parse.need(_env_key(parse.text(row, "key")), SYSTEM, "the name of an environment variable"),
-                targets=parse.texts(row, "target"),
-                type=parse.text(row, "type") or "unknown",
-                git_branch=parse.text(row, "gitBranch"),
-                updated_at=parse.epoch_ms(row, "updatedAt") or parse.epoch_ms(row, "createdAt"),
-            )
-            for row in parse.rows(parse.at(answer, "envs"), SYSTEM)
-        )
+        # A variable that is passed over would look like one that is not set: all of them or none.
+        names = tuple(parse.made(EnvName, _EnvName)(row) for row in parse.rows(answer, SYSTEM, "envs"))
         return Observed(names, _more_pages(answer, "environment variables"))
 
     def activity(self, window: Window, deadline: Deadline) -> Observed[tuple[VercelEvent, ...]]:
@@ -190,14 +185,15 @@ class Vercel:
             until=_iso(window.end),
             limit=MAX_EVENTS,
         )
-        rows = parse.rows(parse.at(answer, "events"), SYSTEM)
-        events = sorted((_event(row) for row in rows), key=lambda event: event.at, reverse=True)
-        caveats = _truncated("activity", len(rows)) if len(rows) >= MAX_EVENTS else ()
+        events, caveats = parse.readable_rows(answer, SYSTEM, "events of the activity", _read_event, "events")
+        events.sort(key=lambda event: event.at, reverse=True)
+        if len(answer["events"]) >= MAX_EVENTS:
+            caveats += _truncated("activity", MAX_EVENTS)
         return Observed(tuple(event for event in events if window.start <= event.at < window.end), caveats)
 
     def deployment(self, id_or_host: str, deadline: Deadline) -> Deployment:
         """Read one deployment by id, or the one that a hostname points at."""
-        return read_deployment(parse.mapping(self._get(deadline, "v13", "deployments", id_or_host), SYSTEM))
+        return read_deployment(self._get(deadline, "v13", "deployments", id_or_host))
 
     def made_for(self, request_id: str, since: datetime, deadline: Deadline) -> Deployment | None:
         """Find the deployment that the desk's own request made since `since`; None if Vercel lists none.
@@ -213,7 +209,7 @@ class Vercel:
             limit=PRODUCTION_DEPLOYMENTS,
             **{f"meta-{REQUEST_META}": request_id},
         )
-        rows = parse.rows(parse.at(answer, "deployments"), SYSTEM)
+        rows = parse.rows(answer, SYSTEM, "deployments")
         # Should the filter not be heeded, another's deployment must not pass for ours.
         marked = [read_deployment(row) for row in rows if parse.text(row, "meta", REQUEST_META) == request_id]
         # Whoever redeploys ours by hand may take its mark along: ours is the first.
@@ -224,7 +220,7 @@ class Vercel:
 
         None if the project's last move is another one, or older.
         """
-        move = _alias_request(self._project(deadline).get("lastAliasRequest"))
+        move = _read_move(self._project(deadline).get("lastAliasRequest"))
         if move is None or (move.type, move.to_deployment_id) != (kind, deployment_id):
             return None
         return move if move.requested_at is not None and move.requested_at >= since - CLOCK_SLACK else None
@@ -232,7 +228,7 @@ class Vercel:
     def rollback_hostnames(self, deployment_id: str, deadline: Deadline) -> tuple[str, ...]:
         """List the hostnames that a rollback to this deployment would move."""
         answer = self._get(deadline, "v4", "aliases", rollbackDeploymentId=deployment_id, limit=MAX_HOSTNAMES)
-        rows = parse.rows(parse.at(answer, "aliases"), SYSTEM)
+        rows = parse.rows(answer, SYSTEM, "aliases")
         return tuple(sorted(parse.need(parse.text(row, "alias"), SYSTEM, "a hostname") for row in rows))
 
     @property
@@ -287,12 +283,13 @@ class Vercel:
             sentence = f"The project's own list stands in for its domains, which may not be read: {error}"
             caveat = Caveat(CaveatKind.PARTIAL, "hostnames", sentence)
             return _hostnames_of_project(self._project(deadline)), (caveat,)
-        rows = parse.rows(parse.at(answer, "domains"), SYSTEM)
+        rows = parse.rows(answer, SYSTEM, "domains")
         production = [row for row in rows if not row.get("gitBranch") and not row.get("customEnvironmentId")]
-        return tuple(_Listed(_hostname(row)) for row in production), _more_pages(answer, "hostnames")
+        hosts, unread = parse.readable_rows(production, SYSTEM, "hostnames", _read_hostname)
+        return tuple(map(_Listed, hosts)), unread + _more_pages(answer, "hostnames")
 
-    def _alias(self, host: str, deadline: Deadline) -> dict[str, Any]:
-        return parse.mapping(self._get(deadline, "v4", "aliases", host), SYSTEM)
+    def _alias(self, host: str, deadline: Deadline) -> _Alias:
+        return _Alias.model_validate(self._get(deadline, "v4", "aliases", host))
 
     def _dns(self, host: Hostname, deadline: Deadline) -> Json:
         if host.redirect_to is not None or host.name.endswith(".vercel.app"):
@@ -347,16 +344,11 @@ class _Resolver:
             if error.kind is not FailureKind.NOT_FOUND:
                 raise
             return self._without_alias(host)
-        if (target := parse.text(alias, "redirect")) is not None:
-            return replace(host, redirect_to=target)
-        deployment_id = parse.text(alias, "deploymentId") or parse.text(alias, "deployment", "id")
-        host = replace(
-            host,
-            alias_project_id=parse.text(alias, "projectId"),
-            alias_moved_at=parse.epoch_ms(alias, "updatedAt") or parse.epoch_ms(alias, "createdAt"),
-        )
+        if alias.redirect is not None:
+            return replace(host, redirect_to=alias.redirect)
+        host = replace(host, alias_project_id=alias.project_id, alias_moved_at=alias.moved_at)
         try:
-            needed = parse.need(deployment_id, SYSTEM, f"the deployment that {host.name} serves")
+            needed = parse.need(alias.deployment_id, SYSTEM, f"the deployment that {host.name} serves")
             return replace(host, deployment=self._deployment(needed))
         except SourceError as error:
             return replace(host, failure=error.failure)
@@ -386,6 +378,243 @@ class _Resolver:
         return reading.result()
 
 
+class _Answer(parse.Answer):
+    """An object of Vercel's, from the API's own description. Instants are milliseconds since 1970."""
+
+    SYSTEM = SYSTEM
+
+
+_clean = parse.clean(MAX_ERROR_LENGTH)
+
+
+def _headline(value: Any) -> str | None:
+    return _clean((parse.text(value) or "").strip().partition("\n")[0])
+
+
+def _person(value: Any) -> str | None:
+    """Return someone's user name, or the id in its place; never an e-mail address."""
+    return _clean(value) or next(filter(None, (_clean(parse.at(value, key)) for key in _PERSON_KEYS)), None)
+
+
+def _web_address(value: Any) -> str | None:
+    """Return an address if a page may link to it."""
+    url = parse.text(value)
+    return url if url is not None and url.startswith("https://") else None
+
+
+def _state(value: Any) -> DeploymentState | None:
+    word = parse.text(value)
+    return None if word is None else DeploymentState(word) if word in set(DeploymentState) else DeploymentState.UNKNOWN
+
+
+def _alias_assigned(row: Any) -> bool | None:
+    """Vercel says when (a number), whether (a boolean), or null for not yet; nothing at all is unknown."""
+    if "aliasAssigned" not in row:
+        return None
+    value = row["aliasAssigned"]
+    return value if isinstance(value, bool) else isinstance(value, int | float)
+
+
+def _env_key(value: Any) -> str | None:
+    """Return a text that can be a variable's name and nothing more (such as NAME=value)."""
+    name = parse.text(value)
+    return name if name is not None and _ENV_KEY.fullmatch(name) else None
+
+
+def _env_names(value: Any) -> tuple[str, ...] | None:
+    if not isinstance(value, list):
+        return None
+    return tuple(key for name in parse.texts(value) if (key := _env_key(name)) is not None)
+
+
+def _policy_allows_git(project: Any) -> bool | None:
+    """Whether the deployment policy lets pushes build production; None if it does not say."""
+    for rule in parse.items(project, "deploymentPolicy", "deploymentSources"):
+        environments = parse.texts(rule, "environments")
+        if "git" in parse.texts(rule, "sources") and (not environments or "production" in environments):
+            return parse.boolean(rule, "enabled")
+    return None
+
+
+_PERSON_KEYS = ("username", "githubLogin", "uid")
+_SWITCH = {"enabled": True, "disabled": False}
+_Clean = Annotated[str | None, parse.lenient(_clean)]
+_Person = Annotated[str | None, parse.lenient(_person)]
+
+
+class _Link(_Answer):
+    type: parse.TextOrUnknown
+    # GitHub, GitLab and Bitbucket each name the same two things their own way.
+    org: parse.TextOrEmpty = found("org", "projectNamespace", "owner")
+    repo: parse.TextOrEmpty = found("repo", "projectName", "slug")
+    repo_id: parse.Integer = found("repoId")
+    production_branch: parse.Text = found("productionBranch")
+    deploy_hook_count: Annotated[int, parse.lenient(lambda hooks: len(parse.items(hooks)))] = found("deployHooks")
+
+
+class _AliasRequest(_Answer):
+    type: parse.Text = found(need="the kind of a move")
+    from_deployment_id: parse.Text = found("fromDeploymentId")
+    to_deployment_id: parse.Text = found("toDeploymentId")
+    job_status: parse.Text = found("jobStatus")
+    requested_at: parse.EpochMs = found("requestedAt")
+
+
+class _RollbackNote(_Answer):
+    username: _Clean
+    description: _Clean
+    created_at: parse.EpochMs = found("createdAt")
+
+
+def _link(value: Any) -> GitLink | None:
+    """Read the link to Git; only null or nothing at all means disconnected."""
+    return None if value is None else parse.made(GitLink, _Link)(value)
+
+
+_read_move = parse.made_or_none(AliasRequest, _AliasRequest)
+
+
+class _Project(_Answer):
+    id: parse.Text = found(need="the project's id")
+    name: parse.Text = found(need="the project's name")
+    account_id: parse.Text = found("accountId")
+    link: Annotated[GitLink | None, parse.lenient(_link)]
+    auto_assign_custom_domains: parse.Boolean = found("autoAssignCustomDomains")
+    auto_assign_updated_by: _Person = found("autoAssignCustomDomainsUpdatedBy")
+    ignore_command: _Clean = found("commandForIgnoringBuildStep")
+    skips_unaffected: parse.Boolean = found("enableAffectedProjectsDeployments")
+    root_directory: parse.Text = found("rootDirectory")
+    creates_git_deployments: Annotated[
+        bool | None, parse.lenient(lambda word: _SWITCH.get(word) if isinstance(word, str) else None)
+    ] = found("gitProviderOptions.createDeployments")
+    requires_verified_commits: parse.Boolean = found("gitProviderOptions.requireVerifiedCommits")
+    policy_allows_git: Annotated[bool | None, parse.lenient(_policy_allows_git)] = found(parse.WHOLE)
+    paused: parse.Boolean
+    live: parse.Boolean
+    protection: parse.Text = found("ssoProtection.deploymentType")
+    last_alias_request: Annotated[AliasRequest | None, parse.lenient(_read_move)] = found("lastAliasRequest")
+    rollback_note: Annotated[RollbackNote | None, parse.lenient(parse.made_or_none(RollbackNote, _RollbackNote))] = (
+        found("rollbackDescription")
+    )
+    # Null says that the project does not roll; a field that is not there says nothing.
+    rolling_release_active: Annotated[
+        bool | None, parse.lenient(lambda raw: False if raw.get("rollingRelease", ...) is None else None)
+    ] = found(parse.WHOLE)
+    production_deployment_id: parse.Text = found("targets.production.id")
+    framework: parse.Text
+    build_command: parse.Text = found("buildCommand")
+
+
+_read_project = parse.made(Project, _Project)
+
+
+class _Deployment(_Answer):
+    """A deployment as the list or the single call shows it, or the answer to the call that made it."""
+
+    id: parse.Text = found("uid", "id", need="a deployment's id")
+    url: parse.TextOrEmpty
+    state: Annotated[
+        DeploymentState | None, parse.lenient(_state), AfterValidator(lambda state: state or DeploymentState.UNKNOWN)
+    ] = found("readyState", "state")
+    created_at: parse.EpochMs = found("createdAt", "created", need="a deployment's time")
+    substate: parse.Text = found("readySubstate")
+    target: parse.Text
+    # In the order in which Vercel's own places for the commit can be trusted.
+    sha: parse.Text = found("gitSource.sha", "meta.githubCommitSha", "meta.gitCommitSha", "meta.commitSha")
+    branch: parse.Text = found("gitSource.ref", "meta.githubCommitRef", "meta.gitCommitRef")
+    commit_message: Annotated[str | None, parse.lenient(_headline)] = found(
+        "meta.githubCommitMessage", "meta.gitCommitMessage"
+    )
+    commit_author: _Clean = found(
+        "meta.githubCommitAuthorName",
+        "meta.gitCommitAuthorName",
+        "meta.githubCommitAuthorLogin",
+        "meta.gitCommitAuthorLogin",
+    )
+    source: parse.Text
+    creator: _Person
+    action: parse.Text = found("meta.action")
+    building_at: parse.EpochMs = found("buildingAt")
+    ready_at: parse.EpochMs = found("ready")
+    canceled_at: parse.EpochMs = found("canceledAt")
+    alias_assigned: Annotated[bool | None, parse.lenient(_alias_assigned)] = found(parse.WHOLE)
+    alias_error: _Clean = found("aliasError.message", "aliasError.code")
+    checks_state: parse.Text = found("checksState")
+    checks_conclusion: parse.Text = found("checksConclusion")
+    alias_check_state: parse.Text = found("checks.deployment-alias.state")
+    error_code: parse.Text = found("errorCode")
+    error_message: _Clean = found("errorMessage")
+    error_step: parse.Text = found("errorStep")
+    error_link: Annotated[str | None, parse.lenient(lambda url: _web_address(_clean(url)))] = found("errorLink")
+    build_skipped: parse.Boolean = found("buildSkipped")
+    seat_block: parse.Text = found("seatBlock.blockCode")
+    out_of_memory: Annotated[
+        bool | None, parse.lenient(lambda row: bool(row["oomReport"]) if "oomReport" in row else None)
+    ] = found(parse.WHOLE)
+    is_rollback_candidate: parse.Boolean = found("isRollbackCandidate")
+    waits_for_build_slot: parse.Boolean = found("isInConcurrentBuildsQueue")
+    waits_for_platform: parse.Boolean = found("isInSystemBuildsQueue")
+    env_names: Annotated[tuple[str, ...] | None, parse.lenient(_env_names)] = found("env")
+    inspector_url: Annotated[str | None, parse.lenient(_web_address)] = found("inspectorUrl")
+
+
+read_deployment = parse.made(Deployment, _Deployment)
+
+
+class _Domain(_Answer):
+    name: parse.Text = found(need="a hostname")
+    redirect_to: parse.Text = found("redirect")
+    verified: parse.Boolean
+
+
+_read_hostname = parse.made(Hostname, _Domain)
+
+
+class _Alias(_Answer):
+    redirect: parse.Text
+    deployment_id: parse.Text = found("deploymentId", "deployment.id")
+    project_id: parse.Text = found("projectId")
+    moved_at: parse.EpochMs = found("updatedAt", "createdAt")
+
+
+class _EnvName(_Answer):
+    key: Annotated[str | None, parse.lenient(_env_key)] = found(need="the name of an environment variable")
+    targets: parse.Texts = found("target")
+    type: parse.TextOrUnknown
+    git_branch: parse.Text = found("gitBranch")
+    updated_at: parse.EpochMs = found("updatedAt", "createdAt")
+
+
+class _Event(_Answer):
+    type: parse.TextOrUnknown
+    at: parse.EpochMs = found("createdAt", need="the time of an event")
+    actor: _Person = found("user")
+
+
+def _read_event(row: Any) -> VercelEvent:
+    event = parse.made(VercelEvent, _Event)(row)
+    return replace(event, sentence=EVENT_LABELS.get(event.type, ""))
+
+
+class _LogRow(_Answer):
+    """A row of a build log, in any of its three shapes."""
+
+    id: parse.Text = found("id", "payload.id")
+    at: parse.EpochMs = found("created", "date", "payload.date")
+    text: parse.TextOrEmpty = found("text", "payload.text")
+    type: parse.Text
+    level: parse.Text
+
+    @property
+    def log_level(self) -> LogLevel:
+        if self.type == "fatal" or self.level == "error":
+            return LogLevel.ERROR
+        if self.level == "warning":
+            return LogLevel.WARNING
+        failed = self.level is None and self.type == "stderr" and _ERROR_LINE.match(_ANSI.sub("", self.text or ""))
+        return LogLevel.ERROR if failed else LogLevel.INFO
+
+
 def _with_dns(host: Hostname, dns: Json) -> Hostname:
     """Add what DNS says, where it could be read: without it the hostname is known all the same."""
     return replace(
@@ -395,253 +624,37 @@ def _with_dns(host: Hostname, dns: Json) -> Hostname:
     )
 
 
-def _hostname(row: Mapping[str, Any]) -> Hostname:
-    return Hostname(
-        name=parse.need(parse.text(row, "name"), SYSTEM, "a hostname"),
-        redirect_to=parse.text(row, "redirect"),
-        verified=parse.boolean(row, "verified"),
-    )
-
-
-def _hostnames_of_project(raw: Mapping[str, Any]) -> tuple[_Listed, ...]:
-    """Return the production hostnames, and what they serve, as the project itself tells."""
+def _hostnames_of_project(raw: Json) -> tuple[_Listed, ...]:
+    """Return the production hostnames, and what they serve, as the project itself says."""
     return tuple(
         _Listed(
             Hostname(parse.need(parse.text(row, "domain"), SYSTEM, "a hostname")),
             parse.text(row, "deployment", "id"),
         )
-        for row in parse.rows(raw.get("alias"), SYSTEM)
+        for row in parse.rows(raw, SYSTEM, "alias")
         if "production" in {(parse.text(row, key) or "").lower() for key in ("environment", "target")}
     )
 
 
-def _project(raw: Mapping[str, Any]) -> Project:
-    return Project(
-        id=parse.need(parse.text(raw, "id"), SYSTEM, "the project's id"),
-        name=parse.need(parse.text(raw, "name"), SYSTEM, "the project's name"),
-        account_id=parse.text(raw, "accountId"),
-        link=_link(raw.get("link")),
-        auto_assign_custom_domains=parse.boolean(raw, "autoAssignCustomDomains"),
-        auto_assign_updated_by=_person(raw.get("autoAssignCustomDomainsUpdatedBy")),
-        ignore_command=_clean(parse.text(raw, "commandForIgnoringBuildStep")),
-        skips_unaffected=parse.boolean(raw, "enableAffectedProjectsDeployments"),
-        root_directory=parse.text(raw, "rootDirectory"),
-        creates_git_deployments=_enabled(parse.at(raw, "gitProviderOptions", "createDeployments")),
-        requires_verified_commits=parse.boolean(raw, "gitProviderOptions", "requireVerifiedCommits"),
-        policy_allows_git=_policy_allows_git(raw),
-        paused=parse.boolean(raw, "paused"),
-        live=parse.boolean(raw, "live"),
-        protection=parse.text(raw, "ssoProtection", "deploymentType"),
-        last_alias_request=_alias_request(raw.get("lastAliasRequest")),
-        rollback_note=_rollback_note(raw.get("rollbackDescription")),
-        # Null says that the project does not roll; a field that is not there says nothing.
-        rolling_release_active=False if "rollingRelease" in raw and raw["rollingRelease"] is None else None,
-        production_deployment_id=parse.text(raw, "targets", "production", "id"),
-        framework=parse.text(raw, "framework"),
-        build_command=parse.text(raw, "buildCommand"),
-    )
-
-
-def _link(raw: Any) -> GitLink | None:
-    """Read the link to Git; only null or nothing at all means disconnected."""
-    if raw is None:
-        return None
-    link = parse.mapping(raw, SYSTEM)
-    return GitLink(
-        type=parse.text(link, "type") or "unknown",
-        # GitHub, GitLab and Bitbucket each name the same two things their own way.
-        org=parse.text(link, "org") or parse.text(link, "projectNamespace") or parse.text(link, "owner") or "",
-        repo=parse.text(link, "repo") or parse.text(link, "projectName") or parse.text(link, "slug") or "",
-        repo_id=parse.integer(link, "repoId"),
-        production_branch=parse.text(link, "productionBranch"),
-        deploy_hook_count=len(parse.items(link, "deployHooks")),
-    )
-
-
-def _alias_request(raw: Any) -> AliasRequest | None:
-    if (kind := parse.text(raw, "type")) is None:
-        return None
-    return AliasRequest(
-        type=kind,
-        from_deployment_id=parse.text(raw, "fromDeploymentId"),
-        to_deployment_id=parse.text(raw, "toDeploymentId"),
-        job_status=parse.text(raw, "jobStatus"),
-        requested_at=parse.epoch_ms(raw, "requestedAt"),
-    )
-
-
-def _rollback_note(raw: Any) -> RollbackNote | None:
-    if not isinstance(raw, dict):
-        return None
-    return RollbackNote(
-        username=_clean(parse.text(raw, "username")),
-        description=_clean(parse.text(raw, "description")),
-        created_at=parse.epoch_ms(raw, "createdAt"),
-    )
-
-
-def _policy_allows_git(raw: Mapping[str, Any]) -> bool | None:
-    """Whether the deployment policy lets pushes build production; None if it does not say."""
-    for rule in parse.items(raw, "deploymentPolicy", "deploymentSources"):
-        environments = parse.texts(rule, "environments")
-        if "git" in parse.texts(rule, "sources") and (not environments or "production" in environments):
-            return parse.boolean(rule, "enabled")
-    return None
-
-
-def read_deployment(row: Mapping[str, Any]) -> Deployment:
-    """Read a deployment as the list or the single call shows it, or the answer to the call that made it."""
-    error = parse.text(row, "aliasError", "message") or parse.text(row, "aliasError", "code")
-    return Deployment(
-        id=parse.need(parse.text(row, "uid") or parse.text(row, "id"), SYSTEM, "a deployment's id"),
-        url=parse.text(row, "url") or "",
-        state=_state(parse.text(row, "readyState") or parse.text(row, "state")),
-        created_at=parse.need(
-            parse.epoch_ms(row, "createdAt") or parse.epoch_ms(row, "created"), SYSTEM, "a deployment's time"
-        ),
-        substate=parse.text(row, "readySubstate"),
-        target=parse.text(row, "target"),
-        sha=_sha(row),
-        branch=parse.text(row, "gitSource", "ref") or _meta(row, "CommitRef"),
-        commit_message=_headline(_meta(row, "CommitMessage")),
-        commit_author=_clean(_meta(row, "CommitAuthorName") or _meta(row, "CommitAuthorLogin")),
-        source=parse.text(row, "source"),
-        creator=_person(row.get("creator")),
-        action=parse.text(row, "meta", "action"),
-        building_at=parse.epoch_ms(row, "buildingAt"),
-        ready_at=parse.epoch_ms(row, "ready"),
-        canceled_at=parse.epoch_ms(row, "canceledAt"),
-        alias_assigned=_alias_assigned(row),
-        alias_error=_clean(error),
-        checks_state=parse.text(row, "checksState"),
-        checks_conclusion=parse.text(row, "checksConclusion"),
-        alias_check_state=parse.text(row, "checks", "deployment-alias", "state"),
-        error_code=parse.text(row, "errorCode"),
-        error_message=_clean(parse.text(row, "errorMessage")),
-        error_step=parse.text(row, "errorStep"),
-        error_link=_web_address(_clean(parse.text(row, "errorLink"))),
-        build_skipped=parse.boolean(row, "buildSkipped"),
-        seat_block=parse.text(row, "seatBlock", "blockCode"),
-        out_of_memory=bool(row["oomReport"]) if "oomReport" in row else None,
-        is_rollback_candidate=parse.boolean(row, "isRollbackCandidate"),
-        waits_for_build_slot=parse.boolean(row, "isInConcurrentBuildsQueue"),
-        waits_for_platform=parse.boolean(row, "isInSystemBuildsQueue"),
-        env_names=_env_names(row.get("env")),
-        inspector_url=_web_address(parse.text(row, "inspectorUrl")),
-    )
-
-
-def _state(word: str | None) -> DeploymentState:
-    try:
-        return DeploymentState(word or "")
-    except ValueError:
-        return DeploymentState.UNKNOWN
-
-
-def _sha(row: Mapping[str, Any]) -> str | None:
-    """Look the commit up in the order in which Vercel's own places for it can be trusted."""
-    return (
-        parse.text(row, "gitSource", "sha")
-        or parse.text(row, "meta", "githubCommitSha")
-        or parse.text(row, "meta", "gitCommitSha")
-        or parse.text(row, "meta", "commitSha")
-    )
-
-
-def _meta(row: Mapping[str, Any], name: str) -> str | None:
-    return parse.text(row, "meta", f"github{name}") or parse.text(row, "meta", f"git{name}")
-
-
-def _alias_assigned(row: Mapping[str, Any]) -> bool | None:
-    """Vercel says when (a number), whether (a boolean), or null for not yet; nothing at all is unknown."""
-    if "aliasAssigned" not in row:
-        return None
-    value = row["aliasAssigned"]
-    return value if isinstance(value, bool) else isinstance(value, int | float)
-
-
-def _env_names(raw: Any) -> tuple[str, ...] | None:
-    if not isinstance(raw, list):
-        return None
-    return tuple(key for name in parse.texts(raw) if (key := _env_key(name)) is not None)
-
-
-def _env_key(name: str | None) -> str | None:
-    """Return `name` if it can be a variable's name and nothing more (such as NAME=value)."""
-    return name if name is not None and _ENV_KEY.fullmatch(name) else None
-
-
-def _enabled(word: Any) -> bool | None:
-    return {"enabled": True, "disabled": False}.get(word) if isinstance(word, str) else None
-
-
-def _person(raw: Any) -> str | None:
-    """Return someone's user name, or the id in its place; never an e-mail address."""
-    name = parse.text(raw) or parse.text(raw, "username") or parse.text(raw, "githubLogin") or parse.text(raw, "uid")
-    return _clean(name)
-
-
-def _web_address(url: str | None) -> str | None:
-    """Return `url` if a page may link to it."""
-    return url if url is not None and url.startswith("https://") else None
-
-
-def _headline(message: str | None) -> str | None:
-    return _clean(message.strip().partition("\n")[0]) if message else None
-
-
-def _clean(text: str | None) -> str | None:
-    return redact(text[:MAX_ERROR_LENGTH]) if text else None
-
-
-def _event(row: Mapping[str, Any]) -> VercelEvent:
-    kind = parse.text(row, "type") or "unknown"
-    return VercelEvent(
-        type=kind,
-        at=parse.need(parse.epoch_ms(row, "createdAt"), SYSTEM, "the time of an event"),
-        actor=_person(row.get("user")),
-        sentence=EVENT_LABELS.get(kind, ""),
-    )
-
-
-def _log_lines(rows: list[dict[str, Any]]) -> tuple[BuildLogLine, ...]:
-    """Read the three shapes of log rows; the same row may come twice."""
-    at = next((time for row in rows if (time := _log_time(row)) is not None), None)
+def _log_lines(rows: list[_LogRow]) -> tuple[BuildLogLine, ...]:
+    """Return the lines of the rows in the order of their times; the same row may come twice."""
+    at = next((row.at for row in rows if row.at is not None), None)
     seen: set[str] = set()
     lines: list[BuildLogLine] = []
     for row in rows:
-        text = _ANSI.sub("", _log_text(row))
-        mark = parse.text(row, "id") or parse.text(row, "payload", "id")
-        if not text.strip() or mark in seen:
+        text = _ANSI.sub("", row.text or "")
+        if not text.strip() or row.id in seen:
             continue
-        if mark is not None:
-            seen.add(mark)
+        if row.id is not None:
+            seen.add(row.id)
         # A line without a time stands where it came: it takes the time of the line before it.
-        at = parse.need(_log_time(row) or at, SYSTEM, "the times of a build log's lines")
+        at = parse.need(row.at or at, SYSTEM, "the times of a build log's lines")
         lines += (
-            BuildLogLine(at, redact(line[:MAX_LOG_LINE_LENGTH]), _log_level(row, text))
+            BuildLogLine(at, redact(line[:MAX_LOG_LINE_LENGTH]), row.log_level)
             for line in text.splitlines()
             if line.strip()
         )
     return tuple(sorted(lines, key=lambda line: line.at))
-
-
-def _log_time(row: Mapping[str, Any]) -> datetime | None:
-    return parse.epoch_ms(row, "created") or parse.epoch_ms(row, "date") or parse.epoch_ms(row, "payload", "date")
-
-
-def _log_text(row: Mapping[str, Any]) -> str:
-    return parse.text(row, "text") or parse.text(row, "payload", "text") or ""
-
-
-def _log_level(row: Mapping[str, Any], text: str) -> LogLevel:
-    kind, level = parse.text(row, "type"), parse.text(row, "level")
-    if kind == "fatal" or level == "error":
-        return LogLevel.ERROR
-    if level == "warning":
-        return LogLevel.WARNING
-    failed = level is None and kind == "stderr" and _ERROR_LINE.match(text)
-    return LogLevel.ERROR if failed else LogLevel.INFO
 
 
 def _more_pages(answer: Json, what: str) -> tuple[Caveat, ...]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from lib.model.deployments import DeploymentState
 from lib.model.reading import FailureKind
-from lib.sources import parse
 from lib.sources.http import Deadline, HttpResponse, Json, join, understood
 from lib.sources.vercel import REQUEST_META, SYSTEM, Vercel, read_deployment
 
@@ -140,5 +139,5 @@ def _meta(request_id: str, **more: str) -> dict[str, Json]:
 
 
 def _made(answer: HttpResponse) -> Accepted:
-    made = understood(SYSTEM, lambda: read_deployment(parse.mapping(answer.json(SYSTEM), SYSTEM)))
+    made = understood(SYSTEM, lambda: read_deployment(answer.json(SYSTEM)))
     return Accepted(made.id, made.state is DeploymentState.QUEUED, made.state, made.sha)

@@ -10,11 +10,11 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 import pandas as pd
 import psycopg
@@ -38,7 +38,9 @@ from lib.model.window import Window
 from lib.redaction import redact
 from lib.sources import parse
 from lib.sources.http import Deadline, Http, HttpError
+from lib.sources.parse import found
 
+T = TypeVar("T")
 Row = dict[str, Any]
 
 MANAGEMENT_API = "Supabase Management API"
@@ -285,7 +287,7 @@ class ManagementCatalogClient:
             headers=self.headers,
             deadline=deadline,
         )
-        return parse.rows(answer.get("result") if isinstance(answer, dict) else None, "Supabase logs")
+        return parse.rows(answer, "Supabase logs", "result")
 
     @property
     def project(self) -> str:
@@ -390,11 +392,8 @@ class CatalogSource:
 
     def migrations(self, deadline: Deadline) -> Observed[tuple[AppliedMigration, ...]]:
         """Return the migration history that Supabase's command line keeps, oldest first."""
-        client = self._client("the migration history")
-        rows = client.rows(_MIGRATIONS_SQL, deadline)
-        return Observed(
-            tuple(AppliedMigration(_text(row, "version", client.way), parse.text(row, "name")) for row in rows)
-        )
+        rows = self._client("the migration history").rows(_MIGRATIONS_SQL, deadline)
+        return Observed(tuple(map(parse.made(AppliedMigration, _Migration), rows)))
 
     def blockers(self, deadline: Deadline) -> Observed[tuple[Blocker, ...]]:
         """Return who holds locks on tables of `public`, the longest transaction first."""
@@ -444,94 +443,99 @@ class CatalogSource:
 
 def identity(client: CatalogClient, deadline: Deadline) -> DatabaseIdentity:
     """Return which database answers through `door`, as whom, and whether it can be written to."""
-    found = client.rows(_IDENTITY_SQL, deadline)
-    return _identity(parse.need(found[0] if found else None, f"The {client.way}", "who we are"), client.way)
+    rows = client.rows(_IDENTITY_SQL, deadline)
+    return _read_identity(parse.need(rows[0] if rows else None, f"The {client.way}", "who we are"))
 
 
 def blockers(client: CatalogClient, deadline: Deadline) -> tuple[Blocker, ...]:
     """Return who holds locks on tables of `public`, the longest transaction first."""
-    return tuple(_blocker(row, client.way) for row in client.rows(_BLOCKERS_SQL, deadline))
+    return tuple(map(parse.made(Blocker, _Blocker), client.rows(_BLOCKERS_SQL, deadline)))
 
 
-def _text(row: Row, name: str, way: CatalogAccess) -> str:
-    """Return a name that must be there: a catalog with holes would make columns look missing."""
-    return parse.need(parse.text(row, name), f"The {way}", f"the {name} of a part of the catalog")
+class _Answer(parse.Answer):
+    """A row of the catalog. A name that must be there raises: a catalog with holes would make columns look missing."""
+
+    SYSTEM = "The catalog"
 
 
-def _flag(row: Row, name: str, way: CatalogAccess) -> bool:
-    return parse.need(parse.boolean(row, name), f"The {way}", f"whether something is {name}")
+class _Column(_Answer):
+    table: parse.Text = found(need="the table of a column")
+    name: parse.Text = found(need="the name of a column")
+    type: parse.Text = found(need="the type of a column")
+    nullable: parse.Boolean = found(need="whether a column is nullable")
+    default: parse.Text
+
+
+class _Check(_Answer):
+    table: parse.Text = found(need="the table of a check")
+    name: parse.Text = found(need="the name of a check")
+    definition: parse.Text = found(need="the definition of a check")
+    columns: parse.Texts
+
+
+class _Policy(_Answer):
+    table: parse.Text = found(need="the table of a policy")
+    name: parse.Text = found(need="the name of a policy")
+    command: parse.Text = found(need="the command of a policy")
+    roles: parse.Texts
+    using: parse.Text
+
+
+class _Table(_Answer):
+    name: parse.Text = found(need="the name of a table")
+    row_security: parse.Boolean
+    estimated_rows: parse.Integer
+    owner: parse.Text
+
+
+class _Identity(_Answer):
+    database: parse.Text = found(need="the name of the database")
+    user: parse.Text = found(need="the name of the user")
+    server_version: parse.Text = found(need="the version of the server")
+    bypasses_row_security: parse.Boolean
+    in_recovery: parse.Boolean
+    read_only: parse.Boolean
+    time_zone: parse.Text
+
+
+class _Migration(_Answer):
+    version: parse.Text = found(need="the version of a migration")
+    name: parse.Text
+
+
+# The driver gives an instant, the Management API its text.
+_Time = Annotated[
+    datetime | None, parse.lenient(lambda time: time if isinstance(time, datetime) else parse.iso_time(time))
+]
+
+
+class _Blocker(_Answer):
+    pid: parse.Integer = found(need="the process of a lock")
+    table: parse.Text = found(need="the table of a lock")
+    mode: parse.Text = found(need="the mode of a lock")
+    state: parse.Text = found(need="the state of a session")
+    user: parse.Text
+    application: parse.Text
+    transaction_started_at: _Time
 
 
 def _catalog(way: CatalogAccess, parts: Any) -> Catalog:
-    columns, checks, policies, tables, identity = (parse.rows(parse.at(parts, part), f"The {way}") for part in _PARTS)
+    system = f"The {way}"
+
+    def all_of(part: str, read: Callable[[Any], T]) -> tuple[T, ...]:
+        return tuple(map(read, parse.rows(parts, system, part)))
+
     return Catalog(
         way=way,
-        columns=tuple(
-            Column(
-                _text(row, "table", way),
-                _text(row, "name", way),
-                _text(row, "type", way),
-                _flag(row, "nullable", way),
-                parse.text(row, "default"),
-            )
-            for row in columns
-        ),
-        checks=tuple(
-            CheckConstraint(
-                _text(row, "table", way),
-                _text(row, "name", way),
-                _text(row, "definition", way),
-                parse.texts(row, "columns"),
-            )
-            for row in checks
-        ),
-        policies=tuple(
-            Policy(
-                _text(row, "table", way),
-                _text(row, "name", way),
-                _text(row, "command", way),
-                parse.texts(row, "roles"),
-                parse.text(row, "using"),
-            )
-            for row in policies
-        ),
-        tables=tuple(
-            TableInfo(
-                _text(row, "name", way),
-                parse.boolean(row, "row_security"),
-                parse.integer(row, "estimated_rows"),
-                parse.text(row, "owner"),
-            )
-            for row in tables
-        ),
-        identity=_identity(identity[0], way) if identity else None,
+        columns=all_of("columns", parse.made(Column, _Column)),
+        checks=all_of("checks", parse.made(CheckConstraint, _Check)),
+        policies=all_of("policies", parse.made(Policy, _Policy)),
+        tables=all_of("tables", parse.made(TableInfo, _Table)),
+        identity=next(iter(all_of("identity", _read_identity)), None),
     )
 
 
-def _identity(row: Row, way: CatalogAccess) -> DatabaseIdentity:
-    return DatabaseIdentity(
-        database=_text(row, "database", way),
-        user=_text(row, "user", way),
-        server_version=_text(row, "server_version", way),
-        bypasses_row_security=parse.boolean(row, "bypasses_row_security"),
-        in_recovery=parse.boolean(row, "in_recovery"),
-        read_only=parse.boolean(row, "read_only"),
-        time_zone=parse.text(row, "time_zone"),
-    )
-
-
-def _blocker(row: Row, way: CatalogAccess) -> Blocker:
-    started = row.get("transaction_started_at")
-    return Blocker(
-        pid=parse.need(parse.integer(row, "pid"), f"The {way}", "the process of a lock"),
-        table=_text(row, "table", way),
-        mode=_text(row, "mode", way),
-        state=_text(row, "state", way),
-        user=parse.text(row, "user"),
-        application=parse.text(row, "application"),
-        # The driver gives an instant, the Management API its text.
-        transaction_started_at=started if isinstance(started, datetime) else parse.iso_time(started),
-    )
+_read_identity = parse.made(DatabaseIdentity, _Identity)
 
 
 def _try_source_columns(
@@ -546,19 +550,25 @@ def _try_source_columns(
     return client.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1]), start, end, deadline)
 
 
-def _database_error(row: Row) -> dict[str, Any]:
+class _LogRow(_Answer):
+    event_message: parse.TextOrEmpty
+    at: Annotated[datetime | None, parse.lenient(lambda value: _log_time(value))] = found("timestamp")
+    origin: parse.Text
+    sql_state: parse.Text
+    status_code: parse.Integer
+    method: parse.Text
+    path: parse.TextOrEmpty
+
+
+def _database_error(raw: Row) -> dict[str, Any]:
     """Keep what happened and where. The lines below the first hold the customer's row and are dropped."""
+    row = dict(_LogRow.model_validate(raw))
     # DETAIL comes first of them; some logs have it on the same line.
-    message = (parse.text(row, "event_message") or "").strip().partition("\n")[0].partition("DETAIL")[0]
+    message = row["event_message"].strip().partition("\n")[0].partition("DETAIL")[0]
     null = _NULL_VIOLATION.search(message)
     relation = null or _RELATION.search(message) or _DENIED.search(message)
-    place = relation or _REST_PATH.search(parse.text(row, "path") or "")
-    return {
-        "at": _log_time(row.get("timestamp")),
-        "origin": parse.text(row, "origin"),
-        "sql_state": parse.text(row, "sql_state"),
-        "status_code": parse.integer(row, "status_code"),
-        "method": parse.text(row, "method"),
+    place = relation or _REST_PATH.search(row["path"])
+    return row | {
         "table_name": place["table"] if place else None,
         "column_name": null["column"] if null else None,
         "message": redact(message.strip())[:300],

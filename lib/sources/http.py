@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
@@ -192,6 +192,23 @@ class HttpResponse:
             raise _bad_data(system, what) from None
 
 
+class _Extras(TypedDict, total=False):
+    """What a question may say besides its address and parameters."""
+
+    headers: Mapping[str, str]
+    hints: Hints  # what to do, by the kind of failure; for the other kinds ours are taken
+    etag: bool  # whether an unchanged answer may be taken from memory
+    max_bytes: int
+    read_seconds: float
+
+
+class _Asking(_Extras):
+    """What every question says: which system is asked (as people call it), and with which parameters."""
+
+    system: str
+    params: NotRequired[Params]
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
     """One question. `credential` tells credentials apart without holding one."""
@@ -199,8 +216,8 @@ class _Call:
     method: str
     url: str
     system: str
-    headers: Mapping[str, str]
-    hints: Hints
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hints: Hints = field(default_factory=dict)
     body: Json = None
     etag: bool = False
     max_bytes: int = MAX_BODY_BYTES
@@ -231,6 +248,18 @@ class _Call:
             FailureKind.TIMEOUT,
             f"{self.system} did not answer within {min(deadline.seconds, self.read_seconds):g} seconds.",
         )
+
+
+def _call(
+    method: str, url: str, body: Json = None, *, system: str, params: Params = None, **more: Unpack[_Extras]
+) -> _Call:
+    call = _Call(method, url, system, body=body, **more)
+    try:
+        prepared = requests.Request(method, url, params=params).prepare()
+    except (requests.RequestException, ValueError):
+        # Without its cause: the text of an outside error may hold an address with its secrets.
+        raise _unsendable(call) from None
+    return replace(call, url=prepared.url or url)
 
 
 def join(base_url: str, *segments: str | int) -> str:
@@ -355,45 +384,13 @@ class Http:
         """Close all pooled connections."""
         self._session.close()
 
-    def get_json(
-        self,
-        url: str,
-        *,
-        system: str,
-        deadline: Deadline,
-        params: Params = None,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
-        etag: bool = False,
-        redirects: int = 0,
-    ) -> Json:
+    def get_json(self, url: str, *, deadline: Deadline, redirects: int = 0, **asking: Unpack[_Asking]) -> Json:
         """Read JSON. Retries what may pass; follows up to `redirects` redirects, on the same origin only."""
-        answer = self.read(
-            url,
-            system=system,
-            deadline=deadline,
-            params=params,
-            headers=headers,
-            hints=hints,
-            etag=etag,
-            redirects=redirects,
-        )
-        return answer.json(system)
+        return self.read(url, deadline=deadline, redirects=redirects, **asking).json(asking["system"])
 
-    def read(
-        self,
-        url: str,
-        *,
-        system: str,
-        deadline: Deadline,
-        params: Params = None,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
-        etag: bool = False,
-        redirects: int = 0,
-    ) -> HttpResponse:
+    def read(self, url: str, *, deadline: Deadline, redirects: int = 0, **asking: Unpack[_Asking]) -> HttpResponse:
         """Read a successful answer as `get_json` does, and return it whole (its headers, where it came from)."""
-        call = self._call("GET", url, system, params, headers, hints, etag=etag)
+        call = _call("GET", url, **asking)
 
         def attempt() -> HttpResponse:
             now = call
@@ -406,90 +403,31 @@ class Http:
 
         return self._retrying(deadline, attempt)
 
-    def query_json(
-        self,
-        url: str,
-        body: Json,
-        *,
-        system: str,
-        deadline: Deadline,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
-    ) -> Json:
+    def query_json(self, url: str, body: Json, *, deadline: Deadline, **asking: Unpack[_Asking]) -> Json:
         """Read JSON through a POST that changes nothing (a query in a body), with retries."""
-        call = self._call("POST", url, system, None, headers, hints, body=body)
-        return self._retrying(deadline, lambda: self._accepted(call, self._exchange(call, deadline))).json(system)
+        call = _call("POST", url, body, **asking)
+        return self._retrying(deadline, lambda: self._accepted(call, self._exchange(call, deadline))).json(call.system)
 
     def send_json(
-        self,
-        method: str,
-        url: str,
-        body: Json = None,
-        *,
-        system: str,
-        deadline: Deadline,
-        params: Params = None,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
-        read_seconds: float = READ_SECONDS,
+        self, method: str, url: str, body: Json = None, *, deadline: Deadline, **asking: Unpack[_Asking]
     ) -> HttpResponse:
         """Write: POST, PATCH, PUT or DELETE. Never sent twice. Waits at most `read_seconds` for the answer.
 
         Raises `OutcomeUnknownError` where it may have taken effect, any other `HttpError` where it has not.
         """
-        call = self._call(method, url, system, params, headers, hints, body=body)
-        call = replace(call, is_write=True, read_seconds=read_seconds)
+        call = replace(_call(method, url, body, **asking), is_write=True)
         return self._accepted(call, self._exchange(call, deadline))
 
     def send(
-        self,
-        method: str,
-        url: str,
-        body: Json = None,
-        *,
-        system: str,
-        deadline: Deadline,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
+        self, method: str, url: str, body: Json = None, *, deadline: Deadline, **asking: Unpack[_Asking]
     ) -> HttpResponse:
         """Write as `send_json` does, and return the answer whatever its status, except a rate limit."""
-        call = replace(self._call(method, url, system, None, headers, hints, body=body), is_write=True)
-        return self._exchange(call, deadline)
+        return self._exchange(replace(_call(method, url, body, **asking), is_write=True), deadline)
 
-    def get(
-        self,
-        url: str,
-        *,
-        system: str,
-        deadline: Deadline,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
-        max_bytes: int = MAX_BODY_BYTES,
-    ) -> HttpResponse:
+    def get(self, url: str, *, deadline: Deadline, **asking: Unpack[_Asking]) -> HttpResponse:
         """Return the answer whatever its status, except a rate limit. Asks again only if no answer came at all."""
-        call = self._call("GET", url, system, None, headers, hints, max_bytes=max_bytes)
+        call = _call("GET", url, **asking)
         return self._retrying(deadline, lambda: self._exchange(call, deadline))
-
-    def _call(
-        self,
-        method: str,
-        url: str,
-        system: str,
-        params: Params,
-        headers: Mapping[str, str] | None,
-        hints: Hints | None,
-        *,
-        body: Json = None,
-        etag: bool = False,
-        max_bytes: int = MAX_BODY_BYTES,
-    ) -> _Call:
-        call = _Call(method, url, system, headers or {}, hints or {}, body, etag, max_bytes)
-        try:
-            prepared = requests.Request(method, url, params=params).prepare()
-        except (requests.RequestException, ValueError):
-            # Without its cause: the text of an outside error may hold an address with its secrets.
-            raise _unsendable(call) from None
-        return replace(call, url=prepared.url or url)
 
     def _retrying(self, deadline: Deadline, attempt: Callable[[], T]) -> T:
         return retrying(deadline, attempt, sleep=self._sleep, first_backoff=self._first_backoff)

@@ -393,7 +393,7 @@ class CatalogSource:
     def migrations(self, deadline: Deadline) -> Observed[tuple[AppliedMigration, ...]]:
         """Return the migration history that Supabase's command line keeps, oldest first."""
         rows = self._client("the migration history").rows(_MIGRATIONS_SQL, deadline)
-        return Observed(tuple(map(parse.made(AppliedMigration, _Migration), rows)))
+        return Observed(tuple(map(_read_migration, rows)))
 
     def blockers(self, deadline: Deadline) -> Observed[tuple[Blocker, ...]]:
         """Return who holds locks on tables of `public`, the longest transaction first."""
@@ -449,74 +449,24 @@ def identity(client: CatalogClient, deadline: Deadline) -> DatabaseIdentity:
 
 def blockers(client: CatalogClient, deadline: Deadline) -> tuple[Blocker, ...]:
     """Return who holds locks on tables of `public`, the longest transaction first."""
-    return tuple(map(parse.made(Blocker, _Blocker), client.rows(_BLOCKERS_SQL, deadline)))
+    return tuple(map(_read_blocker, client.rows(_BLOCKERS_SQL, deadline)))
 
 
-class _Answer(parse.Answer):
-    """A row of the catalog. A name that must be there raises: a catalog with holes would make columns look missing."""
-
-    SYSTEM = "The catalog"
-
-
-class _Column(_Answer):
-    table: parse.Text = found(need="the table of a column")
-    name: parse.Text = found(need="the name of a column")
-    type: parse.Text = found(need="the type of a column")
-    nullable: parse.Boolean = found(need="whether a column is nullable")
-    default: parse.Text
-
-
-class _Check(_Answer):
-    table: parse.Text = found(need="the table of a check")
-    name: parse.Text = found(need="the name of a check")
-    definition: parse.Text = found(need="the definition of a check")
-    columns: parse.Texts
-
-
-class _Policy(_Answer):
-    table: parse.Text = found(need="the table of a policy")
-    name: parse.Text = found(need="the name of a policy")
-    command: parse.Text = found(need="the command of a policy")
-    roles: parse.Texts
-    using: parse.Text
-
-
-class _Table(_Answer):
-    name: parse.Text = found(need="the name of a table")
-    row_security: parse.Boolean
-    estimated_rows: parse.Integer
-    owner: parse.Text
-
-
-class _Identity(_Answer):
-    database: parse.Text = found(need="the name of the database")
-    user: parse.Text = found(need="the name of the user")
-    server_version: parse.Text = found(need="the version of the server")
-    bypasses_row_security: parse.Boolean
-    in_recovery: parse.Boolean
-    read_only: parse.Boolean
-    time_zone: parse.Text
-
-
-class _Migration(_Answer):
-    version: parse.Text = found(need="the version of a migration")
-    name: parse.Text
-
-
-# The driver gives an instant, the Management API its text.
-_Time = Annotated[
-    datetime | None, parse.lenient(lambda time: time if isinstance(time, datetime) else parse.iso_time(time))
-]
-
-
-class _Blocker(_Answer):
-    pid: parse.Integer = found(need="the process of a lock")
-    table: parse.Text = found(need="the table of a lock")
-    mode: parse.Text = found(need="the mode of a lock")
-    state: parse.Text = found(need="the state of a session")
-    user: parse.Text
-    application: parse.Text
-    transaction_started_at: _Time
+_SYSTEM = "The catalog"
+# What must be there raises where it is not: a catalog with holes would make columns look missing.
+_read_column = parse.reader(Column, _SYSTEM, "a column")
+_read_check = parse.reader(CheckConstraint, _SYSTEM, "a check")
+_read_policy = parse.reader(Policy, _SYSTEM, "a policy")
+_read_table = parse.reader(TableInfo, _SYSTEM, "a table")
+_read_identity = parse.reader(DatabaseIdentity, _SYSTEM, "the identity")
+_read_migration = parse.reader(AppliedMigration, _SYSTEM, "a migration")
+_read_blocker = parse.reader(
+    # The driver gives an instant, the Management API its text.
+    Blocker,
+    _SYSTEM,
+    "a lock",
+    times=lambda time: time if isinstance(time, datetime) else parse.iso_time(time),
+)
 
 
 def _catalog(way: CatalogAccess, parts: Any) -> Catalog:
@@ -527,15 +477,12 @@ def _catalog(way: CatalogAccess, parts: Any) -> Catalog:
 
     return Catalog(
         way=way,
-        columns=all_of("columns", parse.made(Column, _Column)),
-        checks=all_of("checks", parse.made(CheckConstraint, _Check)),
-        policies=all_of("policies", parse.made(Policy, _Policy)),
-        tables=all_of("tables", parse.made(TableInfo, _Table)),
+        columns=all_of("columns", _read_column),
+        checks=all_of("checks", _read_check),
+        policies=all_of("policies", _read_policy),
+        tables=all_of("tables", _read_table),
         identity=next(iter(all_of("identity", _read_identity)), None),
     )
-
-
-_read_identity = parse.made(DatabaseIdentity, _Identity)
 
 
 def _try_source_columns(
@@ -550,7 +497,8 @@ def _try_source_columns(
     return client.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1]), start, end, deadline)
 
 
-class _LogRow(_Answer):
+class _LogRow(parse.Answer):
+    SYSTEM = "Supabase logs"
     event_message: parse.TextOrEmpty
     at: Annotated[datetime | None, parse.lenient(lambda value: _log_time(value))] = found("timestamp")
     origin: parse.Text

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import SecretStr
 
 from lib.model.deployments import (
     Branch,
@@ -258,37 +258,8 @@ class GitHub:
         )
 
 
-class _Answer(parse.Answer):
-    """An object of GitHub's REST API."""
-
-    SYSTEM = SYSTEM
-
-
-class _Repository(_Answer):
-    id: parse.Integer = found(need="the repository's id")
-    full_name: parse.Text = found(need="the repository's name")
-    default_branch: parse.Text = found(need="the default branch")
-    pushed_at: parse.IsoTime
-    archived: parse.Boolean
-    can_push: parse.Boolean = found("permissions.push")
-    can_admin: parse.Boolean = found("permissions.admin")
-
-
 def _headline(message: Any) -> str:
     return redact((parse.text(message) or "").strip().partition("\n")[0][:MAX_HEADLINE_LENGTH])
-
-
-class _Commit(_Answer):
-    sha: parse.Text = found(need="a commit's id")
-    headline: Annotated[str, parse.lenient(_headline)] = found("commit.message")
-    author: Annotated[str | None, parse.lenient(parse.clean(MAX_HEADLINE_LENGTH))] = found(
-        "commit.author.name", "author.login"
-    )
-    committed_at: parse.IsoTime = found("commit.committer.date", "commit.author.date", need="a commit's time")
-    parents: Annotated[
-        tuple[str, ...], parse.lenient(lambda row: parse.texts([parent.get("sha") for parent in parse.items(row)]))
-    ]
-    verified: parse.Boolean = found("commit.verification.verified")
 
 
 def _file_names(files: Any) -> tuple[str, ...] | None:
@@ -298,28 +269,43 @@ def _file_names(files: Any) -> tuple[str, ...] | None:
     return tuple(parse.need(parse.text(row, "filename"), SYSTEM, "a file's name") for row in parse.rows(files, SYSTEM))
 
 
-class _Comparison(_Answer):
+_read_repository = parse.reader(
+    Repository,
+    SYSTEM,
+    "the repository",
+    full_name=found("full_name", need="the repository's name"),
+    default_branch=found("default_branch", need="the default branch"),
+    can_push=found("permissions.push"),
+    can_admin=found("permissions.admin"),
+)
+_read_commit = parse.reader(
+    Commit,
+    SYSTEM,
+    "a commit",
+    sha=found("sha", need="a commit's id"),
+    headline=found("commit.message", read=_headline),
+    author=found("commit.author.name", "author.login", read=parse.clean(MAX_HEADLINE_LENGTH)),
+    committed_at=found("commit.committer.date", "commit.author.date"),
+    parents=found("parents", read=lambda row: parse.texts([parent.get("sha") for parent in parse.items(row)])),
+    verified=found("commit.verification.verified"),
+)
+_read_run = parse.reader(
+    WorkflowRun,
+    SYSTEM,
+    "a run",
+    name=found("name", otherwise="unnamed"),
+    sha=found("head_sha", need="a run's commit"),
+    status=found("status", otherwise="unknown"),  # may be null
+    url=found("html_url", read=parse.web_address, otherwise=""),
+)
+
+
+class _Comparison(parse.Answer):
+    SYSTEM = SYSTEM
     status: parse.Text = found(need="how the two commits relate")
     ahead_by: parse.Integer = found(need="how far ahead the commit is")
     behind_by: parse.Integer = found(need="how far behind the commit is")
     files: Annotated[tuple[str, ...] | None, parse.lenient(_file_names)]
-
-
-class _Run(_Answer):
-    id: parse.Integer = found(need="a run's id")
-    name: Annotated[parse.Text, AfterValidator(lambda name: name or "unnamed")]
-    sha: parse.Text = found("head_sha", need="a run's commit")
-    status: parse.TextOrUnknown  # may be null
-    conclusion: parse.Text  # null until it has ended
-    created_at: parse.IsoTime = found(need="a run's time")
-    url: Annotated[parse.TextOrEmpty, AfterValidator(lambda url: url if url.startswith("https://") else "")] = found(
-        "html_url"
-    )
-
-
-_read_repository = parse.made(Repository, _Repository)
-_read_commit = parse.made(Commit, _Commit)
-_read_run = parse.made(WorkflowRun, _Run)
 
 
 def _is_protected(classic: Json) -> bool | None:

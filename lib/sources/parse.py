@@ -6,19 +6,22 @@ only what an answer means nothing without raises `SourceError(bad_data)`. Nothin
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from email.utils import parsedate_to_datetime
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model, model_validator
 
 from lib.model.reading import Caveat, CaveatKind, FailureKind, SourceError
 from lib.redaction import redact
 
 T = TypeVar("T")
 R = TypeVar("R")
+Read = Callable[[Any], Any]
 
 # Instants outside these years are a misread unit or junk, not facts.
 _FIRST_YEAR = 2000
@@ -113,6 +116,11 @@ def clean(longest: int) -> Callable[[Any], str | None]:
     return lambda value: redact(known[:longest]) or None if (known := text(value)) else None
 
 
+def web_address(value: Any) -> str | None:
+    """Return an address that a page may link to, or None."""
+    return url if (url := text(value)) and url.startswith("https://") else None
+
+
 def integer(value: Any, *path: str) -> int | None:
     """Return a whole number, also where it was sent as a text ("2") or as 2.0, or None."""
     found = at(value, *path)
@@ -184,23 +192,20 @@ class _Places(tuple[Any, ...]):
     """What stands at each of the places where one field may be."""
 
 
-def lenient(read: Callable[[Any], Any]) -> BeforeValidator:
+def lenient(read: Read, otherwise: Any = None) -> BeforeValidator:
     """Make a type lenient: its value is the first that `read` does not turn into None, from the field's places."""
 
     def first(value: Any) -> Any:
         places = value if isinstance(value, _Places) else (value,)
-        return next((known for place in places if (known := read(place)) is not None), None)
+        return next((known for place in places if (known := read(place)) is not None), otherwise)
 
     return BeforeValidator(first)
 
 
 Text = Annotated[str | None, lenient(text)]
-TextOrEmpty = Annotated[Text, AfterValidator(lambda known: known or "")]
-TextOrUnknown = Annotated[Text, AfterValidator(lambda known: known or "unknown")]
-Texts = Annotated[tuple[str, ...], lenient(texts)]
+TextOrEmpty = Annotated[str, lenient(text, "")]
 Integer = Annotated[int | None, lenient(integer)]
 Boolean = Annotated[bool | None, lenient(boolean)]
-Amount = Annotated[Decimal | None, lenient(decimal)]
 EpochMs = Annotated[datetime | None, lenient(epoch_ms)]
 IsoTime = Annotated[datetime | None, lenient(iso_time)]
 MailTime = Annotated[datetime | None, lenient(rfc2822)]
@@ -209,13 +214,14 @@ MailTime = Annotated[datetime | None, lenient(rfc2822)]
 WHOLE = ""
 
 
-def found(*places: str, need: str = "") -> Any:
-    """Declare where a field of an `Answer` stands: at the first of `places` that holds a usable value.
+def found(*places: str, read: Read | None = None, otherwise: Any = None, need: str = "") -> Any:
+    """Declare where a field stands: at the first of `places` that holds a usable value, else it is `otherwise`.
 
     A place is a path such as "meta.action"; without any, it is the field's own name. With `need`, which names the
-    thing ("a deployment's id"), an answer without it raises `bad_data`.
+    thing ("a deployment's id"), an answer without it raises `bad_data`. `read` is for `reader`: how the value is read.
     """
-    return Field(default=None, json_schema_extra={"places": list(places), "need": need})
+    extra = {"places": list(places), "read": read, "otherwise": otherwise, "need": need}
+    return Field(default=None, json_schema_extra=extra)
 
 
 class Answer(BaseModel):
@@ -251,19 +257,61 @@ class Answer(BaseModel):
         return self
 
 
-def made(result: Callable[..., R], model: type[Answer]) -> Callable[[Any], R]:
-    """Return the function that reads an object as `model` and makes a `result` of its fields."""
-    return lambda raw: result(**dict(model.model_validate(raw)))
+_READS: dict[Any, Read] = {
+    str: text,
+    int: integer,
+    bool: boolean,
+    Decimal: decimal,
+    datetime: iso_time,
+    tuple[str, ...]: texts,
+}
 
 
-def made_or_none(result: Callable[..., R], model: type[Answer]) -> Callable[[Any], R | None]:
-    """Return the same function for an optional part of an answer: what cannot be read is None."""
-    read = made(result, model)
+def reader(
+    result: type[R],
+    system: str,
+    what: str,
+    *,
+    times: Read = iso_time,
+    case: Callable[[str], str] = str,
+    **declared: Any,
+) -> Callable[[Any], R]:
+    """Return the function that reads an object of `system` as `result`, a dataclass of the model.
 
-    def made_if_readable(raw: Any) -> R | None:
+    The fields of the dataclass say what is read: one that may be None or has a default is lenient, every other is
+    needed. `declared` (`found`) is for those that stand elsewhere than under their own name in the system's `case`,
+    or are no plain value. `times` reads instants. Fields that nothing can read are not in the answer.
+    """
+    hints, fields, defaults = get_type_hints(result), {}, set[str]()
+    for field in dataclasses.fields(result):  # type: ignore[arg-type]
+        given = (declared.get(field.name) or found(case(field.name))).json_schema_extra
+        kinds = [kind for kind in (get_args(hints[field.name]) or [hints[field.name]]) if kind is not NoneType]
+        plain = times if kinds == [datetime] else _READS.get(hints[field.name]) or _READS.get(kinds[0])
+        if (read := given["read"] or plain) is None:
+            continue
+        if field.default is not dataclasses.MISSING:
+            defaults.add(field.name)
+        elif NoneType not in get_args(hints[field.name]) and not given["need"]:
+            given["need"] = f"{what}'s {'time' if kinds == [datetime] else field.name}"
+        kind = Annotated[hints[field.name] | None, lenient(read, given["otherwise"])]  # type: ignore[valid-type,name-defined]
+        fields[field.name] = (kind, found(*given["places"] or [case(field.name)], need=given["need"]))
+    model = create_model(f"{result.__name__}Answer", __base__=Answer, **fields)  # type: ignore[call-overload]
+    model.SYSTEM = system
+
+    def read_as_result(raw: Any) -> R:
+        values = dict(model.model_validate(raw))
+        return result(**{name: value for name, value in values.items() if value is not None or name not in defaults})
+
+    return read_as_result
+
+
+def or_none(read: Callable[[Any], R]) -> Callable[[Any], R | None]:
+    """Return `read` for an optional part of an answer: what cannot be read is None."""
+
+    def read_if_readable(raw: Any) -> R | None:
         try:
             return read(raw)
         except SourceError:
             return None
 
-    return made_if_readable
+    return read_if_readable

@@ -132,11 +132,11 @@ class Twilio:
     def account(self, deadline: Deadline) -> Observed[TwilioAccount]:
         """Read whether the account is active, and whether it is a trial."""
         raw = self._get(join(self.base_url, VERSION, "Accounts", f"{self.account_sid}.json"), deadline)
-        return Observed(parse.made(TwilioAccount, _Account)(raw))
+        return Observed(_read_account(raw))
 
     def balance(self, deadline: Deadline) -> Observed[Balance]:
         """Read what is left on the account. Subaccounts have no balance of their own (`not_found`)."""
-        return Observed(parse.made(Balance, _Balance)(self._get(self._account_url("Balance.json"), deadline)))
+        return Observed(_read_balance(self._get(self._account_url("Balance.json"), deadline)))
 
     def alerts(self, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
         """Return the error alerts of `window` (frame ALERTS): failed webhooks, rejected API calls. Kept 30 days."""
@@ -263,7 +263,7 @@ _Message = Annotated[str | None, parse.lenient(parse.clean(MAX_MESSAGE_LENGTH))]
 # Alerts give codes as texts, the log as numbers.
 _Code = Annotated[parse.Integer, AfterValidator(lambda code: None if code is None else str(code))]
 _Lower = Annotated[parse.Text, AfterValidator(lambda word: word and word.lower())]
-_Float = Annotated[parse.Amount, AfterValidator(lambda amount: None if amount is None else float(amount))]
+_Float = Annotated[float | None, parse.lenient(parse.decimal)]
 
 
 class _Text(_Answer):
@@ -292,15 +292,20 @@ class _Alert(_Answer):
     created_at: parse.IsoTime = found("date_created", "date_generated", need="an alert's time")
 
 
-class _Account(_Answer):
-    sid: parse.Text = found(need="the account's SID")
-    status: parse.Text = found(need="the account's status")
-    type: parse.TextOrUnknown
-
-
-class _Balance(_Answer):
-    amount: parse.Amount = found("balance", need="the balance")
-    currency: parse.Text = found(need="the currency")
+_read_account = parse.reader(
+    TwilioAccount,
+    SYSTEM,
+    "the account",
+    sid=found("sid", need="the account's SID"),
+    type=found("type", otherwise="unknown"),
+)
+_read_balance = parse.reader(
+    Balance,
+    SYSTEM,
+    "the account",
+    amount=found("balance", need="the balance"),
+    currency=found("currency", need="the currency"),
+)
 
 
 def _first_link(body: str | None) -> str | None:

@@ -14,9 +14,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import SecretStr
+from pydantic.alias_generators import to_camel
 
 from lib.model.deployments import (
     AliasRequest,
@@ -170,7 +171,7 @@ class Vercel:
         """List the project's environment variables by name. Their values are dropped."""
         answer = self._get(deadline, "v10", "projects", self.project_id, "env")
         # A variable that is passed over would look like one that is not set: all of them or none.
-        names = tuple(parse.made(EnvName, _EnvName)(row) for row in parse.rows(answer, SYSTEM, "envs"))
+        names = tuple(map(_read_env_name, parse.rows(answer, SYSTEM, "envs")))
         return Observed(names, _more_pages(answer, "environment variables"))
 
     def activity(self, window: Window, deadline: Deadline) -> Observed[tuple[VercelEvent, ...]]:
@@ -378,12 +379,6 @@ class _Resolver:
         return reading.result()
 
 
-class _Answer(parse.Answer):
-    """An object of Vercel's, from the API's own description. Instants are milliseconds since 1970."""
-
-    SYSTEM = SYSTEM
-
-
 _clean = parse.clean(MAX_ERROR_LENGTH)
 
 
@@ -394,12 +389,6 @@ def _headline(value: Any) -> str | None:
 def _person(value: Any) -> str | None:
     """Return someone's user name, or the id in its place; never an e-mail address."""
     return _clean(value) or next(filter(None, (_clean(parse.at(value, key)) for key in _PERSON_KEYS)), None)
-
-
-def _web_address(value: Any) -> str | None:
-    """Return an address if a page may link to it."""
-    url = parse.text(value)
-    return url if url is not None and url.startswith("https://") else None
 
 
 def _state(value: Any) -> DeploymentState | None:
@@ -438,166 +427,115 @@ def _policy_allows_git(project: Any) -> bool | None:
 
 _PERSON_KEYS = ("username", "githubLogin", "uid")
 _SWITCH = {"enabled": True, "disabled": False}
-_Clean = Annotated[str | None, parse.lenient(_clean)]
-_Person = Annotated[str | None, parse.lenient(_person)]
-
-
-class _Link(_Answer):
-    type: parse.TextOrUnknown
-    # GitHub, GitLab and Bitbucket each name the same two things their own way.
-    org: parse.TextOrEmpty = found("org", "projectNamespace", "owner")
-    repo: parse.TextOrEmpty = found("repo", "projectName", "slug")
-    repo_id: parse.Integer = found("repoId")
-    production_branch: parse.Text = found("productionBranch")
-    deploy_hook_count: Annotated[int, parse.lenient(lambda hooks: len(parse.items(hooks)))] = found("deployHooks")
-
-
-class _AliasRequest(_Answer):
-    type: parse.Text = found(need="the kind of a move")
-    from_deployment_id: parse.Text = found("fromDeploymentId")
-    to_deployment_id: parse.Text = found("toDeploymentId")
-    job_status: parse.Text = found("jobStatus")
-    requested_at: parse.EpochMs = found("requestedAt")
-
-
-class _RollbackNote(_Answer):
-    username: _Clean
-    description: _Clean
-    created_at: parse.EpochMs = found("createdAt")
 
 
 def _link(value: Any) -> GitLink | None:
     """Read the link to Git; only null or nothing at all means disconnected."""
-    return None if value is None else parse.made(GitLink, _Link)(value)
+    return None if value is None else _read_link(value)
 
 
-_read_move = parse.made_or_none(AliasRequest, _AliasRequest)
-
-
-class _Project(_Answer):
-    id: parse.Text = found(need="the project's id")
-    name: parse.Text = found(need="the project's name")
-    account_id: parse.Text = found("accountId")
-    link: Annotated[GitLink | None, parse.lenient(_link)]
-    auto_assign_custom_domains: parse.Boolean = found("autoAssignCustomDomains")
-    auto_assign_updated_by: _Person = found("autoAssignCustomDomainsUpdatedBy")
-    ignore_command: _Clean = found("commandForIgnoringBuildStep")
-    skips_unaffected: parse.Boolean = found("enableAffectedProjectsDeployments")
-    root_directory: parse.Text = found("rootDirectory")
-    creates_git_deployments: Annotated[
-        bool | None, parse.lenient(lambda word: _SWITCH.get(word) if isinstance(word, str) else None)
-    ] = found("gitProviderOptions.createDeployments")
-    requires_verified_commits: parse.Boolean = found("gitProviderOptions.requireVerifiedCommits")
-    policy_allows_git: Annotated[bool | None, parse.lenient(_policy_allows_git)] = found(parse.WHOLE)
-    paused: parse.Boolean
-    live: parse.Boolean
-    protection: parse.Text = found("ssoProtection.deploymentType")
-    last_alias_request: Annotated[AliasRequest | None, parse.lenient(_read_move)] = found("lastAliasRequest")
-    rollback_note: Annotated[RollbackNote | None, parse.lenient(parse.made_or_none(RollbackNote, _RollbackNote))] = (
-        found("rollbackDescription")
-    )
+# Instants are milliseconds since 1970.
+_reader = partial(parse.reader, system=SYSTEM, times=parse.epoch_ms, case=to_camel)
+_read_link = _reader(
+    GitLink,
+    what="the link",
+    type=found(otherwise="unknown"),
+    # GitHub, GitLab and Bitbucket each name the same two things their own way.
+    org=found("org", "projectNamespace", "owner", otherwise=""),
+    repo=found("repo", "projectName", "slug", otherwise=""),
+    deploy_hook_count=found("deployHooks", read=lambda hooks: len(parse.items(hooks))),
+)
+_read_move = parse.or_none(_reader(AliasRequest, what="a move"))
+_read_note = parse.or_none(
+    _reader(RollbackNote, what="a note", username=found(read=_clean), description=found(read=_clean))
+)
+_read_project = _reader(
+    Project,
+    what="the project",
+    link=found(read=_link),
+    auto_assign_updated_by=found("autoAssignCustomDomainsUpdatedBy", read=_person),
+    ignore_command=found("commandForIgnoringBuildStep", read=_clean),
+    skips_unaffected=found("enableAffectedProjectsDeployments"),
+    creates_git_deployments=found(
+        "gitProviderOptions.createDeployments", read=lambda word: _SWITCH.get(parse.text(word) or "")
+    ),
+    requires_verified_commits=found("gitProviderOptions.requireVerifiedCommits"),
+    policy_allows_git=found(parse.WHOLE, read=_policy_allows_git),
+    protection=found("ssoProtection.deploymentType"),
+    last_alias_request=found(read=_read_move),
+    rollback_note=found("rollbackDescription", read=_read_note),
     # Null says that the project does not roll; a field that is not there says nothing.
-    rolling_release_active: Annotated[
-        bool | None, parse.lenient(lambda raw: False if raw.get("rollingRelease", ...) is None else None)
-    ] = found(parse.WHOLE)
-    production_deployment_id: parse.Text = found("targets.production.id")
-    framework: parse.Text
-    build_command: parse.Text = found("buildCommand")
-
-
-_read_project = parse.made(Project, _Project)
-
-
-class _Deployment(_Answer):
-    """A deployment as the list or the single call shows it, or the answer to the call that made it."""
-
-    id: parse.Text = found("uid", "id", need="a deployment's id")
-    url: parse.TextOrEmpty
-    state: Annotated[
-        DeploymentState | None, parse.lenient(_state), AfterValidator(lambda state: state or DeploymentState.UNKNOWN)
-    ] = found("readyState", "state")
-    created_at: parse.EpochMs = found("createdAt", "created", need="a deployment's time")
-    substate: parse.Text = found("readySubstate")
-    target: parse.Text
+    rolling_release_active=found(
+        parse.WHOLE, read=lambda project: False if project.get("rollingRelease", ...) is None else None
+    ),
+    production_deployment_id=found("targets.production.id"),
+)
+# A deployment as the list or the single call shows it, or the answer to the call that made it.
+read_deployment = _reader(
+    Deployment,
+    what="a deployment",
+    id=found("uid", "id"),
+    url=found(otherwise=""),
+    state=found("readyState", "state", read=_state, otherwise=DeploymentState.UNKNOWN),
+    created_at=found("createdAt", "created"),
+    substate=found("readySubstate"),
     # In the order in which Vercel's own places for the commit can be trusted.
-    sha: parse.Text = found("gitSource.sha", "meta.githubCommitSha", "meta.gitCommitSha", "meta.commitSha")
-    branch: parse.Text = found("gitSource.ref", "meta.githubCommitRef", "meta.gitCommitRef")
-    commit_message: Annotated[str | None, parse.lenient(_headline)] = found(
-        "meta.githubCommitMessage", "meta.gitCommitMessage"
-    )
-    commit_author: _Clean = found(
-        "meta.githubCommitAuthorName",
-        "meta.gitCommitAuthorName",
-        "meta.githubCommitAuthorLogin",
-        "meta.gitCommitAuthorLogin",
-    )
-    source: parse.Text
-    creator: _Person
-    action: parse.Text = found("meta.action")
-    building_at: parse.EpochMs = found("buildingAt")
-    ready_at: parse.EpochMs = found("ready")
-    canceled_at: parse.EpochMs = found("canceledAt")
-    alias_assigned: Annotated[bool | None, parse.lenient(_alias_assigned)] = found(parse.WHOLE)
-    alias_error: _Clean = found("aliasError.message", "aliasError.code")
-    checks_state: parse.Text = found("checksState")
-    checks_conclusion: parse.Text = found("checksConclusion")
-    alias_check_state: parse.Text = found("checks.deployment-alias.state")
-    error_code: parse.Text = found("errorCode")
-    error_message: _Clean = found("errorMessage")
-    error_step: parse.Text = found("errorStep")
-    error_link: Annotated[str | None, parse.lenient(lambda url: _web_address(_clean(url)))] = found("errorLink")
-    build_skipped: parse.Boolean = found("buildSkipped")
-    seat_block: parse.Text = found("seatBlock.blockCode")
-    out_of_memory: Annotated[
-        bool | None, parse.lenient(lambda row: bool(row["oomReport"]) if "oomReport" in row else None)
-    ] = found(parse.WHOLE)
-    is_rollback_candidate: parse.Boolean = found("isRollbackCandidate")
-    waits_for_build_slot: parse.Boolean = found("isInConcurrentBuildsQueue")
-    waits_for_platform: parse.Boolean = found("isInSystemBuildsQueue")
-    env_names: Annotated[tuple[str, ...] | None, parse.lenient(_env_names)] = found("env")
-    inspector_url: Annotated[str | None, parse.lenient(_web_address)] = found("inspectorUrl")
+    sha=found("gitSource.sha", "meta.githubCommitSha", "meta.gitCommitSha", "meta.commitSha"),
+    branch=found("gitSource.ref", "meta.githubCommitRef", "meta.gitCommitRef"),
+    commit_message=found("meta.githubCommitMessage", "meta.gitCommitMessage", read=_headline),
+    commit_author=found(
+        *(f"meta.{host}CommitAuthor{part}" for part in ("Name", "Login") for host in ("github", "git")), read=_clean
+    ),
+    creator=found(read=_person),
+    action=found("meta.action"),
+    ready_at=found("ready"),
+    alias_assigned=found(parse.WHOLE, read=_alias_assigned),
+    alias_error=found("aliasError.message", "aliasError.code", read=_clean),
+    alias_check_state=found("checks.deployment-alias.state"),
+    error_message=found(read=_clean),
+    error_link=found(read=lambda url: parse.web_address(_clean(url))),
+    seat_block=found("seatBlock.blockCode"),
+    out_of_memory=found(parse.WHOLE, read=lambda row: bool(row["oomReport"]) if "oomReport" in row else None),
+    waits_for_build_slot=found("isInConcurrentBuildsQueue"),
+    waits_for_platform=found("isInSystemBuildsQueue"),
+    env_names=found("env", read=_env_names),
+    inspector_url=found(read=parse.web_address),
+)
+_read_hostname = _reader(Hostname, what="a hostname", name=found(need="a hostname"), redirect_to=found("redirect"))
+_read_env_name = _reader(
+    EnvName,
+    what="a variable",
+    key=found(read=_env_key, need="the name of an environment variable"),
+    targets=found("target"),
+    type=found(otherwise="unknown"),
+    updated_at=found("updatedAt", "createdAt"),
+)
+_read_event_row = _reader(
+    VercelEvent,
+    what="an event",
+    type=found(otherwise="unknown"),
+    at=found("createdAt", need="the time of an event"),
+    actor=found("user", read=_person),
+)
 
 
-read_deployment = parse.made(Deployment, _Deployment)
+def _read_event(row: Any) -> VercelEvent:
+    event = _read_event_row(row)
+    return replace(event, sentence=EVENT_LABELS.get(event.type, ""))
 
 
-class _Domain(_Answer):
-    name: parse.Text = found(need="a hostname")
-    redirect_to: parse.Text = found("redirect")
-    verified: parse.Boolean
-
-
-_read_hostname = parse.made(Hostname, _Domain)
-
-
-class _Alias(_Answer):
+class _Alias(parse.Answer):
+    SYSTEM = SYSTEM
     redirect: parse.Text
     deployment_id: parse.Text = found("deploymentId", "deployment.id")
     project_id: parse.Text = found("projectId")
     moved_at: parse.EpochMs = found("updatedAt", "createdAt")
 
 
-class _EnvName(_Answer):
-    key: Annotated[str | None, parse.lenient(_env_key)] = found(need="the name of an environment variable")
-    targets: parse.Texts = found("target")
-    type: parse.TextOrUnknown
-    git_branch: parse.Text = found("gitBranch")
-    updated_at: parse.EpochMs = found("updatedAt", "createdAt")
-
-
-class _Event(_Answer):
-    type: parse.TextOrUnknown
-    at: parse.EpochMs = found("createdAt", need="the time of an event")
-    actor: _Person = found("user")
-
-
-def _read_event(row: Any) -> VercelEvent:
-    event = parse.made(VercelEvent, _Event)(row)
-    return replace(event, sentence=EVENT_LABELS.get(event.type, ""))
-
-
-class _LogRow(_Answer):
+class _LogRow(parse.Answer):
     """A row of a build log, in any of its three shapes."""
+
+    SYSTEM = SYSTEM
 
     id: parse.Text = found("id", "payload.id")
     at: parse.EpochMs = found("created", "date", "payload.date")

@@ -234,7 +234,7 @@ class GitHub:
         return join(self.base_url, "repos", owner, name, *segments)
 
     def _default_branch(self, deadline: Deadline) -> str:
-        return _read_repository(self._get(deadline)).default_branch
+        return parse.need(parse.text(self._get(deadline), "default_branch"), SYSTEM, "the default branch")
 
     def _known_commit(self, ref: str, deadline: Deadline) -> Commit | None:
         """Return the commit, or None if GitHub has no such commit."""

@@ -67,11 +67,7 @@ def test_without_the_better_doors_the_catalog_says_what_it_cannot_read(play: Pla
 
 @pytest.mark.parametrize(
     ("system", "source"),
-    [
-        ("supabase", SourceName.BOOKING_DATA),
-        ("twilio", SourceName.TWILIO),
-        ("app", SourceName.BOOKING_APP),
-    ],
+    [("supabase", SourceName.BOOKING_DATA), ("twilio", SourceName.TWILIO), ("app", SourceName.BOOKING_APP)],
 )
 def test_a_system_that_refuses_everything_has_failed_and_says_why(
     play: Play, fault: Callable[..., None], system: str, source: SourceName

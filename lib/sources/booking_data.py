@@ -175,9 +175,7 @@ CUSTOMERS = TableQuery(
 MESSAGES = TableQuery(frames.MESSAGES, _columns(frames.MESSAGES), time="created_at", parse=_message)
 DELIVERY_RECEIPTS = TableQuery(frames.DELIVERY_RECEIPTS, _columns(frames.DELIVERY_RECEIPTS), time="created_at")
 WEBHOOK_LOG = TableQuery(
-    frames.WEBHOOK_LOG,
-    _columns(frames.WEBHOOK_LOG, message_status="params->>MessageStatus"),
-    time="processed_at",
+    frames.WEBHOOK_LOG, _columns(frames.WEBHOOK_LOG, message_status="params->>MessageStatus"), time="processed_at"
 )
 AUDIT_LOG = TableQuery(frames.AUDIT_LOG, _columns(frames.AUDIT_LOG), time="created_at")
 API_USAGE = TableQuery(
@@ -597,9 +595,7 @@ def _unreadable() -> SourceError:
 def _missing_caveats(query: TableQuery, missing: frozenset[str]) -> tuple[Caveat, ...]:
     return tuple(
         Caveat(
-            CaveatKind.MISSING_COLUMN,
-            f"{query.table}.{column}",
-            f"The database has no column {query.table}.{column}.",
+            CaveatKind.MISSING_COLUMN, f"{query.table}.{column}", f"The database has no column {query.table}.{column}."
         )
         for column in sorted(missing)
     )

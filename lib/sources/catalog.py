@@ -278,11 +278,7 @@ class ManagementCatalogClient:
         """Return the rows of a Logs API question over `[start, end)`, which must be under a day."""
         answer = self.http.get_json(
             f"{self.project}/analytics/endpoints/logs",
-            params={
-                "sql": sql,
-                "iso_timestamp_start": start.isoformat(),
-                "iso_timestamp_end": end.isoformat(),
-            },
+            params={"sql": sql, "iso_timestamp_start": start.isoformat(), "iso_timestamp_end": end.isoformat()},
             system="Supabase logs",
             headers=self.headers,
             deadline=deadline,

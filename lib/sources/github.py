@@ -105,10 +105,7 @@ class GitHub:
                 raise _no_commits(branch)
             return Observed(RequiredCommit(head.sha, RequiredFrom.BRANCH_HEAD, head, on_branch=True))
         found, compared = together(
-            (
-                partial(self._known_commit, setting, deadline),
-                partial(self.compare, setting, branch, deadline),
-            )
+            (partial(self._known_commit, setting, deadline), partial(self.compare, setting, branch, deadline))
         )
         commit = answered(found)
         if commit is None:

@@ -100,11 +100,7 @@ class GitHubWrites:
         tree = github.tree_of(expected_head, deadline)
         try:
             made = self._send(
-                "POST",
-                deadline,
-                "git",
-                "commits",
-                body={"message": message, "tree": tree, "parents": [expected_head]},
+                "POST", deadline, "git", "commits", body={"message": message, "tree": tree, "parents": [expected_head]}
             )
             sha = parse.need(parse.text(made, "sha"), SYSTEM, "the new commit's id")
         except OutcomeUnknownError as error:

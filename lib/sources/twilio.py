@@ -218,12 +218,7 @@ class Twilio:
 
     def _get(self, url: str, deadline: Deadline, params: Params = None) -> Json:
         return self.http.get_json(
-            url,
-            system=SYSTEM,
-            deadline=deadline,
-            params=params,
-            headers={"Authorization": self._login()},
-            hints=HINTS,
+            url, system=SYSTEM, deadline=deadline, params=params, headers={"Authorization": self._login()}, hints=HINTS
         )
 
     def _login(self) -> str:

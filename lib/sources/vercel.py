@@ -556,9 +556,7 @@ class _LogRow(parse.Answer):
 def _with_dns(host: Hostname, dns: Json) -> Hostname:
     """Add what DNS says, where it could be read: without it the hostname is known all the same."""
     return replace(
-        host,
-        dns_configured_by=parse.text(dns, "configuredBy"),
-        dns_misconfigured=parse.boolean(dns, "misconfigured"),
+        host, dns_configured_by=parse.text(dns, "configuredBy"), dns_misconfigured=parse.boolean(dns, "misconfigured")
     )
 
 
@@ -566,8 +564,7 @@ def _hostnames_of_project(raw: Json) -> tuple[_Listed, ...]:
     """Return the production hostnames, and what they serve, as the project itself says."""
     return tuple(
         _Listed(
-            Hostname(parse.need(parse.text(row, "domain"), SYSTEM, "a hostname")),
-            parse.text(row, "deployment", "id"),
+            Hostname(parse.need(parse.text(row, "domain"), SYSTEM, "a hostname")), parse.text(row, "deployment", "id")
         )
         for row in parse.rows(raw, SYSTEM, "alias")
         if "production" in {(parse.text(row, key) or "").lower() for key in ("environment", "target")}

@@ -70,8 +70,7 @@ def test_microseconds_survive():
 
 
 @pytest.mark.parametrize(
-    ("column", "value"),
-    [("created_at", "soon"), ("created_at", None), ("id", None), ("seats", "many"), ("seats", 2.5)],
+    ("column", "value"), [("created_at", "soon"), ("created_at", None), ("id", None), ("seats", "many"), ("seats", 2.5)]
 )
 def test_a_value_that_does_not_fit_is_bad_data_that_names_the_column_and_not_the_value(column: str, value: Any):
     with pytest.raises(SourceError) as caught:

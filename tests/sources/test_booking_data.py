@@ -154,12 +154,7 @@ def test_rows_that_go_while_we_read_are_not_reported_as_missing(server: FakeServ
 
 def test_a_server_with_a_smaller_cap_is_read_to_the_end(server: FakeServer):
     rows = [{"id": f"{n:04}", "name": "Quiz"} for n in range(5)]
-    server.tell(
-        "/rest/v1/events",
-        as_json(rows[:2], Content_Range="0-1/5"),
-        as_json(rows[2:4]),
-        as_json(rows[4:]),
-    )
+    server.tell("/rest/v1/events", as_json(rows[:2], Content_Range="0-1/5"), as_json(rows[2:4]), as_json(rows[4:]))
     assert list(read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS).value["id"]) == [r["id"] for r in rows]
 
 
@@ -231,11 +226,7 @@ def test_null_an_empty_object_and_one_without_the_text_are_three_findings(source
         row["id"]: row["metadata"] for row in execute(sandbox, "select id::text, metadata from public.pending_bookings")
     }
     frame = read(source, tables.PENDING_BOOKINGS).value
-    expected = {
-        "null": MetadataState.NULL,
-        "{}": MetadataState.EMPTY,
-        '{"source": "web"}': MetadataState.WITHOUT_SMS,
-    }
+    expected = {"null": MetadataState.NULL, "{}": MetadataState.EMPTY, '{"source": "web"}': MetadataState.WITHOUT_SMS}
     for row in frame.itertuples():
         state = expected.get(json.dumps(stored[row.id]), MetadataState.STORED)
         assert row.metadata_state == state

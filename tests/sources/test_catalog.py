@@ -417,11 +417,7 @@ def test_every_fault_of_the_management_api_is_one_safe_failure(
     sandbox.world.log_line(
         "edge_logs",
         "POST | 409 | /rest/v1/events",
-        {
-            "request.method": "POST",
-            "request.path": "/rest/v1/events",
-            "response.status_code": "409",
-        },
+        {"request.method": "POST", "request.path": "/rest/v1/events", "response.status_code": "409"},
     )
     fault("management", **how)
     ask = by(healthy, CatalogAccess.MANAGEMENT_API)

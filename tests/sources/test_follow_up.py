@@ -104,11 +104,7 @@ def opened(server: FakeServer, http: Http, *bookings: dict[str, Any], **readings
             "texts",
             rows(
                 frames.TEXTS,
-                {
-                    "sid": SID,
-                    "link_code": bodies.LINK_CODE,
-                    "link_url": f"{server.url}/l/{bodies.LINK_CODE}",
-                },
+                {"sid": SID, "link_code": bodies.LINK_CODE, "link_url": f"{server.url}/l/{bodies.LINK_CODE}"},
             ),
         ),
         "hostnames": reading("hostnames", ()),

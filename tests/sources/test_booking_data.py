@@ -23,13 +23,12 @@ from lib.sandbox.serve import Running
 from lib.sources import booking_data as tables
 from lib.sources.booking_data import BookingData, TableQuery
 from lib.sources.http import Deadline
+from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 Play = Callable[[str], dict[str, str]]
 KEY = "sb_secret_planted_4242424242"
 PHONE = "+447700900123"
-
-Play = Callable[[str], dict[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -160,9 +159,7 @@ def test_a_server_with_a_smaller_cap_is_read_to_the_end(server: FakeServer):
 
 def test_no_count_is_no_complete_answer(server: FakeServer):
     server.tell("/rest/v1/events", as_json([{"id": "1", "name": "Quiz"}]))
-    with pytest.raises(SourceError) as caught:
-        read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS)
-    assert caught.value.kind is FailureKind.BAD_DATA
+    assert failure_of(lambda: read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS)).kind is FailureKind.BAD_DATA
 
 
 def test_past_our_own_limit_the_reading_is_truncated_and_keeps_the_newest(source: BookingData, sandbox: Running):
@@ -266,10 +263,9 @@ def test_two_missing_columns_are_both_named(source: BookingData, sandbox: Runnin
 
 
 def failure(source: BookingData, query: TableQuery = tables.MESSAGES, seconds: float = 10) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        read(source, query, seconds)
-    assert caught.value.failure.sentence.endswith(".") and caught.value.failure.hint
-    return caught.value
+    caught = failure_of(lambda: read(source, query, seconds))
+    assert caught.failure.sentence.endswith(".") and caught.failure.hint
+    return caught
 
 
 def test_a_missing_table_is_not_found(source: BookingData, sandbox: Running, spoilt: None):

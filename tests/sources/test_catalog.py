@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,13 +16,14 @@ import pytest
 from pydantic import SecretStr
 
 from lib.model.database import Catalog, CatalogAccess
-from lib.model.reading import CaveatKind, FailureKind, SourceError
+from lib.model.reading import CaveatKind, FailureKind
 from lib.model.window import Window, WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import Settings, load
 from lib.sources.catalog import CatalogSource, DescriptionCatalogClient, DirectCatalogClient, ManagementCatalogClient
 from lib.sources.http import Deadline, Http
 from lib.sources.source_registry import Sources
+from tests.sources.failures import FAULTS, failure_of, refusal, seconds_for
 from tests.sources.fake_server import FakeServer, as_json
 
 Play = Callable[[str], dict[str, str]]
@@ -248,21 +248,15 @@ def test_a_full_page_of_log_rows_is_truncated(server: FakeServer, http: Http):
 @pytest.mark.parametrize("result", [None, {"error": {"message": "boom"}}, {"result": [7]}, {"result": None}])
 def test_logs_that_cannot_be_read_are_no_empty_logs(server: FakeServer, http: Http, result: Any):
     server.tell(LOGS, as_json(result))
-    with pytest.raises(SourceError) as caught:
-        managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
-    assert caught.value.kind is FailureKind.BAD_DATA
+    assert (
+        failure_of(
+            lambda: managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
+        ).kind
+        is FailureKind.BAD_DATA
+    )
 
 
 # Refusals ------------------------------------------------------------------------------------------------
-
-
-def refusal(ask: Callable[[], object], *secrets: str) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        ask()
-    assert caught.value.failure.sentence.endswith(".") and caught.value.failure.hint
-    shown = "".join(traceback.format_exception(caught.value))
-    assert not [secret for secret in secrets if secret in shown]
-    return caught.value
 
 
 def direct(dsn: str) -> CatalogSource:
@@ -299,11 +293,10 @@ def test_a_malformed_connection_string_is_bad_data(dsn: str):
 def test_no_door_lets_us_write(healthy: Settings, way: CatalogAccess):
     client = by(healthy, way).client
     assert client
-    with pytest.raises(SourceError) as caught:
-        client.rows("update public.events set name = 'x' returning id", Deadline(10))
-    assert caught.value.kind in (FailureKind.FORBIDDEN, FailureKind.BAD_DATA)
+    caught = failure_of(lambda: client.rows("update public.events set name = 'x' returning id", Deadline(10)))
+    assert caught.kind in (FailureKind.FORBIDDEN, FailureKind.BAD_DATA)
     if way is CatalogAccess.DIRECT:
-        assert caught.value.kind is FailureKind.FORBIDDEN
+        assert caught.kind is FailureKind.FORBIDDEN
 
 
 def test_a_slow_statement_ends_with_the_deadline(healthy: Settings):
@@ -385,19 +378,6 @@ def test_without_any_door_the_catalog_is_not_configured():
         assert refusal(ask).kind is FailureKind.NOT_CONFIGURED
 
 
-FAULTS: dict[str, tuple[dict[str, Any], FailureKind]] = {
-    "too slow": ({"delay_ms": 5_000}, FailureKind.TIMEOUT),
-    "refused": ({"refuse": True}, FailureKind.UNAVAILABLE),
-    "401": ({"status": 401}, FailureKind.UNAUTHORIZED),
-    "403": ({"status": 403}, FailureKind.FORBIDDEN),
-    "404": ({"status": 404}, FailureKind.NOT_FOUND),
-    "429": ({"status": 429, "retry_after": 120}, FailureKind.RATE_LIMITED),
-    "500": ({"status": 500}, FailureKind.UNAVAILABLE),
-    "544": ({"status": 544}, FailureKind.UNAVAILABLE),
-    "HTML": ({"body": "html"}, FailureKind.BAD_DATA),
-    "cut off": ({"body": "truncated"}, FailureKind.BAD_DATA),
-    "wrong types": ({"body": "wrong_types"}, FailureKind.BAD_DATA),
-}
 ASKS: dict[str, Callable[[CatalogSource, Deadline], object]] = {
     "schema": lambda catalog, deadline: catalog.schema(deadline),
     "migrations": lambda catalog, deadline: catalog.migrations(deadline),
@@ -424,7 +404,7 @@ def test_every_fault_of_the_management_api_is_one_safe_failure(
     with psycopg.connect(sandbox.world.dsn) as holder:
         holder.execute("lock table public.customers in share mode")
         caught = refusal(
-            lambda: ASKS[asked](ask, Deadline(0.4 if name == "too slow" else 10)),
+            lambda: ASKS[asked](ask, Deadline(seconds_for(name))),
             sandbox.world.credentials.supabase_access_token,
         )
     assert caught.kind is kind
@@ -437,8 +417,7 @@ def test_every_fault_of_the_description_is_one_safe_failure(
     how, kind = FAULTS[name]
     fault("supabase", **how)
     ask = by(healthy, CatalogAccess.DATA_API)
-    seconds = 0.4 if name == "too slow" else 10
-    caught = refusal(lambda: ask.schema(Deadline(seconds)), sandbox.world.credentials.supabase_secret_key)
+    caught = refusal(lambda: ask.schema(Deadline(seconds_for(name))), sandbox.world.credentials.supabase_secret_key)
     assert caught.kind is kind
 
 

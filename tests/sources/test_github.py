@@ -12,6 +12,7 @@ from lib.sources.github import GitHub
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import FIX, OLD, REPOSITORY
+from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 REPO = f"/repos/{REPOSITORY}"
@@ -45,9 +46,7 @@ def test_a_rename_to_another_host_is_not_followed_with_our_token(
     github: GitHub, server: FakeServer, nobody: str, soon: Deadline
 ):
     server.tell(REPO, Scripted(b"{}", 301, {"Location": f"{nobody}/repositories/7"}))
-    with pytest.raises(SourceError) as caught:
-        github.repository(soon)
-    assert caught.value.kind is FailureKind.BAD_DATA
+    assert failure_of(lambda: github.repository(soon)).kind is FailureKind.BAD_DATA
 
 
 def test_the_branch_has_its_newest_commits_first(github: GitHub, server: FakeServer, soon: Deadline):

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from lib.model.reading import CaveatKind, FailureKind, SourceError
+from lib.model.reading import CaveatKind, FailureKind
 from lib.sources import twilio as module
 from lib.sources.http import Deadline, Http
 from lib.sources.twilio import Twilio
 from tests.sources import bodies
 from tests.sources.bodies import ACCOUNT, LINK_CODE, NOW, PHONE, SID, WINDOW, message
+from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 LOG = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
@@ -254,6 +255,7 @@ def test_an_api_key_is_preferred_to_the_auth_token(server: FakeServer, http: Htt
 
 
 def test_no_login_at_all_is_not_configured(server: FakeServer, http: Http, soon: Deadline):
-    with pytest.raises(SourceError) as caught:
-        Twilio(http=http, base_url=server.url, account_sid=ACCOUNT).balance(soon)
-    assert caught.value.kind is FailureKind.NOT_CONFIGURED
+    assert (
+        failure_of(lambda: Twilio(http=http, base_url=server.url, account_sid=ACCOUNT).balance(soon)).kind
+        is FailureKind.NOT_CONFIGURED
+    )

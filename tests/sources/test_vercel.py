@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lib.model.deployments import DeploymentState, LogLevel
-from lib.model.reading import CaveatKind, FailureKind, SourceError
+from lib.model.reading import CaveatKind, FailureKind
 from lib.sources.http import Deadline, Http
 from lib.sources.vercel import Vercel
 from tests.sources import bodies
 from tests.sources.bodies import BARE, FIX, NOW, OLD, PROJECT, SHOP, SHOP_2, TEAM, WINDOW, listed, ms, single
+from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 
@@ -52,9 +53,7 @@ def test_what_the_project_does_not_say_is_unknown_not_fine(vercel: Vercel, serve
 
 def test_a_link_that_cannot_be_read_does_not_count_as_disconnected(vercel: Vercel, server: FakeServer, soon: Deadline):
     server.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking", "link": "github"}))
-    with pytest.raises(SourceError) as caught:
-        vercel.project(soon)
-    assert caught.value.kind is FailureKind.BAD_DATA
+    assert failure_of(lambda: vercel.project(soon)).kind is FailureKind.BAD_DATA
 
 
 @pytest.mark.parametrize(
@@ -79,15 +78,13 @@ def test_a_project_that_rolls_out_gradually_is_asked_how_far_it_is(
 
 def test_a_wrong_project_is_told_from_a_bad_token(vercel: Vercel, server: FakeServer, soon: Deadline):
     server.tell("/v9/projects/prj_1", as_json({"error": {"code": "not_found", "message": "Project not found"}}, 404))
-    with pytest.raises(SourceError) as caught:
-        vercel.project(soon)
-    assert caught.value.kind is FailureKind.NOT_FOUND
-    assert "accepts our token" in str(caught.value) and "Right team?" in caught.value.failure.hint
+    caught = failure_of(lambda: vercel.project(soon))
+    assert caught.kind is FailureKind.NOT_FOUND
+    assert "accepts our token" in str(caught) and "Right team?" in caught.failure.hint
     server.tell("/v2/user", as_json({"error": {"code": "forbidden", "invalidToken": True}}, 403))
-    with pytest.raises(SourceError) as caught:
-        vercel.project(soon)
-    assert caught.value.kind is FailureKind.UNAUTHORIZED
-    assert "VERCEL_TOKEN" in caught.value.failure.hint
+    caught = failure_of(lambda: vercel.project(soon))
+    assert caught.kind is FailureKind.UNAUTHORIZED
+    assert "VERCEL_TOKEN" in caught.failure.hint
 
 
 def test_a_token_that_vercel_does_not_know_is_unauthorized_though_it_says_403(
@@ -96,9 +93,7 @@ def test_a_token_that_vercel_does_not_know_is_unauthorized_though_it_says_403(
     server.everything = as_json(
         {"error": {"code": "forbidden", "message": "Not authorized", "invalidToken": True}}, 403
     )
-    with pytest.raises(SourceError) as caught:
-        vercel.deployments(soon)
-    assert caught.value.kind is FailureKind.UNAUTHORIZED
+    assert failure_of(lambda: vercel.deployments(soon)).kind is FailureKind.UNAUTHORIZED
 
 
 def test_every_production_hostname_is_resolved_to_the_commit_it_serves(

@@ -50,14 +50,18 @@ def _wrong(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("setting", "{sentence}", {"sentence": sentence})
 
 
-def _base_url(value: str) -> str:
+def _is_web_address(value: str) -> bool:
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # its words repeat the value
-        usable = False
-    if not usable:
+        return False
+
+
+def _base_url(value: str) -> str:
+    if not _is_web_address(value):
         raise _wrong("must be an address like https://example.com: add https:// and the host name.")
+    parts = urlsplit(value)
     if parts.username or parts.password:
         raise _wrong("must not hold a user name or password: remove the part before the @.")
     if parts.query or parts.fragment:
@@ -157,12 +161,7 @@ def _addresses(value: Any) -> Any:
 
 
 def _secret_url(value: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(value.get_secret_value())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its words repeat the value
-        usable = False
-    if not usable:
+    if not _is_web_address(value.get_secret_value()):
         raise _wrong("must be an address like https://example.com/ping.")
     return value
 

@@ -58,8 +58,12 @@ def _id(doc: str = "primary key (uuid)") -> pa.Column:
     return _column("str", doc, nullable=False)
 
 
+_SCHEMAS: list[pa.DataFrameSchema] = []
+
+
 def _schema(name: str, /, **columns: pa.Column) -> pa.DataFrameSchema:
-    return pa.DataFrameSchema(columns, name=name, strict="filter", coerce=True)
+    _SCHEMAS.append(pa.DataFrameSchema(columns, name=name, strict="filter", coerce=True))
+    return _SCHEMAS[-1]
 
 
 PENDING_BOOKINGS = _schema(
@@ -260,27 +264,7 @@ RECONCILED = _schema(
     with_booking=_column("boolean", "whether a booking's metadata holds it; null: there is no such column"),
 )
 
-SCHEMAS: tuple[pa.DataFrameSchema, ...] = (
-    PENDING_BOOKINGS,
-    DEMAND,
-    BOOKINGS,
-    EVENTS,
-    CUSTOMERS,
-    MESSAGES,
-    DELIVERY_RECEIPTS,
-    WEBHOOK_LOG,
-    AUDIT_LOG,
-    API_USAGE,
-    API_KEYS,
-    BACKGROUND_JOBS,
-    SHORT_LINKS,
-    TEXTS,
-    ALERTS,
-    DATABASE_ERRORS,
-    BOOKING_COUNTS,
-    TEXT_COUNTS,
-    RECONCILED,
-)
+SCHEMAS = tuple(_SCHEMAS)
 
 
 def privacy_of(schema: pa.DataFrameSchema, column: str) -> Privacy | None:

@@ -89,12 +89,12 @@ def column_of(path: str) -> str:
     return path.split("->", 1)[0]
 
 
-def _columns(schema: pa.DataFrameSchema, *computed: str, **places: str) -> dict[str, str]:
-    """Return the columns that the frame takes from its table: all but those `computed` from others.
+def _query(schema: pa.DataFrameSchema, *computed: str, places: Mapping[str, str] = {}, **how: Any) -> TableQuery:
+    """Return the query of all columns of the frame but those `computed` from others.
 
     `places` are those that stand elsewhere in the table than under their own name, and what is computed from.
     """
-    return {name: name for name in schema.columns if name not in computed} | places
+    return TableQuery(schema, {name: name for name in schema.columns if name not in computed} | dict(places), **how)
 
 
 def _pending_booking(row: Row) -> Row:
@@ -151,46 +151,32 @@ def _unfinished_or_recent(query: Any, window: Window) -> Any:
     return query.or_(f"created_at.gte.{recent.isoformat()},status.in.(pending,processing)")
 
 
-PENDING_BOOKINGS = TableQuery(
+PENDING_BOOKINGS = _query(
     frames.PENDING_BOOKINGS,
-    _columns(
-        frames.PENDING_BOOKINGS,
-        *("metadata_state", "sms_sid", "sms_sent_at", "sms_segments"),
-        metadata="metadata",
-        api_key_id="initiated_by_api_key",
-    ),
+    *("metadata_state", "sms_sid", "sms_sent_at", "sms_segments"),
+    places={"metadata": "metadata", "api_key_id": "initiated_by_api_key"},
     time="created_at",
     parse=_pending_booking,
 )
 # When people asked in the weeks before: what is usual, to judge a silence by.
-DEMAND = TableQuery(frames.DEMAND, _columns(frames.DEMAND, "initiated"), time="created_at")
-BOOKINGS = TableQuery(frames.BOOKINGS, _columns(frames.BOOKINGS), time="created_at")
-EVENTS = TableQuery(frames.EVENTS, _columns(frames.EVENTS))
-CUSTOMERS = TableQuery(
-    frames.CUSTOMERS,
-    _columns(frames.CUSTOMERS),
-    # Only those who cannot be texted: nobody else's row is needed to judge the flow.
-    extra=lambda query, _: query.or_("sms_opt_in.is.false,messaging_status.neq.active"),
+DEMAND = _query(frames.DEMAND, "initiated", time="created_at")
+BOOKINGS = _query(frames.BOOKINGS, time="created_at")
+EVENTS = _query(frames.EVENTS)
+# Only those who cannot be texted: nobody else's row is needed to judge the flow.
+CUSTOMERS = _query(
+    frames.CUSTOMERS, extra=lambda query, _: query.or_("sms_opt_in.is.false,messaging_status.neq.active")
 )
-MESSAGES = TableQuery(frames.MESSAGES, _columns(frames.MESSAGES), time="created_at", parse=_message)
-DELIVERY_RECEIPTS = TableQuery(frames.DELIVERY_RECEIPTS, _columns(frames.DELIVERY_RECEIPTS), time="created_at")
-WEBHOOK_LOG = TableQuery(
-    frames.WEBHOOK_LOG, _columns(frames.WEBHOOK_LOG, message_status="params->>MessageStatus"), time="processed_at"
-)
-AUDIT_LOG = TableQuery(frames.AUDIT_LOG, _columns(frames.AUDIT_LOG), time="created_at")
-API_USAGE = TableQuery(
-    frames.API_USAGE,
-    _columns(frames.API_USAGE),
-    time="created_at",
-    extra=lambda query, _: query.like("endpoint", "%/bookings/%"),
-)
-API_KEYS = TableQuery(
-    frames.API_KEYS, _columns(frames.API_KEYS, "can_write_bookings", permissions="permissions"), parse=_api_key
-)
-BACKGROUND_JOBS = TableQuery(frames.BACKGROUND_JOBS, _columns(frames.BACKGROUND_JOBS), extra=_unfinished_or_recent)
-SHORT_LINKS = TableQuery(
+MESSAGES = _query(frames.MESSAGES, time="created_at", parse=_message)
+DELIVERY_RECEIPTS = _query(frames.DELIVERY_RECEIPTS, time="created_at")
+WEBHOOK_LOG = _query(frames.WEBHOOK_LOG, places={"message_status": "params->>MessageStatus"}, time="processed_at")
+AUDIT_LOG = _query(frames.AUDIT_LOG, time="created_at")
+API_USAGE = _query(frames.API_USAGE, time="created_at", extra=lambda query, _: query.like("endpoint", "%/bookings/%"))
+API_KEYS = _query(frames.API_KEYS, "can_write_bookings", places={"permissions": "permissions"}, parse=_api_key)
+BACKGROUND_JOBS = _query(frames.BACKGROUND_JOBS, extra=_unfinished_or_recent)
+SHORT_LINKS = _query(
     frames.SHORT_LINKS,
-    _columns(frames.SHORT_LINKS, "token", destination_url="destination_url"),
+    "token",
+    places={"destination_url": "destination_url"},
     time="created_at",
     parse=_short_link,
 )

@@ -213,6 +213,10 @@ def _too_late() -> SourceError:
     return SourceError(FailureKind.TIMEOUT, "The database did not answer in time.", "Try again in a minute.")
 
 
+# Where the connection string stands.
+_POOLER = "Supabase → Connect → Session pooler"
+
+
 def refused(error: psycopg.Error) -> SourceError:
     """Turn a driver's error into ours. Its words are not repeated: they can hold host and user names."""
     state, message = error.sqlstate or "", str(error)
@@ -220,38 +224,37 @@ def refused(error: psycopg.Error) -> SourceError:
         return _too_late()
     # A failed login has no code in the driver, only the server's words.
     if state.startswith("28") or "password authentication failed" in message:
-        return SourceError(
-            FailureKind.UNAUTHORIZED, "The database refused the login.", "Check user and password in DATABASE_URL."
+        answer = (
+            FailureKind.UNAUTHORIZED,
+            "The database refused the login.",
+            "Check user and password in DATABASE_URL.",
         )
-    if "enant or user not found" in message:
-        return SourceError(
+    elif "enant or user not found" in message:
+        answer = (
             FailureKind.UNAUTHORIZED,
             "The pooler does not know the project in DATABASE_URL.",
-            "Copy the address again from Supabase → Connect → Session pooler: its region or project is another.",
+            f"Copy the address again from {_POOLER}: its region or project is another.",
         )
-    if state in ("42501", "25006"):
-        return SourceError(FailureKind.FORBIDDEN, "This database user may not do that.", "Use another user.")
-    if state in ("42P01", "3F000"):
-        return SourceError(
-            FailureKind.NOT_FOUND, "The database has no such table.", "Is DATABASE_URL of the right project?"
-        )
-    if isinstance(error, psycopg.ProgrammingError) and not state:
-        return SourceError(
+    elif state in ("42501", "25006"):
+        answer = (FailureKind.FORBIDDEN, "This database user may not do that.", "Use another user.")
+    elif state in ("42P01", "3F000"):
+        answer = (FailureKind.NOT_FOUND, "The database has no such table.", "Is DATABASE_URL of the right project?")
+    elif isinstance(error, psycopg.ProgrammingError) and not state:
+        answer = (
             FailureKind.BAD_DATA,
             "DATABASE_URL cannot be read as a connection string.",
-            "Copy it from Supabase → Connect → Session pooler; special characters in the password must be %-encoded.",
+            f"Copy it from {_POOLER}; special characters in the password must be %-encoded.",
         )
-    if state and not state.startswith(("08", "53", "57", "58", "XX")):
-        return SourceError(
-            FailureKind.BAD_DATA,
-            f"The database did not understand the question ({state}).",
-            "Is it PostgreSQL 15 or newer?",
+    elif state and not state.startswith(("08", "53", "57", "58", "XX")):
+        sentence = f"The database did not understand the question ({state})."
+        answer = (FailureKind.BAD_DATA, sentence, "Is it PostgreSQL 15 or newer?")
+    else:
+        answer = (
+            FailureKind.UNAVAILABLE,
+            f"The database cannot be reached ({type(error).__name__}).",
+            "The direct host speaks IPv6 only: use the Session pooler's address in DATABASE_URL.",
         )
-    return SourceError(
-        FailureKind.UNAVAILABLE,
-        f"The database cannot be reached ({type(error).__name__}).",
-        "The direct host speaks IPv6 only: use the Session pooler's address in DATABASE_URL.",
-    )
+    return SourceError(*answer)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from lib.model.deployments import (
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, HttpError, Json, answered, join, together
+from lib.sources.http import Deadline, Http, HttpError, Json, answered, join, together, wrong_address
 from lib.sources.parse import found
 
 SYSTEM = "GitHub"
@@ -38,7 +38,7 @@ HINTS: Mapping[FailureKind, str] = {
     FailureKind.UNAUTHORIZED: "The token is wrong or has expired: make a new fine-grained one and set GITHUB_TOKEN.",
     FailureKind.FORBIDDEN: "Give the token read rights to this repository: Contents, Actions, Checks, Commit statuses.",
     FailureKind.NOT_FOUND: "Check GITHUB_REPOSITORY; a private one also needs a token that was given this repository.",
-    FailureKind.BAD_DATA: "Check GITHUB_API_URL: a proxy or another system may be answering.",
+    FailureKind.BAD_DATA: wrong_address("GITHUB_API_URL"),
 }
 
 COMMITS = 100  # one page: how far behind can be told without asking for more

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from lib.model.reading import FailureKind, SourceError
 from lib.redaction import redact
 from lib.sources import parse
+from lib.sources.github import HINTS as READ_HINTS
 from lib.sources.github import SYSTEM, GitHub
 from lib.sources.http import MAX_REASON_LENGTH, Deadline, HttpError, Json, OutcomeUnknownError, understood
 
 HINTS: Mapping[FailureKind, str] = {
-    FailureKind.UNAUTHORIZED: "The token is wrong or has expired: make a new fine-grained one and set GITHUB_TOKEN.",
+    **READ_HINTS,
     FailureKind.FORBIDDEN: "Give the token Contents: write on this repository; the branch's rules may forbid it too.",
     FailureKind.NOT_FOUND: "The token may not see this repository, or lacks Contents: write.",
     FailureKind.BAD_DATA: "Look at the branch and its rules, and ask for a new preview.",

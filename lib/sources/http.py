@@ -83,6 +83,13 @@ _FAILURE_LABELS = {
     FailureKind.UNAVAILABLE: "it has a fault of its own",
     FailureKind.BAD_DATA: "it did not understand the question",
 }
+
+
+def wrong_address(setting: str) -> str:
+    """Return the hint for an answer that is not of the system that was asked."""
+    return f"Check {setting}: a proxy or another system may be answering."
+
+
 _HINTS: Hints = {
     FailureKind.UNAUTHORIZED: "Check the credential in the settings: it may have been revoked or have expired.",
     FailureKind.FORBIDDEN: "Give the credential the right to read this, or use one that has it.",
@@ -90,7 +97,7 @@ _HINTS: Hints = {
     FailureKind.TIMEOUT: "It is slow or unreachable now; the desk asks again by itself.",
     FailureKind.RATE_LIMITED: "Nothing to do: the desk asks again by itself.",
     FailureKind.UNAVAILABLE: "Look at its status page; the desk asks again by itself.",
-    FailureKind.BAD_DATA: "Check the address in the settings: a proxy or another system may be answering.",
+    FailureKind.BAD_DATA: wrong_address("the address in the settings"),
 }
 
 

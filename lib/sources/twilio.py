@@ -27,11 +27,11 @@ from lib.model.provider import Balance, TwilioAccount
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, Json, Params, join, origin, together
+from lib.sources.http import Deadline, Http, Json, Params, join, origin, together, wrong_address
 from lib.sources.parse import found
 
 SYSTEM = "Twilio"
-_STRANGE = "Check TWILIO_API_URL: a proxy or another system may be answering."
+_STRANGE = wrong_address("TWILIO_API_URL")
 HINTS: Mapping[FailureKind, str] = {
     FailureKind.UNAUTHORIZED: "Check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and _SECRET.",
     FailureKind.FORBIDDEN: "Test credentials may not read; a restricted API key needs the right to read messages.",

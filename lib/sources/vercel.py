@@ -37,7 +37,7 @@ from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceE
 from lib.model.window import Window
 from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, Json, answered, join, together
+from lib.sources.http import Deadline, Http, Json, answered, join, together, wrong_address
 from lib.sources.parse import found
 
 SYSTEM = "Vercel"
@@ -45,7 +45,7 @@ HINTS: Mapping[FailureKind, str] = {
     FailureKind.UNAUTHORIZED: "Make a new token (Vercel → Account Settings → Tokens) and set VERCEL_TOKEN.",
     FailureKind.FORBIDDEN: "Give the token the scope of the team that owns the project, and check VERCEL_TEAM_ID.",
     FailureKind.NOT_FOUND: "Right project? Right team? Check VERCEL_PROJECT_ID and VERCEL_TEAM_ID.",
-    FailureKind.BAD_DATA: "Check VERCEL_API_URL: a proxy or another system may be answering.",
+    FailureKind.BAD_DATA: wrong_address("VERCEL_API_URL"),
 }
 
 PRODUCTION_DEPLOYMENTS = 20

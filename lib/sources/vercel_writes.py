@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from lib.model.deployments import DeploymentState
 from lib.model.reading import FailureKind
 from lib.sources.http import Deadline, HttpResponse, Json, join, understood
+from lib.sources.vercel import HINTS as READ_HINTS
 from lib.sources.vercel import REQUEST_META, SYSTEM, Vercel, read_deployment
 
 MAX_DESCRIPTION_LENGTH = 250
 
 HINTS: Mapping[FailureKind, str] = {
-    FailureKind.UNAUTHORIZED: "Make a new token (Vercel → Account Settings → Tokens) and set VERCEL_TOKEN.",
+    **READ_HINTS,
     FailureKind.FORBIDDEN: "The token, its owner's role or the plan does not allow this: ask the team's owner.",
     FailureKind.NOT_FOUND: "The deployment may have been deleted, or belong to another project or team.",
     FailureKind.RATE_LIMITED: "Too many deployments or builds: wait until the limit ends.",

@@ -260,7 +260,7 @@ class Settings(BaseModel):
     require_second_person: bool = False
     required_env_names: Names = ()
 
-    sandbox_url: BaseUrl | None = None  # the control door of a sandbox; set by the sandbox itself
+    sandbox_url: BaseUrl | None = None  # the control of a sandbox; set by the sandbox itself
     problems: tuple[SettingProblem, ...] = ()
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -323,7 +323,7 @@ _NEEDS: Mapping[SourceName, tuple[tuple[str, ...], ...]] = {
 def load(environ: Mapping[str, str] | None = None, secrets_file: Path = SECRETS_FILE) -> Settings:
     """Read the settings. Never raises: what cannot be used is in `problems`.
 
-    Where nobody can tell whether a second person is asked for, one is: a slip of the pen must not take a guard away.
+    Where it is not clear whether a second person is asked for, one is: a typing error must not remove a guard.
     `NAME_FILE` in the environment reads the value of `NAME` from that file.
     """
     problems: list[SettingProblem] = []

@@ -127,7 +127,7 @@ class Snapshot:
 class ReadingSpec:
     """How one reading is asked for.
 
-    `label` completes "can …" for a person. `every` is how often it is asked while someone looks; three times
+    `label` completes "can …" for a person. `every` is how often it is asked while somebody views a page; three times
     that is its budget. `needs` are readings that must be there first; `ask` gets them by name, and also those
     of `glances` that happen to be known already: they are not waited for.
     """
@@ -384,8 +384,8 @@ class SnapshotCache:
         readings = {name: item.result() if isinstance(item, Future) else item for name, item in needed.items()}
         with self._lock:
             for name in question.glances:
-                if glimpsed := self._latest.get(_key(_BY_NAME[name], window.size)):
-                    readings[name] = glimpsed
+                if known := self._latest.get(_key(_BY_NAME[name], window.size)):
+                    readings[name] = known
         started = time.monotonic()
         try:
             observed = self._ask(question, window, readings)

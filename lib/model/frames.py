@@ -20,7 +20,7 @@ from lib.model.reading import FailureKind, SourceError
 
 
 class Privacy(StrEnum):
-    """What a column may show on the glass."""
+    """What of a column may be shown in a browser."""
 
     PUBLIC = "public"
     PHONE = "phone"  # shown as a mask with at most the last three digits
@@ -207,7 +207,7 @@ TEXTS = _schema(
     from_number=_column("str", "E.164 or alphanumeric sender", privacy=Privacy.PHONE),
     link_url=_column("str", "the first link in the body that leads somewhere", privacy=Privacy.SECRET),
     link_code=_column("str", "the tail of that link", privacy=Privacy.SECRET),
-    body_digest=_column("str", "tells same bodies apart without keeping them"),
+    body_digest=_column("str", "equal for equal bodies, which are not kept"),
     segments=_column("Int64", "what Twilio bills", unit="segments"),
     price=_column("Float64", "negative; null until billed", unit="price_unit"),
     price_unit=_column("str", "ISO currency"),

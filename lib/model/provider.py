@@ -47,7 +47,7 @@ TERMINAL_STATUSES = DELIVERED_STATUSES | FAILED_STATUSES
 
 @dataclass(frozen=True, slots=True)
 class AppHealth:
-    """How the booking app answered an anonymous GET of its front door."""
+    """How the booking app answered an anonymous GET of its start page."""
 
     url_host: str
     status_code: int
@@ -57,7 +57,7 @@ class AppHealth:
 
 
 class Landing(StrEnum):
-    """Where a stranger ends up who opens a confirmation link."""
+    """Where somebody without a login ends up who opens a confirmation link."""
 
     CONFIRMATION = "confirmation"
     LOGIN = "login"

@@ -45,7 +45,7 @@ MAX_ROWS = 50_000
 NEWEST_ROWS = 2000
 # Whether the reporting functions are there is asked again after this time.
 INSTALLED_FOR_SECONDS = 30.0
-# The tables whose all-time counts tell a blind key from an empty database.
+# The tables whose all-time counts distinguish a key without rights from an empty database.
 COUNTED_TABLES = ("pending_bookings", "messages", "webhook_logs", "bookings", "events")
 # What a call of a reporting function ends in where there is none that our key may call.
 NOT_INSTALLED = (FailureKind.NOT_FOUND, FailureKind.FORBIDDEN)
@@ -158,7 +158,7 @@ PENDING_BOOKINGS = _query(
     time="created_at",
     parse=_pending_booking,
 )
-# When people asked in the weeks before: what is usual, to judge a silence by.
+# When people asked in the weeks before: what is usual, to judge a time without bookings by.
 DEMAND = _query(frames.DEMAND, "initiated", time="created_at")
 BOOKINGS = _query(frames.BOOKINGS, time="created_at")
 EVENTS = _query(frames.EVENTS)
@@ -434,7 +434,7 @@ class BookingData:
             raise _unreadable() from None
 
     def _refuse_unreadable(self, response: httpx.Response) -> None:
-        """Raise for every answer that is not the Data API speaking: refusals, proxies' pages, overload."""
+        """Raise for every answer that is not of the Data API: refusals, proxies' pages, overload."""
         response.stream = _InTime(response.stream, _DEADLINE.get())
         response.read()
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:

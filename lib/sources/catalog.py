@@ -45,7 +45,7 @@ Row = dict[str, Any]
 
 MANAGEMENT_API = "Supabase Management API"
 
-# Every name is schema-qualified: the Management API's read-only door has an empty search path.
+# Every name is schema-qualified: the Management API's read-only user has an empty search path.
 _COLUMNS_SQL = """
 select c.relname as "table", a.attname as name, pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
        not a.attnotnull as nullable, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as "default"
@@ -160,7 +160,7 @@ class CatalogClient(Protocol):
 class DirectCatalogClient:
     """A direct connection, opened for one question: no session state survives it.
 
-    `read_only` makes Postgres refuse to write through it. Without, it tells whether it could.
+    `read_only` makes Postgres refuse to write through it. Without it, the identity says whether it could.
     """
 
     dsn: SecretStr
@@ -376,7 +376,7 @@ def _describes_a_table(definition: Any) -> bool:
 
 @dataclass(frozen=True)
 class CatalogSource:
-    """The catalog through whichever doors are configured; the best one that there is is asked."""
+    """The catalog through the clients that are configured; the best of them is asked."""
 
     client: CatalogClient | None
     description: DescriptionCatalogClient | None
@@ -441,7 +441,7 @@ class CatalogSource:
 
 
 def identity(client: CatalogClient, deadline: Deadline) -> DatabaseIdentity:
-    """Return which database answers through `door`, as whom, and whether it can be written to."""
+    """Return which database answers `client`, as whom, and whether it can be written to."""
     rows = client.rows(_IDENTITY_SQL, deadline)
     return _read_identity(parse.need(rows[0] if rows else None, f"The {client.way}", "who we are"))
 
@@ -452,7 +452,7 @@ def blockers(client: CatalogClient, deadline: Deadline) -> tuple[Blocker, ...]:
 
 
 _SYSTEM = "The catalog"
-# What must be there raises where it is not: a catalog with holes would make columns look missing.
+# What must be there raises where it is not: in a catalog with holes, columns would seem to be missing.
 _read_column = parse.reader(Column, _SYSTEM, "a column")
 _read_check = parse.reader(CheckConstraint, _SYSTEM, "a check")
 _read_policy = parse.reader(Policy, _SYSTEM, "a policy")

@@ -1,4 +1,4 @@
-"""The readings that need another source's answer first: which one to ask about, told by what is known."""
+"""The readings that need another source's answer first: what is known says which one to ask about."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OPTIONAL_NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-# What is joined with each other; bookings come first, for they tell the age of what came of them.
+# What is joined with each other; bookings come first, for the age of a text is that of its booking.
 _JOINED = ("pending_bookings", "texts", "messages", "short_links")
 
 
@@ -63,7 +63,7 @@ def comparisons(github: GitHub, readings: Readings, deadline: Deadline) -> Obser
 
 
 def vercel_signs(github: GitHub, readings: Readings, deadline: Deadline) -> Observed[VercelSigns]:
-    """Look for the signs of Vercel's app on the required commit; a branch may have a switch of its own."""
+    """Read the signs of Vercel's app on the required commit; a branch may have a switch of its own."""
     required, branch = present(readings["required_commit"]), present(readings["branch"])
     return github.vercel_signs(required.sha, deadline, branch=branch.name)
 

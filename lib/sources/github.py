@@ -41,7 +41,7 @@ HINTS: Mapping[FailureKind, str] = {
     FailureKind.BAD_DATA: wrong_address("GITHUB_API_URL"),
 }
 
-COMMITS = 100  # one page: how far behind can be told without asking for more
+COMMITS = 100  # one page: how far behind is known without asking for more
 RUNS = 50
 COMPARED_FILES = 300  # GitHub lists no more files than this in a comparison
 MAX_HEADLINE_LENGTH = 200
@@ -49,7 +49,7 @@ MAX_HEADLINE_LENGTH = 200
 MAX_REDIRECTS = 2
 # GitHub says 404 or 422 for a commit that it does not have, 409 for a repository without any.
 _NO_COMMIT = (404, 409, 422)
-# Of several Vercel statuses (one per project in the repository) the worst one is told.
+# Of several Vercel statuses (one per project in the repository) the worst one is taken.
 _WORST_FIRST = ("failure", "error", "pending", "success")
 
 
@@ -63,7 +63,7 @@ class GitHub:
     token: SecretStr
 
     def repository(self, deadline: Deadline) -> Observed[Repository]:
-        """Read the repository and what the token's owner may do in it. A rename is followed and told."""
+        """Read the repository and what the token's owner may do in it. A rename is followed and named."""
         repository = _read_repository(self._get(deadline))
         if repository.full_name.lower() != self.repository_name.lower():
             repository = replace(repository, renamed_from=self.repository_name)
@@ -161,7 +161,7 @@ class GitHub:
     def vercel_signs(
         self, sha: str, deadline: Deadline, *, branch: str | None = None, directory: str | None = None
     ) -> Observed[VercelSigns]:
-        """Read the signs of life of Vercel's GitHub App on `sha`, and what vercel.json there tells Vercel.
+        """Read what Vercel's GitHub App left on `sha`, and what vercel.json there says to Vercel.
 
         `branch` decides between per-branch switches in vercel.json; `directory` is the project's root directory.
         """
@@ -260,7 +260,7 @@ def _headline(message: Any) -> str:
 
 
 def _file_names(files: Any) -> tuple[str, ...] | None:
-    """Return the names of all files, or None where GitHub lists none: a file passed over would look unchanged."""
+    """Return the names of all files, or None where GitHub lists none: a file passed over would seem unchanged."""
     if files is None:
         return None
     return tuple(parse.need(parse.text(row, "filename"), SYSTEM, "a file's name") for row in parse.rows(files, SYSTEM))
@@ -333,7 +333,7 @@ def _file_content(raw: Json) -> Json:
 
 
 def _deployments_enabled(config: Json, branch: str | None) -> bool | None:
-    """Whether vercel.json lets a push to `branch` deploy; None if that cannot be told."""
+    """Whether vercel.json lets a push to `branch` deploy; None if that is not known."""
     if not isinstance(config, dict):
         return None
     switch = parse.at(config, "git", "deploymentEnabled")

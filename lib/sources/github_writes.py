@@ -136,7 +136,7 @@ def _graphql_url(base_url: str) -> str:
 
 
 def _refused(branch: str, expected_head: str, errors: list[dict[str, Json]]) -> SourceError:
-    """Tell what an answer without a commit means: refused, or cut short."""
+    """Return the error for an answer without a commit: refused, or cut short."""
     kinds = [kind for error in errors if (kind := parse.text(error, "type"))]
     if "STALE_DATA" in kinds:
         return BranchMovedError(branch, expected_head)

@@ -50,7 +50,7 @@ MAX_ATTEMPTS = 4
 FIRST_BACKOFF_SECONDS = 0.25
 # Enough for every source reading everything at once.
 POOL_SIZE = 40
-# The longest that we let another system silence us: a wrong clock or junk there must not blind the desk.
+# The longest that another system may ask us to wait: a wrong clock there must not stop all readings.
 LONGEST_PAUSE = timedelta(hours=1)
 MAX_ETAGS = 256
 MAX_ETAG_BODY_BYTES = 512 * 2**10
@@ -143,7 +143,7 @@ class Deadline:
 
 
 class HttpError(SourceError):
-    """A `SourceError` that keeps what the HTTP exchange told.
+    """A `SourceError` that keeps what is known of the HTTP exchange.
 
     `status` is the answer's status, None if there was no answer. `passing` says whether the same read may
     succeed soon, and `wait` for how many seconds the other side wants to be left alone. `reason` is the other
@@ -171,8 +171,8 @@ class HttpError(SourceError):
 class OutcomeUnknownError(HttpError):
     """A write that was sent, and whose answer says neither yes nor no: it may have taken effect.
 
-    Never send it again: look. Every other `SourceError` of a write means that nothing happened: it was never
-    sent (no connection, no time left, we are asked to wait) or it was refused (any 4xx but 408, a redirect).
+    Never send it again; read what is there. Every other `SourceError` of a write means that nothing happened: it was
+    never sent (no connection, no time left, we are asked to wait) or it was refused (any 4xx but 408, a redirect).
     """
 
 
@@ -218,7 +218,7 @@ class _Asking(_Extras):
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One question. `credential` tells credentials apart without holding one."""
+    """One question. `credential` distinguishes credentials without holding one."""
 
     method: str
     url: str
@@ -320,7 +320,7 @@ def retrying(
 def understood(system: str, read: Callable[[], T]) -> T:
     """Return `read()`, which reads the answer to an accepted write.
 
-    Raises `OutcomeUnknownError` alone: what was done cannot be told from an answer that cannot be read.
+    Raises `OutcomeUnknownError` alone: an answer that cannot be read does not say what was done.
     """
     try:
         return read()
@@ -381,7 +381,7 @@ class Http:
         self._session = requests.Session()
         self._session.headers["User-Agent"] = USER_AGENT
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        # Any auth of our own keeps requests from looking into .netrc.
+        # Any auth of our own keeps requests from reading .netrc.
         self._session.auth = _as_it_is
         adapter = HTTPAdapter(pool_connections=POOL_SIZE, pool_maxsize=POOL_SIZE)
         self._session.mount("https://", adapter)
@@ -483,7 +483,7 @@ class Http:
             body = json.loads(answer.body)
         except (ValueError, RecursionError):
             body = None
-        # Vercel says 403 for a token it does not know at all, and tells it apart by this flag.
+        # Vercel answers 403 to a token that it does not know at all, and marks that by this flag.
         unknown = answer.status == 403 and parse.boolean(body, "error", "invalidToken")
         wait = asked_wait(answer.headers, self._clock()) if answer.status == 503 else None
         raise _refusal(
@@ -501,7 +501,7 @@ class Http:
             raise self._rate_limited(call, until, None)
 
     def _paused(self, call: _Call, answer: HttpResponse) -> HttpError:
-        """Remember until when the other side wants quiet, and return the error that says so."""
+        """Remember until when the other side wants no calls, and return the error that says so."""
         now = self._clock()
         wait = asked_wait(answer.headers, now)
         if wait is None:
@@ -604,7 +604,7 @@ def _broken(call: _Call, error: Exception, deadline: Deadline) -> HttpError:
 def _never_sent(error: BaseException | None) -> bool:
     """Whether the exchange ended before a connection stood: then nothing can have happened on the other side.
 
-    The libraries wrap the reason, so it is looked for down to the bottom.
+    The libraries wrap the reason, so the whole chain of causes is searched.
     """
     while error is not None:
         if isinstance(
@@ -696,7 +696,7 @@ def _basic_parts(credential: str) -> list[str]:
 
 
 def _limits_us(answer: HttpResponse) -> bool:
-    """Whether the answer is a rate limit. GitHub says 403 for its own, with the headers that tell."""
+    """Whether the answer is a rate limit. GitHub answers 403 for its own, with the headers of a limit."""
     if answer.status == 429:
         return True
     spent = answer.headers.get("X-RateLimit-Remaining") == "0"

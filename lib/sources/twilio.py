@@ -2,7 +2,7 @@
 
 Facts: https://www.twilio.com/docs/messaging/api and https://github.com/twilio/twilio-oai. The log is never filtered
 by DateSent: texts that wait to be sent have none and would be missing. It is read newest first until it is older
-than the window. Bodies are not kept: only their first link and a digest that tells same bodies apart.
+than the window. Bodies are not kept: only their first link and a digest by which equal bodies are found.
 """
 
 from __future__ import annotations
@@ -304,7 +304,7 @@ _read_balance = parse.reader(
 
 
 def _first_link(body: str | None) -> str | None:
-    """Return the first link that leads somewhere, else the first: the name of a customer may look like one, too."""
+    """Return the first link with a path, else the first: the name of a customer may be read as a link, too."""
     links = [found.rstrip(".,;:!?)]}") for found in _LINK.findall(body or "")]
     return next(filter(_last_segment, links), links[0] if links else None)
 

@@ -109,7 +109,7 @@ class Vercel:
     team_id: str | None = None
 
     def project(self, deadline: Deadline) -> Observed[Project]:
-        """Read the project's switches. Tells a bad token from a wrong project or team."""
+        """Read the project's switches. A bad token and a wrong project or team are different errors."""
         try:
             raw = self._project(deadline)
         except SourceError as error:
@@ -170,7 +170,7 @@ class Vercel:
     def env_names(self, deadline: Deadline) -> Observed[tuple[EnvName, ...]]:
         """List the project's environment variables by name. Their values are dropped."""
         answer = self._get(deadline, "v10", "projects", self.project_id, "env")
-        # A variable that is passed over would look like one that is not set: all of them or none.
+        # A variable that is passed over would seem not to be set: all of them or none.
         names = tuple(map(_read_env_name, parse.rows(answer, SYSTEM, "envs")))
         return Observed(names, _more_pages(answer, "environment variables"))
 
@@ -261,7 +261,7 @@ class Vercel:
         return Observed(replace(project, rolling_release_active=active))
 
     def _explained(self, error: SourceError, deadline: Deadline) -> SourceError:
-        """Ask who the token is, to tell a token that is not accepted from ids that are not its own."""
+        """Ask whose token it is: it may not be accepted, or accepted and without rights to these ids."""
         try:
             self._get(deadline, "v2", "user")
         except SourceError as other:
@@ -373,7 +373,7 @@ class _Resolver:
         if first:
             try:
                 reading.set_result(self._vercel.deployment(id_or_host, self._deadline))
-            except BaseException as error:  # noqa: BLE001 - those who wait for it must hear of any end
+            except BaseException as error:  # noqa: BLE001 - whoever waits for it must get any error
                 reading.set_exception(error)
         # Whoever reads it is bound by the same deadline, so this wait ends.
         return reading.result()

@@ -32,7 +32,7 @@ class Accepted:
     """What Vercel took on. It says nothing about what visitors get: that is read through the aliases.
 
     `id` is the deployment that was made, or that production is to move to. `queued` says that it waits its turn:
-    for a build slot, or behind a rolling release. `sha` and `state` are None where the answer does not tell.
+    for a build slot, or behind a rolling release. `sha` and `state` are None where the answer does not say.
     """
 
     id: str

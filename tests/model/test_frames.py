@@ -36,7 +36,7 @@ def test_every_column_says_what_it_is_and_who_may_see_it(schema: pa.DataFrameSch
 
 
 @pytest.mark.parametrize("schema", frames.SCHEMAS, ids=NAMES)
-def test_numbers_tokens_and_strangers_words_are_not_public(schema: pa.DataFrameSchema):
+def test_numbers_tokens_and_outside_text_are_not_public(schema: pa.DataFrameSchema):
     private = ("number", "token", "link_url", "link_code", "short_code", "error_message", "message")
     public = [name for name in schema.columns if privacy_of(schema, name) is Privacy.PUBLIC]
     assert not [name for name in public if name in private or name.endswith("_number")]

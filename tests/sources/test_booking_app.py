@@ -1,4 +1,4 @@
-"""The booking app as a stranger sees it: its front door, and where a confirmation link lands."""
+"""The booking app without a login: its start page, and where a confirmation link lands."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def to(location: str, status: int = 307) -> Scripted:
     return Scripted(status=status, headers={"Location": location})
 
 
-def test_the_front_door_tells_who_serves_it(app: BookingApp, soon: Deadline):
+def test_the_start_page_says_who_serves_it(app: BookingApp, soon: Deadline):
     health = app.health(soon).value
     assert (health.url_host, health.status_code, health.commit) == ("127.0.0.1", 200, OLD)
     assert (health.deployment_id, health.served_by_vercel) == ("dpl_old", True)
 
 
 @pytest.mark.parametrize("answer", [to("/auth/login"), Scripted(status=401), Scripted(b"oops", 500)])
-def test_any_answer_of_the_front_door_is_a_fact(answer: Scripted, app: BookingApp, server: FakeServer, soon: Deadline):
+def test_any_answer_of_the_start_page_is_a_fact(answer: Scripted, app: BookingApp, server: FakeServer, soon: Deadline):
     server.tell("/", answer)
     health = app.health(soon).value
     assert (health.status_code, health.commit, health.served_by_vercel) == (answer.status, None, False)
 
 
-def test_a_link_that_opens_for_a_stranger_lands_on_the_confirmation(
+def test_a_link_that_opens_without_a_login_lands_on_the_confirmation(
     app: BookingApp, server: FakeServer, soon: Deadline
 ):
     opening = app.open_link(f"{server.url}/l/{LINK_CODE}", "p1", soon).value
@@ -75,7 +75,7 @@ META = b'<html><meta id="__next-page-redirect" http-equiv="refresh" content="1;u
         (to("javascript:alert(1)"), Landing.ELSEWHERE, 307),
     ],
 )
-def test_where_a_link_lands_is_told(
+def test_where_a_link_lands_is_named(
     page: Scripted, landing: Landing, status: int, app: BookingApp, server: FakeServer, soon: Deadline
 ):
     server.tell(PAGE_PATH, page)
@@ -129,7 +129,7 @@ def test_a_malformed_link_is_bad_data(url: str, app: BookingApp, soon: Deadline)
     assert failure_of(lambda: app.open_link(url, "p1", soon)).kind is FailureKind.BAD_DATA
 
 
-def test_an_app_that_stands_in_a_folder_is_told_by_its_own_paths(server: FakeServer, http: Http, soon: Deadline):
+def test_the_steps_of_an_app_in_a_folder_are_its_own_paths(server: FakeServer, http: Http, soon: Deadline):
     server.tell(f"/app{PAGE_PATH}", Scripted(PAGE))
     app = bodies.booking_app(f"{server.url}/app", http)
     opening = app.open_link(app.confirmation_url(BOOKING_TOKEN), "p1", soon).value

@@ -134,7 +134,9 @@ def test_a_short_pause_is_waited_for(server: FakeServer):
         (f"{KEY} {PHONE}", FailureKind.BAD_DATA),
     ],
 )
-def test_an_error_is_told_by_its_code_and_its_words_are_not_repeated(server: FakeServer, code: str, kind: FailureKind):
+def test_an_error_is_recognized_by_its_code_and_its_text_is_not_repeated(
+    server: FakeServer, code: str, kind: FailureKind
+):
     message = {"message": f"column of {PHONE} {KEY}", "details": PHONE, "hint": KEY}
     server.everything = as_json({"code": code, **message}, 400)
     caught = failure(BookingData(server.url, SecretStr(KEY)), tables.EVENTS, seconds=0.5)

@@ -1,4 +1,4 @@
-"""The catalog through its three doors, and what each of them refuses."""
+"""The catalog through its three clients, and what each of them refuses."""
 
 from __future__ import annotations
 
@@ -62,18 +62,18 @@ def schema(settings: Settings, way: CatalogAccess) -> Catalog:
 # What is read --------------------------------------------------------------------------------------------
 
 
-def test_all_doors_tell_the_same_tables_columns_and_nullability(healthy: Settings):
-    told = {}
+def test_all_clients_read_the_same_tables_columns_and_nullability(healthy: Settings):
+    read = {}
     for way in CatalogAccess:
         catalog = schema(healthy, way)
         assert catalog.way is way
-        told[way] = {(c.table, c.name, c.nullable) for c in catalog.columns}
-    assert ("messages", "customer_id", False) in told[CatalogAccess.DIRECT]
-    assert ("pending_bookings", "metadata", True) in told[CatalogAccess.DIRECT]
-    assert told[CatalogAccess.DIRECT] == told[CatalogAccess.MANAGEMENT_API] == told[CatalogAccess.DATA_API]
+        read[way] = {(c.table, c.name, c.nullable) for c in catalog.columns}
+    assert ("messages", "customer_id", False) in read[CatalogAccess.DIRECT]
+    assert ("pending_bookings", "metadata", True) in read[CatalogAccess.DIRECT]
+    assert read[CatalogAccess.DIRECT] == read[CatalogAccess.MANAGEMENT_API] == read[CatalogAccess.DATA_API]
 
 
-def test_both_sql_doors_tell_the_same_checks_policies_and_tables(healthy: Settings):
+def test_both_sql_clients_read_the_same_checks_policies_and_tables(healthy: Settings):
     direct, managed = schema(healthy, CatalogAccess.DIRECT), schema(healthy, CatalogAccess.MANAGEMENT_API)
     assert (direct.columns, direct.checks) == (managed.columns, managed.checks)
     # How Postgres prints an expression depends on the search path; what it means does not.
@@ -140,7 +140,7 @@ def test_a_session_that_holds_a_lock_is_seen_without_its_query(healthy: Settings
         blockers = by(healthy, way).blockers(Deadline(10)).value
     ours = next(b for b in blockers if b.table == "customers")
     assert (ours.mode, ours.user) == ("ShareLock", "postgres")
-    if way is CatalogAccess.DIRECT:  # the read-only user is told less about other sessions
+    if way is CatalogAccess.DIRECT:  # the read-only user may see less of other sessions
         assert (ours.state, ours.application) == ("idle in transaction", "somebody")
         started = ours.transaction_started_at
         assert started and abs(datetime.now(UTC) - started) < timedelta(minutes=1)
@@ -290,7 +290,7 @@ def test_a_malformed_connection_string_is_bad_data(dsn: str):
 
 
 @pytest.mark.parametrize("way", [CatalogAccess.DIRECT, CatalogAccess.MANAGEMENT_API])
-def test_no_door_lets_us_write(healthy: Settings, way: CatalogAccess):
+def test_no_client_lets_us_write(healthy: Settings, way: CatalogAccess):
     client = by(healthy, way).client
     assert client
     caught = failure_of(lambda: client.rows("update public.events set name = 'x' returning id", Deadline(10)))
@@ -366,7 +366,7 @@ def test_a_pooler_that_falls_silent_costs_no_more_than_the_deadline(sandbox: Run
         assert refusal(lambda: direct(dsn).schema(Deadline(0.8))).kind is FailureKind.TIMEOUT
 
 
-def test_without_any_door_the_catalog_is_not_configured():
+def test_without_any_client_the_catalog_is_not_configured():
     nothing = CatalogSource(None, None, None)
     window = Window.ending(datetime.now(UTC), WindowSize.DAY)
     for ask in (
@@ -422,7 +422,7 @@ def test_every_fault_of_the_description_is_one_safe_failure(
 
 
 @pytest.mark.parametrize("definitions", [{}, [], {"a": 1}, {"a": {"properties": {}, "required": [1]}}, {"a": {}}])
-def test_a_description_that_cannot_be_read_makes_no_column_look_missing(
+def test_a_description_that_cannot_be_read_makes_no_column_seem_missing(
     server: FakeServer, http: Http, definitions: Any
 ):
     server.tell("/rest/v1/", as_json({"definitions": definitions}))

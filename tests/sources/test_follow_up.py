@@ -65,7 +65,7 @@ def test_only_texts_that_twilio_did_not_list_are_asked_for(server: FakeServer, h
     found = known_texts(
         server, http, messages=recorded(SID, RECORDED_ONLY, None, "local-fail-1"), pending_bookings=pending
     )
-    assert found == {RECORDED_ONLY}, "the other one is a phantom"
+    assert found == {RECORDED_ONLY}, "the other one is unknown to Twilio"
     assert {asked.path for asked in server.asked} == {TEXT_PATH.format(s) for s in (RECORDED_ONLY, UNKNOWN_TO_TWILIO)}
 
 

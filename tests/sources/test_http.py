@@ -141,7 +141,7 @@ def test_a_limit_holds_for_the_credential_that_hit_it_only(server: FakeServer, p
     assert read(patient, server.url + "/a", headers={"Authorization": "Bearer two"}) == {"ok": True}
 
 
-def test_a_limit_told_as_403_is_a_limit(server: FakeServer, patient: Http):
+def test_a_limit_that_is_answered_as_403_is_a_limit(server: FakeServer, patient: Http):
     reset = str(int(NOW.timestamp()) + 600)
     server.tell("/a", Scripted(b"{}", 403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}))
     assert failure_of(lambda: read(patient, server.url + "/a")).kind is FailureKind.RATE_LIMITED
@@ -271,7 +271,9 @@ def test_connections_are_kept_and_used_again(server: FakeServer, http: Http):
 
 
 @pytest.mark.parametrize("token", ["pasted\nwith a line break", "pasted … shortened"])
-def test_a_credential_that_no_header_can_hold_is_told_without_repeating_it(token: str, server: FakeServer, http: Http):
+def test_a_credential_that_no_header_can_hold_is_reported_without_repeating_it(
+    token: str, server: FakeServer, http: Http
+):
     caught = failure_of(lambda: read(http, server.url + "/a", headers={"Authorization": f"Bearer {token}"}))
     assert "credential" in str(caught)
     assert "pasted" not in repr(caught.failure)
@@ -315,7 +317,7 @@ def test_a_failing_question_does_not_spoil_the_others():
     assert together([lambda: 1, lambda: _raise(error), lambda: 3]) == [1, error, 3]
 
 
-def test_loopback_is_told_from_everything_else():
+def test_loopback_is_this_machine_and_nothing_else():
     assert all(is_loopback(host) for host in ("127.0.0.1", "127.0.0.9", "::1", "localhost"))
     assert not any(is_loopback(host) for host in ("10.0.0.1", "example.com", "localhost.example", ""))
 

@@ -22,7 +22,7 @@ def vercel(server: FakeServer, http: Http) -> Vercel:
     return bodies.vercel(server.url, http)
 
 
-def test_the_project_tells_the_switches_that_decide_what_is_live(vercel: Vercel, soon: Deadline):
+def test_the_project_has_the_switches_that_decide_what_is_live(vercel: Vercel, soon: Deadline):
     project = vercel.project(soon).value
     assert project.link is not None
     assert (project.link.full_name, project.link.repo_id, project.link.production_branch) == (
@@ -44,7 +44,7 @@ def test_the_project_tells_the_switches_that_decide_what_is_live(vercel: Vercel,
 def test_what_the_project_does_not_say_is_unknown_not_fine(vercel: Vercel, server: FakeServer, soon: Deadline):
     server.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking"}))
     project = vercel.project(soon).value
-    assert project.link is None  # this alone is told by absence: the project is disconnected
+    assert project.link is None  # only here absence says something: the project is disconnected
     assert project.auto_assign_custom_domains is None
     assert project.rolling_release_active is None
     assert project.policy_allows_git is None
@@ -76,7 +76,7 @@ def test_a_project_that_rolls_out_gradually_is_asked_how_far_it_is(
     assert vercel.project(soon).value.rolling_release_active is active
 
 
-def test_a_wrong_project_is_told_from_a_bad_token(vercel: Vercel, server: FakeServer, soon: Deadline):
+def test_a_wrong_project_and_a_bad_token_are_different(vercel: Vercel, server: FakeServer, soon: Deadline):
     server.tell("/v9/projects/prj_1", as_json({"error": {"code": "not_found", "message": "Project not found"}}, 404))
     caught = failure_of(lambda: vercel.project(soon))
     assert caught.kind is FailureKind.NOT_FOUND
@@ -176,7 +176,7 @@ def test_domains_that_may_not_be_read_are_taken_from_the_project(vercel: Vercel,
     assert observed.caveats[0].kind is CaveatKind.PARTIAL
 
 
-def test_more_hostnames_than_one_page_are_told(vercel: Vercel, server: FakeServer, soon: Deadline):
+def test_more_hostnames_than_one_page_are_a_caveat(vercel: Vercel, server: FakeServer, soon: Deadline):
     domains = bodies.VERCEL["/v9/projects/prj_1/domains"] | {"pagination": {"count": 100, "next": ms(1)}}
     server.tell("/v9/projects/prj_1/domains", as_json(domains))
     assert vercel.hostnames(soon).caveats[0].kind is CaveatKind.TRUNCATED

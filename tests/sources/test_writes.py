@@ -1,4 +1,4 @@
-"""What the desk can change outside: each write does what it says, exactly once, and tells "no" from "nobody knows"."""
+"""What the desk can change outside: each write does what it says, once, and keeps "no" and "not known" apart."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_yes_that_cannot_be_read_is_no_yes(name: str, body: bytes, server: Fak
         SENDS[name](server.url, http, soon)
 
 
-def test_a_refusal_says_why_in_the_other_sides_words(server: FakeServer, http: Http, soon: Deadline):
+def test_a_refusal_says_why_as_the_other_side_does(server: FakeServer, http: Http, soon: Deadline):
     message = "Another promote or rollback is in progress."
     server.everything = as_json({"error": {"code": "conflict", "message": message}}, 409)
     with pytest.raises(SourceError, match="refuses this") as caught:
@@ -365,15 +365,13 @@ def test_where_there_is_no_graphql_the_rest_api_is_used_and_never_forced(
     assert (moved.method, moved.body) == ("PATCH", b'{"sha": "' + b"b" * 40 + b'", "force": false}')
 
 
-def test_a_push_in_between_is_no_fast_forward_and_is_told_as_a_moved_branch(
-    server: FakeServer, http: Http, soon: Deadline
-):
+def test_a_push_in_between_is_no_fast_forward_and_is_a_moved_branch(server: FakeServer, http: Http, soon: Deadline):
     rest_only(server, ref=as_json({"message": "Update is not a fast forward"}, 422))
     with pytest.raises(BranchMovedError):
         GitHubWrites(bodies.github(server.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
 
 
-def test_a_rule_that_forbids_the_push_is_told_in_githubs_words(server: FakeServer, http: Http, soon: Deadline):
+def test_a_rule_that_forbids_the_push_is_reported_as_github_says_it(server: FakeServer, http: Http, soon: Deadline):
     rest_only(server, ref=as_json({"message": "Repository rule violations found"}, 422))
     with pytest.raises(SourceError, match="Repository rule violations found") as caught:
         GitHubWrites(bodies.github(server.url, http)).empty_commit("main", HEAD, "Deploy again", soon)
@@ -400,7 +398,7 @@ def test_a_commit_that_may_have_been_made_but_hangs_on_no_branch_has_changed_not
         ({"type": "INTERNAL", "message": "Oops"}, True),
     ],
 )
-def test_graphqls_refusals_are_told_from_its_breakdowns(
+def test_graphqls_refusals_and_its_failures_are_different(
     error: dict[str, Any], unknown: bool, server: FakeServer, http: Http, soon: Deadline
 ):
     server.tell("/graphql", as_json({"data": {"createCommitOnBranch": None}, "errors": [error]}))
@@ -421,7 +419,7 @@ def test_on_github_enterprise_graphql_is_beside_v3(server: FakeServer, http: Htt
 
 
 @on_the_sandbox
-def test_a_booking_is_asked_for_once_and_the_answer_is_told(
+def test_a_booking_is_asked_for_once_and_the_answer_is_returned(
     play: Play,
     booking: BookingWrites,
     api_key: SecretStr,
@@ -460,7 +458,7 @@ def test_a_booking_without_a_text_says_so(
         (None, NEWCOMER, "another-key-that-nobody-knows", 401, None),
     ],
 )
-def test_each_documented_refusal_is_an_answer_in_plain_words(
+def test_each_documented_refusal_is_an_answer_in_plain_english(
     event: str | None,
     mobile: str,
     key: str | None,
@@ -510,7 +508,7 @@ def test_an_app_that_fails_half_way_may_have_left_something_behind(
         (418, "SOMETHING_NEW", "refused the booking (418)"),
     ],
 )
-def test_other_documented_refusals_have_words_too(
+def test_other_documented_refusals_have_a_message_too(
     status: int, code: str, message: str, server: FakeServer, http: Http, soon: Deadline
 ):
     error = {"success": False, "error": {"code": code, "message": f"No: {DRAMA} with booking-key-0123456789"}}

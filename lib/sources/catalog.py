@@ -19,7 +19,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 import pandas as pd
 import psycopg
 from psycopg.rows import dict_row
-from pydantic import SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from lib.model import frames
 from lib.model.database import (
@@ -308,28 +308,24 @@ class DescriptionCatalogClient:
     key: SecretStr
 
     def columns(self, deadline: Deadline) -> tuple[Column, ...]:
-        answer = self._get("", {}, deadline)
-        definitions = parse.at(answer, "definitions")
-        if (
-            not isinstance(definitions, dict)
-            or not definitions
-            or not all(map(_describes_a_table, definitions.values()))
-        ):
+        try:
+            definitions = _Description.model_validate(self._get("", {}, deadline)).definitions
+        except ValidationError:
             raise SourceError(
                 FailureKind.BAD_DATA,
                 "The Data API's description of its tables cannot be read.",
                 "Set DATABASE_URL, or SUPABASE_ACCESS_TOKEN, to read the catalog itself.",
-            )
+            ) from None
         return tuple(
             Column(
                 table,
                 name,
                 parse.text(column, "format") or parse.text(column, "type") or "unknown",
-                nullable=name not in parse.texts(definition, "required"),
+                nullable=name not in definition.required,
                 default=parse.text(column, "default"),
             )
             for table, definition in definitions.items()
-            for name, column in definition["properties"].items()
+            for name, column in definition.properties.items()
         )
 
     def knows(self, table: str, columns: Sequence[str], deadline: Deadline) -> bool:
@@ -366,12 +362,16 @@ class DescriptionCatalogClient:
         )
 
 
-def _describes_a_table(definition: Any) -> bool:
-    """Whether columns and which of them are required can be read; `required` is left out where none is."""
-    required = parse.at(definition, "required")
-    return isinstance(parse.at(definition, "properties"), dict) and (
-        required is None or (isinstance(required, list) and all(isinstance(name, str) for name in required))
-    )
+class _Definition(BaseModel):
+    """A table as OpenAPI describes it; `required` are the columns that are not null, left out where there are none."""
+
+    properties: dict[str, Any]
+    required: list[str] = []
+
+
+class _Description(BaseModel):
+    # None at all would mean that every table is missing.
+    definitions: Annotated[dict[str, _Definition], Field(min_length=1)]
 
 
 @dataclass(frozen=True)

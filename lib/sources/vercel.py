@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from lib.model.deploy_rules import PolicyRule, policy_lets_in
 from lib.model.deployments import (
     AliasRequest,
     BuildLog,
@@ -481,12 +482,24 @@ def _rollback_note(raw: Any) -> RollbackNote | None:
 
 
 def _policy_allows_git(raw: Mapping[str, Any]) -> bool | None:
-    """Whether the deployment policy lets pushes build production; None if it does not say."""
-    for rule in parse.items(raw, "deploymentPolicy", "deploymentSources"):
-        environments = parse.texts(rule, "environments")
-        if "git" in parse.texts(rule, "sources") and (not environments or "production" in environments):
-            return parse.boolean(rule, "enabled")
-    return None
+    """Whether the deployment policy lets pushes build production; None if it does not say, or not clearly."""
+    ways = [
+        PolicyRule(parse.boolean(rule, "enabled"), "git" in parse.texts(rule, "sources"), _for_production(rule))
+        for rule in parse.items(raw, "deploymentPolicy", "deploymentSources")
+    ]
+    # Which repositories it lets in is not compared with ours.
+    repositories = [
+        PolicyRule(parse.boolean(rule, "enabled"), None, _for_production(rule))
+        for rule in parse.items(raw, "deploymentPolicy", "gitSources")
+    ]
+    rules = ways + repositories
+    return policy_lets_in(rules)[0] if rules else None
+
+
+def _for_production(rule: Mapping[str, Any]) -> bool | None:
+    """Whether a rule is about production; None where it names no environment."""
+    targets = [parse.text(environment, "target") for environment in parse.items(rule, "environments")]
+    return "production" in targets if targets else None
 
 
 def read_deployment(row: Mapping[str, Any]) -> Deployment:

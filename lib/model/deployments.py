@@ -308,6 +308,11 @@ class Branch:
 
     def behind_by(self, sha: str, wanted: str) -> int | None:
         """How many commits `wanted` has that `sha` does not contain; None where the walk cannot count them."""
+        missing = self.missing_from(sha, wanted)
+        return None if missing is None else len(missing)
+
+    def missing_from(self, sha: str, wanted: str) -> frozenset[str] | None:
+        """The commits of `wanted` that `sha` does not contain; None where the walk cannot tell which these are."""
         if (ours := self._commit(sha)) is None or self._commit(wanted) is None:
             return None
         wanted_walk, ours_walk = self._walk(wanted), self._walk(ours.sha)
@@ -316,7 +321,7 @@ class Branch:
             return None
         # Beyond the commits read, ours may contain one of them after all, unless that one contains ours.
         certain = not ours_walk.left or all(ours.sha in self._walk(one).reached for one in missing)
-        return len(missing) if certain else None
+        return missing if certain else None
 
     def _commit(self, sha: str) -> Commit | None:
         at = self.position(sha)

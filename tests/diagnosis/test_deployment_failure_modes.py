@@ -11,7 +11,6 @@ from lib.diagnosis.checks import ALL
 from lib.diagnosis.facts import Facts, Terms
 from lib.model.deployments import (
     AliasRequest,
-    Deployment,
     DeploymentState,
     EnvName,
     GitLink,

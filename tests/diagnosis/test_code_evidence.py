@@ -11,6 +11,7 @@ import pytest
 from lib.diagnosis.checks import BY_ID
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Facts, Terms
+from lib.diagnosis.serving import brought_by
 from lib.diagnosis.tasks import tasks
 from lib.model.deployments import (
     AliasRequest,
@@ -194,8 +195,7 @@ def test_the_fix_is_live_since_a_build_contained_it_and_not_since_one_that_is_li
 def test_a_build_that_took_longer_became_live_later() -> None:
     slow = deployment("dpl_slow", FIX, ago(hours=5), ready_at=ago(hours=4))
     quick = deployment("dpl_quick", HEAD, ago(hours=4, minutes=50), ready_at=ago(hours=4, minutes=40))
-    facts = Facts(snapshot(deployments=(quick, slow), hostnames=(hostname(slow),)), NOW)
-    assert [mark.at for mark in facts.marks] == [quick.ready_at, slow.ready_at]
+    assert brought_by((quick, slow), (hostname(slow),)) == (quick, slow)
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,34 @@ def test_what_the_project_does_not_say_is_unknown_not_fine(vercel: Vercel, serve
     assert project.paused is None
 
 
+PRODUCTION = [{"type": "system", "target": "production"}]
+
+
+def rule(*sources: str, enabled: bool = True, target: str = "production") -> dict[str, object]:
+    return {"enabled": enabled, "sources": list(sources), "environments": [{"type": "system", "target": target}]}
+
+
+@pytest.mark.parametrize(
+    ("policy", "allows"),
+    [
+        (None, None),
+        ({"deploymentSources": [rule("git", "cli")]}, True),
+        ({"deploymentSources": [rule("cli")]}, False),
+        ({"deploymentSources": [rule()]}, False),  # on, and it lists nothing
+        ({"deploymentSources": [rule("cli", enabled=False)]}, True),
+        ({"deploymentSources": [rule("cli", target="preview")]}, True),
+        ({"deploymentSources": [{"enabled": True, "sources": ["cli"]}]}, None),
+        ({"gitSources": [{"enabled": True, "sources": [{"org": "other"}], "environments": PRODUCTION}]}, None),
+    ],
+)
+def test_a_rule_of_the_deployment_policy_lists_what_it_lets_in(
+    policy: object, allows: bool | None, vercel: Vercel, server: FakeServer, soon: Deadline
+):
+    body = {"id": PROJECT, "name": "booking", "deploymentPolicy": policy}
+    server.tell("/v9/projects/prj_1", as_json(body))
+    assert vercel.project(soon).value.policy_allows_git is allows
+
+
 def test_a_link_that_cannot_be_read_does_not_count_as_disconnected(vercel: Vercel, server: FakeServer, soon: Deadline):
     server.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking", "link": "github"}))
     with pytest.raises(SourceError) as caught:

@@ -54,6 +54,7 @@ class AppHealth:
     commit: str | None  # if the app says which commit it runs
     deployment_id: str | None
     served_by_vercel: bool | None
+    vercel_error: str | None = None  # X-Vercel-Error: why Vercel itself answered, such as DEPLOYMENT_PAUSED
 
 
 class Landing(StrEnum):

@@ -51,6 +51,7 @@ _KNOWN_SEGMENTS = _LOGIN_SEGMENTS | {
 }
 _DEPLOYMENT = re.compile(rb"(?:data-dpl-id=[\"']|[?&]dpl=)(dpl_[A-Za-z0-9]{1,64})")
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,40}")
+_VERCEL_ERROR = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 # Next.js redirects like this once it has begun to send the page with a 200.
 _META_REFRESH = re.compile(
     rb"(?i)<meta[^>]{0,200}http-equiv=[\"']refresh[\"'][^>]{0,200}content=[\"'][^\"'>]{0,20}url=([^\"'>]{1,2000})"
@@ -70,7 +71,7 @@ class BookingApp:
         """Ask for the start page. Whatever is answered is a fact; the app may name its commit in `X-Commit-Sha`."""
         answer = self._ask(self.base_url + "/", deadline, USER_AGENT)
         found = _DEPLOYMENT.search(answer.body)
-        commit = answer.headers.get("X-Commit-Sha", "")
+        commit, error = answer.headers.get("X-Commit-Sha", ""), answer.headers.get("X-Vercel-Error", "")
         return Observed(
             AppHealth(
                 url_host=urlsplit(self.base_url).hostname or "",
@@ -78,6 +79,7 @@ class BookingApp:
                 commit=commit.lower() if _COMMIT.fullmatch(commit) else None,
                 deployment_id=found.group(1).decode() if found else None,
                 served_by_vercel="X-Vercel-Id" in answer.headers or answer.headers.get("Server") == "Vercel",
+                vercel_error=error if _VERCEL_ERROR.fullmatch(error) else None,
             )
         )
 

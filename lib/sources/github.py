@@ -10,12 +10,12 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
 from functools import partial
 from typing import Annotated, Any
 
 from pydantic import SecretStr
 
+from lib.model.deploy_rules import branch_deploys
 from lib.model.deployments import (
     Branch,
     BranchRules,
@@ -292,7 +292,6 @@ _read_run = parse.reader(
     "a run",
     name=found("name", otherwise="unnamed"),
     sha=found("head_sha", need="a run's commit"),
-    status=found("status", otherwise="unknown"),  # may be null
     url=found("html_url", read=parse.web_address, otherwise=""),
 )
 
@@ -340,10 +339,9 @@ def _deployments_enabled(config: Json, branch: str | None) -> bool | None:
     # "github.enabled" is the older name of the same switch.
     if switch is False or parse.boolean(config, "github", "enabled") is False:
         return False
-    off = [pattern for pattern, enabled in switch.items() if enabled is False] if isinstance(switch, dict) else []
     if branch is None:
-        return None if off else True
-    return not any(fnmatchcase(branch, pattern) for pattern in off)
+        return None if isinstance(switch, dict) and False in switch.values() else True
+    return branch_deploys(switch, branch)
 
 
 def _missing(result: Json) -> bool:

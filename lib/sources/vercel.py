@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import SecretStr
 from pydantic.alias_generators import to_camel
 
+from lib.model.deploy_rules import PolicyRule, policy_lets_in
 from lib.model.deployments import (
     AliasRequest,
     BuildLog,
@@ -416,13 +417,25 @@ def _env_names(value: Any) -> tuple[str, ...] | None:
     return tuple(key for name in parse.texts(value) if (key := _env_key(name)) is not None)
 
 
-def _policy_allows_git(project: Any) -> bool | None:
-    """Whether the deployment policy lets pushes build production; None if it does not say."""
-    for rule in parse.items(project, "deploymentPolicy", "deploymentSources"):
-        environments = parse.texts(rule, "environments")
-        if "git" in parse.texts(rule, "sources") and (not environments or "production" in environments):
-            return parse.boolean(rule, "enabled")
-    return None
+def _policy(project: Any) -> tuple[bool | None, bool]:
+    """Whether the deployment policy lets pushes build production (None: it does not say), and whether it is unclear."""
+    # Which repositories it lets in is not compared with ours.
+    rules = [
+        PolicyRule(
+            parse.boolean(rule, "enabled"),
+            "git" in parse.texts(rule, "sources") if kind == "deploymentSources" else None,
+            _for_production(rule),
+        )
+        for kind in ("deploymentSources", "gitSources")
+        for rule in parse.items(project, "deploymentPolicy", kind)
+    ]
+    return policy_lets_in(rules) if rules else (None, False)
+
+
+def _for_production(rule: Any) -> bool | None:
+    """Whether a rule is about production; None where it names no environment."""
+    targets = [parse.text(environment, "target") for environment in parse.items(rule, "environments")]
+    return "production" in targets if targets else None
 
 
 _PERSON_KEYS = ("username", "githubLogin", "uid")
@@ -460,7 +473,8 @@ _read_project = _reader(
         "gitProviderOptions.createDeployments", read=lambda word: _SWITCH.get(parse.text(word) or "")
     ),
     requires_verified_commits=found("gitProviderOptions.requireVerifiedCommits"),
-    policy_allows_git=found(parse.WHOLE, read=_policy_allows_git),
+    policy_allows_git=found(parse.WHOLE, read=lambda project: _policy(project)[0]),
+    policy_unclear=found(parse.WHOLE, read=lambda project: _policy(project)[1]),
     protection=found("ssoProtection.deploymentType"),
     last_alias_request=found(read=_read_move),
     rollback_note=found("rollbackDescription", read=_read_note),
@@ -493,6 +507,8 @@ read_deployment = _reader(
     alias_error=found("aliasError.message", "aliasError.code", read=_clean),
     alias_check_state=found("checks.deployment-alias.state"),
     error_message=found(read=_clean),
+    ready_state_reason=found(read=_clean),
+    git_dirty=found("meta.gitDirty", read=lambda flag: {"1": True, "0": False}.get(parse.text(flag) or "")),
     error_link=found(read=lambda url: parse.web_address(_clean(url))),
     seat_block=found("seatBlock.blockCode"),
     out_of_memory=found(parse.WHOLE, read=lambda row: bool(row["oomReport"]) if "oomReport" in row else None),

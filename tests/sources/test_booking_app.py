@@ -39,6 +39,17 @@ def test_any_answer_of_the_start_page_is_a_fact(answer: Scripted, app: BookingAp
     assert (health.status_code, health.commit, health.served_by_vercel) == (answer.status, None, False)
 
 
+@pytest.mark.parametrize(
+    ("said", "error"), [("DEPLOYMENT_PAUSED", "DEPLOYMENT_PAUSED"), ("", None), ("<b>call +447400111222", None)]
+)
+def test_an_error_that_vercel_answers_itself_is_named(
+    said: str, error: str | None, app: BookingApp, server: FakeServer, soon: Deadline
+):
+    server.tell("/", Scripted(b"", 503, headers={"X-Vercel-Error": said} if said else {}))
+    health = app.health(soon).value
+    assert (health.status_code, health.vercel_error) == (503, error)
+
+
 def test_a_link_that_opens_without_a_login_lands_on_the_confirmation(
     app: BookingApp, server: FakeServer, soon: Deadline
 ):

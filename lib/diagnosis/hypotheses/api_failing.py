@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lib.diagnosis.applicable_migrations import recommended_now
 from lib.diagnosis.check_api import Statuses
 from lib.diagnosis.checks import demand
+from lib.diagnosis.checks import deployment_failure_modes as modes
 from lib.diagnosis.hypothesis_api import HypothesisSpec, TaskContext, decided_by, read_app_log
 from lib.model.task import Task
 from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
@@ -14,6 +15,9 @@ from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
 
 def judge(statuses: Statuses) -> Verdict:
     asked = (statuses[demand.api_answers], statuses[demand.front_door])
+    if statuses[modes.paused] is CheckStatus.FAIL:
+        # Vercel answers in the app's place; what the app will answer is not known where it failed before.
+        return Verdict.CANNOT_TELL if asked[0] is CheckStatus.FAIL else Verdict.RULED_OUT
     if CheckStatus.FAIL in asked:
         return Verdict.CONFIRMED
     if asked == (CheckStatus.OK, CheckStatus.CANNOT_TELL):
@@ -24,7 +28,7 @@ def judge(statuses: Statuses) -> Verdict:
 def tasks(context: TaskContext) -> Iterator[Task]:
     """Yield the task to read the app's log, unless a migration cures what makes it fail."""
     failing = next((spec for spec in (demand.front_door, demand.api_answers) if context.fails(spec)), None)
-    if failing is not None and not recommended_now(context.facts):
+    if failing is not None and not context.fails(modes.paused) and not recommended_now(context.facts):
         message = "Read the app's log for the failing call, and fix what it names."
         yield read_app_log(context, SPEC.id, message, failing)
 
@@ -41,6 +45,7 @@ SPEC = HypothesisSpec(
     judge=judge,
     checks=(demand.api_answers,),
     signs=(demand.front_door,),
+    rest=(modes.paused,),
     tasks=tasks,
     runbook="""
 Bookings do not start; the texts are not the trouble.

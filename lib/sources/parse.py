@@ -281,6 +281,7 @@ def reader(
     The fields of the dataclass say what is read: one that may be None or has a default is lenient, every other is
     needed. `declared` (`found`) is for those that stand elsewhere than under their own name in the system's `case`,
     or are no plain value. `times` reads instants. Fields that nothing can read are not in the answer.
+    Text that others wrote is to be declared with `clean`: a field that is not declared is read as it stands.
     """
     hints, fields, defaults = get_type_hints(result), {}, set[str]()
     for field in dataclasses.fields(result):  # type: ignore[arg-type]

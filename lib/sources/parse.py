@@ -196,8 +196,10 @@ def lenient(read: Read, otherwise: Any = None) -> BeforeValidator:
     """Make a type lenient: its value is the first that `read` does not turn into None, from the field's places."""
 
     def first(value: Any) -> Any:
-        places = value if isinstance(value, _Places) else (value,)
-        return next((known for place in places if (known := read(place)) is not None), otherwise)
+        for place in value if isinstance(value, _Places) else (value,):
+            if (known := read(place)) is not None:
+                return known
+        return otherwise
 
     return BeforeValidator(first)
 
@@ -246,9 +248,13 @@ class Answer(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _find(cls, raw: Any) -> dict[str, _Places]:
+    def _find(cls, raw: Any) -> dict[str, Any]:
         whole = mapping(raw, cls.SYSTEM)
-        return {name: _Places(at(whole, *path) for path in paths) for name, paths in cls._PLACES.items()}
+        return {
+            # A text log has very many rows, and most fields stand at one place: that is the short way.
+            name: at(whole, *paths[0]) if len(paths) == 1 else _Places(at(whole, *path) for path in paths)
+            for name, paths in cls._PLACES.items()
+        }
 
     @model_validator(mode="after")
     def _hold_what_is_needed(self) -> Self:

@@ -94,7 +94,7 @@ def _fixes(readings: tuple[Reading[Any], ...]) -> list[str]:
 
 
 def _wrong_boxes(source: SourceName, settings: Settings) -> list[str]:
-    """Say which credential was pasted where another belongs, or is of another project: told by its form alone."""
+    """Say which credential was pasted where another belongs, or is of another project, by its form alone."""
     project = url_project_ref(settings.supabase_url or "")
     problems = []
     if source is SourceName.BOOKING_DATA and settings.supabase_secret_key:

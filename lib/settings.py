@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -50,14 +50,18 @@ def _wrong(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("setting", "{sentence}", {"sentence": sentence})
 
 
-def _base_url(value: str) -> str:
+def _is_web_address(value: str) -> bool:
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # its words repeat the value
-        usable = False
-    if not usable:
+        return False
+
+
+def _base_url(value: str) -> str:
+    if not _is_web_address(value):
         raise _wrong("must be an address like https://example.com: add https:// and the host name.")
+    parts = urlsplit(value)
     if parts.username or parts.password:
         raise _wrong("must not hold a user name or password: remove the part before the @.")
     if parts.query or parts.fragment:
@@ -77,10 +81,16 @@ def _supabase_url(value: str) -> str:
     return url
 
 
-def _project_ref(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]{20}", value):
-        raise _wrong("must be the 20 letters that stand before .supabase.co in the project's address.")
-    return value
+def _form(pattern: str, sentence: str, tidy: Callable[[str], str] = str) -> AfterValidator:
+    """Hold a text, once tidied, to a form."""
+
+    def held(value: str) -> str:
+        tidied = tidy(value)
+        if not re.fullmatch(pattern, tidied):
+            raise _wrong(sentence)
+        return tidied
+
+    return AfterValidator(held)
 
 
 def _dsn(value: SecretStr) -> SecretStr:
@@ -103,25 +113,6 @@ def _supabase_key(value: SecretStr) -> SecretStr:
 def _access_token(value: SecretStr) -> SecretStr:
     if classify(value.get_secret_value()) not in (KeyKind.MANAGEMENT_TOKEN, KeyKind.UNKNOWN):
         raise _wrong("must be a management token (sbp_…): make one under Supabase → Account → Access Tokens.")
-    return value
-
-
-def _repository(value: str) -> str:
-    name = value.removeprefix("https://github.com/").removesuffix(".git").strip("/")
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
-        raise _wrong("must be owner/name, as in lantern-arms/booking.")
-    return name
-
-
-def _commit(value: str) -> str:
-    if not re.fullmatch(r"[0-9a-fA-F]{7,40}", value):
-        raise _wrong("must be a commit id of 7 to 40 hexadecimal digits.")
-    return value.lower()
-
-
-def _account_sid(value: str) -> str:
-    if not re.fullmatch(r"AC[0-9a-fA-F]{32}", value):
-        raise _wrong("must be AC and 32 hexadecimal digits: copy it from the front page of Twilio's console.")
     return value
 
 
@@ -157,12 +148,7 @@ def _addresses(value: Any) -> Any:
 
 
 def _secret_url(value: SecretStr) -> SecretStr:
-    try:
-        parts = urlsplit(value.get_secret_value())
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # its words repeat the value
-        usable = False
-    if not usable:
+    if not _is_web_address(value.get_secret_value()):
         raise _wrong("must be an address like https://example.com/ping.")
     return value
 
@@ -185,13 +171,8 @@ def _rarely(value: timedelta | None) -> timedelta | None:
     return value
 
 
+# As in "mon 09:00".
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def _weekly(value: str) -> str:
-    if not re.fullmatch(rf"(?:{'|'.join(WEEKDAYS)}) (?:[01]\d|2[0-3]):[0-5]\d", value.lower()):
-        raise _wrong('must be a day and a time such as "mon 09:00".')
-    return value.lower()
 
 
 def duration(text: str) -> timedelta:
@@ -206,6 +187,19 @@ def _all_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
+_PROJECT_REF = _form(r"[a-z0-9]{20}", "must be the 20 letters that stand before .supabase.co in the project's address.")
+_REPOSITORY = _form(
+    r"[\w.-]+/[\w.-]+",
+    "must be owner/name, as in lantern-arms/booking.",
+    lambda value: value.removeprefix("https://github.com/").removesuffix(".git").strip("/"),
+)
+_COMMIT = _form(r"[0-9a-f]{7,40}", "must be a commit id of 7 to 40 hexadecimal digits.", str.lower)
+_ACCOUNT_SID = _form(
+    r"AC[0-9a-fA-F]{32}", "must be AC and 32 hexadecimal digits: copy it from the front page of Twilio's console."
+)
+_WEEKLY = _form(
+    rf"(?:{'|'.join(WEEKDAYS)}) (?:[01]\d|2[0-3]):[0-5]\d", 'must be a day and a time such as "mon 09:00".', str.lower
+)
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
 
@@ -221,7 +215,7 @@ class Settings(BaseModel):
     supabase_url: Annotated[str, AfterValidator(_supabase_url)] | None = None
     supabase_secret_key: Annotated[SecretStr, AfterValidator(_supabase_key)] | None = None
     database_url: Annotated[SecretStr, AfterValidator(_dsn)] | None = None
-    supabase_project_ref: Annotated[str, AfterValidator(_project_ref)] | None = None
+    supabase_project_ref: Annotated[str, _PROJECT_REF] | None = None
     supabase_access_token: Annotated[SecretStr, AfterValidator(_access_token)] | None = None
     supabase_api_url: BaseUrl = "https://api.supabase.com"
 
@@ -231,11 +225,11 @@ class Settings(BaseModel):
     vercel_api_url: BaseUrl = "https://api.vercel.com"
 
     github_token: SecretStr | None = None
-    github_repository: Annotated[str, AfterValidator(_repository)] | None = None
+    github_repository: Annotated[str, _REPOSITORY] | None = None
     github_api_url: BaseUrl = "https://api.github.com"
-    required_commit: Annotated[str, AfterValidator(_commit)] | None = None
+    required_commit: Annotated[str, _COMMIT] | None = None
 
-    twilio_account_sid: Annotated[str, AfterValidator(_account_sid)] | None = None
+    twilio_account_sid: Annotated[str, _ACCOUNT_SID] | None = None
     twilio_auth_token: SecretStr | None = None
     twilio_api_key: SecretStr | None = None
     twilio_api_secret: SecretStr | None = None
@@ -254,14 +248,14 @@ class Settings(BaseModel):
     monitor_every: Annotated[timedelta | None, BeforeValidator(_pace)] = timedelta(seconds=60)  # None: off
     main_ahead_minutes: Annotated[int, Field(ge=1)] = 30  # how long main may be ahead of production
     synthetic_every: Annotated[timedelta | None, BeforeValidator(_pace), AfterValidator(_rarely)] = None  # None: off
-    weekly_summary: Annotated[str, AfterValidator(_weekly)] | None = None  # as in "mon 09:00"; None: off
+    weekly_summary: Annotated[str, _WEEKLY] | None = None  # as in "mon 09:00"; None: off
     status_token: SecretStr | None = None  # what machines show at /metrics and /api/status
     operators: Names = ()
     viewers: Names = ()
     require_second_person: bool = False
     required_env_names: Names = ()
 
-    sandbox_url: BaseUrl | None = None  # the control door of a sandbox; set by the sandbox itself
+    sandbox_url: BaseUrl | None = None  # the control of a sandbox; set by the sandbox itself
     problems: tuple[SettingProblem, ...] = ()
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -324,7 +318,7 @@ _NEEDS: Mapping[SourceName, tuple[tuple[str, ...], ...]] = {
 def load(environ: Mapping[str, str] | None = None, secrets_file: Path = SECRETS_FILE) -> Settings:
     """Read the settings. Never raises: what cannot be used is in `problems`.
 
-    Where nobody can tell whether a second person is asked for, one is: a slip of the pen must not take a guard away.
+    Where it is not clear whether a second person is asked for, one is: a typing error must not remove a guard.
     `NAME_FILE` in the environment reads the value of `NAME` from that file.
     """
     problems: list[SettingProblem] = []

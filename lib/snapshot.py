@@ -1,6 +1,6 @@
 """The snapshot: the readings of all sources, asked at once, each under its own deadline.
 
-One `SnapshotKeeper` serves all viewers: it asks again only what is due, so fifty viewers cost the outside
+One `SnapshotCache` serves all viewers: it asks again only what is due, so fifty viewers cost the outside
 systems what one does. A reading that nobody can trust any more is waited for; one that is merely due is
 refreshed in the background while its last value is shown with its age.
 """
@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -46,6 +47,7 @@ from lib.sources.source_registry import Sources
 
 Clock = Callable[[], datetime]
 Readings = Mapping[str, Reading[Any]]
+Ask = Callable[[Sources, Window, Readings, Deadline], Observed[Any]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +127,7 @@ class Snapshot:
 class ReadingSpec:
     """How one reading is asked for.
 
-    `label` completes "can …" for a person. `every` is how often it is asked while someone looks; three times
+    `label` completes "can …" for a person. `every` is how often it is asked while somebody views a page; three times
     that is its budget. `needs` are readings that must be there first; `ask` gets them by name, and also those
     of `glances` that happen to be known already: they are not waited for.
     """
@@ -133,7 +135,7 @@ class ReadingSpec:
     name: str
     source: SourceName
     label: str
-    ask: Callable[[Sources, Window, Readings, Deadline], Observed[Any]]
+    ask: Ask
     every: timedelta
     deadline_seconds: float = 8.0
     windowed: bool = False
@@ -145,56 +147,44 @@ class ReadingSpec:
         return 3 * self.every
 
 
-def _seconds(count: float) -> timedelta:
-    return timedelta(seconds=count)
+def _spec(source: SourceName, name: str, label: str, every: float, ask: Ask, **more: Any) -> ReadingSpec:
+    return ReadingSpec(name, source, label, ask, timedelta(seconds=every), **more)
 
 
 def _table(name: str, query: tables.TableQuery, every: float = 10) -> ReadingSpec:
-    return ReadingSpec(
-        name,
-        SourceName.BOOKING_DATA,
-        f"read {query.table}",
-        lambda sources, window, _, deadline: sources.booking_data.read(query, window, deadline, newest=True),
-        every=_seconds(every),
-        windowed=True,
-    )
+    def ask(sources: Sources, window: Window, _: Readings, deadline: Deadline) -> Observed[pd.DataFrame]:
+        return sources.booking_data.read(query, window, deadline, newest=True)
+
+    return _spec(SourceName.BOOKING_DATA, name, f"read {query.table}", every, ask, windowed=True)
 
 
 def _texts(sources: Sources, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
     return sources.twilio.texts(window, deadline, lambda: follow_up.counted_elsewhere(sources, deadline))
 
 
-_BOOKING, _CATALOG, _VERCEL = SourceName.BOOKING_DATA, SourceName.CATALOG, SourceName.VERCEL
-_GITHUB, _TWILIO, _APP = SourceName.GITHUB, SourceName.TWILIO, SourceName.BOOKING_APP
+_booking, _catalog, _vercel, _github, _twilio, _app = (partial(_spec, source) for source in SourceName)
+_OF_A_TEXT = ("texts", "messages", "pending_bookings")
 
-# In an order in which every reading comes after those it needs.
+# Each comes after those it needs: its name, what it lets one do, every how many seconds it is asked, and how.
 READING_SPECS: tuple[ReadingSpec, ...] = (
     # First, for over very many rows it takes longest.
-    ReadingSpec(
+    _booking(
         "counts",
-        _BOOKING,
         "count over the whole window",
+        60,
         lambda s, w, r, d: s.reporting.counts(w, d),
-        _seconds(60),
         deadline_seconds=20,
         windowed=True,
     ),
     # Early, for others wait for them, and the database's gateway answers one after the other.
     _table("pending_bookings", tables.PENDING_BOOKINGS),
     _table("short_links", tables.SHORT_LINKS),
-    ReadingSpec(
-        "visibility",
-        _BOOKING,
-        "see past row level security",
-        lambda s, w, r, d: s.booking_data.visibility(d),
-        _seconds(60),
-    ),
-    ReadingSpec(
+    _booking("visibility", "see past row level security", 60, lambda s, w, r, d: s.booking_data.visibility(d)),
+    _booking(
         "demand_history",
-        _BOOKING,
         "read when people asked in the last weeks",
+        600,
         lambda s, w, r, d: s.reporting.demand(Window.ending(w.end, WindowSize.MONTH), d),
-        _seconds(600),
     ),
     _table("bookings", tables.BOOKINGS),
     _table("events", tables.EVENTS),
@@ -206,194 +196,87 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
     _table("api_usage", tables.API_USAGE),
     _table("api_keys", tables.API_KEYS),
     _table("background_jobs", tables.BACKGROUND_JOBS),
-    ReadingSpec(
-        "catalog",
-        _CATALOG,
-        "read columns, checks and policies",
-        lambda s, w, r, d: s.catalog.schema(d),
-        _seconds(30),
-    ),
-    ReadingSpec(
-        "migrations",
-        _CATALOG,
-        "read the migration history",
-        lambda s, w, r, d: s.catalog.migrations(d),
-        _seconds(120),
-    ),
-    ReadingSpec(
-        "blockers",
-        _CATALOG,
-        "see who holds locks",
-        lambda s, w, r, d: s.catalog.blockers(d),
-        _seconds(60),
-    ),
-    ReadingSpec(
+    _catalog("catalog", "read columns, checks and policies", 30, lambda s, w, r, d: s.catalog.schema(d)),
+    _catalog("migrations", "read the migration history", 120, lambda s, w, r, d: s.catalog.migrations(d)),
+    _catalog("blockers", "see who holds locks", 60, lambda s, w, r, d: s.catalog.blockers(d)),
+    _catalog(
         "database_errors",
-        _CATALOG,
         "read the logs for failed writes",
+        60,
         lambda s, w, r, d: s.catalog.errors(w, d),
-        _seconds(60),
         windowed=True,
     ),
-    ReadingSpec(
-        "project",
-        _VERCEL,
-        "read the project",
-        lambda s, w, r, d: s.vercel.project(d),
-        _seconds(30),
-    ),
-    ReadingSpec(
-        "hostnames",
-        _VERCEL,
-        "resolve what each production hostname serves",
-        lambda s, w, r, d: s.vercel.hostnames(d),
-        _seconds(30),
-    ),
-    ReadingSpec(
-        "deployments",
-        _VERCEL,
-        "list deployments",
-        lambda s, w, r, d: s.vercel.deployments(d),
-        _seconds(20),
-    ),
-    ReadingSpec(
-        "env_names",
-        _VERCEL,
-        "list the names of environment variables",
-        lambda s, w, r, d: s.vercel.env_names(d),
-        _seconds(120),
-    ),
-    ReadingSpec(
-        "vercel_events",
-        _VERCEL,
-        "read the activity",
-        lambda s, w, r, d: s.vercel.activity(w, d),
-        _seconds(60),
-        windowed=True,
-    ),
-    ReadingSpec(
+    _vercel("project", "read the project", 30, lambda s, w, r, d: s.vercel.project(d)),
+    _vercel("hostnames", "resolve what each production hostname serves", 30, lambda s, w, r, d: s.vercel.hostnames(d)),
+    _vercel("deployments", "list deployments", 20, lambda s, w, r, d: s.vercel.deployments(d)),
+    _vercel("env_names", "list the names of environment variables", 120, lambda s, w, r, d: s.vercel.env_names(d)),
+    _vercel("vercel_events", "read the activity", 60, lambda s, w, r, d: s.vercel.activity(w, d), windowed=True),
+    _vercel(
         "build_log",
-        _VERCEL,
         "read the build log",
+        20,
         lambda s, w, r, d: follow_up.build_log(s.vercel, r["deployments"].value or (), d),
-        _seconds(20),
         needs=("deployments",),
     ),
-    ReadingSpec(
-        "repository",
-        _GITHUB,
-        "read the repository",
-        lambda s, w, r, d: s.github.repository(d),
-        _seconds(120),
-    ),
-    ReadingSpec(
-        "branch",
-        _GITHUB,
-        "read the production branch",
-        lambda s, w, r, d: s.github.branch(None, d),
-        _seconds(60),
-    ),
-    ReadingSpec(
+    _github("repository", "read the repository", 120, lambda s, w, r, d: s.github.repository(d)),
+    _github("branch", "read the production branch", 60, lambda s, w, r, d: s.github.branch(None, d)),
+    _github(
         "required_commit",
-        _GITHUB,
         "resolve the required commit",
+        60,
         lambda s, w, r, d: s.github.required_commit(s.settings.required_commit, d),
-        _seconds(60),
     ),
-    ReadingSpec(
-        "rules",
-        _GITHUB,
-        "read the rules of the branch",
-        lambda s, w, r, d: s.github.rules(d),
-        _seconds(300),
-    ),
-    ReadingSpec(
+    _github("rules", "read the rules of the branch", 300, lambda s, w, r, d: s.github.rules(d)),
+    _github(
         "runs",
-        _GITHUB,
         "read Actions runs",
+        60,
         lambda s, w, r, d: s.github.runs(follow_up.present(r["required_commit"]).sha, d),
-        _seconds(60),
         needs=("required_commit",),
     ),
-    ReadingSpec(
+    _github(
         "vercel_signs",
-        _GITHUB,
         "see the signs of Vercel's app",
+        60,
         lambda s, w, r, d: follow_up.vercel_signs(s.github, r, d),
-        _seconds(60),
         needs=("required_commit", "branch"),
     ),
-    ReadingSpec(
+    _github(
         "comparisons",
-        _GITHUB,
         "compare commits",
+        60,
         lambda s, w, r, d: follow_up.comparisons(s.github, r, d),
-        _seconds(60),
         needs=("hostnames", "required_commit", "branch"),
     ),
-    ReadingSpec(
-        "account",
-        _TWILIO,
-        "read the account",
-        lambda s, w, r, d: s.twilio.account(d),
-        _seconds(120),
+    _twilio("account", "read the account", 120, lambda s, w, r, d: s.twilio.account(d)),
+    _twilio(
+        "texts", "read the message log", 20, lambda s, w, r, d: _texts(s, w, d), deadline_seconds=20, windowed=True
     ),
-    ReadingSpec(
-        "texts",
-        _TWILIO,
-        "read the message log",
-        lambda s, w, r, d: _texts(s, w, d),
-        _seconds(20),
-        deadline_seconds=20,
-        windowed=True,
-    ),
-    ReadingSpec(
+    _booking(
         "reconciled",
-        _BOOKING,
         "look single texts up",
+        20,
         lambda s, w, r, d: follow_up.reconciled(s.reporting, r, d),
-        _seconds(20),
         windowed=True,
-        needs=("texts", "messages", "pending_bookings"),
+        needs=_OF_A_TEXT,
     ),
-    ReadingSpec(
-        "balance",
-        _TWILIO,
-        "read the balance",
-        lambda s, w, r, d: s.twilio.balance(d),
-        _seconds(300),
-    ),
-    ReadingSpec(
-        "alerts",
-        _TWILIO,
-        "read the alerts",
-        lambda s, w, r, d: s.twilio.alerts(w, d),
-        _seconds(60),
-        windowed=True,
-    ),
-    ReadingSpec(
+    _twilio("balance", "read the balance", 300, lambda s, w, r, d: s.twilio.balance(d)),
+    _twilio("alerts", "read the alerts", 60, lambda s, w, r, d: s.twilio.alerts(w, d), windowed=True),
+    _twilio(
         "known_texts",
-        _TWILIO,
         "read single messages",
+        60,
         lambda s, w, r, d: follow_up.known_texts(s.twilio, r, d),
-        _seconds(60),
         windowed=True,
-        needs=("texts", "messages", "pending_bookings"),
+        needs=_OF_A_TEXT,
     ),
-    ReadingSpec(
-        "app_health",
-        _APP,
-        "reach the front door",
-        lambda s, w, r, d: s.booking_app.health(d),
-        _seconds(30),
-    ),
+    _app("app_health", "reach the front door", 30, lambda s, w, r, d: s.booking_app.health(d)),
     # Opening the link counts as a click in the app, so it is done rarely.
-    ReadingSpec(
+    _app(
         "link_opening",
-        _APP,
         "open the newest confirmation link as a stranger",
+        300,
         lambda s, w, r, d: follow_up.link_opening(s.booking_app, r, d),
-        _seconds(300),
         windowed=True,
         needs=("pending_bookings", "short_links", "texts"),
         glances=("hostnames",),
@@ -501,8 +384,8 @@ class SnapshotCache:
         readings = {name: item.result() if isinstance(item, Future) else item for name, item in needed.items()}
         with self._lock:
             for name in question.glances:
-                if glimpsed := self._latest.get(_key(_BY_NAME[name], window.size)):
-                    readings[name] = glimpsed
+                if known := self._latest.get(_key(_BY_NAME[name], window.size)):
+                    readings[name] = known
         started = time.monotonic()
         try:
             observed = self._ask(question, window, readings)

@@ -57,7 +57,7 @@ def test_a_publishable_key_is_named_and_does_not_see_past_row_security(play: Pla
     assert "read messages" in report.can
 
 
-def test_without_the_better_doors_the_catalog_says_what_it_cannot_read(play: Play):
+def test_without_the_better_clients_the_catalog_says_what_it_cannot_read(play: Play):
     environ = play("healthy") | {"DATABASE_URL": "", "SUPABASE_ACCESS_TOKEN": ""}
     report = reports(environ)[SourceName.CATALOG]
     assert report.state is SourceState.REACHABLE
@@ -67,11 +67,7 @@ def test_without_the_better_doors_the_catalog_says_what_it_cannot_read(play: Pla
 
 @pytest.mark.parametrize(
     ("system", "source"),
-    [
-        ("supabase", SourceName.BOOKING_DATA),
-        ("twilio", SourceName.TWILIO),
-        ("app", SourceName.BOOKING_APP),
-    ],
+    [("supabase", SourceName.BOOKING_DATA), ("twilio", SourceName.TWILIO), ("app", SourceName.BOOKING_APP)],
 )
 def test_a_system_that_refuses_everything_has_failed_and_says_why(
     play: Play, fault: Callable[..., None], system: str, source: SourceName
@@ -89,7 +85,7 @@ UNREACHABLE = {"SUPABASE_URL": f"https://{REF}.supabase.co", "SUPABASE_API_URL":
 
 @pytest.fixture(scope="module")
 def nothing() -> Snapshot:
-    """A snapshot that no source answered: what follows from the form of the settings alone."""
+    """A snapshot that no source answered: what the form of the settings alone says."""
     return snapshot_of(load({}, NOWHERE))
 
 
@@ -114,7 +110,7 @@ def nothing() -> Snapshot:
         ),
     ],
 )
-def test_a_wrong_box_is_told_by_the_form_also_when_no_system_answers(
+def test_a_wrong_box_is_recognized_by_its_form_also_when_no_system_answers(
     environ: dict[str, str], source: SourceName, message: str, nothing: Snapshot
 ):
     settings = load(UNREACHABLE | environ, NOWHERE)

@@ -116,7 +116,7 @@ def test_a_right_value_is_brought_into_its_one_form(name: str):
     assert getattr(settings, name.lower()) == expected
 
 
-def test_the_project_is_told_from_the_address_unless_it_is_named():
+def test_the_project_is_taken_from_the_address_unless_it_is_named():
     url = "https://abcdefghijklmnopqrst.supabase.co"
     assert given_in_environment(SUPABASE_URL=url).supabase_project_ref == "abcdefghijklmnopqrst"
     named = given_in_environment(SUPABASE_URL=url, SUPABASE_PROJECT_REF="tsrqponmlkjihgfedcba")

@@ -266,7 +266,7 @@ def test_a_refresh_asks_also_for_what_is_recent(cache: SnapshotCache, server: Ho
     assert len(server.asked) == once
 
 
-def test_a_look_asks_for_what_is_older_than_it_may_be_and_keeps_the_pace_of_what_is_asked_rarely(
+def test_what_is_older_than_it_may_be_is_asked_for_and_what_is_asked_rarely_keeps_its_pace(
     cache: SnapshotCache, server: Holding, clock: Clock
 ):
     cache.fresh(WindowSize.DAY)

@@ -19,6 +19,7 @@ def required_environment(facts: Facts) -> CheckResult:
         return not_applicable("No environment variables are declared as required (REQUIRED_ENV_NAMES).")
     unset = [name for name in required if name not in names]
     if unset:
+        facts.need_complete(facts.snapshot.env_names)
         return fail(
             f"{counted(len(unset), 'required variable is', 'required variables are')} not set for production.", *unset
         )
@@ -26,7 +27,7 @@ def required_environment(facts: Facts) -> CheckResult:
     problems = [problem for host in serving for problem in _problems(facts, names, host.name, host.deployment)]
     if problems:
         return fail("The live build lacks a required variable, or was made before its last change.", *problems)
-    if any(host.deployment is None or host.deployment.env_names is None for host in serving):
+    if not serving or any(host.deployment is None or host.deployment.env_names is None for host in serving):
         return cannot_tell("The required variables are set; whether the serving build has them is unknown.")
     return ok("The serving build has every required variable.", *required)
 

@@ -315,7 +315,8 @@ class Facts:
         if self.servings is None:
             return RunningCode(None, None)
         branch, deployments = self.value(self.snapshot.branch), self.value(self.snapshot.deployments)
-        return running_code(contract_.load().fix, self.servings, branch, deployments, self.rolled_back_at)
+        compared = self.value(self.snapshot.comparisons) or ()
+        return running_code(contract_.load().fix, self.servings, branch, deployments, self.rolled_back_at, compared)
 
     @cached_property
     def rolled_back_at(self) -> datetime | None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lib.diagnosis import thresholds
-from lib.diagnosis.serving import Serving, brought_by
-from lib.model.deployments import Branch, Deployment, Hostname, same_commit
+from lib.diagnosis.serving import Serving, brought_by, relation
+from lib.model.deployments import Branch, Comparison, Deployment, Hostname
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,13 @@ def running_code(
     branch: Branch | None,
     deployments: Sequence[Deployment] | None,
     rolled_back_at: datetime | None = None,
+    comparisons: Sequence[Comparison] = (),
 ) -> RunningCode:
     """Tell whether the fix is live on all hostnames, and since when without a break.
 
     `rolled_back_at` is the last rollback: what was live before it was not live without a break.
     """
-    contains = [_contains(fix, serving, branch) for serving in servings]
+    contains = [_contains(fix, serving, branch, comparisons) for serving in servings]
     if False in contains:
         return RunningCode(False, None)
     if not contains or None in contains:
@@ -45,21 +46,14 @@ def running_code(
     return RunningCode(True, _live_since(fix, hostnames, branch, deployments or (), rolled_back_at))
 
 
-def _contains(fix: str, serving: Serving, branch: Branch | None) -> bool | None:
+def _contains(fix: str, serving: Serving, branch: Branch | None, comparisons: Sequence[Comparison]) -> bool | None:
     sha = serving.hostname.serving_commit
     if sha is None:
         return None
-    if same_commit(sha, fix):
-        return True
-    return None if branch is None else contains(branch, sha, fix)
-
-
-def contains(branch: Branch, sha: str, ancestor: str) -> bool | None:
-    """Whether commit `sha` of `branch` contains `ancestor`; None if either is not among the commits read."""
-    at, ancestor_at = branch.position(sha), branch.position(ancestor)
-    if at is None or ancestor_at is None:
-        return None
-    return at <= ancestor_at
+    found = relation(sha, fix, branch, comparisons)
+    if found.holds is False and not found.is_held and (branch is None or branch.position(fix) is None):
+        return None  # the branch may hold its change all the same: squashed into another commit
+    return found.holds
 
 
 def _live_since(
@@ -75,7 +69,7 @@ def _live_since(
     if since is None or any(_moved_by_hand(host) for host in hostnames):
         return since  # a build that was promoted by hand says nothing of what was live before
     for deployment in reversed(brought_by(deployments, hostnames)):
-        if not deployment.sha or not contains(branch, deployment.sha, fix):
+        if not deployment.commit or not branch.contains(deployment.commit, fix):
             break
         if rolled_back_at and deployment.ready_at and deployment.ready_at <= rolled_back_at:
             break

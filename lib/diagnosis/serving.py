@@ -28,7 +28,10 @@ class CommitPosition(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """One production hostname against the required commit. `behind_by` counts the commits not live there."""
+    """One production hostname against the required commit.
+
+    `behind_by` counts the commits not live there; None where they cannot be counted.
+    """
 
     hostname: Hostname
     position: CommitPosition
@@ -56,40 +59,93 @@ def _serving(
         return Serving(hostname, CommitPosition.UNKNOWN, None, reason)
     sha = hostname.serving_commit
     if sha is None:
-        return Serving(hostname, CommitPosition.UNKNOWN, None, "It was uploaded by hand: it has no commit.")
+        return Serving(hostname, CommitPosition.UNKNOWN, None, _without_commit(hostname.deployment))
     if required is None:
         return Serving(hostname, CommitPosition.UNKNOWN, None, "The required commit is unknown.")
     if same_commit(sha, required.sha):
         return Serving(hostname, CommitPosition.SAME, 0)
-    return _by_branch(hostname, sha, required, branch) or _by_comparison(hostname, sha, required, comparisons)
+    return _placed(hostname, sha, required, branch, comparisons)
 
 
-def _by_branch(hostname: Hostname, sha: str, required: RequiredCommit, branch: Branch | None) -> Serving | None:
-    """Compare positions on the production branch, where both commits are among those read."""
-    if branch is None:
-        return None
-    serving_at, required_at = branch.position(sha), branch.position(required.sha)
-    if serving_at is None or required_at is None:
-        return None
-    if serving_at < required_at:
-        return Serving(hostname, CommitPosition.NEWER, 0)
-    return Serving(hostname, CommitPosition.BEHIND, serving_at - required_at)
+def _without_commit(deployment: Deployment) -> str:
+    if deployment.git_dirty:
+        return f"It was uploaded with changes that the commit {(deployment.sha or 'it names')[:7]} does not hold."
+    if deployment.source == "cli":
+        return "It was uploaded by hand: it has no commit."
+    return "Vercel names no commit that it was built from."
 
 
-def _by_comparison(
-    hostname: Hostname, sha: str, required: RequiredCommit, comparisons: Sequence[Comparison]
+def _placed(
+    hostname: Hostname, sha: str, required: RequiredCommit, branch: Branch | None, comparisons: Sequence[Comparison]
 ) -> Serving:
-    found = next((c for c in comparisons if same_commit(c.base, sha) and same_commit(c.head, required.sha)), None)
-    if found is None:
+    found = relation(sha, required.sha, branch, comparisons)
+    if found.holds:
+        return Serving(hostname, CommitPosition.SAME if found.is_held else CommitPosition.NEWER, 0)
+    if found.holds is None:
         return Serving(hostname, CommitPosition.UNKNOWN, None, "The two commits could not be compared.")
-    position = {"identical": CommitPosition.SAME, "ahead": CommitPosition.BEHIND, "behind": CommitPosition.NEWER}.get(
-        found.status, CommitPosition.ELSEWHERE
-    )
-    return Serving(hostname, position, found.ahead_by)
+    if found.is_held:
+        return Serving(hostname, CommitPosition.BEHIND, found.missing)
+    if required.on_branch:
+        return Serving(hostname, CommitPosition.ELSEWHERE, found.missing)
+    return _by_merge(hostname, sha, required, branch, comparisons)
+
+
+def _by_merge(
+    hostname: Hostname, sha: str, required: RequiredCommit, branch: Branch | None, comparisons: Sequence[Comparison]
+) -> Serving:
+    """Place a commit that the branch does not contain: its pull request may have been squashed into it."""
+    if required.merged_as is None:
+        if required.pulls_read:
+            return Serving(hostname, CommitPosition.ELSEWHERE, None)
+        why = "Neither commit contains the other; whether a squash merge took its change in is not known."
+        return Serving(hostname, CommitPosition.UNKNOWN, None, why)
+    merged = relation(sha, required.merged_as, branch, comparisons)
+    if merged.holds is None:
+        return Serving(hostname, CommitPosition.UNKNOWN, None, "It could not be compared with what was merged.")
+    if merged.holds:
+        return Serving(hostname, CommitPosition.NEWER, 0)
+    position = CommitPosition.BEHIND if merged.is_held else CommitPosition.ELSEWHERE
+    return Serving(hostname, position, merged.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """How one commit stands to a wanted one: does it hold it, is it held by it, how many of its commits it lacks."""
+
+    holds: bool | None
+    is_held: bool | None
+    missing: int | None
+
+
+# GitHub's word for the wanted commit, seen from the other one.
+_COMPARED = {
+    "identical": (True, True),
+    "ahead": (False, True),
+    "behind": (True, False),
+    "diverged": (False, False),
+}
+
+
+def relation(sha: str, wanted: str, branch: Branch | None, comparisons: Sequence[Comparison] = ()) -> Relation:
+    """Return how `sha` stands to `wanted`: by GitHub's comparison of the two, else by a walk along parents.
+
+    The order and the dates of a list of commits say nothing of that.
+    """
+    if same_commit(sha, wanted):
+        return Relation(True, True, 0)
+    found = next((c for c in comparisons if same_commit(c.base, sha) and same_commit(c.head, wanted)), None)
+    if found is not None and found.status in _COMPARED:
+        return Relation(*_COMPARED[found.status], found.ahead_by)
+    if branch is None:
+        return Relation(None, None, None)
+    return Relation(branch.contains(sha, wanted), branch.contains(wanted, sha), branch.behind_by(sha, wanted))
 
 
 def brought_by(deployments: Sequence[Deployment], hostnames: Sequence[Hostname]) -> tuple[Deployment, ...]:
-    """Return the production deployments that became live, oldest first: the marks on a timeline."""
+    """Return the production deployments that became live, in the order in which they were ready to.
+
+    A build that was begun earlier and took longer becomes live later.
+    """
     serving_ids = {host.deployment.id for host in hostnames if host.deployment}
     lived = [
         deployment
@@ -98,4 +154,4 @@ def brought_by(deployments: Sequence[Deployment], hostnames: Sequence[Hostname])
         and deployment.ready_at is not None
         and (deployment.substate in ("PROMOTED", "ROLLING") or deployment.id in serving_ids)
     ]
-    return tuple(sorted(lived, key=lambda deployment: deployment.created_at))
+    return tuple(sorted(lived, key=lambda deployment: (deployment.ready_at, deployment.created_at)))

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class KeyKind(StrEnum):
-    """What a pasted Supabase credential really is, told by its shape and its unverified claims."""
+    """What a pasted Supabase credential really is, by its shape and its unverified claims."""
 
     SECRET = "secret"
     PUBLISHABLE = "publishable"
@@ -48,7 +48,7 @@ class Visibility:
 
 
 class CatalogAccess(StrEnum):
-    """Through which door the catalog was read."""
+    """By which way the catalog was read."""
 
     DIRECT = "direct connection"
     MANAGEMENT_API = "Management API"

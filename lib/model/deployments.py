@@ -6,6 +6,7 @@ Field facts: docs of Vercel's REST API (v9 projects, v13 deployments, v4 aliases
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -45,7 +46,7 @@ class Deployment:
     created_at: datetime
     substate: str | None = None  # STAGED never served production; ROLLING; PROMOTED has served it
     target: str | None = None  # "production", or None for a preview
-    sha: str | None = None
+    sha: str | None = None  # with `git_dirty` only what the upload began from: see `commit`
     branch: str | None = None
     commit_message: str | None = None
     commit_author: str | None = None
@@ -72,11 +73,18 @@ class Deployment:
     waits_for_platform: bool | None = None
     env_names: tuple[str, ...] | None = None  # names baked into the build, never values
     inspector_url: str | None = None
+    ready_state_reason: str | None = None  # v13 only, as are error_step, error_link, canceled_at and build_skipped
+    git_dirty: bool | None = None  # meta.gitDirty: uploaded with changes that the commit does not hold
+
+    @property
+    def commit(self) -> str | None:
+        """The commit that was built; None where Vercel names none, or what was built is not what it holds."""
+        return None if self.git_dirty else self.sha
 
 
 @dataclass(frozen=True, slots=True)
 class GitLink:
-    """Which repository a Vercel project builds from."""
+    """Which repository a Vercel project builds from. What Vercel leaves out is empty or None."""
 
     type: str
     org: str
@@ -87,7 +95,19 @@ class GitLink:
 
     @property
     def full_name(self) -> str:
-        return f"{self.org}/{self.repo}"
+        """The repository as owner/name, as far as Vercel names it; `repo` may hold both."""
+        if not self.repo or "/" in self.repo:
+            return self.repo or "a repository that Vercel does not name"
+        return f"{self.org}/{self.repo}" if self.org else self.repo
+
+    def is_to(self, repository: Repository) -> bool | None:
+        """Whether this is the link to `repository` of GitHub; None where Vercel gives no id to tell by.
+
+        An id of zero or less is a placeholder, and the ids of other kinds of links are not GitHub's.
+        """
+        if self.repo_id is None or self.repo_id <= 0 or not self.type.startswith("github"):
+            return None
+        return self.repo_id == repository.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +119,11 @@ class AliasRequest:
     to_deployment_id: str | None
     job_status: str | None  # pending, in-progress, succeeded, failed, skipped
     requested_at: datetime | None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the hostnames are being moved just now."""
+        return self.job_status in ("pending", "in-progress")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +150,16 @@ class Project:
     root_directory: str | None = None
     creates_git_deployments: bool | None = None
     requires_verified_commits: bool | None = None
-    policy_allows_git: bool | None = None
+    policy_allows_git: bool | None = None  # None: there is no rule about it, or it is unclear
+    policy_unclear: bool = False  # a rule is on for production, and whether it lets our pushes in cannot be told
     paused: bool | None = None
-    live: bool | None = None
+    live: bool | None = None  # says nothing: false stands on ordinary projects too
     protection: str | None = None  # ssoProtection.deploymentType
     last_alias_request: AliasRequest | None = None
     rollback_note: RollbackNote | None = None
     rolling_release_active: bool | None = None
+    rolling_release_percent: float | None = None  # share of the visitors that the new deployment gets
+    rolling_release_deployment_id: str | None = None  # the new one (the canary)
     production_deployment_id: str | None = None  # targets.production.id, a cross-check only
     framework: str | None = None
     build_command: str | None = None  # None: the framework's own, or not said
@@ -157,7 +185,7 @@ class Hostname:
 
     @property
     def serving_commit(self) -> str | None:
-        return self.deployment.sha if self.deployment else None
+        return self.deployment.commit if self.deployment else None
 
     @property
     def serving_since(self) -> datetime | None:
@@ -245,7 +273,10 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """The production branch: its newest commits, newest first, as far as they were read."""
+    """The production branch: its newest commits by date, the head first, as far as they were read.
+
+    The order of the list says nothing of what holds what: that is told by `parents`.
+    """
 
     name: str
     commits: tuple[Commit, ...]
@@ -258,8 +289,71 @@ class Branch:
         return self.commits[0]
 
     def position(self, sha: str) -> int | None:
-        """How many commits `sha` is behind the head, or None if it is not among those read."""
+        """Where `sha` stands in the list, which is by date; None if it is not among the commits read."""
         return next((i for i, commit in enumerate(self.commits) if same_commit(commit.sha, sha)), None)
+
+    def contains(self, sha: str, ancestor: str) -> bool | None:
+        """Whether commit `sha` contains `ancestor`, by walking along parents.
+
+        None where the walk leaves the commits that were read.
+        """
+        if same_commit(sha, ancestor):
+            return True
+        found = self._walk(sha)
+        if _holds(found.reached, ancestor):
+            return True
+        if _holds(self._walk(ancestor).reached, sha):
+            return False  # of two commits only one can contain the other
+        return None if found.left else False
+
+    def behind_by(self, sha: str, wanted: str) -> int | None:
+        """How many commits `wanted` has that `sha` does not contain; None where the walk cannot count them."""
+        missing = self.missing_from(sha, wanted)
+        return None if missing is None else len(missing)
+
+    def missing_from(self, sha: str, wanted: str) -> frozenset[str] | None:
+        """The commits of `wanted` that `sha` does not contain; None where the walk cannot tell which these are."""
+        if (ours := self._commit(sha)) is None or self._commit(wanted) is None:
+            return None
+        wanted_walk, ours_walk = self._walk(wanted), self._walk(ours.sha)
+        missing = wanted_walk.reached - ours_walk.reached
+        if missing & wanted_walk.left:
+            return None
+        # Beyond the commits read, ours may contain one of them after all, unless that one contains ours.
+        certain = not ours_walk.left or all(ours.sha in self._walk(one).reached for one in missing)
+        return missing if certain else None
+
+    def _commit(self, sha: str) -> Commit | None:
+        at = self.position(sha)
+        return None if at is None else self.commits[at]
+
+    def _walk(self, sha: str) -> _Walk:
+        known = {commit.sha: commit for commit in self.commits}
+        start = self._commit(sha)
+        todo, reached, left = [start.sha if start else sha], set[str](), set[str]()
+        while todo:
+            at = todo.pop()
+            if at in reached:
+                continue
+            reached.add(at)
+            commit = known.get(at)
+            if commit is None or not (commit.parents or self.complete):
+                left.add(at)
+            else:
+                todo += commit.parents
+        return _Walk(frozenset(reached), frozenset(left))
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """The commits that a walk along parents met, and those of them whose parents were not read."""
+
+    reached: frozenset[str]
+    left: frozenset[str]
+
+
+def _holds(shas: Iterable[str], sha: str) -> bool:
+    return any(same_commit(one, sha) for one in shas)
 
 
 class RequiredFrom(StrEnum):
@@ -276,7 +370,11 @@ class RequiredCommit:
     sha: str
     taken_from: RequiredFrom
     commit: Commit | None  # None: GitHub does not know it
-    on_branch: bool | None  # whether the production branch contains it
+    on_branch: bool | None  # whether the production branch contains it, as a commit
+    # What its merged pull request became on the branch (merge_commit_sha): a squash does not contain the commit,
+    # and holds its change all the same. `pulls_read`: its pull requests were asked for.
+    merged_as: str | None = None
+    pulls_read: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,17 +389,41 @@ class Comparison:
     files: tuple[str, ...] | None = None
 
 
+class RunOutcome(StrEnum):
+    """What a workflow run came to, as far as GitHub's two words for it say."""
+
+    PASSED = "passed"
+    NOT_PASSED = "not_passed"
+    RUNNING = "running"
+    UNKNOWN = "unknown"
+
+
+# GitHub's words: https://docs.github.com/rest/actions/workflow-runs
+_PASSED = frozenset({"success", "neutral", "skipped"})
+_NOT_PASSED = frozenset({"failure", "cancelled", "timed_out", "action_required", "startup_failure", "stale"})
+_RUNNING = frozenset({"queued", "in_progress", "waiting", "pending", "requested"})
+
+
 @dataclass(frozen=True, slots=True)
 class WorkflowRun:
-    """One GitHub Actions run."""
+    """One GitHub Actions run. Both `status` and `conclusion` may be null."""
 
     id: int
     name: str
     sha: str
-    status: str
+    status: str | None
     conclusion: str | None
     created_at: datetime
     url: str
+
+    @property
+    def outcome(self) -> RunOutcome:
+        """What it came to; a word that is missing or not known is not taken for a good one."""
+        if self.conclusion in _NOT_PASSED:
+            return RunOutcome.NOT_PASSED
+        if self.conclusion in _PASSED and self.status == "completed":
+            return RunOutcome.PASSED
+        return RunOutcome.RUNNING if self.conclusion is None and self.status in _RUNNING else RunOutcome.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

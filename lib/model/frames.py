@@ -20,7 +20,7 @@ from lib.model.reading import FailureKind, SourceError
 
 
 class Privacy(StrEnum):
-    """What a column may show on the glass."""
+    """What of a column may be shown in a browser."""
 
     PUBLIC = "public"
     PHONE = "phone"  # shown as a mask with at most the last three digits
@@ -58,8 +58,12 @@ def _id(doc: str = "primary key (uuid)") -> pa.Column:
     return _column("str", doc, nullable=False)
 
 
+_SCHEMAS: list[pa.DataFrameSchema] = []
+
+
 def _schema(name: str, /, **columns: pa.Column) -> pa.DataFrameSchema:
-    return pa.DataFrameSchema(columns, name=name, strict="filter", coerce=True)
+    _SCHEMAS.append(pa.DataFrameSchema(columns, name=name, strict="filter", coerce=True))
+    return _SCHEMAS[-1]
 
 
 PENDING_BOOKINGS = _schema(
@@ -203,7 +207,7 @@ TEXTS = _schema(
     from_number=_column("str", "E.164 or alphanumeric sender", privacy=Privacy.PHONE),
     link_url=_column("str", "the first link in the body that leads somewhere", privacy=Privacy.SECRET),
     link_code=_column("str", "the tail of that link", privacy=Privacy.SECRET),
-    body_digest=_column("str", "tells same bodies apart without keeping them"),
+    body_digest=_column("str", "equal for equal bodies, which are not kept"),
     segments=_column("Int64", "what Twilio bills", unit="segments"),
     price=_column("Float64", "negative; null until billed", unit="price_unit"),
     price_unit=_column("str", "ISO currency"),
@@ -260,27 +264,7 @@ RECONCILED = _schema(
     with_booking=_column("boolean", "whether a booking's metadata holds it; null: there is no such column"),
 )
 
-SCHEMAS: tuple[pa.DataFrameSchema, ...] = (
-    PENDING_BOOKINGS,
-    DEMAND,
-    BOOKINGS,
-    EVENTS,
-    CUSTOMERS,
-    MESSAGES,
-    DELIVERY_RECEIPTS,
-    WEBHOOK_LOG,
-    AUDIT_LOG,
-    API_USAGE,
-    API_KEYS,
-    BACKGROUND_JOBS,
-    SHORT_LINKS,
-    TEXTS,
-    ALERTS,
-    DATABASE_ERRORS,
-    BOOKING_COUNTS,
-    TEXT_COUNTS,
-    RECONCILED,
-)
+SCHEMAS = tuple(_SCHEMAS)
 
 
 def privacy_of(schema: pa.DataFrameSchema, column: str) -> Privacy | None:

@@ -1,4 +1,4 @@
-"""Tells what a pasted Supabase credential really is. Nothing is verified: a look at shape and claims only."""
+"""Classifies a pasted Supabase credential by its shape and its claims. Nothing is verified."""
 
 from __future__ import annotations
 

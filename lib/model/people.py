@@ -1,11 +1,11 @@
-"""Who does something at the desk, in which role, and through which door."""
+"""Who does something at the desk, in which role, and by which way."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-# Who it is on this machine without a login, on the glass and in the journal.
+# Who it is on this machine without a login, on screen and in the journal.
 NO_LOGIN = "local, no login"
 
 
@@ -18,7 +18,7 @@ class Role(StrEnum):
 
 
 class Via(StrEnum):
-    """The door through which somebody came."""
+    """The way by which somebody came."""
 
     PAGE = "page"
     COMMAND_LINE = "command_line"

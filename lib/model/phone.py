@@ -35,7 +35,7 @@ def e164(text: str | None) -> str | None:
 
 
 def masked(text: str | None, *, show_last: int = 3) -> str:
-    """Return the number `text` for the glass, in one width: at most its last `show_last` digits can be read."""
+    """Return the number `text` masked, in one width: at most its last `show_last` digits can be read."""
     digits = [character for character in text or "" if character.isdigit()]
     if not digits:
         return "—" if not text else "•••"

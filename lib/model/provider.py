@@ -49,17 +49,18 @@ TERMINAL_STATUSES = DELIVERED_STATUSES | FAILED_STATUSES
 
 @dataclass(frozen=True, slots=True)
 class AppHealth:
-    """How the booking app answered an anonymous GET of its front door."""
+    """How the booking app answered an anonymous GET of its start page."""
 
     url_host: str
     status_code: int
     commit: str | None  # if the app says which commit it runs
     deployment_id: str | None
     served_by_vercel: bool | None
+    vercel_error: str | None = None  # X-Vercel-Error: why Vercel itself answered, such as DEPLOYMENT_PAUSED
 
 
 class Landing(StrEnum):
-    """Where a stranger ends up who opens a confirmation link."""
+    """Where somebody without a login ends up who opens a confirmation link."""
 
     CONFIRMATION = "confirmation"
     LOGIN = "login"

@@ -32,7 +32,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question answered from a snapshot. `evidence` are short facts, most telling first."""
+    """One question answered from a snapshot. `evidence` are short facts, the strongest first."""
 
     id: str
     hop: Hop

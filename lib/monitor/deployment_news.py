@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from lib.diagnosis.builds import Stop, why_stopped
 from lib.model.deployments import Deployment, DeploymentState, Hostname, Project
 
 
@@ -101,17 +102,17 @@ def _ended(known: KnownDeployments, observed: DeploymentObservation) -> Iterator
 
 
 def _how_it_ended(deployment: Deployment) -> NewsKind | None:
-    """Return how a deployment ended, if that is news. Cancelled by a person or by a newer push, it is none."""
-    said = f"{deployment.error_link or ''} {deployment.error_message or ''}".lower()
+    """Say how a deployment ended, if that is news: a cancellation of which Vercel gives no such reason is none."""
+    stop = why_stopped(deployment)
     match deployment.state:
         case DeploymentState.ERROR:
             return NewsKind.FAILED
         case DeploymentState.BLOCKED:
             return NewsKind.BLOCKED
-        case DeploymentState.CANCELED if deployment.build_skipped or "ignored" in said:
-            return NewsKind.SKIPPED
-        case DeploymentState.CANCELED if deployment.seat_block or "verified" in said:
+        case DeploymentState.CANCELED if stop in (Stop.AUTHOR, Stop.UNVERIFIED):
             return NewsKind.BLOCKED
+        case DeploymentState.CANCELED if deployment.build_skipped or stop is Stop.IGNORED_STEP:
+            return NewsKind.SKIPPED
     return None
 
 
@@ -133,6 +134,6 @@ def _moved(known: KnownDeployments, observed: DeploymentObservation) -> Iterator
 def _how(deployment_id: str, project: Project | None) -> NewsKind:
     """Return how a deployment became live: by the project's last promotion or rollback, if that led to it."""
     move = project.last_alias_request if project else None
-    if move is None or move.to_deployment_id != deployment_id:
+    if move is None or move.to_deployment_id != deployment_id or move.job_status in ("failed", "skipped"):
         return NewsKind.LIVE
     return {"promote": NewsKind.PROMOTED, "rollback": NewsKind.ROLLED_BACK}.get(move.type, NewsKind.LIVE)

@@ -1,4 +1,4 @@
-"""The booking app from outside: is it up, and does the confirmation link open for a stranger?
+"""The booking app from outside: is it up, and does the confirmation link open without a login?
 
 Asked without cookies and without any credential, as a customer's phone would. A redirect to a login is an answer,
 not an outage.
@@ -28,11 +28,11 @@ HINTS = {
 CONFIRMATION_PATH = "/booking-confirmation/"
 MAX_REDIRECTS = 8
 MAX_PAGE_BYTES = 4 * 2**20
-# The app counts openings of its links: it can tell ours by this.
+# The app counts openings of its links: by this it can leave ours out.
 LINK_CHECK_AGENT = f"{USER_AGENT} (link check)"
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-# Parts of a path that are told as they are. Everything else may be a token.
+# Parts of a path that are shown as they are. Everything else may be a token.
 _LOGIN_SEGMENTS = frozenset({"login", "signin", "sign-in"})
 _KNOWN_SEGMENTS = _LOGIN_SEGMENTS | {
     "404",
@@ -51,6 +51,7 @@ _KNOWN_SEGMENTS = _LOGIN_SEGMENTS | {
 }
 _DEPLOYMENT = re.compile(rb"(?:data-dpl-id=[\"']|[?&]dpl=)(dpl_[A-Za-z0-9]{1,64})")
 _COMMIT = re.compile(r"[0-9a-fA-F]{7,40}")
+_VERCEL_ERROR = re.compile(r"[A-Z][A-Z0-9_]{1,63}")
 # Next.js redirects like this once it has begun to send the page with a 200.
 _META_REFRESH = re.compile(
     rb"(?i)<meta[^>]{0,200}http-equiv=[\"']refresh[\"'][^>]{0,200}content=[\"'][^\"'>]{0,20}url=([^\"'>]{1,2000})"
@@ -67,10 +68,10 @@ class BookingApp:
     clock: Callable[[], datetime] = utc_now
 
     def health(self, deadline: Deadline) -> Observed[AppHealth]:
-        """Ask for the front door. Any answer is one; the app may name its commit in `X-Commit-Sha`."""
+        """Ask for the start page. Whatever is answered is a fact; the app may name its commit in `X-Commit-Sha`."""
         answer = self._ask(self.base_url + "/", deadline, USER_AGENT)
         found = _DEPLOYMENT.search(answer.body)
-        commit = answer.headers.get("X-Commit-Sha", "")
+        commit, error = answer.headers.get("X-Commit-Sha", ""), answer.headers.get("X-Vercel-Error", "")
         return Observed(
             AppHealth(
                 url_host=urlsplit(self.base_url).hostname or "",
@@ -78,6 +79,7 @@ class BookingApp:
                 commit=commit.lower() if _COMMIT.fullmatch(commit) else None,
                 deployment_id=found.group(1).decode() if found else None,
                 served_by_vercel="X-Vercel-Id" in answer.headers or answer.headers.get("Server") == "Vercel",
+                vercel_error=error if _VERCEL_ERROR.fullmatch(error) else None,
             )
         )
 
@@ -95,7 +97,7 @@ class BookingApp:
     def open_link(
         self, url: str, pending_booking_id: str, deadline: Deadline, hostnames: Iterable[str] = ()
     ) -> Observed[LinkOpening]:
-        """Open `url` as a stranger and follow it to where it lands.
+        """Open `url` without a login and follow it to where it lands.
 
         Only the app's own host and the production `hostnames` are asked, and no private address unless the app
         itself is on this machine. Raises `forbidden` for a link that begins elsewhere.

@@ -45,7 +45,7 @@ MAX_ROWS = 50_000
 NEWEST_ROWS = 2000
 # Whether the reporting functions are there is asked again after this time.
 INSTALLED_FOR_SECONDS = 30.0
-# The tables whose all-time counts tell a blind key from an empty database.
+# The tables whose all-time counts distinguish a key without rights from an empty database.
 COUNTED_TABLES = ("pending_bookings", "messages", "webhook_logs", "bookings", "events")
 # What a call of a reporting function ends in where there is none that our key may call.
 NOT_INSTALLED = (FailureKind.NOT_FOUND, FailureKind.FORBIDDEN)
@@ -89,8 +89,12 @@ def column_of(path: str) -> str:
     return path.split("->", 1)[0]
 
 
-def _same(*names: str) -> dict[str, str]:
-    return {name: name for name in names}
+def _query(schema: pa.DataFrameSchema, *computed: str, places: Mapping[str, str] = {}, **how: Any) -> TableQuery:
+    """Return the query of all columns of the frame but those `computed` from others.
+
+    `places` are those that stand elsewhere in the table than under their own name, and what is computed from.
+    """
+    return TableQuery(schema, {name: name for name in schema.columns if name not in computed} | dict(places), **how)
 
 
 def _pending_booking(row: Row) -> Row:
@@ -110,7 +114,7 @@ def _initial_sms(metadata: Any) -> Mapping[str, Any]:
 
 
 def metadata_state(row: Row) -> MetadataState:
-    """Tell apart what a naive script prints as `{}`: no column, null, an empty object, one without the SMS."""
+    """Return which of those it is that a simple script prints as `{}`: no column, null, empty, without the SMS."""
     if "metadata" not in row:
         return MetadataState.COLUMN_MISSING
     metadata = row["metadata"]
@@ -147,101 +151,32 @@ def _unfinished_or_recent(query: Any, window: Window) -> Any:
     return query.or_(f"created_at.gte.{recent.isoformat()},status.in.(pending,processing)")
 
 
-PENDING_BOOKINGS = TableQuery(
+PENDING_BOOKINGS = _query(
     frames.PENDING_BOOKINGS,
-    _same(
-        "id",
-        "token",
-        "event_id",
-        "mobile_number",
-        "customer_id",
-        "seats",
-        "created_at",
-        "expires_at",
-        "confirmed_at",
-        "booking_id",
-        "metadata",
-    )
-    | {"api_key_id": "initiated_by_api_key"},
+    *("metadata_state", "sms_sid", "sms_sent_at", "sms_segments"),
+    places={"metadata": "metadata", "api_key_id": "initiated_by_api_key"},
     time="created_at",
     parse=_pending_booking,
 )
-# When people asked in the weeks before: what is usual, to judge a silence by.
-DEMAND = TableQuery(frames.DEMAND, _same("id", "created_at"), time="created_at")
-BOOKINGS = TableQuery(frames.BOOKINGS, _same("id", "customer_id", "event_id", "seats", "created_at"), time="created_at")
-EVENTS = TableQuery(frames.EVENTS, _same("id", "name", "date", "time", "capacity", "event_status"))
-CUSTOMERS = TableQuery(
-    frames.CUSTOMERS,
-    _same("id", "sms_opt_in", "messaging_status"),
-    # Only those who cannot be texted: nobody else's row is needed to judge the flow.
-    extra=lambda query, _: query.or_("sms_opt_in.is.false,messaging_status.neq.active"),
+# When people asked in the weeks before: what is usual, to judge a time without bookings by.
+DEMAND = _query(frames.DEMAND, "initiated", time="created_at")
+BOOKINGS = _query(frames.BOOKINGS, time="created_at")
+EVENTS = _query(frames.EVENTS)
+# Only those who cannot be texted: nobody else's row is needed to judge the flow.
+CUSTOMERS = _query(
+    frames.CUSTOMERS, extra=lambda query, _: query.or_("sms_opt_in.is.false,messaging_status.neq.active")
 )
-MESSAGES = TableQuery(
-    frames.MESSAGES,
-    _same(
-        "id",
-        "customer_id",
-        "direction",
-        "message_sid",
-        "status",
-        "twilio_status",
-        "error_code",
-        "to_number",
-        "from_number",
-        "segments",
-        "cost_usd",
-        "created_at",
-        "sent_at",
-        "delivered_at",
-        "failed_at",
-    ),
-    time="created_at",
-    parse=_message,
-)
-DELIVERY_RECEIPTS = TableQuery(
-    frames.DELIVERY_RECEIPTS,
-    _same("id", "message_id", "status", "error_code", "created_at"),
-    time="created_at",
-)
-WEBHOOK_LOG = TableQuery(
-    frames.WEBHOOK_LOG,
-    _same("id", "status", "message_sid", "error_message", "processed_at")
-    | {"message_status": "params->>MessageStatus"},
-    time="processed_at",
-)
-AUDIT_LOG = TableQuery(
-    frames.AUDIT_LOG,
-    _same("id", "created_at", "operation_type", "resource_type", "operation_status", "error_message"),
-    time="created_at",
-)
-API_USAGE = TableQuery(
-    frames.API_USAGE,
-    _same("id", "api_key_id", "endpoint", "method", "status_code", "response_time_ms", "created_at"),
-    time="created_at",
-    extra=lambda query, _: query.like("endpoint", "%/bookings/%"),
-)
-API_KEYS = TableQuery(
-    frames.API_KEYS, _same("id", "name", "permissions", "rate_limit", "is_active", "last_used_at"), parse=_api_key
-)
-BACKGROUND_JOBS = TableQuery(
-    frames.BACKGROUND_JOBS,
-    _same(
-        "id",
-        "type",
-        "status",
-        "attempts",
-        "max_attempts",
-        "scheduled_for",
-        "created_at",
-        "completed_at",
-        "error",
-        "duration_ms",
-    ),
-    extra=_unfinished_or_recent,
-)
-SHORT_LINKS = TableQuery(
+MESSAGES = _query(frames.MESSAGES, time="created_at", parse=_message)
+DELIVERY_RECEIPTS = _query(frames.DELIVERY_RECEIPTS, time="created_at")
+WEBHOOK_LOG = _query(frames.WEBHOOK_LOG, places={"message_status": "params->>MessageStatus"}, time="processed_at")
+AUDIT_LOG = _query(frames.AUDIT_LOG, time="created_at")
+API_USAGE = _query(frames.API_USAGE, time="created_at", extra=lambda query, _: query.like("endpoint", "%/bookings/%"))
+API_KEYS = _query(frames.API_KEYS, "can_write_bookings", places={"permissions": "permissions"}, parse=_api_key)
+BACKGROUND_JOBS = _query(frames.BACKGROUND_JOBS, extra=_unfinished_or_recent)
+SHORT_LINKS = _query(
     frames.SHORT_LINKS,
-    _same("id", "short_code", "destination_url", "link_type", "click_count", "created_at"),
+    "token",
+    places={"destination_url": "destination_url"},
     time="created_at",
     parse=_short_link,
 )
@@ -487,9 +422,8 @@ class BookingData:
         except APIError as error:
             raise _translated(error, table) from None
         except httpx.TimeoutException:
-            raise SourceError(
-                FailureKind.TIMEOUT, f"{SYSTEM} did not answer in time for {table}.", "Try a shorter window."
-            ) from None
+            late = f"{SYSTEM} did not answer in time for {table}."
+            raise SourceError(FailureKind.TIMEOUT, late, _SHORTER) from None
         except httpx.HTTPError as error:
             raise SourceError(
                 FailureKind.UNAVAILABLE,
@@ -500,7 +434,7 @@ class BookingData:
             raise _unreadable() from None
 
     def _refuse_unreadable(self, response: httpx.Response) -> None:
-        """Raise for every answer that is not the Data API speaking: refusals, proxies' pages, overload."""
+        """Raise for every answer that is not of the Data API: refusals, proxies' pages, overload."""
         response.stream = _InTime(response.stream, _DEADLINE.get())
         response.read()
         if response.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -544,8 +478,22 @@ class _MissingColumnError(SourceError):
 _DATABASE_AWAY = ("PGRST00", "08", "53", "57P", "58", "XX")
 
 
+_SECRET_KEY = "Use the secret key (sb_secret_…)."
+_SHORTER = "Try a shorter window."
+_STATUS_PAGE = "See Supabase's status page."
+# By the code of the Data API (never by its words): what it means for the table or function that was asked for.
+_MEANINGS: Mapping[str, tuple[FailureKind, str, str]] = {
+    "PGRST205": (FailureKind.NOT_FOUND, "The database has no table {}.", "Is this the right Supabase project?"),
+    "42P01": (FailureKind.NOT_FOUND, "The database has no table {}.", "Is this the right Supabase project?"),
+    "PGRST202": (FailureKind.NOT_FOUND, "The database has no function {}.", "Run the action install_reporting."),
+    "42883": (FailureKind.NOT_FOUND, "The database has no function {}.", "Run the action install_reporting."),
+    "42501": (FailureKind.FORBIDDEN, "Our key may not read {}.", _SECRET_KEY),
+    "57014": (FailureKind.TIMEOUT, "Reading {} took too long.", _SHORTER),
+}
+
+
 def _translated(error: APIError, table: str) -> SourceError:
-    """Turn an answer of the Data API into our error, by its code (never by its words)."""
+    """Turn an error that the Data API explains into ours."""
     code = str(error.code or "")
     if code == "42703":
         return _MissingColumnError(
@@ -553,42 +501,29 @@ def _translated(error: APIError, table: str) -> SourceError:
             f"A column that the desk cannot do without is missing from {table}.",
             "Compare the table with the schema contract.",
         )
-    if code in ("PGRST205", "42P01"):
-        return SourceError(
-            FailureKind.NOT_FOUND, f"The database has no table {table}.", "Is this the right Supabase project?"
-        )
-    if code in ("PGRST202", "42883"):
-        return SourceError(
-            FailureKind.NOT_FOUND, f"The database has no function {table}.", "Run the action install_reporting."
-        )
-    if code == "42501":
-        return SourceError(FailureKind.FORBIDDEN, f"Our key may not read {table}.", "Use the secret key (sb_secret_…).")
-    if code == "57014":
-        return SourceError(FailureKind.TIMEOUT, f"Reading {table} took too long.", "Try a shorter window.")
+    if code in _MEANINGS:
+        kind, sentence, hint = _MEANINGS[code]
+        return SourceError(kind, sentence.format(table), hint)
     if code.startswith("PGRST3"):
         return _key_refused()
     if code.startswith(_DATABASE_AWAY):
-        return SourceError(
-            FailureKind.UNAVAILABLE, f"{SYSTEM} cannot reach its database ({code}).", "See Supabase's status page."
-        )
+        return SourceError(FailureKind.UNAVAILABLE, f"{SYSTEM} cannot reach its database ({code}).", _STATUS_PAGE)
     return SourceError(
         FailureKind.BAD_DATA, f"{SYSTEM} answered {table} with an error ({code}).", "Look it up in PostgREST's manual."
     )
 
 
 def _refused(response: httpx.Response) -> SourceError:
-    """Tell what an answer means that is no data and that PostgREST does not explain."""
+    """Return what an answer means that is no data and that PostgREST does not explain."""
     status = response.status_code
     if status == httpx.codes.UNAUTHORIZED:
         return _key_refused()
     if status == httpx.codes.FORBIDDEN:
-        return SourceError(FailureKind.FORBIDDEN, f"{SYSTEM} refuses our key this (403).", "Use the secret key.")
+        return SourceError(FailureKind.FORBIDDEN, f"{SYSTEM} refuses our key this (403).", _SECRET_KEY)
     if status == httpx.codes.NOT_FOUND:
         return SourceError(FailureKind.NOT_FOUND, f"{SYSTEM} has nothing at this address (404).", "Check SUPABASE_URL.")
     if status >= 500:
-        return SourceError(
-            FailureKind.UNAVAILABLE, f"{SYSTEM} answered with error {status}.", "See Supabase's status page."
-        )
+        return SourceError(FailureKind.UNAVAILABLE, f"{SYSTEM} answered with error {status}.", _STATUS_PAGE)
     return _unreadable()
 
 
@@ -646,9 +581,7 @@ def _unreadable() -> SourceError:
 def _missing_caveats(query: TableQuery, missing: frozenset[str]) -> tuple[Caveat, ...]:
     return tuple(
         Caveat(
-            CaveatKind.MISSING_COLUMN,
-            f"{query.table}.{column}",
-            f"The database has no column {query.table}.{column}.",
+            CaveatKind.MISSING_COLUMN, f"{query.table}.{column}", f"The database has no column {query.table}.{column}."
         )
         for column in sorted(missing)
     )

@@ -9,13 +9,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import SecretStr
 
 from lib.model.reading import FailureKind
-from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.booking_app import SYSTEM, BookingApp
+from lib.sources.booking_app import HINTS, SYSTEM, BookingApp
 from lib.sources.http import Deadline, HttpError, HttpResponse, Json, OutcomeUnknownError, join, understood
 
 INITIATE_PATH = ("api", "bookings", "initiate")
@@ -38,11 +38,6 @@ _STATUS_MESSAGES: Mapping[int, str] = {
     403: "The API key may not make bookings: it lacks the permission write:bookings.",
     404: "There is no booking API at this address: check BOOKING_APP_URL, and which code is served.",
     429: "The API key is over its hourly limit: wait, or raise the key's limit.",
-}
-_HINTS: Mapping[FailureKind, str] = {
-    FailureKind.TIMEOUT: "Open BOOKING_APP_URL in a browser: is the app up?",
-    FailureKind.UNAVAILABLE: "Open BOOKING_APP_URL in a browser: is the app up, and the address right?",
-    FailureKind.BAD_DATA: "Check BOOKING_APP_URL.",
 }
 
 
@@ -99,7 +94,7 @@ class BookingWrites:
                 deadline=deadline,
                 # The app takes either; a proxy before it may keep one of them for itself.
                 headers={"Authorization": f"Bearer {key}", "X-API-Key": key},
-                hints=_HINTS,
+                hints=HINTS,
             )
         except HttpError as error:
             if error.status != 429:
@@ -133,24 +128,29 @@ def _read(answer: HttpResponse, key: str) -> BookingAnswer:
         status=answer.status,
         message=_message(answer.status, code),
         error_code=code if code in _MESSAGES else None,
-        error_message=redact(message.replace(key, "…")[:MAX_MESSAGE_LENGTH]) if message else None,
+        error_message=parse.clean(MAX_MESSAGE_LENGTH)(message.replace(key, "…")) if message else None,
         request_id=answer.headers.get(_REQUEST_ID),
     )
 
 
+_Secret = Annotated[
+    SecretStr | None, parse.lenient(lambda value: SecretStr(known) if (known := parse.text(value)) else None)
+]
+
+
+class _Booking(parse.Answer):
+    SYSTEM = SYSTEM
+    sms_sent: parse.Boolean
+    customer_exists: parse.Boolean
+    token: _Secret = parse.found("booking_token")
+    confirmation_url: _Secret
+    expires_at: parse.IsoTime
+
+
 def _made(answer: HttpResponse) -> BookingAnswer:
-    body = parse.mapping(answer.json(SYSTEM), SYSTEM)
-    token, url = parse.text(body, "booking_token"), parse.text(body, "confirmation_url")
-    sent = parse.boolean(body, "sms_sent")
+    booking = _Booking.model_validate(answer.json(SYSTEM))
     return BookingAnswer(
-        status=answer.status,
-        message=_SENT_MESSAGES[sent],
-        sms_sent=sent,
-        customer_exists=parse.boolean(body, "customer_exists"),
-        token=SecretStr(token) if token else None,
-        confirmation_url=SecretStr(url) if url else None,
-        expires_at=parse.iso_time(body, "expires_at"),
-        request_id=answer.headers.get(_REQUEST_ID),
+        answer.status, _SENT_MESSAGES[booking.sms_sent], **dict(booking), request_id=answer.headers.get(_REQUEST_ID)
     )
 
 

@@ -10,16 +10,16 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol, TypeVar
 
 import pandas as pd
 import psycopg
 from psycopg.rows import dict_row
-from pydantic import SecretStr
+from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 from lib.model import frames
 from lib.model.database import (
@@ -38,12 +38,14 @@ from lib.model.window import Window
 from lib.redaction import redact
 from lib.sources import parse
 from lib.sources.http import Deadline, Http, HttpError
+from lib.sources.parse import found
 
+T = TypeVar("T")
 Row = dict[str, Any]
 
 MANAGEMENT_API = "Supabase Management API"
 
-# Every name is schema-qualified: the Management API's read-only door has an empty search path.
+# Every name is schema-qualified: the Management API's read-only user has an empty search path.
 _COLUMNS_SQL = """
 select c.relname as "table", a.attname as name, pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
        not a.attnotnull as nullable, pg_catalog.pg_get_expr(d.adbin, d.adrelid) as "default"
@@ -158,7 +160,7 @@ class CatalogClient(Protocol):
 class DirectCatalogClient:
     """A direct connection, opened for one question: no session state survives it.
 
-    `read_only` makes Postgres refuse to write through it. Without, it tells whether it could.
+    `read_only` makes Postgres refuse to write through it. Without it, the identity says whether it could.
     """
 
     dsn: SecretStr
@@ -211,6 +213,10 @@ def _too_late() -> SourceError:
     return SourceError(FailureKind.TIMEOUT, "The database did not answer in time.", "Try again in a minute.")
 
 
+# Where the connection string stands.
+_POOLER = "Supabase → Connect → Session pooler"
+
+
 def refused(error: psycopg.Error) -> SourceError:
     """Turn a driver's error into ours. Its words are not repeated: they can hold host and user names."""
     state, message = error.sqlstate or "", str(error)
@@ -218,38 +224,37 @@ def refused(error: psycopg.Error) -> SourceError:
         return _too_late()
     # A failed login has no code in the driver, only the server's words.
     if state.startswith("28") or "password authentication failed" in message:
-        return SourceError(
-            FailureKind.UNAUTHORIZED, "The database refused the login.", "Check user and password in DATABASE_URL."
+        answer = (
+            FailureKind.UNAUTHORIZED,
+            "The database refused the login.",
+            "Check user and password in DATABASE_URL.",
         )
-    if "enant or user not found" in message:
-        return SourceError(
+    elif "enant or user not found" in message:
+        answer = (
             FailureKind.UNAUTHORIZED,
             "The pooler does not know the project in DATABASE_URL.",
-            "Copy the address again from Supabase → Connect → Session pooler: its region or project is another.",
+            f"Copy the address again from {_POOLER}: its region or project is another.",
         )
-    if state in ("42501", "25006"):
-        return SourceError(FailureKind.FORBIDDEN, "This database user may not do that.", "Use another user.")
-    if state in ("42P01", "3F000"):
-        return SourceError(
-            FailureKind.NOT_FOUND, "The database has no such table.", "Is DATABASE_URL of the right project?"
-        )
-    if isinstance(error, psycopg.ProgrammingError) and not state:
-        return SourceError(
+    elif state in ("42501", "25006"):
+        answer = (FailureKind.FORBIDDEN, "This database user may not do that.", "Use another user.")
+    elif state in ("42P01", "3F000"):
+        answer = (FailureKind.NOT_FOUND, "The database has no such table.", "Is DATABASE_URL of the right project?")
+    elif isinstance(error, psycopg.ProgrammingError) and not state:
+        answer = (
             FailureKind.BAD_DATA,
             "DATABASE_URL cannot be read as a connection string.",
-            "Copy it from Supabase → Connect → Session pooler; special characters in the password must be %-encoded.",
+            f"Copy it from {_POOLER}; special characters in the password must be %-encoded.",
         )
-    if state and not state.startswith(("08", "53", "57", "58", "XX")):
-        return SourceError(
-            FailureKind.BAD_DATA,
-            f"The database did not understand the question ({state}).",
-            "Is it PostgreSQL 15 or newer?",
+    elif state and not state.startswith(("08", "53", "57", "58", "XX")):
+        sentence = f"The database did not understand the question ({state})."
+        answer = (FailureKind.BAD_DATA, sentence, "Is it PostgreSQL 15 or newer?")
+    else:
+        answer = (
+            FailureKind.UNAVAILABLE,
+            f"The database cannot be reached ({type(error).__name__}).",
+            "The direct host speaks IPv6 only: use the Session pooler's address in DATABASE_URL.",
         )
-    return SourceError(
-        FailureKind.UNAVAILABLE,
-        f"The database cannot be reached ({type(error).__name__}).",
-        "The direct host speaks IPv6 only: use the Session pooler's address in DATABASE_URL.",
-    )
+    return SourceError(*answer)
 
 
 @dataclass(frozen=True)
@@ -276,16 +281,12 @@ class ManagementCatalogClient:
         """Return the rows of a Logs API question over `[start, end)`, which must be under a day."""
         answer = self.http.get_json(
             f"{self.project}/analytics/endpoints/logs",
-            params={
-                "sql": sql,
-                "iso_timestamp_start": start.isoformat(),
-                "iso_timestamp_end": end.isoformat(),
-            },
+            params={"sql": sql, "iso_timestamp_start": start.isoformat(), "iso_timestamp_end": end.isoformat()},
             system="Supabase logs",
             headers=self.headers,
             deadline=deadline,
         )
-        return parse.rows(answer.get("result") if isinstance(answer, dict) else None, "Supabase logs")
+        return parse.rows(answer, "Supabase logs", "result")
 
     @property
     def project(self) -> str:
@@ -307,28 +308,24 @@ class DescriptionCatalogClient:
     key: SecretStr
 
     def columns(self, deadline: Deadline) -> tuple[Column, ...]:
-        answer = self._get("", {}, deadline)
-        definitions = parse.at(answer, "definitions")
-        if (
-            not isinstance(definitions, dict)
-            or not definitions
-            or not all(map(_describes_a_table, definitions.values()))
-        ):
+        try:
+            definitions = _Description.model_validate(self._get("", {}, deadline)).definitions
+        except ValidationError:
             raise SourceError(
                 FailureKind.BAD_DATA,
                 "The Data API's description of its tables cannot be read.",
                 "Set DATABASE_URL, or SUPABASE_ACCESS_TOKEN, to read the catalog itself.",
-            )
+            ) from None
         return tuple(
             Column(
                 table,
                 name,
                 parse.text(column, "format") or parse.text(column, "type") or "unknown",
-                nullable=name not in parse.texts(definition, "required"),
+                nullable=name not in definition.required,
                 default=parse.text(column, "default"),
             )
             for table, definition in definitions.items()
-            for name, column in definition["properties"].items()
+            for name, column in definition.properties.items()
         )
 
     def knows(self, table: str, columns: Sequence[str], deadline: Deadline) -> bool:
@@ -365,17 +362,21 @@ class DescriptionCatalogClient:
         )
 
 
-def _describes_a_table(definition: Any) -> bool:
-    """Whether columns and which of them are required can be read; `required` is left out where none is."""
-    required = parse.at(definition, "required")
-    return isinstance(parse.at(definition, "properties"), dict) and (
-        required is None or (isinstance(required, list) and all(isinstance(name, str) for name in required))
-    )
+class _Definition(BaseModel):
+    """A table as OpenAPI describes it; `required` are the columns that are not null, left out where there are none."""
+
+    properties: dict[str, Any]
+    required: list[str] = []
+
+
+class _Description(BaseModel):
+    # None at all would mean that every table is missing.
+    definitions: Annotated[dict[str, _Definition], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
 class CatalogSource:
-    """The catalog through whichever doors are configured; the best one that there is is asked."""
+    """The catalog through the clients that are configured; the best of them is asked."""
 
     client: CatalogClient | None
     description: DescriptionCatalogClient | None
@@ -390,11 +391,8 @@ class CatalogSource:
 
     def migrations(self, deadline: Deadline) -> Observed[tuple[AppliedMigration, ...]]:
         """Return the migration history that Supabase's command line keeps, oldest first."""
-        client = self._client("the migration history")
-        rows = client.rows(_MIGRATIONS_SQL, deadline)
-        return Observed(
-            tuple(AppliedMigration(_text(row, "version", client.way), parse.text(row, "name")) for row in rows)
-        )
+        rows = self._client("the migration history").rows(_MIGRATIONS_SQL, deadline)
+        return Observed(tuple(map(_read_migration, rows)))
 
     def blockers(self, deadline: Deadline) -> Observed[tuple[Blocker, ...]]:
         """Return who holds locks on tables of `public`, the longest transaction first."""
@@ -443,94 +441,46 @@ class CatalogSource:
 
 
 def identity(client: CatalogClient, deadline: Deadline) -> DatabaseIdentity:
-    """Return which database answers through `door`, as whom, and whether it can be written to."""
-    found = client.rows(_IDENTITY_SQL, deadline)
-    return _identity(parse.need(found[0] if found else None, f"The {client.way}", "who we are"), client.way)
+    """Return which database answers `client`, as whom, and whether it can be written to."""
+    rows = client.rows(_IDENTITY_SQL, deadline)
+    return _read_identity(parse.need(rows[0] if rows else None, f"The {client.way}", "who we are"))
 
 
 def blockers(client: CatalogClient, deadline: Deadline) -> tuple[Blocker, ...]:
     """Return who holds locks on tables of `public`, the longest transaction first."""
-    return tuple(_blocker(row, client.way) for row in client.rows(_BLOCKERS_SQL, deadline))
+    return tuple(map(_read_blocker, client.rows(_BLOCKERS_SQL, deadline)))
 
 
-def _text(row: Row, name: str, way: CatalogAccess) -> str:
-    """Return a name that must be there: a catalog with holes would make columns look missing."""
-    return parse.need(parse.text(row, name), f"The {way}", f"the {name} of a part of the catalog")
-
-
-def _flag(row: Row, name: str, way: CatalogAccess) -> bool:
-    return parse.need(parse.boolean(row, name), f"The {way}", f"whether something is {name}")
+_SYSTEM = "The catalog"
+# What must be there raises where it is not: in a catalog with holes, columns would seem to be missing.
+_read_column = parse.reader(Column, _SYSTEM, "a column")
+_read_check = parse.reader(CheckConstraint, _SYSTEM, "a check")
+_read_policy = parse.reader(Policy, _SYSTEM, "a policy")
+_read_table = parse.reader(TableInfo, _SYSTEM, "a table")
+_read_identity = parse.reader(DatabaseIdentity, _SYSTEM, "the identity")
+_read_migration = parse.reader(AppliedMigration, _SYSTEM, "a migration")
+_read_blocker = parse.reader(
+    # The driver gives an instant, the Management API its text.
+    Blocker,
+    _SYSTEM,
+    "a lock",
+    times=lambda time: time if isinstance(time, datetime) else parse.iso_time(time),
+)
 
 
 def _catalog(way: CatalogAccess, parts: Any) -> Catalog:
-    columns, checks, policies, tables, identity = (parse.rows(parse.at(parts, part), f"The {way}") for part in _PARTS)
+    system = f"The {way}"
+
+    def all_of(part: str, read: Callable[[Any], T]) -> tuple[T, ...]:
+        return tuple(map(read, parse.rows(parts, system, part)))
+
     return Catalog(
         way=way,
-        columns=tuple(
-            Column(
-                _text(row, "table", way),
-                _text(row, "name", way),
-                _text(row, "type", way),
-                _flag(row, "nullable", way),
-                parse.text(row, "default"),
-            )
-            for row in columns
-        ),
-        checks=tuple(
-            CheckConstraint(
-                _text(row, "table", way),
-                _text(row, "name", way),
-                _text(row, "definition", way),
-                parse.texts(row, "columns"),
-            )
-            for row in checks
-        ),
-        policies=tuple(
-            Policy(
-                _text(row, "table", way),
-                _text(row, "name", way),
-                _text(row, "command", way),
-                parse.texts(row, "roles"),
-                parse.text(row, "using"),
-            )
-            for row in policies
-        ),
-        tables=tuple(
-            TableInfo(
-                _text(row, "name", way),
-                parse.boolean(row, "row_security"),
-                parse.integer(row, "estimated_rows"),
-                parse.text(row, "owner"),
-            )
-            for row in tables
-        ),
-        identity=_identity(identity[0], way) if identity else None,
-    )
-
-
-def _identity(row: Row, way: CatalogAccess) -> DatabaseIdentity:
-    return DatabaseIdentity(
-        database=_text(row, "database", way),
-        user=_text(row, "user", way),
-        server_version=_text(row, "server_version", way),
-        bypasses_row_security=parse.boolean(row, "bypasses_row_security"),
-        in_recovery=parse.boolean(row, "in_recovery"),
-        read_only=parse.boolean(row, "read_only"),
-        time_zone=parse.text(row, "time_zone"),
-    )
-
-
-def _blocker(row: Row, way: CatalogAccess) -> Blocker:
-    started = row.get("transaction_started_at")
-    return Blocker(
-        pid=parse.need(parse.integer(row, "pid"), f"The {way}", "the process of a lock"),
-        table=_text(row, "table", way),
-        mode=_text(row, "mode", way),
-        state=_text(row, "state", way),
-        user=parse.text(row, "user"),
-        application=parse.text(row, "application"),
-        # The driver gives an instant, the Management API its text.
-        transaction_started_at=started if isinstance(started, datetime) else parse.iso_time(started),
+        columns=all_of("columns", _read_column),
+        checks=all_of("checks", _read_check),
+        policies=all_of("policies", _read_policy),
+        tables=all_of("tables", _read_table),
+        identity=next(iter(all_of("identity", _read_identity)), None),
     )
 
 
@@ -546,19 +496,26 @@ def _try_source_columns(
     return client.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1]), start, end, deadline)
 
 
-def _database_error(row: Row) -> dict[str, Any]:
+class _LogRow(parse.Answer):
+    SYSTEM = "Supabase logs"
+    event_message: parse.TextOrEmpty
+    at: Annotated[datetime | None, parse.lenient(lambda value: _log_time(value))] = found("timestamp")
+    origin: parse.Text
+    sql_state: parse.Text
+    status_code: parse.Integer
+    method: parse.Text
+    path: parse.TextOrEmpty
+
+
+def _database_error(raw: Row) -> dict[str, Any]:
     """Keep what happened and where. The lines below the first hold the customer's row and are dropped."""
+    row = dict(_LogRow.model_validate(raw))
     # DETAIL comes first of them; some logs have it on the same line.
-    message = (parse.text(row, "event_message") or "").strip().partition("\n")[0].partition("DETAIL")[0]
+    message = row["event_message"].strip().partition("\n")[0].partition("DETAIL")[0]
     null = _NULL_VIOLATION.search(message)
     relation = null or _RELATION.search(message) or _DENIED.search(message)
-    place = relation or _REST_PATH.search(parse.text(row, "path") or "")
-    return {
-        "at": _log_time(row.get("timestamp")),
-        "origin": parse.text(row, "origin"),
-        "sql_state": parse.text(row, "sql_state"),
-        "status_code": parse.integer(row, "status_code"),
-        "method": parse.text(row, "method"),
+    place = relation or _REST_PATH.search(row["path"])
+    return row | {
         "table_name": place["table"] if place else None,
         "column_name": null["column"] if null else None,
         "message": redact(message.strip())[:300],

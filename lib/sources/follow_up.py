@@ -1,4 +1,4 @@
-"""The readings that need another source's answer first: which one to ask about, told by what is known."""
+"""The readings that need another source's answer first: what is known says which one to ask about."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 import pandas as pd
 
 from lib.model import frames
-from lib.model.deployments import BuildLog, Comparison, Deployment, VercelSigns
+from lib.model.deployments import Branch, BuildLog, Comparison, Deployment, VercelSigns
 from lib.model.provider import LinkOpening
-from lib.model.reading import FailureKind, Observed, Reading, SourceError
+from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, Reading, SourceError
 from lib.sources.booking_app import BookingApp
 from lib.sources.github import GitHub
 from lib.sources.http import Deadline
@@ -32,7 +32,7 @@ OPTIONAL_NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 
 
-# What is joined with each other; bookings come first, for they tell the age of what came of them.
+# What is joined with each other; bookings come first, for the age of a text is that of its booking.
 _JOINED = ("pending_bookings", "texts", "messages", "short_links")
 
 
@@ -53,17 +53,41 @@ def build_log(vercel: Vercel, deployments: tuple[Deployment, ...], deadline: Dea
 
 
 def comparisons(github: GitHub, readings: Readings, deadline: Deadline) -> Observed[tuple[Comparison, ...]]:
-    """Compare the required commit with each serving commit that the branch's newest commits do not explain."""
+    """Compare the required commit with each serving commit, where a walk along parents does not tell enough.
+
+    So too what its pull request became on the branch. A pair that cannot be compared costs itself, not the others.
+    """
     branch, required = present(readings["branch"]), present(readings["required_commit"])
-    serving = {host.serving_commit for host in present(readings["hostnames"])} - {None}
-    unexplained = sorted(
-        sha for sha in serving if branch.position(sha) is None or branch.position(required.sha) is None
+    serving = {sha for host in present(readings["hostnames"]) if (sha := host.serving_commit) is not None}
+    wanted = {required.sha, required.merged_as or required.sha}
+    pairs = [(sha, head) for sha in sorted(serving) for head in sorted(wanted) if not _explained(branch, sha, head)]
+    compared = [_compared(github, sha, head, deadline) for sha, head in pairs]
+    failed = [result for result in compared if isinstance(result, SourceError)]
+    if compared and len(failed) == len(compared):
+        raise failed[0]
+    caveats = tuple(
+        Caveat(CaveatKind.PARTIAL, sha, f"{sha[:7]} and {head[:7]} could not be compared: {result}")
+        for (sha, head), result in zip(pairs, compared, strict=True)
+        if isinstance(result, SourceError)
     )
-    return Observed(tuple(github.compare(sha, required.sha, deadline).value for sha in unexplained))
+    return Observed(tuple(result for result in compared if isinstance(result, Comparison)), caveats)
+
+
+def _explained(branch: Branch, sha: str, head: str) -> bool:
+    """Whether the commits that were read say whether `sha` contains `head`, and else how far it is behind."""
+    holds = branch.contains(sha, head)
+    return holds is True or (holds is False and branch.behind_by(sha, head) is not None)
+
+
+def _compared(github: GitHub, base: str, head: str, deadline: Deadline) -> Comparison | SourceError:
+    try:
+        return github.compare(base, head, deadline).value
+    except SourceError as error:
+        return error
 
 
 def vercel_signs(github: GitHub, readings: Readings, deadline: Deadline) -> Observed[VercelSigns]:
-    """Look for the signs of Vercel's app on the required commit; a branch may have a switch of its own."""
+    """Read the signs of Vercel's app on the required commit; a branch may have a switch of its own."""
     required, branch = present(readings["required_commit"]), present(readings["branch"])
     return github.vercel_signs(required.sha, deadline, branch=branch.name)
 

@@ -9,13 +9,13 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import SecretStr
 
+from lib.model.deploy_rules import branch_deploys
 from lib.model.deployments import (
     Branch,
     BranchRules,
@@ -30,17 +30,18 @@ from lib.model.deployments import (
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, HttpError, Json, answered, join, together
+from lib.sources.http import Deadline, Http, HttpError, Json, answered, join, together, wrong_address
+from lib.sources.parse import found
 
 SYSTEM = "GitHub"
 HINTS: Mapping[FailureKind, str] = {
     FailureKind.UNAUTHORIZED: "The token is wrong or has expired: make a new fine-grained one and set GITHUB_TOKEN.",
     FailureKind.FORBIDDEN: "Give the token read rights to this repository: Contents, Actions, Checks, Commit statuses.",
     FailureKind.NOT_FOUND: "Check GITHUB_REPOSITORY; a private one also needs a token that was given this repository.",
-    FailureKind.BAD_DATA: "Check GITHUB_API_URL: a proxy or another system may be answering.",
+    FailureKind.BAD_DATA: wrong_address("GITHUB_API_URL"),
 }
 
-COMMITS = 100  # one page: how far behind can be told without asking for more
+COMMITS = 100  # one page: how far behind is known without asking for more
 RUNS = 50
 COMPARED_FILES = 300  # GitHub lists no more files than this in a comparison
 MAX_HEADLINE_LENGTH = 200
@@ -48,7 +49,7 @@ MAX_HEADLINE_LENGTH = 200
 MAX_REDIRECTS = 2
 # GitHub says 404 or 422 for a commit that it does not have, 409 for a repository without any.
 _NO_COMMIT = (404, 409, 422)
-# Of several Vercel statuses (one per project in the repository) the worst one is told.
+# Of several Vercel statuses (one per project in the repository) the worst one is taken.
 _WORST_FIRST = ("failure", "error", "pending", "success")
 
 
@@ -62,20 +63,10 @@ class GitHub:
     token: SecretStr
 
     def repository(self, deadline: Deadline) -> Observed[Repository]:
-        """Read the repository and what the token's owner may do in it. A rename is followed and told."""
-        raw = self._repository(deadline)
-        full_name = parse.need(parse.text(raw, "full_name"), SYSTEM, "the repository's name")
-        renamed = full_name.lower() != self.repository_name.lower()
-        repository = Repository(
-            id=parse.need(parse.integer(raw, "id"), SYSTEM, "the repository's id"),
-            full_name=full_name,
-            default_branch=_default_branch(raw),
-            pushed_at=parse.iso_time(raw, "pushed_at"),
-            archived=parse.boolean(raw, "archived"),
-            can_push=parse.boolean(raw, "permissions", "push"),
-            can_admin=parse.boolean(raw, "permissions", "admin"),
-            renamed_from=self.repository_name if renamed else None,
-        )
+        """Read the repository and what the token's owner may do in it. A rename is followed and named."""
+        repository = _read_repository(self._get(deadline))
+        if repository.full_name.lower() != self.repository_name.lower():
+            repository = replace(repository, renamed_from=self.repository_name)
         return Observed(repository)
 
     def branch(self, name: str | None, deadline: Deadline) -> Observed[Branch]:
@@ -87,7 +78,8 @@ class GitHub:
                 partial(self._get, deadline, "branches", name),
             )
         )
-        commits = tuple(_commit(row) for row in parse.rows(answered(listed), SYSTEM))
+        # How far behind a commit is, is its place in this list: all of them or none.
+        commits = tuple(_read_commit(row) for row in parse.rows(answered(listed), SYSTEM))
         if not commits:
             raise _no_commits(name)
         caveats: tuple[Caveat, ...] = ()
@@ -113,10 +105,7 @@ class GitHub:
                 raise _no_commits(branch)
             return Observed(RequiredCommit(head.sha, RequiredFrom.BRANCH_HEAD, head, on_branch=True))
         found, compared = together(
-            (
-                partial(self._known_commit, setting, deadline),
-                partial(self.compare, setting, branch, deadline),
-            )
+            (partial(self._known_commit, setting, deadline), partial(self.compare, setting, branch, deadline))
         )
         commit = answered(found)
         if commit is None:
@@ -131,29 +120,15 @@ class GitHub:
     def compare(self, base: str, head: str, deadline: Deadline) -> Observed[Comparison]:
         """Compare `base`...`head`: ahead_by is how many commits of head are not in base."""
         raw = self._get(deadline, "compare", f"{base}...{head}", per_page=1)
-        rows = parse.at(raw, "files")
-        files = (
-            None
-            if rows is None
-            else tuple(
-                parse.need(parse.text(row, "filename"), SYSTEM, "a file's name") for row in parse.rows(rows, SYSTEM)
-            )
-        )
-        comparison = Comparison(
-            base=base,
-            head=head,
-            status=parse.need(parse.text(raw, "status"), SYSTEM, "how the two commits relate"),
-            ahead_by=parse.need(parse.integer(raw, "ahead_by"), SYSTEM, "how far ahead the commit is"),
-            behind_by=parse.need(parse.integer(raw, "behind_by"), SYSTEM, "how far behind the commit is"),
-            files=files,
-        )
+        comparison = Comparison(base, head, **dict(_Comparison.model_validate(raw)))
+        files = comparison.files
         full = files is not None and len(files) >= COMPARED_FILES
         return Observed(comparison, _truncated("files", COMPARED_FILES) if full else ())
 
     def runs(self, sha: str, deadline: Deadline) -> Observed[tuple[WorkflowRun, ...]]:
         """List the GitHub Actions runs of one commit, newest first."""
         raw = self._get(deadline, "actions", "runs", head_sha=sha, per_page=RUNS)
-        runs = tuple(_run(row) for row in parse.rows(parse.at(raw, "workflow_runs"), SYSTEM))
+        runs = tuple(_read_run(row) for row in parse.rows(raw, SYSTEM, "workflow_runs"))
         total = parse.integer(raw, "total_count")
         more = total is not None and total > len(runs)
         return Observed(runs, _truncated("Actions runs", len(runs)) if more else ())
@@ -186,7 +161,7 @@ class GitHub:
     def vercel_signs(
         self, sha: str, deadline: Deadline, *, branch: str | None = None, directory: str | None = None
     ) -> Observed[VercelSigns]:
-        """Read the signs of life of Vercel's GitHub App on `sha`, and what vercel.json there tells Vercel.
+        """Read what Vercel's GitHub App left on `sha`, and what vercel.json there says to Vercel.
 
         `branch` decides between per-branch switches in vercel.json; `directory` is the project's root directory.
         """
@@ -210,7 +185,7 @@ class GitHub:
         if isinstance(suites, SourceError):
             caveats.append(_unread("check suites", suites))
         else:
-            listed = parse.rows(parse.at(suites, "check_suites"), SYSTEM)
+            listed = parse.rows(suites, SYSTEM, "check_suites")
             has_suite = any(parse.text(suite, "app", "slug") == "vercel" for suite in listed)
         enabled, ignore_command = None, None
         if _missing(file):
@@ -255,16 +230,13 @@ class GitHub:
         owner, _, name = self.repository_name.partition("/")
         return join(self.base_url, "repos", owner, name, *segments)
 
-    def _repository(self, deadline: Deadline) -> dict[str, Any]:
-        return parse.mapping(self._get(deadline), SYSTEM)
-
     def _default_branch(self, deadline: Deadline) -> str:
-        return _default_branch(self._repository(deadline))
+        return parse.need(parse.text(self._get(deadline), "default_branch"), SYSTEM, "the default branch")
 
     def _known_commit(self, ref: str, deadline: Deadline) -> Commit | None:
         """Return the commit, or None if GitHub has no such commit."""
         try:
-            return _commit(parse.mapping(self._get(deadline, "commits", ref), SYSTEM))
+            return _read_commit(self._get(deadline, "commits", ref))
         except HttpError as error:
             if error.status in _NO_COMMIT:
                 return None
@@ -283,39 +255,53 @@ class GitHub:
         )
 
 
-def _default_branch(raw: Mapping[str, Any]) -> str:
-    return parse.need(parse.text(raw, "default_branch"), SYSTEM, "the default branch")
+def _headline(message: Any) -> str:
+    return redact((parse.text(message) or "").strip().partition("\n")[0][:MAX_HEADLINE_LENGTH])
 
 
-def _commit(row: Mapping[str, Any]) -> Commit:
-    message = parse.text(row, "commit", "message") or ""
-    committed_at = parse.iso_time(row, "commit", "committer", "date") or parse.iso_time(row, "commit", "author", "date")
-    author = parse.text(row, "commit", "author", "name") or parse.text(row, "author", "login")
-    return Commit(
-        sha=parse.need(parse.text(row, "sha"), SYSTEM, "a commit's id"),
-        headline=_headline(message),
-        author=redact(author) if author else None,
-        committed_at=parse.need(committed_at, SYSTEM, "a commit's time"),
-        parents=tuple(sha for parent in parse.items(row, "parents") if (sha := parse.text(parent, "sha"))),
-        verified=parse.boolean(row, "commit", "verification", "verified"),
-    )
+def _file_names(files: Any) -> tuple[str, ...] | None:
+    """Return the names of all files, or None where GitHub lists none: a file passed over would seem unchanged."""
+    if files is None:
+        return None
+    return tuple(parse.need(parse.text(row, "filename"), SYSTEM, "a file's name") for row in parse.rows(files, SYSTEM))
 
 
-def _headline(message: str) -> str:
-    return redact(message.strip().partition("\n")[0][:MAX_HEADLINE_LENGTH])
+_read_repository = parse.reader(
+    Repository,
+    SYSTEM,
+    "the repository",
+    full_name=found("full_name", need="the repository's name"),
+    default_branch=found("default_branch", need="the default branch"),
+    can_push=found("permissions.push"),
+    can_admin=found("permissions.admin"),
+)
+_read_commit = parse.reader(
+    Commit,
+    SYSTEM,
+    "a commit",
+    sha=found("sha", need="a commit's id"),
+    headline=found("commit.message", read=_headline),
+    author=found("commit.author.name", "author.login", read=parse.clean(MAX_HEADLINE_LENGTH)),
+    committed_at=found("commit.committer.date", "commit.author.date"),
+    parents=found("parents", read=lambda row: parse.texts([parent.get("sha") for parent in parse.items(row)])),
+    verified=found("commit.verification.verified"),
+)
+_read_run = parse.reader(
+    WorkflowRun,
+    SYSTEM,
+    "a run",
+    name=found("name", otherwise="unnamed"),
+    sha=found("head_sha", need="a run's commit"),
+    url=found("html_url", read=parse.web_address, otherwise=""),
+)
 
 
-def _run(row: Mapping[str, Any]) -> WorkflowRun:
-    url = parse.text(row, "html_url") or ""
-    return WorkflowRun(
-        id=parse.need(parse.integer(row, "id"), SYSTEM, "a run's id"),
-        name=parse.text(row, "name") or "unnamed",
-        sha=parse.need(parse.text(row, "head_sha"), SYSTEM, "a run's commit"),
-        status=parse.need(parse.text(row, "status"), SYSTEM, "a run's status"),
-        conclusion=parse.text(row, "conclusion"),
-        created_at=parse.need(parse.iso_time(row, "created_at"), SYSTEM, "a run's time"),
-        url=url if url.startswith("https://") else "",
-    )
+class _Comparison(parse.Answer):
+    SYSTEM = SYSTEM
+    status: parse.Text = found(need="how the two commits relate")
+    ahead_by: parse.Integer = found(need="how far ahead the commit is")
+    behind_by: parse.Integer = found(need="how far behind the commit is")
+    files: Annotated[tuple[str, ...] | None, parse.lenient(_file_names)]
 
 
 def _is_protected(classic: Json) -> bool | None:
@@ -327,7 +313,7 @@ def _is_protected(classic: Json) -> bool | None:
 
 def _vercel_status(raw: Json) -> tuple[str | None, str | None]:
     """Return state and description of Vercel's commit status, the worst if there are several."""
-    statuses = parse.rows(parse.at(raw, "statuses"), SYSTEM)
+    statuses = parse.rows(raw, SYSTEM, "statuses")
     vercels = [row for row in statuses if (parse.text(row, "context") or "").lower().startswith("vercel")]
     for state in _WORST_FIRST:
         for row in vercels:
@@ -346,17 +332,16 @@ def _file_content(raw: Json) -> Json:
 
 
 def _deployments_enabled(config: Json, branch: str | None) -> bool | None:
-    """Whether vercel.json lets a push to `branch` deploy; None if that cannot be told."""
+    """Whether vercel.json lets a push to `branch` deploy; None if that is not known."""
     if not isinstance(config, dict):
         return None
     switch = parse.at(config, "git", "deploymentEnabled")
     # "github.enabled" is the older name of the same switch.
     if switch is False or parse.boolean(config, "github", "enabled") is False:
         return False
-    off = [pattern for pattern, enabled in switch.items() if enabled is False] if isinstance(switch, dict) else []
     if branch is None:
-        return None if off else True
-    return not any(fnmatchcase(branch, pattern) for pattern in off)
+        return None if isinstance(switch, dict) and False in switch.values() else True
+    return branch_deploys(switch, branch)
 
 
 def _missing(result: Json) -> bool:

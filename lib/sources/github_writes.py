@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from lib.model.reading import FailureKind, SourceError
 from lib.redaction import redact
 from lib.sources import parse
+from lib.sources.github import HINTS as READ_HINTS
 from lib.sources.github import SYSTEM, GitHub
 from lib.sources.http import MAX_REASON_LENGTH, Deadline, HttpError, Json, OutcomeUnknownError, understood
 
 HINTS: Mapping[FailureKind, str] = {
-    FailureKind.UNAUTHORIZED: "The token is wrong or has expired: make a new fine-grained one and set GITHUB_TOKEN.",
+    **READ_HINTS,
     FailureKind.FORBIDDEN: "Give the token Contents: write on this repository; the branch's rules may forbid it too.",
     FailureKind.NOT_FOUND: "The token may not see this repository, or lacks Contents: write.",
     FailureKind.BAD_DATA: "Look at the branch and its rules, and ask for a new preview.",
@@ -100,11 +101,7 @@ class GitHubWrites:
         tree = github.tree_of(expected_head, deadline)
         try:
             made = self._send(
-                "POST",
-                deadline,
-                "git",
-                "commits",
-                body={"message": message, "tree": tree, "parents": [expected_head]},
+                "POST", deadline, "git", "commits", body={"message": message, "tree": tree, "parents": [expected_head]}
             )
             sha = parse.need(parse.text(made, "sha"), SYSTEM, "the new commit's id")
         except OutcomeUnknownError as error:
@@ -139,7 +136,7 @@ def _graphql_url(base_url: str) -> str:
 
 
 def _refused(branch: str, expected_head: str, errors: list[dict[str, Json]]) -> SourceError:
-    """Tell what an answer without a commit means: refused, or cut short."""
+    """Return the error for an answer without a commit: refused, or cut short."""
     kinds = [kind for error in errors if (kind := parse.text(error, "type"))]
     if "STALE_DATA" in kinds:
         return BranchMovedError(branch, expected_head)

@@ -26,7 +26,7 @@ from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NotRequired, TypedDict, TypeVar, Unpack
 from urllib.parse import quote, urljoin, urlsplit
 
 import requests
@@ -51,7 +51,7 @@ MAX_ATTEMPTS = 4
 FIRST_BACKOFF_SECONDS = 0.25
 # Enough for every source reading everything at once.
 POOL_SIZE = 40
-# The longest that we let another system silence us: a wrong clock or junk there must not blind the desk.
+# The longest that another system may ask us to wait: a wrong clock there must not stop all readings.
 LONGEST_PAUSE = timedelta(hours=1)
 MAX_ETAGS = 256
 MAX_ETAG_BODY_BYTES = 512 * 2**10
@@ -84,6 +84,13 @@ _FAILURE_LABELS = {
     FailureKind.UNAVAILABLE: "it has a fault of its own",
     FailureKind.BAD_DATA: "it did not understand the question",
 }
+
+
+def wrong_address(setting: str) -> str:
+    """Return the hint for an answer that is not of the system that was asked."""
+    return f"Check {setting}: a proxy or another system may be answering."
+
+
 _HINTS: Hints = {
     FailureKind.UNAUTHORIZED: "Check the credential in the settings: it may have been revoked or have expired.",
     FailureKind.FORBIDDEN: "Give the credential the right to read this, or use one that has it.",
@@ -91,7 +98,7 @@ _HINTS: Hints = {
     FailureKind.TIMEOUT: "It is slow or unreachable now; the desk asks again by itself.",
     FailureKind.RATE_LIMITED: "Nothing to do: the desk asks again by itself.",
     FailureKind.UNAVAILABLE: "Look at its status page; the desk asks again by itself.",
-    FailureKind.BAD_DATA: "Check the address in the settings: a proxy or another system may be answering.",
+    FailureKind.BAD_DATA: wrong_address("the address in the settings"),
 }
 
 
@@ -139,7 +146,7 @@ class Deadline:
 
 
 class HttpError(SourceError):
-    """A `SourceError` that keeps what the HTTP exchange told.
+    """A `SourceError` that keeps what is known of the HTTP exchange.
 
     `status` is the answer's status, None if there was no answer. `passing` says whether the same read may
     succeed soon, and `wait` for how many seconds the other side wants to be left alone. `reason` is the other
@@ -167,8 +174,8 @@ class HttpError(SourceError):
 class OutcomeUnknownError(HttpError):
     """A write that was sent, and whose answer says neither yes nor no: it may have taken effect.
 
-    Never send it again: look. Every other `SourceError` of a write means that nothing happened: it was never
-    sent (no connection, no time left, we are asked to wait) or it was refused (any 4xx but 408, a redirect).
+    Never send it again; read what is there. Every other `SourceError` of a write means that nothing happened: it was
+    never sent (no connection, no time left, we are asked to wait) or it was refused (any 4xx but 408, a redirect).
     """
 
 
@@ -195,15 +202,32 @@ class HttpResponse:
             raise _bad_data(system, what) from None
 
 
+class _Extras(TypedDict, total=False):
+    """What a question may say besides its address and parameters."""
+
+    headers: Mapping[str, str]
+    hints: Hints  # what to do, by the kind of failure; for the other kinds ours are taken
+    etag: bool  # whether an unchanged answer may be taken from memory
+    max_bytes: int
+    read_seconds: float
+
+
+class _Asking(_Extras):
+    """What every question says: which system is asked (as people call it), and with which parameters."""
+
+    system: str
+    params: NotRequired[Params]
+
+
 @dataclass(frozen=True, slots=True)
 class _Call:
-    """One question. `credential` tells credentials apart without holding one."""
+    """One question. `credential` distinguishes credentials without holding one."""
 
     method: str
     url: str
     system: str
-    headers: Mapping[str, str]
-    hints: Hints
+    headers: Mapping[str, str] = field(default_factory=dict)
+    hints: Hints = field(default_factory=dict)
     body: Json = None
     etag: bool = False
     max_bytes: int = MAX_BODY_BYTES
@@ -234,6 +258,18 @@ class _Call:
             FailureKind.TIMEOUT,
             f"{self.system} did not answer within {min(deadline.seconds, self.read_seconds):g} seconds.",
         )
+
+
+def _call(
+    method: str, url: str, body: Json = None, *, system: str, params: Params = None, **more: Unpack[_Extras]
+) -> _Call:
+    call = _Call(method, url, system, body=body, **more)
+    try:
+        prepared = requests.Request(method, url, params=params).prepare()
+    except (requests.RequestException, ValueError):
+        # Without its cause: the text of an outside error may hold an address with its secrets.
+        raise _unsendable(call) from None
+    return replace(call, url=prepared.url or url)
 
 
 def join(base_url: str, *segments: str | int) -> str:
@@ -287,7 +323,7 @@ def retrying(
 def understood(system: str, read: Callable[[], T]) -> T:
     """Return `read()`, which reads the answer to an accepted write.
 
-    Raises `OutcomeUnknownError` alone: what was done cannot be told from an answer that cannot be read.
+    Raises `OutcomeUnknownError` alone: an answer that cannot be read does not say what was done.
     """
     try:
         return read()
@@ -348,7 +384,7 @@ class Http:
         self._session = requests.Session()
         self._session.headers["User-Agent"] = USER_AGENT
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        # Any auth of our own keeps requests from looking into .netrc.
+        # Any auth of our own keeps requests from reading .netrc.
         self._session.auth = _as_it_is
         adapter = HTTPAdapter(pool_connections=POOL_SIZE, pool_maxsize=POOL_SIZE)
         self._session.mount("https://", adapter)
@@ -358,45 +394,13 @@ class Http:
         """Close all pooled connections."""
         self._session.close()
 
-    def get_json(
-        self,
-        url: str,
-        *,
-        system: str,
-        deadline: Deadline,
-        params: Params = None,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
-        etag: bool = False,
-        redirects: int = 0,
-    ) -> Json:
+    def get_json(self, url: str, *, deadline: Deadline, redirects: int = 0, **asking: Unpack[_Asking]) -> Json:
         """Read JSON. Retries what may pass; follows up to `redirects` redirects, on the same origin only."""
-        answer = self.read(
-            url,
-            system=system,
-            deadline=deadline,
-            params=params,
-            headers=headers,
-            hints=hints,
-            etag=etag,
-            redirects=redirects,
-        )
-        return answer.json(system)
+        return self.read(url, deadline=deadline, redirects=redirects, **asking).json(asking["system"])
 
-    def read(
-        self,
-        url: str,
-        *,
-        system: str,
-        deadline: Deadline,
-        params: Params = None,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
-        etag: bool = False,
-        redirects: int = 0,
-    ) -> HttpResponse:
+    def read(self, url: str, *, deadline: Deadline, redirects: int = 0, **asking: Unpack[_Asking]) -> HttpResponse:
         """Read a successful answer as `get_json` does, and return it whole (its headers, where it came from)."""
-        call = self._call("GET", url, system, params, headers, hints, etag=etag)
+        call = _call("GET", url, **asking)
 
         def attempt() -> HttpResponse:
             now = call
@@ -409,90 +413,31 @@ class Http:
 
         return self._retrying(deadline, attempt)
 
-    def query_json(
-        self,
-        url: str,
-        body: Json,
-        *,
-        system: str,
-        deadline: Deadline,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
-    ) -> Json:
+    def query_json(self, url: str, body: Json, *, deadline: Deadline, **asking: Unpack[_Asking]) -> Json:
         """Read JSON through a POST that changes nothing (a query in a body), with retries."""
-        call = self._call("POST", url, system, None, headers, hints, body=body)
-        return self._retrying(deadline, lambda: self._accepted(call, self._exchange(call, deadline))).json(system)
+        call = _call("POST", url, body, **asking)
+        return self._retrying(deadline, lambda: self._accepted(call, self._exchange(call, deadline))).json(call.system)
 
     def send_json(
-        self,
-        method: str,
-        url: str,
-        body: Json = None,
-        *,
-        system: str,
-        deadline: Deadline,
-        params: Params = None,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
-        read_seconds: float = READ_SECONDS,
+        self, method: str, url: str, body: Json = None, *, deadline: Deadline, **asking: Unpack[_Asking]
     ) -> HttpResponse:
         """Write: POST, PATCH, PUT or DELETE. Never sent twice. Waits at most `read_seconds` for the answer.
 
         Raises `OutcomeUnknownError` where it may have taken effect, any other `HttpError` where it has not.
         """
-        call = self._call(method, url, system, params, headers, hints, body=body)
-        call = replace(call, is_write=True, read_seconds=read_seconds)
+        call = replace(_call(method, url, body, **asking), is_write=True)
         return self._accepted(call, self._exchange(call, deadline))
 
     def send(
-        self,
-        method: str,
-        url: str,
-        body: Json = None,
-        *,
-        system: str,
-        deadline: Deadline,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
+        self, method: str, url: str, body: Json = None, *, deadline: Deadline, **asking: Unpack[_Asking]
     ) -> HttpResponse:
         """Write as `send_json` does, and return the answer whatever its status, except a rate limit."""
-        call = replace(self._call(method, url, system, None, headers, hints, body=body), is_write=True)
-        return self._exchange(call, deadline)
+        return self._exchange(replace(_call(method, url, body, **asking), is_write=True), deadline)
 
-    def get(
-        self,
-        url: str,
-        *,
-        system: str,
-        deadline: Deadline,
-        headers: Mapping[str, str] | None = None,
-        hints: Hints | None = None,
-        max_bytes: int = MAX_BODY_BYTES,
-    ) -> HttpResponse:
+    def get(self, url: str, *, deadline: Deadline, **asking: Unpack[_Asking]) -> HttpResponse:
         """Return the answer whatever its status, except a rate limit. Asks again only if no answer came at all."""
-        call = self._call("GET", url, system, None, headers, hints, max_bytes=max_bytes)
+        call = _call("GET", url, **asking)
         return self._retrying(deadline, lambda: self._exchange(call, deadline))
-
-    def _call(
-        self,
-        method: str,
-        url: str,
-        system: str,
-        params: Params,
-        headers: Mapping[str, str] | None,
-        hints: Hints | None,
-        *,
-        body: Json = None,
-        etag: bool = False,
-        max_bytes: int = MAX_BODY_BYTES,
-    ) -> _Call:
-        call = _Call(method, url, system, headers or {}, hints or {}, body, etag, max_bytes)
-        try:
-            prepared = requests.Request(method, url, params=params).prepare()
-        except (requests.RequestException, ValueError):
-            # Without its cause: the text of an outside error may hold an address with its secrets.
-            raise _unsendable(call) from None
-        return replace(call, url=prepared.url or url)
 
     def _retrying(self, deadline: Deadline, attempt: Callable[[], T]) -> T:
         return retrying(deadline, attempt, sleep=self._sleep, first_backoff=self._first_backoff)
@@ -541,7 +486,7 @@ class Http:
             body = json.loads(answer.body)
         except (ValueError, RecursionError):
             body = None
-        # Vercel says 403 for a token it does not know at all, and tells it apart by this flag.
+        # Vercel answers 403 to a token that it does not know at all, and marks that by this flag.
         unknown = answer.status == 403 and parse.boolean(body, "error", "invalidToken")
         wait = asked_wait(answer.headers, self._clock()) if answer.status == 503 else None
         raise _refusal(
@@ -559,7 +504,7 @@ class Http:
             raise self._rate_limited(call, until, None)
 
     def _paused(self, call: _Call, answer: HttpResponse) -> HttpError:
-        """Remember until when the other side wants quiet, and return the error that says so."""
+        """Remember until when the other side wants no calls, and return the error that says so."""
         now = self._clock()
         wait = asked_wait(answer.headers, now)
         if wait is None:
@@ -662,7 +607,7 @@ def _broken(call: _Call, error: Exception, deadline: Deadline) -> HttpError:
 def _never_sent(error: BaseException | None) -> bool:
     """Whether the exchange ended before a connection stood: then nothing can have happened on the other side.
 
-    The libraries wrap the reason, so it is looked for down to the bottom.
+    The libraries wrap the reason, so the whole chain of causes is searched.
     """
     while error is not None:
         if isinstance(
@@ -754,7 +699,7 @@ def _basic_parts(credential: str) -> list[str]:
 
 
 def _limits_us(answer: HttpResponse) -> bool:
-    """Whether the answer is a rate limit. GitHub says 403 for its own, with the headers that tell."""
+    """Whether the answer is a rate limit. GitHub answers 403 for its own, with the headers of a limit."""
     if answer.status == 429:
         return True
     spent = answer.headers.get("X-RateLimit-Remaining") == "0"

@@ -24,9 +24,9 @@ from lib.sources import parse
 from lib.sources.booking_data import DEMAND, NOT_INSTALLED, SYSTEM, BookingData, TableQuery
 from lib.sources.http import Deadline
 
-# So many texts at most are looked up in one call.
+# At most this many texts are asked for in one call.
 MAX_SIDS = 1000
-# Half an hour is exact enough to tell what is usual.
+# Half an hour is exact enough for what is usual.
 DEMAND_BUCKET = timedelta(minutes=30)
 _PLACE = re.compile(r"[a-z_]+\.[a-z_]+")
 # A table with fewer rows needs no index to be counted in time.

@@ -1,9 +1,12 @@
-"""The control door of a running sandbox: which scenario it plays, and how fast bookings come in."""
+"""The control of a running sandbox: which scenario it plays, and how fast bookings come in."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from lib import settings as settings_
 from lib.model.reading import FailureKind, SourceError
@@ -16,28 +19,40 @@ _READ_SECONDS = 3.0
 _SWITCH_SECONDS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class StandIn:
+class _Answer(BaseModel):
+    """An answer of the sandbox. It is our own, so a wrong value means that something else answered."""
+
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class StandIn(_Answer):
     """What somebody does at `where` to fix a scenario, and the sandbox can do in their stead."""
 
     where: str
-    message: str
+    message: str = Field(validation_alias="words")
     done: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SandboxState:
+def _titles(scenarios: Any) -> Any:
+    try:
+        return {scenario["name"]: scenario["title"] for scenario in scenarios}
+    except (KeyError, TypeError) as error:
+        raise ValueError from error
+
+
+class SandboxState(_Answer):
     """What the sandbox plays. `settings` point the desk at it; some scenarios hand out other keys.
 
-    `manual_fix` is None where nobody outside of the desk has anything to fix.
+    `titles` are those of all scenarios, by name. `manual_fix` is None where nobody outside of the desk has anything
+    to fix.
     """
 
     scenario: str
     title: str
     story: str
-    bookings_per_minute: float
-    titles: dict[str, str]
-    settings: dict[str, str] = field(repr=False)
+    bookings_per_minute: float = Field(validation_alias="pace")
+    titles: Annotated[dict[str, str], BeforeValidator(_titles)] = Field(validation_alias="scenarios")
+    settings: dict[str, str] = Field(repr=False)
     manual_fix: StandIn | None = None
 
     def settings_over(self, environ: Mapping[str, str]) -> Settings:
@@ -47,7 +62,7 @@ class SandboxState:
     def replaces(self, before: SandboxState | None, in_use: Settings, environ: Mapping[str, str]) -> bool:
         """Return whether who reads the sandbox has to start over: it plays another scenario, or hands out other keys.
 
-        `before` is what was last seen of it, None for the first look; then the settings `in_use` alone decide.
+        `before` is the last state that was seen, None at the start; then the settings `in_use` alone decide.
         """
         another = before is not None and before.scenario != self.scenario
         return another or self.settings_over(environ) != in_use
@@ -55,15 +70,14 @@ class SandboxState:
 
 @dataclass(frozen=True)
 class SandboxControl:
-    """Asks and tells the sandbox at `url`. Raises `SourceError`."""
+    """Reads and switches the sandbox at `url`. Raises `SourceError`."""
 
     url: str
     http: Http
 
     def state(self) -> SandboxState:
         """Return what the sandbox plays now."""
-        answer = self.http.get_json(f"{self.url}/", system=_SYSTEM, deadline=Deadline(_READ_SECONDS))
-        return _state(answer)
+        return _state(self.http.get_json(f"{self.url}/", system=_SYSTEM, deadline=Deadline(_READ_SECONDS)))
 
     def play(self, scenario: str) -> SandboxState:
         """Put the sandbox into `scenario`, as if nothing had happened before."""
@@ -84,24 +98,10 @@ class SandboxControl:
 
 def _state(answer: Json) -> SandboxState:
     try:
-        return SandboxState(
-            scenario=str(answer["scenario"]),
-            title=str(answer["title"]),
-            story=str(answer["story"]),
-            bookings_per_minute=float(answer["pace"]),
-            titles={str(known["name"]): str(known["title"]) for known in answer["scenarios"]},
-            settings={str(name): str(value) for name, value in answer["settings"].items()},
-            manual_fix=_apply_manual_fix(answer.get("manual_fix")),
-        )
-    except (KeyError, TypeError, ValueError, AttributeError):
+        return SandboxState.model_validate(answer)
+    except ValidationError:
         raise SourceError(
             FailureKind.BAD_DATA,
             "The sandbox's control door answered with something else.",
             "Check SANDBOX_URL: another program may have taken its port.",
         ) from None
-
-
-def _apply_manual_fix(answer: Json) -> StandIn | None:
-    if answer is None:
-        return None
-    return StandIn(str(answer["where"]), str(answer["words"]), bool(answer["done"]))

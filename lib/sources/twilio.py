@@ -2,7 +2,7 @@
 
 Facts: https://www.twilio.com/docs/messaging/api and https://github.com/twilio/twilio-oai. The log is never filtered
 by DateSent: texts that wait to be sent have none and would be missing. It is read newest first until it is older
-than the window. Bodies are not kept: only their first link and a digest that tells same bodies apart.
+than the window. Bodies are not kept: only their first link and a digest by which equal bodies are found.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urljoin, urlsplit
 
 import pandas as pd
-from pydantic import SecretStr
+from pydantic import AfterValidator, SecretStr
 
 from lib.model import frames
 from lib.model.phone import e164
 from lib.model.provider import Balance, TwilioAccount
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
-from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, Json, Params, join, origin, together
+from lib.sources.http import Deadline, Http, Json, Params, join, origin, together, wrong_address
+from lib.sources.parse import found
 
 SYSTEM = "Twilio"
-_STRANGE = "Check TWILIO_API_URL: a proxy or another system may be answering."
+_STRANGE = wrong_address("TWILIO_API_URL")
 HINTS: Mapping[FailureKind, str] = {
     FailureKind.UNAUTHORIZED: "Check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and _SECRET.",
     FailureKind.FORBIDDEN: "Test credentials may not read; a restricted API key needs the right to read messages.",
@@ -48,7 +48,7 @@ MAX_SINGLE_TEXTS = 50
 # Twilio limits how many calls run at once, not how many are made.
 CALLS_AT_ONCE = 4
 VERSION = "2010-04-01"
-MAX_ALERT_LENGTH = 1000
+MAX_MESSAGE_LENGTH = 1000
 
 _SID = re.compile(r"(?:SM|MM)[0-9A-Za-z]{1,64}")
 _LINK = re.compile(r"https?://[^\s<>\"'\\]+", re.IGNORECASE)
@@ -77,11 +77,13 @@ class Twilio:
         """
         rows: dict[str, dict[str, Any]] = {}
         caveats: tuple[Caveat, ...] = ()
+        unread: tuple[Caveat, ...] = ()
         enough = False
         pages = self._pages(self._account_url("Messages.json"), {"PageSize": PAGE_TEXTS}, ("next_page_uri",), deadline)
         try:
             for number, page in enumerate(pages, start=1):
-                texts = [self._text(row) for row in parse.rows(parse.at(page, "messages"), SYSTEM)]
+                texts, some_unread = parse.readable_rows(page, SYSTEM, "texts", self._text, "messages")
+                unread += some_unread
                 rows |= {text["sid"]: text for text in texts}
                 # Newest first by the time of sending: nothing that follows was created in the window.
                 if texts and _last_moment(texts[-1]) < window.start:
@@ -100,7 +102,7 @@ class Twilio:
         since = _complete_since(rows.values()) if enough or caveats else None
         begins = max(since, window.start) if since and enough else window.start
         inside = [row for row in rows.values() if begins <= row["created_at"] < window.end]
-        return Observed(frames.frame(frames.TEXTS, inside), caveats, since)
+        return Observed(frames.frame(frames.TEXTS, inside), caveats + unread, since)
 
     def text(self, sid: str, deadline: Deadline) -> Observed[pd.DataFrame]:
         """Return one text as a frame of one row (frame TEXTS). Raises `not_found` if the account has none such."""
@@ -130,18 +132,11 @@ class Twilio:
     def account(self, deadline: Deadline) -> Observed[TwilioAccount]:
         """Read whether the account is active, and whether it is a trial."""
         raw = self._get(join(self.base_url, VERSION, "Accounts", f"{self.account_sid}.json"), deadline)
-        account = TwilioAccount(
-            sid=parse.need(parse.text(raw, "sid"), SYSTEM, "the account's SID"),
-            status=parse.need(parse.text(raw, "status"), SYSTEM, "the account's status"),
-            type=parse.text(raw, "type") or "unknown",
-        )
-        return Observed(account)
+        return Observed(_read_account(raw))
 
     def balance(self, deadline: Deadline) -> Observed[Balance]:
         """Read what is left on the account. Subaccounts have no balance of their own (`not_found`)."""
-        raw = self._get(self._account_url("Balance.json"), deadline)
-        amount = parse.need(parse.decimal(raw, "balance"), SYSTEM, "the balance")
-        return Observed(Balance(amount, parse.need(parse.text(raw, "currency"), SYSTEM, "the currency")))
+        return Observed(_read_balance(self._get(self._account_url("Balance.json"), deadline)))
 
     def alerts(self, window: Window, deadline: Deadline) -> Observed[pd.DataFrame]:
         """Return the error alerts of `window` (frame ALERTS): failed webhooks, rejected API calls. Kept 30 days."""
@@ -153,11 +148,13 @@ class Twilio:
         }
         rows: dict[str, dict[str, Any]] = {}
         caveats: tuple[Caveat, ...] = ()
+        unread: tuple[Caveat, ...] = ()
         pages = self._pages(join(self._monitor_url, "v1", "Alerts"), params, ("meta", "next_page_url"), deadline)
         try:
             for number, page in enumerate(pages, start=1):
-                alerts = (_alert(row) for row in parse.rows(parse.at(page, "alerts"), SYSTEM))
-                rows |= {alert["sid"]: alert for alert in alerts}
+                alerts, some_unread = parse.readable_rows(page, SYSTEM, "alerts", _Alert.model_validate, "alerts")
+                unread += some_unread
+                rows |= {alert.sid: dict(alert) for alert in alerts if alert.sid}
                 if number >= MAX_ALERT_PAGES and parse.text(page, "meta", "next_page_url"):
                     caveats = _truncated_alerts(f"the cap of {MAX_ALERT_PAGES} pages was reached")
                     break
@@ -166,7 +163,7 @@ class Twilio:
                 raise
             caveats = _truncated_alerts(str(error).rstrip("."))
         inside = [row for row in rows.values() if window.start <= row["created_at"] < window.end]
-        return Observed(frames.frame(frames.ALERTS, inside), caveats)
+        return Observed(frames.frame(frames.ALERTS, inside), caveats + unread)
 
     def _pages(self, url: str, params: Params, link: tuple[str, ...], deadline: Deadline) -> Iterator[Json]:
         """Yield page after page as the field `link` of each leads on: on the same path, and none of them twice."""
@@ -194,33 +191,17 @@ class Twilio:
         return url
 
     def _one(self, sid: str, deadline: Deadline) -> dict[str, Any]:
-        raw = self._get(self._account_url("Messages", f"{sid}.json"), deadline)
-        return self._text(parse.mapping(raw, SYSTEM))
+        return self._text(self._get(self._account_url("Messages", f"{sid}.json"), deadline))
 
-    def _text(self, row: Mapping[str, Any]) -> dict[str, Any]:
+    def _text(self, raw: Json) -> dict[str, Any]:
         """Read one message into a row of TEXTS. The body is gone after this."""
-        body = parse.text(row, "body")
+        row = dict(_Text.model_validate(raw))
+        body = row.pop("body")
         link = _first_link(body)
-        price = parse.decimal(row, "price")
-        reason = parse.text(row, "error_message")
-        code = parse.integer(row, "error_code")
-        return {
-            "sid": parse.need(parse.text(row, "sid"), SYSTEM, "a text's SID"),
-            "status": parse.need(parse.text(row, "status"), SYSTEM, "a text's status").lower(),
-            "direction": parse.need(parse.text(row, "direction"), SYSTEM, "a text's direction"),
-            "to_number": e164(parse.text(row, "to")),
-            "from_number": e164(parse.text(row, "from")),
+        return row | {
             "link_url": link,
             "link_code": _last_segment(link),
             "body_digest": self._digest(body) if body else None,
-            "segments": parse.integer(row, "num_segments"),
-            "price": None if price is None else float(price),
-            "price_unit": parse.text(row, "price_unit"),
-            "error_code": None if code is None else str(code),
-            "error_message": redact(reason) if reason else None,
-            "created_at": parse.need(parse.rfc2822(row, "date_created"), SYSTEM, "a text's time"),
-            "sent_at": parse.rfc2822(row, "date_sent"),
-            "updated_at": parse.rfc2822(row, "date_updated"),
         }
 
     def _digest(self, body: str) -> str:
@@ -237,12 +218,7 @@ class Twilio:
 
     def _get(self, url: str, deadline: Deadline, params: Params = None) -> Json:
         return self.http.get_json(
-            url,
-            system=SYSTEM,
-            deadline=deadline,
-            params=params,
-            headers={"Authorization": self._login()},
-            hints=HINTS,
+            url, system=SYSTEM, deadline=deadline, params=params, headers={"Authorization": self._login()}, hints=HINTS
         )
 
     def _login(self) -> str:
@@ -271,22 +247,64 @@ def _complete_since(texts: Iterable[Mapping[str, Any]]) -> datetime:
     return min(map(_last_moment, texts)) + timedelta(seconds=1)
 
 
-def _alert(row: Mapping[str, Any]) -> dict[str, Any]:
-    created = parse.iso_time(row, "date_created") or parse.iso_time(row, "date_generated")
-    code = parse.text(row, "error_code") or parse.integer(row, "error_code")
-    message = parse.text(row, "alert_text")
-    return {
-        "sid": parse.need(parse.text(row, "sid"), SYSTEM, "an alert's id"),
-        "error_code": None if code is None else str(code),
-        "level": parse.text(row, "log_level"),
-        "text": redact(message[:MAX_ALERT_LENGTH]) if message else None,
-        "resource_sid": parse.text(row, "resource_sid"),
-        "created_at": parse.need(created, SYSTEM, "an alert's time"),
-    }
+class _Answer(parse.Answer):
+    """An object of Twilio's API, in which any field may be null. Times of the log are as in an e-mail."""
+
+    SYSTEM = SYSTEM
+
+
+_Number = Annotated[parse.Text, AfterValidator(e164)]
+_Message = Annotated[str | None, parse.lenient(parse.clean(MAX_MESSAGE_LENGTH))]
+# Alerts give codes as texts, the log as numbers.
+_Code = Annotated[parse.Integer, AfterValidator(lambda code: None if code is None else str(code))]
+_Lower = Annotated[parse.Text, AfterValidator(lambda word: word and word.lower())]
+_Float = Annotated[float | None, parse.lenient(parse.decimal)]
+
+
+class _Text(_Answer):
+    sid: parse.Text = found(need="a text's SID")
+    status: _Lower = found(need="a text's status")
+    direction: parse.Text = found(need="a text's direction")
+    to_number: _Number = found("to")
+    from_number: _Number = found("from")
+    body: parse.Text
+    segments: parse.Integer = found("num_segments")  # sent as a text
+    price: _Float  # negative, sent as a text; null until it is billed
+    price_unit: parse.Text
+    error_code: _Code
+    error_message: _Message
+    created_at: parse.MailTime = found("date_created", need="a text's time")
+    sent_at: parse.MailTime = found("date_sent")  # null while it waits to be sent
+    updated_at: parse.MailTime = found("date_updated")
+
+
+class _Alert(_Answer):
+    sid: parse.Text = found(need="an alert's id")
+    error_code: _Code
+    level: parse.Text = found("log_level")
+    text: _Message = found("alert_text")
+    resource_sid: parse.Text
+    created_at: parse.IsoTime = found("date_created", "date_generated", need="an alert's time")
+
+
+_read_account = parse.reader(
+    TwilioAccount,
+    SYSTEM,
+    "the account",
+    sid=found("sid", need="the account's SID"),
+    type=found("type", otherwise="unknown"),
+)
+_read_balance = parse.reader(
+    Balance,
+    SYSTEM,
+    "the account",
+    amount=found("balance", need="the balance"),
+    currency=found("currency", need="the currency"),
+)
 
 
 def _first_link(body: str | None) -> str | None:
-    """Return the first link that leads somewhere, else the first: the name of a customer may look like one, too."""
+    """Return the first link with a path, else the first: the name of a customer may be read as a link, too."""
     links = [found.rstrip(".,;:!?)]}") for found in _LINK.findall(body or "")]
     return next(filter(_last_segment, links), links[0] if links else None)
 

@@ -17,7 +17,9 @@ from functools import partial
 from typing import Any
 
 from pydantic import SecretStr
+from pydantic.alias_generators import to_camel
 
+from lib.model.deploy_rules import PolicyRule, policy_lets_in
 from lib.model.deployments import (
     AliasRequest,
     BuildLog,
@@ -36,14 +38,15 @@ from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceE
 from lib.model.window import Window
 from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, Json, answered, join, together
+from lib.sources.http import Deadline, Http, Json, answered, join, together, wrong_address
+from lib.sources.parse import found
 
 SYSTEM = "Vercel"
 HINTS: Mapping[FailureKind, str] = {
     FailureKind.UNAUTHORIZED: "Make a new token (Vercel → Account Settings → Tokens) and set VERCEL_TOKEN.",
     FailureKind.FORBIDDEN: "Give the token the scope of the team that owns the project, and check VERCEL_TEAM_ID.",
     FailureKind.NOT_FOUND: "Right project? Right team? Check VERCEL_PROJECT_ID and VERCEL_TEAM_ID.",
-    FailureKind.BAD_DATA: "Check VERCEL_API_URL: a proxy or another system may be answering.",
+    FailureKind.BAD_DATA: wrong_address("VERCEL_API_URL"),
 }
 
 PRODUCTION_DEPLOYMENTS = 20
@@ -107,14 +110,14 @@ class Vercel:
     team_id: str | None = None
 
     def project(self, deadline: Deadline) -> Observed[Project]:
-        """Read the project's switches. Tells a bad token from a wrong project or team."""
+        """Read the project's switches. A bad token and a wrong project or team are different errors."""
         try:
             raw = self._project(deadline)
         except SourceError as error:
             if error.kind in (FailureKind.NOT_FOUND, FailureKind.FORBIDDEN):
                 raise self._explained(error, deadline) from None
             raise
-        project = _project(raw)
+        project = _read_project(raw)
         if not isinstance(raw.get("rollingRelease"), dict):
             return Observed(project)
         return self._with_rolling_release(project, deadline)
@@ -144,38 +147,32 @@ class Vercel:
         )
         if all(isinstance(result, SourceError) for result in results):
             raise results[0]
-        found: dict[str, Deployment] = {}
+        known: dict[str, Deployment] = {}
         caveats: list[Caveat] = []
         for what, result in zip(("production deployments", "deployments"), results, strict=True):
             if isinstance(result, SourceError):
                 caveats.append(Caveat(CaveatKind.PARTIAL, what, f"The list of {what} is missing: {result}"))
                 continue
-            for row in parse.rows(parse.at(result, "deployments"), SYSTEM):
-                deployment = read_deployment(row)
-                found[deployment.id] = deployment
-        return Observed(tuple(sorted(found.values(), key=lambda d: d.created_at, reverse=True)), tuple(caveats))
+            listed, unread = parse.readable_rows(result, SYSTEM, what, read_deployment, "deployments")
+            known |= {deployment.id: deployment for deployment in listed}
+            caveats += unread
+        return Observed(tuple(sorted(known.values(), key=lambda d: d.created_at, reverse=True)), tuple(caveats))
 
     def build_log(self, deployment_id: str, deadline: Deadline) -> Observed[BuildLog]:
         """Read a deployment's build log, oldest line first, without colours and secrets."""
         rows = self._get(
             deadline, "v3", "deployments", deployment_id, "events", direction="forward", limit=-1, builds=1
         )
-        # Vercel answers null for a log without lines.
-        return Observed(BuildLog(deployment_id, _log_lines([] if rows is None else parse.rows(rows, SYSTEM))))
+        # Vercel answers null for a log without lines, and for a line without anything.
+        rows = [row for row in rows if row is not None] if isinstance(rows, list) else [] if rows is None else rows
+        read, caveats = parse.readable_rows(rows, SYSTEM, "lines of the build log", _LogRow.model_validate)
+        return Observed(BuildLog(deployment_id, _log_lines(read)), caveats)
 
     def env_names(self, deadline: Deadline) -> Observed[tuple[EnvName, ...]]:
         """List the project's environment variables by name. Their values are dropped."""
         answer = self._get(deadline, "v10", "projects", self.project_id, "env")
-        names = tuple(
-            EnvName(
-                key=parse.need(_env_key(parse.text(row, "key")), SYSTEM, "the name of an environment variable"),
-                targets=parse.texts(row, "target"),
-                type=parse.text(row, "type") or "unknown",
-                git_branch=parse.text(row, "gitBranch"),
-                updated_at=parse.epoch_ms(row, "updatedAt") or parse.epoch_ms(row, "createdAt"),
-            )
-            for row in parse.rows(parse.at(answer, "envs"), SYSTEM)
-        )
+        # A variable that is passed over would seem not to be set: all of them or none.
+        names = tuple(map(_read_env_name, parse.rows(answer, SYSTEM, "envs")))
         return Observed(names, _more_pages(answer, "environment variables"))
 
     def activity(self, window: Window, deadline: Deadline) -> Observed[tuple[VercelEvent, ...]]:
@@ -190,14 +187,15 @@ class Vercel:
             until=_iso(window.end),
             limit=MAX_EVENTS,
         )
-        rows = parse.rows(parse.at(answer, "events"), SYSTEM)
-        events = sorted((_event(row) for row in rows), key=lambda event: event.at, reverse=True)
-        caveats = _truncated("activity", len(rows)) if len(rows) >= MAX_EVENTS else ()
+        events, caveats = parse.readable_rows(answer, SYSTEM, "events of the activity", _read_event, "events")
+        events.sort(key=lambda event: event.at, reverse=True)
+        if len(answer["events"]) >= MAX_EVENTS:
+            caveats += _truncated("activity", MAX_EVENTS)
         return Observed(tuple(event for event in events if window.start <= event.at < window.end), caveats)
 
     def deployment(self, id_or_host: str, deadline: Deadline) -> Deployment:
         """Read one deployment by id, or the one that a hostname points at."""
-        return read_deployment(parse.mapping(self._get(deadline, "v13", "deployments", id_or_host), SYSTEM))
+        return read_deployment(self._get(deadline, "v13", "deployments", id_or_host))
 
     def made_for(self, request_id: str, since: datetime, deadline: Deadline) -> Deployment | None:
         """Find the deployment that the desk's own request made since `since`; None if Vercel lists none.
@@ -213,7 +211,7 @@ class Vercel:
             limit=PRODUCTION_DEPLOYMENTS,
             **{f"meta-{REQUEST_META}": request_id},
         )
-        rows = parse.rows(parse.at(answer, "deployments"), SYSTEM)
+        rows = parse.rows(answer, SYSTEM, "deployments")
         # Should the filter not be heeded, another's deployment must not pass for ours.
         marked = [read_deployment(row) for row in rows if parse.text(row, "meta", REQUEST_META) == request_id]
         # Whoever redeploys ours by hand may take its mark along: ours is the first.
@@ -224,7 +222,7 @@ class Vercel:
 
         None if the project's last move is another one, or older.
         """
-        move = _alias_request(self._project(deadline).get("lastAliasRequest"))
+        move = _read_move(self._project(deadline).get("lastAliasRequest"))
         if move is None or (move.type, move.to_deployment_id) != (kind, deployment_id):
             return None
         return move if move.requested_at is not None and move.requested_at >= since - CLOCK_SLACK else None
@@ -232,7 +230,7 @@ class Vercel:
     def rollback_hostnames(self, deployment_id: str, deadline: Deadline) -> tuple[str, ...]:
         """List the hostnames that a rollback to this deployment would move."""
         answer = self._get(deadline, "v4", "aliases", rollbackDeploymentId=deployment_id, limit=MAX_HOSTNAMES)
-        rows = parse.rows(parse.at(answer, "aliases"), SYSTEM)
+        rows = parse.rows(answer, SYSTEM, "aliases")
         return tuple(sorted(parse.need(parse.text(row, "alias"), SYSTEM, "a hostname") for row in rows))
 
     @property
@@ -264,7 +262,7 @@ class Vercel:
         return Observed(replace(project, rolling_release_active=active))
 
     def _explained(self, error: SourceError, deadline: Deadline) -> SourceError:
-        """Ask who the token is, to tell a token that is not accepted from ids that are not its own."""
+        """Ask whose token it is: it may not be accepted, or accepted and without rights to these ids."""
         try:
             self._get(deadline, "v2", "user")
         except SourceError as other:
@@ -287,12 +285,13 @@ class Vercel:
             sentence = f"The project's own list stands in for its domains, which may not be read: {error}"
             caveat = Caveat(CaveatKind.PARTIAL, "hostnames", sentence)
             return _hostnames_of_project(self._project(deadline)), (caveat,)
-        rows = parse.rows(parse.at(answer, "domains"), SYSTEM)
+        rows = parse.rows(answer, SYSTEM, "domains")
         production = [row for row in rows if not row.get("gitBranch") and not row.get("customEnvironmentId")]
-        return tuple(_Listed(_hostname(row)) for row in production), _more_pages(answer, "hostnames")
+        hosts, unread = parse.readable_rows(production, SYSTEM, "hostnames", _read_hostname)
+        return tuple(map(_Listed, hosts)), unread + _more_pages(answer, "hostnames")
 
-    def _alias(self, host: str, deadline: Deadline) -> dict[str, Any]:
-        return parse.mapping(self._get(deadline, "v4", "aliases", host), SYSTEM)
+    def _alias(self, host: str, deadline: Deadline) -> _Alias:
+        return _Alias.model_validate(self._get(deadline, "v4", "aliases", host))
 
     def _dns(self, host: Hostname, deadline: Deadline) -> Json:
         if host.redirect_to is not None or host.name.endswith(".vercel.app"):
@@ -347,16 +346,11 @@ class _Resolver:
             if error.kind is not FailureKind.NOT_FOUND:
                 raise
             return self._without_alias(host)
-        if (target := parse.text(alias, "redirect")) is not None:
-            return replace(host, redirect_to=target)
-        deployment_id = parse.text(alias, "deploymentId") or parse.text(alias, "deployment", "id")
-        host = replace(
-            host,
-            alias_project_id=parse.text(alias, "projectId"),
-            alias_moved_at=parse.epoch_ms(alias, "updatedAt") or parse.epoch_ms(alias, "createdAt"),
-        )
+        if alias.redirect is not None:
+            return replace(host, redirect_to=alias.redirect)
+        host = replace(host, alias_project_id=alias.project_id, alias_moved_at=alias.moved_at)
         try:
-            needed = parse.need(deployment_id, SYSTEM, f"the deployment that {host.name} serves")
+            needed = parse.need(alias.deployment_id, SYSTEM, f"the deployment that {host.name} serves")
             return replace(host, deployment=self._deployment(needed))
         except SourceError as error:
             return replace(host, failure=error.failure)
@@ -380,179 +374,30 @@ class _Resolver:
         if first:
             try:
                 reading.set_result(self._vercel.deployment(id_or_host, self._deadline))
-            except BaseException as error:  # noqa: BLE001 - those who wait for it must hear of any end
+            except BaseException as error:  # noqa: BLE001 - whoever waits for it must get any error
                 reading.set_exception(error)
         # Whoever reads it is bound by the same deadline, so this wait ends.
         return reading.result()
 
 
-def _with_dns(host: Hostname, dns: Json) -> Hostname:
-    """Add what DNS says, where it could be read: without it the hostname is known all the same."""
-    return replace(
-        host,
-        dns_configured_by=parse.text(dns, "configuredBy"),
-        dns_misconfigured=parse.boolean(dns, "misconfigured"),
-    )
+_clean = parse.clean(MAX_ERROR_LENGTH)
 
 
-def _hostname(row: Mapping[str, Any]) -> Hostname:
-    return Hostname(
-        name=parse.need(parse.text(row, "name"), SYSTEM, "a hostname"),
-        redirect_to=parse.text(row, "redirect"),
-        verified=parse.boolean(row, "verified"),
-    )
+def _headline(value: Any) -> str | None:
+    return _clean((parse.text(value) or "").strip().partition("\n")[0])
 
 
-def _hostnames_of_project(raw: Mapping[str, Any]) -> tuple[_Listed, ...]:
-    """Return the production hostnames, and what they serve, as the project itself tells."""
-    return tuple(
-        _Listed(
-            Hostname(parse.need(parse.text(row, "domain"), SYSTEM, "a hostname")),
-            parse.text(row, "deployment", "id"),
-        )
-        for row in parse.rows(raw.get("alias"), SYSTEM)
-        if "production" in {(parse.text(row, key) or "").lower() for key in ("environment", "target")}
-    )
+def _person(value: Any) -> str | None:
+    """Return someone's user name, or the id in its place; never an e-mail address."""
+    return _clean(value) or next(filter(None, (_clean(parse.at(value, key)) for key in _PERSON_KEYS)), None)
 
 
-def _project(raw: Mapping[str, Any]) -> Project:
-    return Project(
-        id=parse.need(parse.text(raw, "id"), SYSTEM, "the project's id"),
-        name=parse.need(parse.text(raw, "name"), SYSTEM, "the project's name"),
-        account_id=parse.text(raw, "accountId"),
-        link=_link(raw.get("link")),
-        auto_assign_custom_domains=parse.boolean(raw, "autoAssignCustomDomains"),
-        auto_assign_updated_by=_person(raw.get("autoAssignCustomDomainsUpdatedBy")),
-        ignore_command=_clean(parse.text(raw, "commandForIgnoringBuildStep")),
-        skips_unaffected=parse.boolean(raw, "enableAffectedProjectsDeployments"),
-        root_directory=parse.text(raw, "rootDirectory"),
-        creates_git_deployments=_enabled(parse.at(raw, "gitProviderOptions", "createDeployments")),
-        requires_verified_commits=parse.boolean(raw, "gitProviderOptions", "requireVerifiedCommits"),
-        policy_allows_git=_policy_allows_git(raw),
-        paused=parse.boolean(raw, "paused"),
-        live=parse.boolean(raw, "live"),
-        protection=parse.text(raw, "ssoProtection", "deploymentType"),
-        last_alias_request=_alias_request(raw.get("lastAliasRequest")),
-        rollback_note=_rollback_note(raw.get("rollbackDescription")),
-        # Null says that the project does not roll; a field that is not there says nothing.
-        rolling_release_active=False if "rollingRelease" in raw and raw["rollingRelease"] is None else None,
-        production_deployment_id=parse.text(raw, "targets", "production", "id"),
-        framework=parse.text(raw, "framework"),
-        build_command=parse.text(raw, "buildCommand"),
-    )
+def _state(value: Any) -> DeploymentState | None:
+    word = parse.text(value)
+    return None if word is None else DeploymentState(word) if word in set(DeploymentState) else DeploymentState.UNKNOWN
 
 
-def _link(raw: Any) -> GitLink | None:
-    """Read the link to Git; only null or nothing at all means disconnected."""
-    if raw is None:
-        return None
-    link = parse.mapping(raw, SYSTEM)
-    return GitLink(
-        type=parse.text(link, "type") or "unknown",
-        # GitHub, GitLab and Bitbucket each name the same two things their own way.
-        org=parse.text(link, "org") or parse.text(link, "projectNamespace") or parse.text(link, "owner") or "",
-        repo=parse.text(link, "repo") or parse.text(link, "projectName") or parse.text(link, "slug") or "",
-        repo_id=parse.integer(link, "repoId"),
-        production_branch=parse.text(link, "productionBranch"),
-        deploy_hook_count=len(parse.items(link, "deployHooks")),
-    )
-
-
-def _alias_request(raw: Any) -> AliasRequest | None:
-    if (kind := parse.text(raw, "type")) is None:
-        return None
-    return AliasRequest(
-        type=kind,
-        from_deployment_id=parse.text(raw, "fromDeploymentId"),
-        to_deployment_id=parse.text(raw, "toDeploymentId"),
-        job_status=parse.text(raw, "jobStatus"),
-        requested_at=parse.epoch_ms(raw, "requestedAt"),
-    )
-
-
-def _rollback_note(raw: Any) -> RollbackNote | None:
-    if not isinstance(raw, dict):
-        return None
-    return RollbackNote(
-        username=_clean(parse.text(raw, "username")),
-        description=_clean(parse.text(raw, "description")),
-        created_at=parse.epoch_ms(raw, "createdAt"),
-    )
-
-
-def _policy_allows_git(raw: Mapping[str, Any]) -> bool | None:
-    """Whether the deployment policy lets pushes build production; None if it does not say."""
-    for rule in parse.items(raw, "deploymentPolicy", "deploymentSources"):
-        environments = parse.texts(rule, "environments")
-        if "git" in parse.texts(rule, "sources") and (not environments or "production" in environments):
-            return parse.boolean(rule, "enabled")
-    return None
-
-
-def read_deployment(row: Mapping[str, Any]) -> Deployment:
-    """Read a deployment as the list or the single call shows it, or the answer to the call that made it."""
-    error = parse.text(row, "aliasError", "message") or parse.text(row, "aliasError", "code")
-    return Deployment(
-        id=parse.need(parse.text(row, "uid") or parse.text(row, "id"), SYSTEM, "a deployment's id"),
-        url=parse.text(row, "url") or "",
-        state=_state(parse.text(row, "readyState") or parse.text(row, "state")),
-        created_at=parse.need(
-            parse.epoch_ms(row, "createdAt") or parse.epoch_ms(row, "created"), SYSTEM, "a deployment's time"
-        ),
-        substate=parse.text(row, "readySubstate"),
-        target=parse.text(row, "target"),
-        sha=_sha(row),
-        branch=parse.text(row, "gitSource", "ref") or _meta(row, "CommitRef"),
-        commit_message=_headline(_meta(row, "CommitMessage")),
-        commit_author=_clean(_meta(row, "CommitAuthorName") or _meta(row, "CommitAuthorLogin")),
-        source=parse.text(row, "source"),
-        creator=_person(row.get("creator")),
-        action=parse.text(row, "meta", "action"),
-        building_at=parse.epoch_ms(row, "buildingAt"),
-        ready_at=parse.epoch_ms(row, "ready"),
-        canceled_at=parse.epoch_ms(row, "canceledAt"),
-        alias_assigned=_alias_assigned(row),
-        alias_error=_clean(error),
-        checks_state=parse.text(row, "checksState"),
-        checks_conclusion=parse.text(row, "checksConclusion"),
-        alias_check_state=parse.text(row, "checks", "deployment-alias", "state"),
-        error_code=parse.text(row, "errorCode"),
-        error_message=_clean(parse.text(row, "errorMessage")),
-        error_step=parse.text(row, "errorStep"),
-        error_link=_web_address(_clean(parse.text(row, "errorLink"))),
-        build_skipped=parse.boolean(row, "buildSkipped"),
-        seat_block=parse.text(row, "seatBlock", "blockCode"),
-        out_of_memory=bool(row["oomReport"]) if "oomReport" in row else None,
-        is_rollback_candidate=parse.boolean(row, "isRollbackCandidate"),
-        waits_for_build_slot=parse.boolean(row, "isInConcurrentBuildsQueue"),
-        waits_for_platform=parse.boolean(row, "isInSystemBuildsQueue"),
-        env_names=_env_names(row.get("env")),
-        inspector_url=_web_address(parse.text(row, "inspectorUrl")),
-    )
-
-
-def _state(word: str | None) -> DeploymentState:
-    try:
-        return DeploymentState(word or "")
-    except ValueError:
-        return DeploymentState.UNKNOWN
-
-
-def _sha(row: Mapping[str, Any]) -> str | None:
-    """Look the commit up in the order in which Vercel's own places for it can be trusted."""
-    return (
-        parse.text(row, "gitSource", "sha")
-        or parse.text(row, "meta", "githubCommitSha")
-        or parse.text(row, "meta", "gitCommitSha")
-        or parse.text(row, "meta", "commitSha")
-    )
-
-
-def _meta(row: Mapping[str, Any], name: str) -> str | None:
-    return parse.text(row, "meta", f"github{name}") or parse.text(row, "meta", f"git{name}")
-
-
-def _alias_assigned(row: Mapping[str, Any]) -> bool | None:
+def _alias_assigned(row: Any) -> bool | None:
     """Vercel says when (a number), whether (a boolean), or null for not yet; nothing at all is unknown."""
     if "aliasAssigned" not in row:
         return None
@@ -560,88 +405,207 @@ def _alias_assigned(row: Mapping[str, Any]) -> bool | None:
     return value if isinstance(value, bool) else isinstance(value, int | float)
 
 
-def _env_names(raw: Any) -> tuple[str, ...] | None:
-    if not isinstance(raw, list):
-        return None
-    return tuple(key for name in parse.texts(raw) if (key := _env_key(name)) is not None)
-
-
-def _env_key(name: str | None) -> str | None:
-    """Return `name` if it can be a variable's name and nothing more (such as NAME=value)."""
+def _env_key(value: Any) -> str | None:
+    """Return a text that can be a variable's name and nothing more (such as NAME=value)."""
+    name = parse.text(value)
     return name if name is not None and _ENV_KEY.fullmatch(name) else None
 
 
-def _enabled(word: Any) -> bool | None:
-    return {"enabled": True, "disabled": False}.get(word) if isinstance(word, str) else None
+def _env_names(value: Any) -> tuple[str, ...] | None:
+    if not isinstance(value, list):
+        return None
+    return tuple(key for name in parse.texts(value) if (key := _env_key(name)) is not None)
 
 
-def _person(raw: Any) -> str | None:
-    """Return someone's user name, or the id in its place; never an e-mail address."""
-    name = parse.text(raw) or parse.text(raw, "username") or parse.text(raw, "githubLogin") or parse.text(raw, "uid")
-    return _clean(name)
+def _policy(project: Any) -> tuple[bool | None, bool]:
+    """Whether the deployment policy lets pushes build production (None: it does not say), and whether it is unclear."""
+    # Which repositories it lets in is not compared with ours.
+    rules = [
+        PolicyRule(
+            parse.boolean(rule, "enabled"),
+            "git" in parse.texts(rule, "sources") if kind == "deploymentSources" else None,
+            _for_production(rule),
+        )
+        for kind in ("deploymentSources", "gitSources")
+        for rule in parse.items(project, "deploymentPolicy", kind)
+    ]
+    return policy_lets_in(rules) if rules else (None, False)
 
 
-def _web_address(url: str | None) -> str | None:
-    """Return `url` if a page may link to it."""
-    return url if url is not None and url.startswith("https://") else None
+def _for_production(rule: Any) -> bool | None:
+    """Whether a rule is about production; None where it names no environment."""
+    targets = [parse.text(environment, "target") for environment in parse.items(rule, "environments")]
+    return "production" in targets if targets else None
 
 
-def _headline(message: str | None) -> str | None:
-    return _clean(message.strip().partition("\n")[0]) if message else None
+_PERSON_KEYS = ("username", "githubLogin", "uid")
+_SWITCH = {"enabled": True, "disabled": False}
 
 
-def _clean(text: str | None) -> str | None:
-    return redact(text[:MAX_ERROR_LENGTH]) if text else None
+def _link(value: Any) -> GitLink | None:
+    """Read the link to Git; only null or nothing at all means disconnected."""
+    return None if value is None else _read_link(value)
 
 
-def _event(row: Mapping[str, Any]) -> VercelEvent:
-    kind = parse.text(row, "type") or "unknown"
-    return VercelEvent(
-        type=kind,
-        at=parse.need(parse.epoch_ms(row, "createdAt"), SYSTEM, "the time of an event"),
-        actor=_person(row.get("user")),
-        sentence=EVENT_LABELS.get(kind, ""),
+# Instants are milliseconds since 1970.
+_reader = partial(parse.reader, system=SYSTEM, times=parse.epoch_ms, case=to_camel)
+_read_link = _reader(
+    GitLink,
+    what="the link",
+    type=found(otherwise="unknown"),
+    # GitHub, GitLab and Bitbucket each name the same two things their own way.
+    org=found("org", "projectNamespace", "owner", otherwise=""),
+    repo=found("repo", "projectName", "slug", otherwise=""),
+    deploy_hook_count=found("deployHooks", read=lambda hooks: len(parse.items(hooks))),
+)
+_read_move = parse.or_none(_reader(AliasRequest, what="a move"))
+_read_note = parse.or_none(
+    _reader(RollbackNote, what="a note", username=found(read=_clean), description=found(read=_clean))
+)
+_read_project = _reader(
+    Project,
+    what="the project",
+    link=found(read=_link),
+    auto_assign_updated_by=found("autoAssignCustomDomainsUpdatedBy", read=_person),
+    ignore_command=found("commandForIgnoringBuildStep", read=_clean),
+    skips_unaffected=found("enableAffectedProjectsDeployments"),
+    creates_git_deployments=found(
+        "gitProviderOptions.createDeployments", read=lambda word: _SWITCH.get(parse.text(word) or "")
+    ),
+    requires_verified_commits=found("gitProviderOptions.requireVerifiedCommits"),
+    policy_allows_git=found(parse.WHOLE, read=lambda project: _policy(project)[0]),
+    policy_unclear=found(parse.WHOLE, read=lambda project: _policy(project)[1]),
+    protection=found("ssoProtection.deploymentType"),
+    last_alias_request=found(read=_read_move),
+    rollback_note=found("rollbackDescription", read=_read_note),
+    # Null says that the project does not roll; a field that is not there says nothing.
+    rolling_release_active=found(
+        parse.WHOLE, read=lambda project: False if project.get("rollingRelease", ...) is None else None
+    ),
+    production_deployment_id=found("targets.production.id"),
+)
+# A deployment as the list or the single call shows it, or the answer to the call that made it.
+read_deployment = _reader(
+    Deployment,
+    what="a deployment",
+    id=found("uid", "id"),
+    url=found(otherwise=""),
+    state=found("readyState", "state", read=_state, otherwise=DeploymentState.UNKNOWN),
+    created_at=found("createdAt", "created"),
+    substate=found("readySubstate"),
+    # In the order in which Vercel's own places for the commit can be trusted.
+    sha=found("gitSource.sha", "meta.githubCommitSha", "meta.gitCommitSha", "meta.commitSha"),
+    branch=found("gitSource.ref", "meta.githubCommitRef", "meta.gitCommitRef"),
+    commit_message=found("meta.githubCommitMessage", "meta.gitCommitMessage", read=_headline),
+    commit_author=found(
+        *(f"meta.{host}CommitAuthor{part}" for part in ("Name", "Login") for host in ("github", "git")), read=_clean
+    ),
+    creator=found(read=_person),
+    action=found("meta.action"),
+    ready_at=found("ready"),
+    alias_assigned=found(parse.WHOLE, read=_alias_assigned),
+    alias_error=found("aliasError.message", "aliasError.code", read=_clean),
+    alias_check_state=found("checks.deployment-alias.state"),
+    error_message=found(read=_clean),
+    ready_state_reason=found(read=_clean),
+    git_dirty=found("meta.gitDirty", read=lambda flag: {"1": True, "0": False}.get(parse.text(flag) or "")),
+    error_link=found(read=lambda url: parse.web_address(_clean(url))),
+    seat_block=found("seatBlock.blockCode"),
+    out_of_memory=found(parse.WHOLE, read=lambda row: bool(row["oomReport"]) if "oomReport" in row else None),
+    waits_for_build_slot=found("isInConcurrentBuildsQueue"),
+    waits_for_platform=found("isInSystemBuildsQueue"),
+    env_names=found("env", read=_env_names),
+    inspector_url=found(read=parse.web_address),
+)
+_read_hostname = _reader(Hostname, what="a hostname", name=found(need="a hostname"), redirect_to=found("redirect"))
+_read_env_name = _reader(
+    EnvName,
+    what="a variable",
+    key=found(read=_env_key, need="the name of an environment variable"),
+    targets=found("target"),
+    type=found(otherwise="unknown"),
+    updated_at=found("updatedAt", "createdAt"),
+)
+_read_event_row = _reader(
+    VercelEvent,
+    what="an event",
+    type=found(otherwise="unknown"),
+    at=found("createdAt", need="the time of an event"),
+    actor=found("user", read=_person),
+)
+
+
+def _read_event(row: Any) -> VercelEvent:
+    event = _read_event_row(row)
+    return replace(event, sentence=EVENT_LABELS.get(event.type, ""))
+
+
+class _Alias(parse.Answer):
+    SYSTEM = SYSTEM
+    redirect: parse.Text
+    deployment_id: parse.Text = found("deploymentId", "deployment.id")
+    project_id: parse.Text = found("projectId")
+    moved_at: parse.EpochMs = found("updatedAt", "createdAt")
+
+
+class _LogRow(parse.Answer):
+    """A row of a build log, in any of its three shapes."""
+
+    SYSTEM = SYSTEM
+
+    id: parse.Text = found("id", "payload.id")
+    at: parse.EpochMs = found("created", "date", "payload.date")
+    text: parse.TextOrEmpty = found("text", "payload.text")
+    type: parse.Text
+    level: parse.Text
+
+    @property
+    def log_level(self) -> LogLevel:
+        if self.type == "fatal" or self.level == "error":
+            return LogLevel.ERROR
+        if self.level == "warning":
+            return LogLevel.WARNING
+        failed = self.level is None and self.type == "stderr" and _ERROR_LINE.match(_ANSI.sub("", self.text or ""))
+        return LogLevel.ERROR if failed else LogLevel.INFO
+
+
+def _with_dns(host: Hostname, dns: Json) -> Hostname:
+    """Add what DNS says, where it could be read: without it the hostname is known all the same."""
+    return replace(
+        host, dns_configured_by=parse.text(dns, "configuredBy"), dns_misconfigured=parse.boolean(dns, "misconfigured")
     )
 
 
-def _log_lines(rows: list[dict[str, Any]]) -> tuple[BuildLogLine, ...]:
-    """Read the three shapes of log rows; the same row may come twice."""
-    at = next((time for row in rows if (time := _log_time(row)) is not None), None)
+def _hostnames_of_project(raw: Json) -> tuple[_Listed, ...]:
+    """Return the production hostnames, and what they serve, as the project itself says."""
+    return tuple(
+        _Listed(
+            Hostname(parse.need(parse.text(row, "domain"), SYSTEM, "a hostname")), parse.text(row, "deployment", "id")
+        )
+        for row in parse.rows(raw, SYSTEM, "alias")
+        if "production" in {(parse.text(row, key) or "").lower() for key in ("environment", "target")}
+    )
+
+
+def _log_lines(rows: list[_LogRow]) -> tuple[BuildLogLine, ...]:
+    """Return the lines of the rows in the order of their times; the same row may come twice."""
+    at = next((row.at for row in rows if row.at is not None), None)
     seen: set[str] = set()
     lines: list[BuildLogLine] = []
     for row in rows:
-        text = _ANSI.sub("", _log_text(row))
-        mark = parse.text(row, "id") or parse.text(row, "payload", "id")
-        if not text.strip() or mark in seen:
+        text = _ANSI.sub("", row.text or "")
+        if not text.strip() or row.id in seen:
             continue
-        if mark is not None:
-            seen.add(mark)
+        if row.id is not None:
+            seen.add(row.id)
         # A line without a time stands where it came: it takes the time of the line before it.
-        at = parse.need(_log_time(row) or at, SYSTEM, "the times of a build log's lines")
+        at = parse.need(row.at or at, SYSTEM, "the times of a build log's lines")
         lines += (
-            BuildLogLine(at, redact(line[:MAX_LOG_LINE_LENGTH]), _log_level(row, text))
+            BuildLogLine(at, redact(line[:MAX_LOG_LINE_LENGTH]), row.log_level)
             for line in text.splitlines()
             if line.strip()
         )
     return tuple(sorted(lines, key=lambda line: line.at))
-
-
-def _log_time(row: Mapping[str, Any]) -> datetime | None:
-    return parse.epoch_ms(row, "created") or parse.epoch_ms(row, "date") or parse.epoch_ms(row, "payload", "date")
-
-
-def _log_text(row: Mapping[str, Any]) -> str:
-    return parse.text(row, "text") or parse.text(row, "payload", "text") or ""
-
-
-def _log_level(row: Mapping[str, Any], text: str) -> LogLevel:
-    kind, level = parse.text(row, "type"), parse.text(row, "level")
-    if kind == "fatal" or level == "error":
-        return LogLevel.ERROR
-    if level == "warning":
-        return LogLevel.WARNING
-    failed = level is None and kind == "stderr" and _ERROR_LINE.match(text)
-    return LogLevel.ERROR if failed else LogLevel.INFO
 
 
 def _more_pages(answer: Json, what: str) -> tuple[Caveat, ...]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 from lib.model.deployments import DeploymentState
 from lib.model.reading import FailureKind
-from lib.sources import parse
 from lib.sources.http import Deadline, HttpResponse, Json, join, understood
+from lib.sources.vercel import HINTS as READ_HINTS
 from lib.sources.vercel import REQUEST_META, SYSTEM, Vercel, read_deployment
 
 MAX_DESCRIPTION_LENGTH = 250
 
 HINTS: Mapping[FailureKind, str] = {
-    FailureKind.UNAUTHORIZED: "Make a new token (Vercel → Account Settings → Tokens) and set VERCEL_TOKEN.",
+    **READ_HINTS,
     FailureKind.FORBIDDEN: "The token, its owner's role or the plan does not allow this: ask the team's owner.",
     FailureKind.NOT_FOUND: "The deployment may have been deleted, or belong to another project or team.",
     FailureKind.RATE_LIMITED: "Too many deployments or builds: wait until the limit ends.",
@@ -32,7 +32,7 @@ class Accepted:
     """What Vercel took on. It says nothing about what visitors get: that is read through the aliases.
 
     `id` is the deployment that was made, or that production is to move to. `queued` says that it waits its turn:
-    for a build slot, or behind a rolling release. `sha` and `state` are None where the answer does not tell.
+    for a build slot, or behind a rolling release. `sha` and `state` are None where the answer does not say.
     """
 
     id: str
@@ -140,5 +140,5 @@ def _meta(request_id: str, **more: str) -> dict[str, Json]:
 
 
 def _made(answer: HttpResponse) -> Accepted:
-    made = understood(SYSTEM, lambda: read_deployment(parse.mapping(answer.json(SYSTEM), SYSTEM)))
+    made = understood(SYSTEM, lambda: read_deployment(answer.json(SYSTEM)))
     return Accepted(made.id, made.state is DeploymentState.QUEUED, made.state, made.sha)

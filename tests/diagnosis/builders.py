@@ -155,11 +155,11 @@ def hostname(build: Deployment | None, name: str = HOST, **fields: Any) -> Hostn
     return dataclasses.replace(base, **fields)
 
 
-def commit(sha: str, at: datetime) -> Commit:
-    return Commit(sha, "a commit", "sam", at)
+def commit(sha: str, at: datetime, *parents: str) -> Commit:
+    return Commit(sha, "a commit", "sam", at, parents)
 
 
-COMMITS = (commit(HEAD, ago(days=3)), commit(FIX, ago(days=5)), commit(OLD, ago(days=9)))
+COMMITS = (commit(HEAD, ago(days=3), FIX), commit(FIX, ago(days=5), OLD), commit(OLD, ago(days=9)))
 PROJECT = Project(
     id="prj",
     name="booking",

@@ -11,7 +11,6 @@ from lib.diagnosis.checks import ALL
 from lib.diagnosis.facts import Facts, Terms
 from lib.model.deployments import (
     AliasRequest,
-    Deployment,
     DeploymentState,
     EnvName,
     GitLink,
@@ -65,8 +64,8 @@ def project(**fields: Any) -> dict[str, Any]:
     return {"project": dataclasses.replace(PROJECT, **fields)}
 
 
-def wanted(commit: Any = COMMITS[0], on_branch: bool | None = True) -> dict[str, Any]:
-    return {"required_commit": RequiredCommit(HEAD, RequiredFrom.SETTING, commit, on_branch)}
+def wanted(commit: Any = COMMITS[0], on_branch: bool | None = True, **fields: Any) -> dict[str, Any]:
+    return {"required_commit": RequiredCommit(HEAD, RequiredFrom.SETTING, commit, on_branch, **fields)}
 
 
 def signs(**fields: Any) -> dict[str, Any]:
@@ -96,7 +95,11 @@ TABLE: list[tuple[int, CheckStatus, dict[str, Any]]] = [
     (1, FAIL, wanted(None)),
     (1, CANNOT_TELL, {"required_commit": AWAY}),
     (2, OK, {}),
-    (2, FAIL, wanted(on_branch=False)),
+    (2, FAIL, wanted(on_branch=False, pulls_read=True)),
+    (2, FAIL, wanted(None, on_branch=False)),
+    (2, CANNOT_TELL, wanted(on_branch=False)),  # a squash merge may have taken it in
+    (2, OK, wanted(on_branch=False, merged_as=FIX)),
+    (2, FAIL, wanted(on_branch=False, merged_as="d" * 40, pulls_read=True)),
     (2, CANNOT_TELL, wanted(on_branch=None)),
     (3, OK, {}),
     (3, CANNOT_TELL, wanted(None)),
@@ -119,9 +122,11 @@ TABLE: list[tuple[int, CheckStatus, dict[str, Any]]] = [
     (7, NOT_APPLICABLE, project(link=None)),
     (7, CANNOT_TELL, {"repository": AWAY}),
     (8, OK, {}),
-    (8, FAIL, signs(git_deployments_enabled=False)),
-    (8, FAIL, project(policy_allows_git=False)),
-    (8, CANNOT_TELL, signs(git_deployments_enabled=None)),
+    (8, FAIL, ABSENT | signs(git_deployments_enabled=False)),
+    (8, OK, signs(git_deployments_enabled=False)),  # the push was built all the same
+    (8, FAIL, ABSENT | project(policy_allows_git=False)),
+    (8, CANNOT_TELL, ABSENT | project(policy_unclear=True)),
+    (8, CANNOT_TELL, ABSENT | signs(git_deployments_enabled=None)),
     (9, OK, newest()),
     (9, FAIL, built(CANCELED, error_link="https://vercel.com/docs/ignored-build-step")),
     (9, NOT_APPLICABLE, ABSENT),
@@ -177,7 +182,7 @@ TABLE: list[tuple[int, CheckStatus, dict[str, Any]]] = [
     (23, FAIL, {"hostnames": (TOOK_BACK,)}),
     (23, CANNOT_TELL, {"hostnames": AWAY}),
     (24, OK, {}),
-    (24, FAIL, project(rolling_release_active=True)),
+    (24, WARN, project(rolling_release_active=True)),
     (24, CANNOT_TELL, project(rolling_release_active=None)),
     (25, OK, {}),
     (25, FAIL, {"hostnames": (hostname(FIX_BUILD, alias_project_id="other"),)}),
@@ -191,7 +196,8 @@ TABLE: list[tuple[int, CheckStatus, dict[str, Any]]] = [
     (27, CANNOT_TELL, {"project": AWAY}),
     (28, OK, {}),
     (28, FAIL, project(paused=True)),
-    (28, CANNOT_TELL, project(paused=None)),
+    (28, OK, project(paused=None)),  # its front door answers
+    (28, CANNOT_TELL, project(paused=None) | {"app_health": AWAY}),
     (29, OK, {}),
     (29, FAIL, {"env_names": ()}),
     (29, FAIL, {"env_names": (dataclasses.replace(ENV, updated_at=ago(hours=1)),)}),
@@ -229,10 +235,3 @@ def test_every_way_is_in_the_table_with_what_makes_it_fail() -> None:
 )
 def test_code_that_is_live_has_nothing_in_its_way(number: int) -> None:
     assert answer(number, **ALL_LIVE).status is NOT_APPLICABLE
-
-
-def test_a_cancelled_build_says_whether_a_newer_push_took_its_place() -> None:
-    canceled = dataclasses.replace(HEAD_BUILD, state=CANCELED, ready_at=None)
-    later: Deployment = deployment("dpl_later", "e" * 40, ago(days=1))
-    assert "superseded" in answer(13, deployments=(later, canceled)).summary
-    assert "Somebody" in answer(13, deployments=(canceled,)).summary

@@ -26,6 +26,7 @@ from tests.diagnosis.builders import (
     PROJECT,
     ago,
     catalog,
+    commit,
     deployment,
     hostname,
     snapshot,
@@ -111,7 +112,7 @@ def test_one_hostname_on_old_code_means_that_the_fix_is_not_live() -> None:
     assert running(HEAD_BUILD, hostname(OLD_BUILD, "two.example")).after_fix is False
 
 
-@pytest.mark.parametrize("branch", [None, Branch("main", COMMITS[:1], protected=False)])
+@pytest.mark.parametrize("branch", [None, Branch("main", (commit(HEAD, ago(days=3), "e" * 40),), protected=False)])
 def test_commits_that_were_not_read_say_nothing_of_the_fix(branch: Branch | None) -> None:
     assert running(HEAD_BUILD, branch=branch).after_fix is None
 

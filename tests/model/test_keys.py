@@ -1,4 +1,4 @@
-"""Pasted credentials are told by their form: what they are, and of which project."""
+"""Pasted credentials are recognized by their form: what they are, and of which project."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_hosted_database_names_its_project(dsn: str, ref: str | None):
 
 
 @given(st.text() | st.lists(st.text(), min_size=3, max_size=3).map(".".join))
-def test_no_text_makes_the_look_fail(text: str):
+def test_no_text_makes_classifying_fail(text: str):
     assert classify(text) in KeyKind
     assert isinstance(claims(text), dict)
     url_project_ref(text)

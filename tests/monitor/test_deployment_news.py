@@ -38,8 +38,8 @@ def ended(state: DeploymentState, **fields: object) -> Deployment:
     return dataclasses.replace(NEW, state=state, ready_at=None, **fields)
 
 
-def moved(kind: str, to: Deployment) -> AliasRequest:
-    return AliasRequest(kind, None, to.id, "succeeded", LATER)
+def moved(kind: str, to: Deployment, status: str = "succeeded") -> AliasRequest:
+    return AliasRequest(kind, None, to.id, status, LATER)
 
 
 def test_the_first_reading_only_learns():
@@ -66,6 +66,23 @@ def test_the_first_reading_only_learns():
             "dpl_new",
         ),
         (observed(ended(DeploymentState.BLOCKED)), NewsKind.BLOCKED, "dpl_new"),
+        (
+            observed(ended(DeploymentState.CANCELED, ready_state_reason="Skipped by the Ignored Build Step")),
+            NewsKind.SKIPPED,
+            "dpl_new",
+        ),
+        (
+            observed(ended(DeploymentState.CANCELED, ready_state_reason="It was created with an unverified commit")),
+            NewsKind.BLOCKED,
+            "dpl_new",
+        ),
+        (
+            observed(ended(DeploymentState.CANCELED, ready_state_reason="Git author x must have access to the team")),
+            NewsKind.BLOCKED,
+            "dpl_new",
+        ),
+        (observed(NEW, live=NEW, move=moved("promote", NEW, "failed")), NewsKind.LIVE, "dpl_new"),
+        (observed(NEW, live=NEW, move=moved("promote", NEW, "skipped")), NewsKind.LIVE, "dpl_new"),
     ],
 )
 def test_what_happened_is_sent_once(seen: DeploymentObservation, kind: NewsKind, which: str):
@@ -84,6 +101,8 @@ def test_a_build_that_was_on_its_way_and_failed_is_news():
 
 def test_a_cancel_by_hand_and_a_preview_are_no_news():
     assert news(learned(), observed(ended(DeploymentState.CANCELED))) == []
+    assert news(learned(), observed(ended(DeploymentState.CANCELED, error_message="This alias was ignored"))) == []
+    assert news(learned(), observed(ended(DeploymentState.CANCELED, error_message="The domain was verified"))) == []
     assert news(learned(), observed(ended(DeploymentState.ERROR, target=None))) == []
 
 

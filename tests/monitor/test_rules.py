@@ -318,7 +318,8 @@ def test_a_young_commit_is_on_its_way_and_no_alert_neither_a_recovery():
     assert readings["flow"].finding is RuleStatus.GOOD
 
 
-MERGE, WORK = b.commit("d" * 40, b.ago(minutes=3)), b.commit("e" * 40, b.ago(days=2))
+WORK = b.commit("e" * 40, b.ago(days=2), b.HEAD)
+MERGE = b.commit("d" * 40, b.ago(minutes=3), b.HEAD, WORK.sha)
 
 
 def merged(*builds: Deployment, **changed: object) -> Snapshot:

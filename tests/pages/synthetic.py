@@ -196,7 +196,7 @@ def _of_systems() -> dict[str, Any]:
         created_at=NOW - timedelta(hours=1),
         error_message=f"{HOSTILE} {KEY}",
     )
-    head = d.Commit(_HEAD, f"{HOSTILE} {PHONE}", "Sam", NOW - timedelta(hours=2))
+    head = d.Commit(_HEAD, f"{HOSTILE} {PHONE}", "Sam", NOW - timedelta(hours=2), (_SHA,))
     old = d.Commit(_SHA, "before", "Sam", NOW - timedelta(hours=21))
     log = (
         d.BuildLogLine(NOW, "Cloning", d.LogLevel.INFO),

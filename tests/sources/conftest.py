@@ -19,7 +19,7 @@ def server() -> Iterator[FakeServer]:
 
 
 @pytest.fixture(scope="module")
-def lasting_stage() -> Iterator[FakeServer]:
+def shared_server() -> Iterator[FakeServer]:
     """One server for all examples of a property test."""
     server = FakeServer()
     yield server

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers as it is told."""
+"""A real HTTP server on loopback with scripted answers."""
 
 from __future__ import annotations
 

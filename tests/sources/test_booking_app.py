@@ -1,15 +1,16 @@
-"""The booking app as a stranger sees it: its front door, and where a confirmation link lands."""
+"""The booking app without a login: its start page, and where a confirmation link lands."""
 
 from __future__ import annotations
 
 import pytest
 
 from lib.model.provider import Landing
-from lib.model.reading import FailureKind, SourceError
+from lib.model.reading import FailureKind
 from lib.sources.booking_app import BookingApp
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import BOOKING_TOKEN, LINK_CODE, NOW, OLD, PAGE
+from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted
 
 PAGE_PATH = f"/booking-confirmation/{BOOKING_TOKEN}"
@@ -25,20 +26,31 @@ def to(location: str, status: int = 307) -> Scripted:
     return Scripted(status=status, headers={"Location": location})
 
 
-def test_the_front_door_tells_who_serves_it(app: BookingApp, soon: Deadline):
+def test_the_start_page_says_who_serves_it(app: BookingApp, soon: Deadline):
     health = app.health(soon).value
     assert (health.url_host, health.status_code, health.commit) == ("127.0.0.1", 200, OLD)
     assert (health.deployment_id, health.served_by_vercel) == ("dpl_old", True)
 
 
 @pytest.mark.parametrize("answer", [to("/auth/login"), Scripted(status=401), Scripted(b"oops", 500)])
-def test_any_answer_of_the_front_door_is_a_fact(answer: Scripted, app: BookingApp, server: FakeServer, soon: Deadline):
+def test_any_answer_of_the_start_page_is_a_fact(answer: Scripted, app: BookingApp, server: FakeServer, soon: Deadline):
     server.tell("/", answer)
     health = app.health(soon).value
     assert (health.status_code, health.commit, health.served_by_vercel) == (answer.status, None, False)
 
 
-def test_a_link_that_opens_for_a_stranger_lands_on_the_confirmation(
+@pytest.mark.parametrize(
+    ("said", "error"), [("DEPLOYMENT_PAUSED", "DEPLOYMENT_PAUSED"), ("", None), ("<b>call +447400111222", None)]
+)
+def test_an_error_that_vercel_answers_itself_is_named(
+    said: str, error: str | None, app: BookingApp, server: FakeServer, soon: Deadline
+):
+    server.tell("/", Scripted(b"", 503, headers={"X-Vercel-Error": said} if said else {}))
+    health = app.health(soon).value
+    assert (health.status_code, health.vercel_error) == (503, error)
+
+
+def test_a_link_that_opens_without_a_login_lands_on_the_confirmation(
     app: BookingApp, server: FakeServer, soon: Deadline
 ):
     opening = app.open_link(f"{server.url}/l/{LINK_CODE}", "p1", soon).value
@@ -74,7 +86,7 @@ META = b'<html><meta id="__next-page-redirect" http-equiv="refresh" content="1;u
         (to("javascript:alert(1)"), Landing.ELSEWHERE, 307),
     ],
 )
-def test_where_a_link_lands_is_told(
+def test_where_a_link_lands_is_named(
     page: Scripted, landing: Landing, status: int, app: BookingApp, server: FakeServer, soon: Deadline
 ):
     server.tell(PAGE_PATH, page)
@@ -103,18 +115,17 @@ def test_redirects_that_never_end_are_an_error_of_the_link(app: BookingApp, serv
 )
 def test_a_link_that_begins_elsewhere_is_not_opened(url: str, app: BookingApp, server: FakeServer, soon: Deadline):
     assert not app.may_open(url)
-    with pytest.raises(SourceError) as caught:
-        app.open_link(url, "p1", soon)
-    assert caught.value.kind is FailureKind.FORBIDDEN
+    assert failure_of(lambda: app.open_link(url, "p1", soon)).kind is FailureKind.FORBIDDEN
     assert not server.asked
 
 
 @pytest.mark.parametrize("host", ["10.0.0.8", "192.168.1.1", "169.254.169.254", "127.0.0.1", "localhost", "[::1]"])
 def test_no_private_address_is_asked_unless_the_app_is_on_this_machine(host: str, http: Http, soon: Deadline):
     public = bodies.booking_app("https://book.lantern-arms.example", http)
-    with pytest.raises(SourceError) as caught:
-        public.open_link(f"http://{host}/l/abc", "p1", soon, hostnames=[host.strip("[]")])
-    assert caught.value.kind is FailureKind.FORBIDDEN
+    assert (
+        failure_of(lambda: public.open_link(f"http://{host}/l/abc", "p1", soon, hostnames=[host.strip("[]")])).kind
+        is FailureKind.FORBIDDEN
+    )
 
 
 def test_a_production_hostname_may_be_opened_beside_the_apps_own(app: BookingApp, server: FakeServer):
@@ -126,12 +137,10 @@ def test_a_production_hostname_may_be_opened_beside_the_apps_own(app: BookingApp
 @pytest.mark.parametrize("url", ["http://[", "http://x:port/"])
 def test_a_malformed_link_is_bad_data(url: str, app: BookingApp, soon: Deadline):
     assert not app.may_open(url)
-    with pytest.raises(SourceError) as caught:
-        app.open_link(url, "p1", soon)
-    assert caught.value.kind is FailureKind.BAD_DATA
+    assert failure_of(lambda: app.open_link(url, "p1", soon)).kind is FailureKind.BAD_DATA
 
 
-def test_an_app_that_stands_in_a_folder_is_told_by_its_own_paths(server: FakeServer, http: Http, soon: Deadline):
+def test_the_steps_of_an_app_in_a_folder_are_its_own_paths(server: FakeServer, http: Http, soon: Deadline):
     server.tell(f"/app{PAGE_PATH}", Scripted(PAGE))
     app = bodies.booking_app(f"{server.url}/app", http)
     opening = app.open_link(app.confirmation_url(BOOKING_TOKEN), "p1", soon).value

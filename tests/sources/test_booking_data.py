@@ -23,13 +23,12 @@ from lib.sandbox.serve import Running
 from lib.sources import booking_data as tables
 from lib.sources.booking_data import BookingData, TableQuery
 from lib.sources.http import Deadline
+from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 Play = Callable[[str], dict[str, str]]
 KEY = "sb_secret_planted_4242424242"
 PHONE = "+447700900123"
-
-Play = Callable[[str], dict[str, str]]
 
 
 @pytest.fixture(scope="module")
@@ -154,20 +153,13 @@ def test_rows_that_go_while_we_read_are_not_reported_as_missing(server: FakeServ
 
 def test_a_server_with_a_smaller_cap_is_read_to_the_end(server: FakeServer):
     rows = [{"id": f"{n:04}", "name": "Quiz"} for n in range(5)]
-    server.tell(
-        "/rest/v1/events",
-        as_json(rows[:2], Content_Range="0-1/5"),
-        as_json(rows[2:4]),
-        as_json(rows[4:]),
-    )
+    server.tell("/rest/v1/events", as_json(rows[:2], Content_Range="0-1/5"), as_json(rows[2:4]), as_json(rows[4:]))
     assert list(read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS).value["id"]) == [r["id"] for r in rows]
 
 
 def test_no_count_is_no_complete_answer(server: FakeServer):
     server.tell("/rest/v1/events", as_json([{"id": "1", "name": "Quiz"}]))
-    with pytest.raises(SourceError) as caught:
-        read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS)
-    assert caught.value.kind is FailureKind.BAD_DATA
+    assert failure_of(lambda: read(BookingData(server.url, SecretStr(KEY)), tables.EVENTS)).kind is FailureKind.BAD_DATA
 
 
 def test_past_our_own_limit_the_reading_is_truncated_and_keeps_the_newest(source: BookingData, sandbox: Running):
@@ -231,11 +223,7 @@ def test_null_an_empty_object_and_one_without_the_text_are_three_findings(source
         row["id"]: row["metadata"] for row in execute(sandbox, "select id::text, metadata from public.pending_bookings")
     }
     frame = read(source, tables.PENDING_BOOKINGS).value
-    expected = {
-        "null": MetadataState.NULL,
-        "{}": MetadataState.EMPTY,
-        '{"source": "web"}': MetadataState.WITHOUT_SMS,
-    }
+    expected = {"null": MetadataState.NULL, "{}": MetadataState.EMPTY, '{"source": "web"}': MetadataState.WITHOUT_SMS}
     for row in frame.itertuples():
         state = expected.get(json.dumps(stored[row.id]), MetadataState.STORED)
         assert row.metadata_state == state
@@ -275,10 +263,9 @@ def test_two_missing_columns_are_both_named(source: BookingData, sandbox: Runnin
 
 
 def failure(source: BookingData, query: TableQuery = tables.MESSAGES, seconds: float = 10) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        read(source, query, seconds)
-    assert caught.value.failure.sentence.endswith(".") and caught.value.failure.hint
-    return caught.value
+    caught = failure_of(lambda: read(source, query, seconds))
+    assert caught.failure.sentence.endswith(".") and caught.failure.hint
+    return caught
 
 
 def test_a_missing_table_is_not_found(source: BookingData, sandbox: Running, spoilt: None):

@@ -17,6 +17,7 @@ from lib.sandbox.serve import Running
 from lib.sources import booking_data as tables
 from lib.sources.booking_data import BookingData, TableQuery
 from lib.sources.http import Deadline
+from tests.sources.failures import FAULTS, failure_of, refusal, seconds_for
 from tests.sources.fake_server import FakeServer, as_json
 from tests.sources.test_http import DrippingServer
 
@@ -52,28 +53,7 @@ def read(source: BookingData, query: TableQuery, seconds: float = 10) -> Observe
 
 
 def failure(source: BookingData, query: TableQuery = tables.MESSAGES, seconds: float = 10) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        read(source, query, seconds)
-    assert caught.value.failure.sentence.endswith(".") and caught.value.failure.hint
-    return caught.value
-
-
-FAULTS: dict[str, tuple[dict[str, Any], FailureKind]] = {
-    "too slow": ({"delay_ms": 5_000}, FailureKind.TIMEOUT),
-    "refused": ({"refuse": True}, FailureKind.UNAVAILABLE),
-    "401": ({"status": 401}, FailureKind.UNAUTHORIZED),
-    "403": ({"status": 403}, FailureKind.FORBIDDEN),
-    "404": ({"status": 404}, FailureKind.NOT_FOUND),
-    "429": ({"status": 429, "retry_after": 120}, FailureKind.RATE_LIMITED),
-    "500": ({"status": 500}, FailureKind.UNAVAILABLE),
-    "503 in HTML": ({"status": 503, "body": "html"}, FailureKind.UNAVAILABLE),
-    "HTML": ({"body": "html"}, FailureKind.BAD_DATA),
-    "cut off": ({"body": "truncated"}, FailureKind.BAD_DATA),
-    "wrong types": ({"body": "wrong_types"}, FailureKind.BAD_DATA),
-}
-
-# What may pass is asked for four times; a deadline within those would make the last of them a timeout.
-SECONDS_FOR = {name: 0.3 if name == "too slow" else 10.0 for name in FAULTS}
+    return refusal(lambda: read(source, query, seconds))
 
 
 @pytest.mark.parametrize("name", FAULTS)
@@ -83,7 +63,7 @@ def test_every_fault_is_one_safe_failure_of_a_reading(
     how, kind = FAULTS[name]
     caplog.set_level("DEBUG")
     fault("supabase", **how)
-    caught = failure(source, seconds=SECONDS_FOR[name])
+    caught = failure(source, seconds=seconds_for(name))
     assert caught.kind is kind
     assert source.key.get_secret_value() not in "".join(traceback.format_exception(caught)) + caplog.text
 
@@ -92,9 +72,8 @@ def test_every_fault_is_one_safe_failure_of_a_reading(
 def test_every_fault_is_one_safe_failure_of_what_we_can_see(source: BookingData, fault: Callable[..., None], name: str):
     how, kind = FAULTS[name]
     fault("supabase", **how)
-    with pytest.raises(SourceError) as caught:
-        source.visibility(Deadline(SECONDS_FOR[name]))
-    assert caught.value.kind is kind
+    caught = failure_of(lambda: source.visibility(Deadline(seconds_for(name))))
+    assert caught.kind is kind
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -155,7 +134,9 @@ def test_a_short_pause_is_waited_for(server: FakeServer):
         (f"{KEY} {PHONE}", FailureKind.BAD_DATA),
     ],
 )
-def test_an_error_is_told_by_its_code_and_its_words_are_not_repeated(server: FakeServer, code: str, kind: FailureKind):
+def test_an_error_is_recognized_by_its_code_and_its_text_is_not_repeated(
+    server: FakeServer, code: str, kind: FailureKind
+):
     message = {"message": f"column of {PHONE} {KEY}", "details": PHONE, "hint": KEY}
     server.everything = as_json({"code": code, **message}, 400)
     caught = failure(BookingData(server.url, SecretStr(KEY)), tables.EVENTS, seconds=0.5)

@@ -1,10 +1,9 @@
-"""The catalog through its three doors, and what each of them refuses."""
+"""The catalog through its three clients, and what each of them refuses."""
 
 from __future__ import annotations
 
 import socket
 import threading
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,13 +16,14 @@ import pytest
 from pydantic import SecretStr
 
 from lib.model.database import Catalog, CatalogAccess
-from lib.model.reading import CaveatKind, FailureKind, SourceError
+from lib.model.reading import CaveatKind, FailureKind
 from lib.model.window import Window, WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import Settings, load
 from lib.sources.catalog import CatalogSource, DescriptionCatalogClient, DirectCatalogClient, ManagementCatalogClient
 from lib.sources.http import Deadline, Http
 from lib.sources.source_registry import Sources
+from tests.sources.failures import FAULTS, failure_of, refusal, seconds_for
 from tests.sources.fake_server import FakeServer, as_json
 
 Play = Callable[[str], dict[str, str]]
@@ -62,18 +62,18 @@ def schema(settings: Settings, way: CatalogAccess) -> Catalog:
 # What is read --------------------------------------------------------------------------------------------
 
 
-def test_all_doors_tell_the_same_tables_columns_and_nullability(healthy: Settings):
-    told = {}
+def test_all_clients_read_the_same_tables_columns_and_nullability(healthy: Settings):
+    read = {}
     for way in CatalogAccess:
         catalog = schema(healthy, way)
         assert catalog.way is way
-        told[way] = {(c.table, c.name, c.nullable) for c in catalog.columns}
-    assert ("messages", "customer_id", False) in told[CatalogAccess.DIRECT]
-    assert ("pending_bookings", "metadata", True) in told[CatalogAccess.DIRECT]
-    assert told[CatalogAccess.DIRECT] == told[CatalogAccess.MANAGEMENT_API] == told[CatalogAccess.DATA_API]
+        read[way] = {(c.table, c.name, c.nullable) for c in catalog.columns}
+    assert ("messages", "customer_id", False) in read[CatalogAccess.DIRECT]
+    assert ("pending_bookings", "metadata", True) in read[CatalogAccess.DIRECT]
+    assert read[CatalogAccess.DIRECT] == read[CatalogAccess.MANAGEMENT_API] == read[CatalogAccess.DATA_API]
 
 
-def test_both_sql_doors_tell_the_same_checks_policies_and_tables(healthy: Settings):
+def test_both_sql_clients_read_the_same_checks_policies_and_tables(healthy: Settings):
     direct, managed = schema(healthy, CatalogAccess.DIRECT), schema(healthy, CatalogAccess.MANAGEMENT_API)
     assert (direct.columns, direct.checks) == (managed.columns, managed.checks)
     # How Postgres prints an expression depends on the search path; what it means does not.
@@ -140,7 +140,7 @@ def test_a_session_that_holds_a_lock_is_seen_without_its_query(healthy: Settings
         blockers = by(healthy, way).blockers(Deadline(10)).value
     ours = next(b for b in blockers if b.table == "customers")
     assert (ours.mode, ours.user) == ("ShareLock", "postgres")
-    if way is CatalogAccess.DIRECT:  # the read-only user is told less about other sessions
+    if way is CatalogAccess.DIRECT:  # the read-only user may see less of other sessions
         assert (ours.state, ours.application) == ("idle in transaction", "somebody")
         started = ours.transaction_started_at
         assert started and abs(datetime.now(UTC) - started) < timedelta(minutes=1)
@@ -248,21 +248,15 @@ def test_a_full_page_of_log_rows_is_truncated(server: FakeServer, http: Http):
 @pytest.mark.parametrize("result", [None, {"error": {"message": "boom"}}, {"result": [7]}, {"result": None}])
 def test_logs_that_cannot_be_read_are_no_empty_logs(server: FakeServer, http: Http, result: Any):
     server.tell(LOGS, as_json(result))
-    with pytest.raises(SourceError) as caught:
-        managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
-    assert caught.value.kind is FailureKind.BAD_DATA
+    assert (
+        failure_of(
+            lambda: managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
+        ).kind
+        is FailureKind.BAD_DATA
+    )
 
 
 # Refusals ------------------------------------------------------------------------------------------------
-
-
-def refusal(ask: Callable[[], object], *secrets: str) -> SourceError:
-    with pytest.raises(SourceError) as caught:
-        ask()
-    assert caught.value.failure.sentence.endswith(".") and caught.value.failure.hint
-    shown = "".join(traceback.format_exception(caught.value))
-    assert not [secret for secret in secrets if secret in shown]
-    return caught.value
 
 
 def direct(dsn: str) -> CatalogSource:
@@ -296,14 +290,13 @@ def test_a_malformed_connection_string_is_bad_data(dsn: str):
 
 
 @pytest.mark.parametrize("way", [CatalogAccess.DIRECT, CatalogAccess.MANAGEMENT_API])
-def test_no_door_lets_us_write(healthy: Settings, way: CatalogAccess):
+def test_no_client_lets_us_write(healthy: Settings, way: CatalogAccess):
     client = by(healthy, way).client
     assert client
-    with pytest.raises(SourceError) as caught:
-        client.rows("update public.events set name = 'x' returning id", Deadline(10))
-    assert caught.value.kind in (FailureKind.FORBIDDEN, FailureKind.BAD_DATA)
+    caught = failure_of(lambda: client.rows("update public.events set name = 'x' returning id", Deadline(10)))
+    assert caught.kind in (FailureKind.FORBIDDEN, FailureKind.BAD_DATA)
     if way is CatalogAccess.DIRECT:
-        assert caught.value.kind is FailureKind.FORBIDDEN
+        assert caught.kind is FailureKind.FORBIDDEN
 
 
 def test_a_slow_statement_ends_with_the_deadline(healthy: Settings):
@@ -373,7 +366,7 @@ def test_a_pooler_that_falls_silent_costs_no_more_than_the_deadline(sandbox: Run
         assert refusal(lambda: direct(dsn).schema(Deadline(0.8))).kind is FailureKind.TIMEOUT
 
 
-def test_without_any_door_the_catalog_is_not_configured():
+def test_without_any_client_the_catalog_is_not_configured():
     nothing = CatalogSource(None, None, None)
     window = Window.ending(datetime.now(UTC), WindowSize.DAY)
     for ask in (
@@ -385,19 +378,6 @@ def test_without_any_door_the_catalog_is_not_configured():
         assert refusal(ask).kind is FailureKind.NOT_CONFIGURED
 
 
-FAULTS: dict[str, tuple[dict[str, Any], FailureKind]] = {
-    "too slow": ({"delay_ms": 5_000}, FailureKind.TIMEOUT),
-    "refused": ({"refuse": True}, FailureKind.UNAVAILABLE),
-    "401": ({"status": 401}, FailureKind.UNAUTHORIZED),
-    "403": ({"status": 403}, FailureKind.FORBIDDEN),
-    "404": ({"status": 404}, FailureKind.NOT_FOUND),
-    "429": ({"status": 429, "retry_after": 120}, FailureKind.RATE_LIMITED),
-    "500": ({"status": 500}, FailureKind.UNAVAILABLE),
-    "544": ({"status": 544}, FailureKind.UNAVAILABLE),
-    "HTML": ({"body": "html"}, FailureKind.BAD_DATA),
-    "cut off": ({"body": "truncated"}, FailureKind.BAD_DATA),
-    "wrong types": ({"body": "wrong_types"}, FailureKind.BAD_DATA),
-}
 ASKS: dict[str, Callable[[CatalogSource, Deadline], object]] = {
     "schema": lambda catalog, deadline: catalog.schema(deadline),
     "migrations": lambda catalog, deadline: catalog.migrations(deadline),
@@ -417,18 +397,14 @@ def test_every_fault_of_the_management_api_is_one_safe_failure(
     sandbox.world.log_line(
         "edge_logs",
         "POST | 409 | /rest/v1/events",
-        {
-            "request.method": "POST",
-            "request.path": "/rest/v1/events",
-            "response.status_code": "409",
-        },
+        {"request.method": "POST", "request.path": "/rest/v1/events", "response.status_code": "409"},
     )
     fault("management", **how)
     ask = by(healthy, CatalogAccess.MANAGEMENT_API)
     with psycopg.connect(sandbox.world.dsn) as holder:
         holder.execute("lock table public.customers in share mode")
         caught = refusal(
-            lambda: ASKS[asked](ask, Deadline(0.4 if name == "too slow" else 10)),
+            lambda: ASKS[asked](ask, Deadline(seconds_for(name))),
             sandbox.world.credentials.supabase_access_token,
         )
     assert caught.kind is kind
@@ -441,13 +417,12 @@ def test_every_fault_of_the_description_is_one_safe_failure(
     how, kind = FAULTS[name]
     fault("supabase", **how)
     ask = by(healthy, CatalogAccess.DATA_API)
-    seconds = 0.4 if name == "too slow" else 10
-    caught = refusal(lambda: ask.schema(Deadline(seconds)), sandbox.world.credentials.supabase_secret_key)
+    caught = refusal(lambda: ask.schema(Deadline(seconds_for(name))), sandbox.world.credentials.supabase_secret_key)
     assert caught.kind is kind
 
 
 @pytest.mark.parametrize("definitions", [{}, [], {"a": 1}, {"a": {"properties": {}, "required": [1]}}, {"a": {}}])
-def test_a_description_that_cannot_be_read_makes_no_column_look_missing(
+def test_a_description_that_cannot_be_read_makes_no_column_seem_missing(
     server: FakeServer, http: Http, definitions: Any
 ):
     server.tell("/rest/v1/", as_json({"definitions": definitions}))

@@ -18,6 +18,7 @@ from lib.model.reading import FailureKind, Observed, SourceError
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import FIX, OLD, PHONE, SECRETS, SID, WINDOW
+from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 Ask = Callable[[str, Http, Deadline], Observed[Any]]
@@ -89,7 +90,7 @@ READINGS = [
 NAMES = [case.name for case in READINGS]
 API_READINGS = [case for case in READINGS if case.source != "booking_app"]
 
-# What an answer may repeat of ours, or of others in a form that tells what it is.
+# What an answer may repeat of ours, or of others in a form that shows what it is.
 REPEATED = [secret for secret in SECRETS if secret not in (bodies.ENV_VALUE, bodies.BOOKING_TOKEN, bodies.BODY_WORDS)]
 TELLTALE = {
     "error": {"code": "x", "message": f"The token {' '.join(REPEATED)} is refused"},
@@ -149,12 +150,11 @@ def test_every_fault_becomes_one_safe_source_error(
     if (case.source == "booking_app" and fault in FACTS_OF_THE_APP) or (case.name, fault) in KNOWN_ANSWERS:
         assert isinstance(case.ask(url, http, deadline), Observed)
         return
-    with pytest.raises(SourceError) as caught:
-        case.ask(url, http, deadline)
-    failure = caught.value.failure
+    caught = failure_of(lambda: case.ask(url, http, deadline))
+    failure = caught.failure
     assert failure.kind is kind
     assert failure.sentence.endswith(".") and failure.hint
-    shown = "".join(traceback.format_exception(caught.value)) + repr(failure) + caplog.text
+    shown = "".join(traceback.format_exception(caught)) + repr(failure) + caplog.text
     assert not [secret for secret in (*SECRETS, bodies.LINK_CODE) if secret in shown]
 
 
@@ -209,32 +209,32 @@ def assert_answers_or_raises_source_error(case: ReadingCase, server: FakeServer,
 
 @pytest.mark.parametrize("case", API_READINGS, ids=[case.name for case in API_READINGS])
 def test_no_json_makes_a_reading_raise_anything_but_a_source_error(
-    case: ReadingCase, lasting_stage: FakeServer, http: Http
+    case: ReadingCase, shared_server: FakeServer, http: Http
 ):
     @PROPERTY
     @given(junk=JUNK)
     def holds(junk: Any) -> None:
-        lasting_stage.everything = Scripted(json.dumps(junk).encode())
-        assert_answers_or_raises_source_error(case, lasting_stage, http)
+        shared_server.everything = Scripted(json.dumps(junk).encode())
+        assert_answers_or_raises_source_error(case, shared_server, http)
 
     holds()
 
 
 @pytest.mark.parametrize("case", API_READINGS, ids=[case.name for case in API_READINGS])
 def test_no_single_value_of_a_real_answer_makes_a_reading_raise_anything_else(
-    case: ReadingCase, lasting_stage: FakeServer, http: Http
+    case: ReadingCase, shared_server: FakeServer, http: Http
 ):
     real = {path: body for path, body in case.answers.items() if not isinstance(body, Scripted)}
 
     @PROPERTY
     @given(data=st.data())
     def holds(data: st.DataObject) -> None:
-        lasting_stage.everything = None
-        lasting_stage.tell_all(case.answers)
+        shared_server.everything = None
+        shared_server.tell_all(case.answers)
         for path in data.draw(st.lists(st.sampled_from(sorted(real)), min_size=1, max_size=4)):
             place = data.draw(st.sampled_from(places(real[path])))
-            lasting_stage.tell(path, as_json(with_junk(real[path], place, data.draw(JUNK))))
-        assert_answers_or_raises_source_error(case, lasting_stage, http)
+            shared_server.tell(path, as_json(with_junk(real[path], place, data.draw(JUNK))))
+        assert_answers_or_raises_source_error(case, shared_server, http)
 
     holds()
 

@@ -9,9 +9,18 @@ from typing import Any
 import pytest
 
 from lib.model import frames
-from lib.model.deployments import Deployment, DeploymentState, Hostname
+from lib.model.deployments import (
+    Branch,
+    Commit,
+    Comparison,
+    Deployment,
+    DeploymentState,
+    Hostname,
+    RequiredCommit,
+    RequiredFrom,
+)
 from lib.model.provider import Landing
-from lib.model.reading import Failure, FailureKind, Reading, SourceError, SourceName
+from lib.model.reading import Failure, FailureKind, Observed, Reading, SourceError, SourceName
 from lib.sources import follow_up
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
@@ -65,7 +74,7 @@ def test_only_texts_that_twilio_did_not_list_are_asked_for(server: FakeServer, h
     found = known_texts(
         server, http, messages=recorded(SID, RECORDED_ONLY, None, "local-fail-1"), pending_bookings=pending
     )
-    assert found == {RECORDED_ONLY}, "the other one is a phantom"
+    assert found == {RECORDED_ONLY}, "the other one is unknown to Twilio"
     assert {asked.path for asked in server.asked} == {TEXT_PATH.format(s) for s in (RECORDED_ONLY, UNKNOWN_TO_TWILIO)}
 
 
@@ -104,11 +113,7 @@ def opened(server: FakeServer, http: Http, *bookings: dict[str, Any], **readings
             "texts",
             rows(
                 frames.TEXTS,
-                {
-                    "sid": SID,
-                    "link_code": bodies.LINK_CODE,
-                    "link_url": f"{server.url}/l/{bodies.LINK_CODE}",
-                },
+                {"sid": SID, "link_code": bodies.LINK_CODE, "link_url": f"{server.url}/l/{bodies.LINK_CODE}"},
             ),
         ),
         "hostnames": reading("hostnames", ()),
@@ -199,6 +204,56 @@ def host(server: FakeServer, http: Http, sha: str | None) -> Hostname:
 
 def test_commits_that_the_branch_explains_are_not_compared(server: FakeServer, http: Http):
     assert comparisons(server, http, bodies.FIX, None) == []
+
+
+MERGED = (  # by date: the wanted commit was written before the serving one, and merged after it
+    Commit("1" * 40, "merge", None, bodies.NOW, ("2" * 40, "3" * 40)),
+    Commit("2" * 40, "serving", None, bodies.NOW, ("4" * 40,)),
+    Commit("3" * 40, "wanted", None, bodies.NOW, ("4" * 40,)),
+    Commit("4" * 40, "both began here", None, bodies.NOW, ("6" * 40,)),
+)
+
+
+def compared(
+    server: FakeServer, http: Http, serving: tuple[str, ...], sha: str, **fields: Any
+) -> Observed[tuple[Comparison, ...]]:
+    required = RequiredCommit(sha, RequiredFrom.SETTING, None, on_branch=True, **fields)
+    given = {
+        "branch": reading("branch", Branch("main", MERGED, protected=None)),
+        "required_commit": reading("required_commit", required),
+        "hostnames": reading("hostnames", tuple(host(server, http, sha) for sha in serving)),
+    }
+    server.asked.clear()
+    return follow_up.comparisons(bodies.github(server.url, http), given, Deadline(10))
+
+
+def tell_comparison(server: FakeServer, base: str, head: str) -> None:
+    said = {"status": "diverged", "ahead_by": 1, "behind_by": 1, "files": []}
+    server.tell(f"{COMPARE}/{base}...{head}", as_json(said))
+
+
+def test_a_commit_is_compared_where_a_walk_along_parents_does_not_tell(server: FakeServer, http: Http):
+    serving, wanted, merge = "2" * 40, "3" * 40, "1" * 40
+    tell_comparison(server, serving, wanted)
+    assert [one.status for one in compared(server, http, (serving, merge), wanted).value] == ["diverged"]
+    assert [asked.path for asked in server.asked] == [f"{COMPARE}/{serving}...{wanted}"]
+
+
+def test_what_a_pull_request_became_is_compared_as_well(server: FakeServer, http: Http):
+    tell_comparison(server, STRAY, "3" * 40)
+    tell_comparison(server, STRAY, "2" * 40)
+    found = compared(server, http, (STRAY,), "3" * 40, merged_as="2" * 40)
+    assert {one.head for one in found.value} == {"2" * 40, "3" * 40}
+
+
+def test_a_commit_that_github_has_forgotten_costs_itself_alone(server: FakeServer, http: Http):
+    forgotten, wanted = "e" * 40, "3" * 40
+    tell_comparison(server, STRAY, wanted)
+    found = compared(server, http, (STRAY, forgotten), wanted)
+    assert [one.base for one in found.value] == [STRAY]
+    assert [caveat.subject for caveat in found.caveats] == [forgotten]
+    with pytest.raises(SourceError):
+        compared(server, http, (forgotten,), wanted)
 
 
 def test_a_commit_that_is_not_on_the_branch_is_compared_once(server: FakeServer, http: Http):

@@ -12,6 +12,7 @@ from lib.sources.github import GitHub
 from lib.sources.http import Deadline, Http
 from tests.sources import bodies
 from tests.sources.bodies import FIX, OLD, REPOSITORY
+from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 REPO = f"/repos/{REPOSITORY}"
@@ -27,14 +28,14 @@ def refusal(message: str, status: int) -> Scripted:
     return as_json({"message": message}, status)
 
 
-def test_the_repository_tells_what_the_token_may_do(github: GitHub, soon: Deadline):
+def test_the_repository_says_what_the_token_may_do(github: GitHub, soon: Deadline):
     repository = github.repository(soon).value
     assert (repository.id, repository.default_branch) == (7, "main")
     assert (repository.can_push, repository.can_admin) == (True, False)
     assert repository.renamed_from is None
 
 
-def test_a_renamed_repository_is_followed_and_told(github: GitHub, server: FakeServer, soon: Deadline):
+def test_a_renamed_repository_is_followed_and_named(github: GitHub, server: FakeServer, soon: Deadline):
     server.tell(REPO, Scripted(b'{"message": "Moved"}', 301, {"Location": f"{server.url}/repositories/7"}))
     server.tell("/repositories/7", as_json(bodies.GITHUB[REPO] | {"full_name": "lantern-arms/bookings"}))
     repository = github.repository(soon).value
@@ -45,9 +46,7 @@ def test_a_rename_to_another_host_is_not_followed_with_our_token(
     github: GitHub, server: FakeServer, nobody: str, soon: Deadline
 ):
     server.tell(REPO, Scripted(b"{}", 301, {"Location": f"{nobody}/repositories/7"}))
-    with pytest.raises(SourceError) as caught:
-        github.repository(soon)
-    assert caught.value.kind is FailureKind.BAD_DATA
+    assert failure_of(lambda: github.repository(soon)).kind is FailureKind.BAD_DATA
 
 
 def test_the_branch_has_its_newest_commits_first(github: GitHub, server: FakeServer, soon: Deadline):
@@ -59,7 +58,7 @@ def test_the_branch_has_its_newest_commits_first(github: GitHub, server: FakeSer
     assert server.asked_for(f"{REPO}/commits")[0].query == {"sha": "main", "per_page": "100"}
 
 
-def test_a_named_branch_needs_no_look_at_the_repository(github: GitHub, server: FakeServer, soon: Deadline):
+def test_a_named_branch_is_read_without_the_repository(github: GitHub, server: FakeServer, soon: Deadline):
     github.branch("main", soon)
     assert not server.asked_for(REPO)
 
@@ -105,7 +104,7 @@ def test_a_required_commit_is_looked_for_on_the_branch(
 
 
 @pytest.mark.parametrize("status", [404, 422])
-def test_a_required_commit_that_github_does_not_know_is_told(
+def test_a_required_commit_that_github_does_not_know_is_named(
     status: int, github: GitHub, server: FakeServer, soon: Deadline
 ):
     server.tell(f"{REPO}/commits/abcdef1", refusal("No commit found for SHA: abcdef1", status))
@@ -138,7 +137,7 @@ def test_runs_of_a_commit_are_listed(github: GitHub, server: FakeServer, soon: D
     assert github.runs(FIX, soon).caveats[0].kind is CaveatKind.TRUNCATED
 
 
-def test_rules_tell_types_and_required_checks(github: GitHub, soon: Deadline):
+def test_rules_have_types_and_required_checks(github: GitHub, soon: Deadline):
     rules = github.rules(soon).value
     assert rules.rule_types == ("pull_request", "required_status_checks")
     assert rules.required_checks == ("test", "lint")
@@ -153,7 +152,7 @@ def test_rules_tell_types_and_required_checks(github: GitHub, soon: Deadline):
         (refusal("Resource not accessible by personal access token", 403), None),
     ],
 )
-def test_not_protected_is_told_from_not_allowed_to_know(
+def test_not_protected_and_not_allowed_to_know_are_different(
     answer: Scripted, protected: bool | None, github: GitHub, server: FakeServer, soon: Deadline
 ):
     server.tell(f"{REPO}/branches/main/protection", answer)
@@ -189,6 +188,9 @@ def test_a_token_without_the_checks_right_falls_back_to_statuses(github: GitHub,
         ({"git": {"deploymentEnabled": {"main": False}}}, False),
         ({"git": {"deploymentEnabled": {"ma*": False}}}, False),
         ({"git": {"deploymentEnabled": {"other": False}}}, True),
+        ({"git": {"deploymentEnabled": {"*": False, "main": True}}}, True),
+        ({"git": {"deploymentEnabled": {"!(main)": False}}}, None),
+        ({"git": {"deploymentEnabled": "no"}}, None),
         ({"github": {"enabled": False}}, False),
         ([], None),
     ],

@@ -68,7 +68,7 @@ def month() -> Window:
     return Window.ending(datetime.now(UTC), WindowSize.MONTH)
 
 
-def diagnosis_of(sources: Sources, size: WindowSize = WindowSize.MONTH) -> Diagnosis:
+def diagnosed(sources: Sources, size: WindowSize = WindowSize.MONTH) -> Diagnosis:
     return diagnose(take(sources, size), utc_now())
 
 
@@ -113,7 +113,7 @@ def test_a_missing_column_is_no_zero(counting: Callable[[str], Sources], few_are
     assert counts is not None and not counts.has_metadata and counts.total("initiated") > 0
     looked_up = sources.reporting.reconcile(["SM1"], Deadline(20)).value
     assert looked_up is not None and looked_up["with_booking"].isna().all()
-    diagnosis = diagnosis_of(sources)
+    diagnosis = diagnosed(sources)
     stored = next(tile for tile in diagnosis.tiles if tile.id == "stored")
     assert (diagnosis.facts.snapshot.cut, stored.status, stored.value) == (True, CheckStatus.FAIL, "no column")
     assert diagnosis.hypotheses[0].id == "missing_column"
@@ -171,9 +171,9 @@ def test_a_month_of_very_many_rows_is_judged_by_the_newest_and_drawn_from_counts
         few.setattr(booking_data, "NEWEST_ROWS", FEW)
         few.setattr(booking_data, "PAGE_ROWS", FEW)
         few.setattr(twilio, "PAGE_TEXTS", FEW // 2)
-        part = diagnosis_of(sources)
-    # Afterwards, for each look opens a link, and that is a click.
-    whole, snapshot = diagnosis_of(sources), part.facts.snapshot
+        part = diagnosed(sources)
+    # Afterwards, for each snapshot opens a link, and that is a click.
+    whole, snapshot = diagnosed(sources), part.facts.snapshot
     assert not whole.facts.snapshot.cut
     assert snapshot.cut and snapshot.rows_since > whole.facts.snapshot.rows_since
     for reading in (snapshot.pending_bookings, snapshot.texts, snapshot.messages, snapshot.short_links):

@@ -1,4 +1,4 @@
-"""What Twilio says, read: all texts of a window, without their words."""
+"""What Twilio says, read: all texts of a window, without their bodies."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from lib.model.reading import CaveatKind, FailureKind, SourceError
+from lib.model.reading import CaveatKind, FailureKind
 from lib.sources import twilio as module
 from lib.sources.http import Deadline, Http
 from lib.sources.twilio import Twilio
 from tests.sources import bodies
 from tests.sources.bodies import ACCOUNT, LINK_CODE, NOW, PHONE, SID, WINDOW, message
+from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 LOG = f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json"
@@ -40,7 +41,7 @@ def page(*messages: dict[str, Any], following: str | None = None) -> Scripted:
     return as_json({"messages": messages, "next_page_uri": following})
 
 
-def test_a_text_is_kept_without_its_words(twilio: Twilio, soon: Deadline):
+def test_a_text_is_kept_without_its_body(twilio: Twilio, soon: Deadline):
     row = twilio.texts(WINDOW, soon).value.iloc[0]
     assert (row["sid"], row["status"], row["direction"]) == (SID, "delivered", "outbound-api")
     assert (row["to_number"], row["from_number"]) == (PHONE, "LANTERN2024")
@@ -49,7 +50,7 @@ def test_a_text_is_kept_without_its_words(twilio: Twilio, soon: Deadline):
     assert row["created_at"] == pd.Timestamp("2025-11-22T11:00Z") and row["body_digest"]
 
 
-def test_same_words_have_the_same_digest_and_others_another(twilio: Twilio, server: FakeServer, soon: Deadline):
+def test_equal_bodies_have_the_same_digest_and_others_another(twilio: Twilio, server: FakeServer, soon: Deadline):
     server.tell(LOG, page(*(message(sid(n), body=body) for n, body in enumerate(("a", "a", "b", "")))))
     digests = twilio.texts(WINDOW, soon).value["body_digest"].tolist()
     assert digests[0] == digests[1] != digests[2]
@@ -138,7 +139,9 @@ def test_a_text_that_slides_onto_the_next_page_counts_once(twilio: Twilio, serve
     assert len(twilio.texts(WINDOW, soon).value) == 1
 
 
-def test_the_cap_of_pages_is_told(twilio: Twilio, server: FakeServer, soon: Deadline, monkeypatch: pytest.MonkeyPatch):
+def test_the_cap_of_pages_is_a_caveat(
+    twilio: Twilio, server: FakeServer, soon: Deadline, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(module, "MAX_PAGES", 3)
     pages = (page(message(sid(n)), following=f"{LOG}?PageToken={n}") for n in range(5))
     server.tell(LOG, *pages)
@@ -254,6 +257,7 @@ def test_an_api_key_is_preferred_to_the_auth_token(server: FakeServer, http: Htt
 
 
 def test_no_login_at_all_is_not_configured(server: FakeServer, http: Http, soon: Deadline):
-    with pytest.raises(SourceError) as caught:
-        Twilio(http=http, base_url=server.url, account_sid=ACCOUNT).balance(soon)
-    assert caught.value.kind is FailureKind.NOT_CONFIGURED
+    assert (
+        failure_of(lambda: Twilio(http=http, base_url=server.url, account_sid=ACCOUNT).balance(soon)).kind
+        is FailureKind.NOT_CONFIGURED
+    )

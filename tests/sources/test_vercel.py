@@ -7,11 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from lib.model.deployments import DeploymentState, LogLevel
-from lib.model.reading import CaveatKind, FailureKind, SourceError
+from lib.model.reading import CaveatKind, FailureKind
 from lib.sources.http import Deadline, Http
 from lib.sources.vercel import Vercel
 from tests.sources import bodies
 from tests.sources.bodies import BARE, FIX, NOW, OLD, PROJECT, SHOP, SHOP_2, TEAM, WINDOW, listed, ms, single
+from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted, as_json
 
 
@@ -21,7 +22,7 @@ def vercel(server: FakeServer, http: Http) -> Vercel:
     return bodies.vercel(server.url, http)
 
 
-def test_the_project_tells_the_switches_that_decide_what_is_live(vercel: Vercel, soon: Deadline):
+def test_the_project_has_the_switches_that_decide_what_is_live(vercel: Vercel, soon: Deadline):
     project = vercel.project(soon).value
     assert project.link is not None
     assert (project.link.full_name, project.link.repo_id, project.link.production_branch) == (
@@ -43,18 +44,44 @@ def test_the_project_tells_the_switches_that_decide_what_is_live(vercel: Vercel,
 def test_what_the_project_does_not_say_is_unknown_not_fine(vercel: Vercel, server: FakeServer, soon: Deadline):
     server.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking"}))
     project = vercel.project(soon).value
-    assert project.link is None  # this alone is told by absence: the project is disconnected
+    assert project.link is None  # only here absence says something: the project is disconnected
     assert project.auto_assign_custom_domains is None
     assert project.rolling_release_active is None
     assert project.policy_allows_git is None
     assert project.paused is None
 
 
+PRODUCTION = [{"type": "system", "target": "production"}]
+
+
+def rule(*sources: str, enabled: bool = True, target: str = "production") -> dict[str, object]:
+    return {"enabled": enabled, "sources": list(sources), "environments": [{"type": "system", "target": target}]}
+
+
+@pytest.mark.parametrize(
+    ("policy", "allows"),
+    [
+        (None, None),
+        ({"deploymentSources": [rule("git", "cli")]}, True),
+        ({"deploymentSources": [rule("cli")]}, False),
+        ({"deploymentSources": [rule()]}, False),  # on, and it lists nothing
+        ({"deploymentSources": [rule("cli", enabled=False)]}, True),
+        ({"deploymentSources": [rule("cli", target="preview")]}, True),
+        ({"deploymentSources": [{"enabled": True, "sources": ["cli"]}]}, None),
+        ({"gitSources": [{"enabled": True, "sources": [{"org": "other"}], "environments": PRODUCTION}]}, None),
+    ],
+)
+def test_a_rule_of_the_deployment_policy_lists_what_it_lets_in(
+    policy: object, allows: bool | None, vercel: Vercel, server: FakeServer, soon: Deadline
+):
+    body = {"id": PROJECT, "name": "booking", "deploymentPolicy": policy}
+    server.tell("/v9/projects/prj_1", as_json(body))
+    assert vercel.project(soon).value.policy_allows_git is allows
+
+
 def test_a_link_that_cannot_be_read_does_not_count_as_disconnected(vercel: Vercel, server: FakeServer, soon: Deadline):
     server.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking", "link": "github"}))
-    with pytest.raises(SourceError) as caught:
-        vercel.project(soon)
-    assert caught.value.kind is FailureKind.BAD_DATA
+    assert failure_of(lambda: vercel.project(soon)).kind is FailureKind.BAD_DATA
 
 
 @pytest.mark.parametrize(
@@ -77,17 +104,15 @@ def test_a_project_that_rolls_out_gradually_is_asked_how_far_it_is(
     assert vercel.project(soon).value.rolling_release_active is active
 
 
-def test_a_wrong_project_is_told_from_a_bad_token(vercel: Vercel, server: FakeServer, soon: Deadline):
+def test_a_wrong_project_and_a_bad_token_are_different(vercel: Vercel, server: FakeServer, soon: Deadline):
     server.tell("/v9/projects/prj_1", as_json({"error": {"code": "not_found", "message": "Project not found"}}, 404))
-    with pytest.raises(SourceError) as caught:
-        vercel.project(soon)
-    assert caught.value.kind is FailureKind.NOT_FOUND
-    assert "accepts our token" in str(caught.value) and "Right team?" in caught.value.failure.hint
+    caught = failure_of(lambda: vercel.project(soon))
+    assert caught.kind is FailureKind.NOT_FOUND
+    assert "accepts our token" in str(caught) and "Right team?" in caught.failure.hint
     server.tell("/v2/user", as_json({"error": {"code": "forbidden", "invalidToken": True}}, 403))
-    with pytest.raises(SourceError) as caught:
-        vercel.project(soon)
-    assert caught.value.kind is FailureKind.UNAUTHORIZED
-    assert "VERCEL_TOKEN" in caught.value.failure.hint
+    caught = failure_of(lambda: vercel.project(soon))
+    assert caught.kind is FailureKind.UNAUTHORIZED
+    assert "VERCEL_TOKEN" in caught.failure.hint
 
 
 def test_a_token_that_vercel_does_not_know_is_unauthorized_though_it_says_403(
@@ -96,9 +121,7 @@ def test_a_token_that_vercel_does_not_know_is_unauthorized_though_it_says_403(
     server.everything = as_json(
         {"error": {"code": "forbidden", "message": "Not authorized", "invalidToken": True}}, 403
     )
-    with pytest.raises(SourceError) as caught:
-        vercel.deployments(soon)
-    assert caught.value.kind is FailureKind.UNAUTHORIZED
+    assert failure_of(lambda: vercel.deployments(soon)).kind is FailureKind.UNAUTHORIZED
 
 
 def test_every_production_hostname_is_resolved_to_the_commit_it_serves(
@@ -181,7 +204,7 @@ def test_domains_that_may_not_be_read_are_taken_from_the_project(vercel: Vercel,
     assert observed.caveats[0].kind is CaveatKind.PARTIAL
 
 
-def test_more_hostnames_than_one_page_are_told(vercel: Vercel, server: FakeServer, soon: Deadline):
+def test_more_hostnames_than_one_page_are_a_caveat(vercel: Vercel, server: FakeServer, soon: Deadline):
     domains = bodies.VERCEL["/v9/projects/prj_1/domains"] | {"pagination": {"count": 100, "next": ms(1)}}
     server.tell("/v9/projects/prj_1/domains", as_json(domains))
     assert vercel.hostnames(soon).caveats[0].kind is CaveatKind.TRUNCATED
@@ -277,3 +300,15 @@ def test_the_team_is_named_on_every_call_and_a_personal_account_on_none(server: 
     vercel = bodies.vercel(server.url, http)
     Vercel(http=http, base_url=server.url, token=vercel.token, project_id=PROJECT, team_id="sam").project(soon)
     assert {asked.query.get("teamId") for asked in server.asked} == {None}
+
+
+@pytest.mark.parametrize(("flag", "dirty"), [("1", True), ("0", False), (None, None), (1, None)])
+def test_an_upload_says_whether_it_holds_changes_that_no_commit_has(
+    flag: object, dirty: bool | None, vercel: Vercel, server: FakeServer, soon: Deadline
+):
+    meta = {"gitCommitSha": FIX, "gitDirty": flag}
+    row = {"id": "dpl_x", "created": ms(9), "readyStateReason": f"Skipped by {bodies.MAIL}", "meta": meta}
+    server.tell("/v13/deployments/dpl_x", as_json(row))
+    deployment = vercel.deployment("dpl_x", soon)
+    assert (deployment.git_dirty, deployment.commit) == (dirty, None if dirty else FIX)
+    assert deployment.ready_state_reason == "Skipped by …"

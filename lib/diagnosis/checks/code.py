@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from lib.diagnosis import thresholds
-from lib.diagnosis.builds import is_transient
+from lib.diagnosis.builds import BUILT, is_transient, newest_first
 from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
-from lib.diagnosis.checks.deployment_failure_modes import required_is_live
+from lib.diagnosis.checks.deployment_failure_modes import NO_HOSTNAME, required_is_live
 from lib.diagnosis.environment import required_environment
 from lib.diagnosis.facts import Facts
-from lib.diagnosis.serving import CommitPosition, Serving
+from lib.diagnosis.live_deployment import waiting
+from lib.diagnosis.moves import Move, target, under_way
+from lib.diagnosis.production_branch import branch_change
+from lib.diagnosis.pushes import Push, PushState, push_of_required
+from lib.diagnosis.serving import CommitPosition, Serving, relation
 from lib.formatting import counted
-from lib.model.deployments import Deployment, DeploymentState, same_commit
+from lib.model.deployments import Deployment, DeploymentState, RequiredCommit, RunOutcome, same_commit
 from lib.model.verdict import Hop
-
-# A build that ended by itself: one that was skipped, cancelled or refused never tried.
-_BUILT = (DeploymentState.READY, DeploymentState.ERROR)
 
 
 def production(facts: Facts) -> list[Deployment]:
     """Return the production deployments, newest first. Raises `CannotTellError`."""
-    return [d for d in facts.need(facts.snapshot.deployments) if d.target == "production"]
+    return newest_first(facts.need(facts.snapshot.deployments))
 
 
 def _servings(facts: Facts) -> tuple[Serving, ...]:
@@ -37,7 +37,7 @@ def serving_commit(facts: Facts) -> CheckResult:
     servings = _servings(facts)
     required = facts.need(facts.snapshot.required_commit)
     if not servings:
-        return fail("The project has no production hostname.")
+        return cannot_tell(NO_HOSTNAME)
     evidence = tuple(_message(facts, serving) for serving in servings)
     required_message = f"required commit {required.sha[:7]} ({required.taken_from.value.replace('_', ' ')})"
     behind = [s for s in servings if s.position.contains_required is False]
@@ -45,10 +45,13 @@ def serving_commit(facts: Facts) -> CheckResult:
     building = [
         d
         for d in facts.value(facts.snapshot.deployments) or ()
-        if d.state.in_progress and same_commit(d.sha, required.sha)
+        if d.state.in_progress and same_commit(d.commit, required.sha)
     ]
+    move = under_way(facts)
     if behind and building:
         return warn("The required commit is being built just now.", required_message, *evidence)
+    if behind and move and _brings(facts, move, required):
+        return warn(f"The required commit is on its way to production. {move.message}", required_message, *evidence)
     if behind:
         worst = max((s.behind_by or 0) for s in behind)
         by = f", {counted(worst, 'commit')} behind" if worst else ""
@@ -62,6 +65,15 @@ def serving_commit(facts: Facts) -> CheckResult:
     return ok("Every production hostname serves the required commit.", required_message, *evidence)
 
 
+def _brings(facts: Facts, move: Move, required: RequiredCommit) -> bool:
+    """Whether what the move leads to is known to hold the required commit."""
+    moved = target(facts, move)
+    if moved is None or moved.commit is None:
+        return False
+    branch, compared = facts.value(facts.snapshot.branch), facts.value(facts.snapshot.comparisons) or ()
+    return bool(relation(moved.commit, required.sha, branch, compared).holds) or same_commit(moved.commit, required.sha)
+
+
 def _message(facts: Facts, serving: Serving) -> str:
     host = serving.hostname
     if serving.position is CommitPosition.UNKNOWN:
@@ -70,7 +82,7 @@ def _message(facts: Facts, serving: Serving) -> str:
     where = {
         CommitPosition.SAME: "the required commit",
         CommitPosition.NEWER: "newer than the required commit",
-        CommitPosition.BEHIND: f"{counted(serving.behind_by or 0, 'commit')} behind",
+        CommitPosition.BEHIND: f"{counted(serving.behind_by, 'commit')} behind" if serving.behind_by else "behind",
         CommitPosition.ELSEWHERE: "on another branch",
     }[serving.position]
     return f"{host.name}: {(host.serving_commit or '')[:7]}{since}, {where}"
@@ -89,7 +101,9 @@ def fix_live(facts: Facts) -> CheckResult:
         facts.need(facts.snapshot.branch)
         return cannot_tell("Whether the code that is served contains the fix cannot be told from its commits.")
     if not running.after_fix:
-        return fail("The code that is served is from before the fix: it cannot record a text for a new customer.")
+        message = "The code that is served is from before the fix: it cannot record a text for a new customer."
+        # Where the required commit is live, or not known, older code is no fault that was seen.
+        return fail(message) if required_is_live(facts) is False else warn(message)
     since = f" since {facts.clock(running.since)}" if running.since else ""
     return ok(f"The code that is served contains the fix{since}.")
 
@@ -101,8 +115,8 @@ def fix_live(facts: Facts) -> CheckResult:
     would_change="A production build that ends READY.",
 )
 def builds_pass(facts: Facts) -> CheckResult:
-    unended = [d for d in production(facts) if d.state not in _BUILT]
-    ended = [d for d in production(facts) if d.state in _BUILT]
+    unended = [d for d in production(facts) if d.state not in BUILT]
+    ended = [d for d in production(facts) if d.state in BUILT]
     notes = [f"{(d.sha or 'upload')[:7]} at {facts.clock(d.created_at)}: {d.state.value.lower()}" for d in unended]
     if not ended:
         return not_applicable("No production build came to an end.", *notes)
@@ -137,27 +151,19 @@ def builds_pass(facts: Facts) -> CheckResult:
 def nothing_waits(facts: Facts) -> CheckResult:
     project = facts.need(facts.snapshot.project)
     live = [s.hostname.deployment for s in _servings(facts) if s.hostname.deployment]
-    oldest = min((d.created_at for d in live), default=None)
-    settled = facts.now - thresholds.ALIAS_SETTLES
-    waiting = [
-        d
-        for d in production(facts)
-        if d.state is DeploymentState.READY
-        and oldest is not None
-        and d.created_at > oldest
-        and any(d.id != served.id for served in live)
-        and (d.ready_at is None or d.ready_at <= settled)
-    ]
+    facts.need(facts.snapshot.deployments)
+    waits = waiting(facts)
     pinned = project.auto_assign_custom_domains is False
-    evidence = tuple(
-        f"{(d.sha or 'upload')[:7]} is ready since {facts.clock(d.ready_at)}" for d in waiting if d.ready_at
-    )
+    evidence = tuple(f"{(d.sha or 'upload')[:7]} is ready since {facts.clock(d.ready_at)}" for d in waits if d.ready_at)
     note = project.rollback_note
     if note and pinned:
         evidence += (f"rolled back by {note.username or 'someone'}: “{note.description or 'no reason given'}”",)
-    if waiting and pinned:
+    if move := under_way(facts):
+        since = (f"asked for at {facts.clock(move.since)}",) if move.since else ()
+        return warn(move.message, *since, *evidence)
+    if waits and pinned:
         return fail("Newer builds are ready and wait for promotion: production is pinned.", *evidence)
-    if waiting:
+    if waits:
         return fail("A newer build is ready, and production still serves an older one.", *evidence)
     if pinned:
         return warn("New builds will not become live by themselves: production is pinned.", *evidence)
@@ -178,40 +184,33 @@ def git_integration(facts: Facts) -> CheckResult:
     project = facts.need(facts.snapshot.project)
     if project.link is None:
         return fail("The Vercel project is connected to no Git repository: a push builds nothing.")
-    evidence = [f"Vercel builds {project.link.full_name}, production branch {project.link.production_branch}"]
+    branch = project.link.production_branch or "not said"
+    evidence = [f"Vercel builds {project.link.full_name}, production branch {branch}"]
     repository = facts.value(facts.snapshot.repository)
-    if repository is not None:
-        if project.link.repo_id is not None and project.link.repo_id != repository.id:
-            return fail("Vercel builds another repository than ours.", *evidence, f"ours is {repository.full_name}")
-        branch = project.link.production_branch
-        if branch and branch != repository.default_branch:
-            message = (
-                f"Vercel takes production from the branch {branch}, and the work is on {repository.default_branch}."
-            )
-            if required_is_live(facts) is True:
-                return warn(message, *evidence, "the required commit is live all the same")
-            return fail(message, *evidence)
-    unheard = _unheard_pushes(facts)
-    if unheard:
-        return fail("Vercel never heard of the newest commit.", *evidence, *unheard)
+    is_ours = None if repository is None else project.link.is_to(repository)
+    if repository is not None and is_ours is False:
+        return fail("Vercel builds another repository than ours.", *evidence, f"ours is {repository.full_name}")
+    if change := branch_change(facts):
+        if required_is_live(facts) is True:
+            return warn(change.message, *evidence, "the required commit is live all the same")
+        return fail(change.message, *evidence)
+    push = None if required_is_live(facts) else push_of_required(facts)
+    if push is not None and (result := _not_reached(facts, push, evidence)):
+        return result
     if repository is None:
         return cannot_tell("The link is there; whether it is to the right repository needs GitHub.", *evidence)
+    if is_ours is None:
+        return cannot_tell("Vercel does not say which repository it builds in a way that can be told.", *evidence)
     return ok("Vercel builds our repository and branch.", *evidence)
 
 
-def _unheard_pushes(facts: Facts) -> tuple[str, ...]:
-    """Return the signs that no deployment of the required commit was ever begun, if all of them agree."""
-    if required_is_live(facts):
-        return ()
-    required = facts.need(facts.snapshot.required_commit)
-    if any(same_commit(deployment.sha, required.sha) for deployment in facts.need(facts.snapshot.deployments)):
-        return ()
-    signs = facts.need(facts.snapshot.vercel_signs)
-    if signs.status_state is not None or signs.has_check_suite or not required.on_branch:
-        return ()
-    if required.commit and facts.now - required.commit.committed_at < thresholds.PUSH_SETTLES:
-        return ()
-    return (f"no deployment of {required.sha[:7]}", "no status and no check of Vercel's app on it at GitHub")
+def _not_reached(facts: Facts, push: Push, evidence: list[str]) -> CheckResult | None:
+    """Return what is to be said of a push that Vercel did not build; None where it did, or none is due."""
+    if push.state is PushState.REFUSED:
+        return fail(push.message, *evidence)
+    if push.state is PushState.UNHEARD:
+        return fail("Vercel never heard of the newest commit.", *evidence, push.message)
+    return cannot_tell(push.message, *evidence) if push.state is PushState.UNKNOWN else None
 
 
 @check(
@@ -234,12 +233,16 @@ def actions_pass(facts: Facts) -> CheckResult:
     runs = facts.need(facts.snapshot.runs)
     if not runs:
         return not_applicable("No Actions ran for the required commit.")
-    failed = [run for run in runs if run.conclusion in ("failure", "timed_out", "action_required")]
-    if failed:
-        return warn(
-            f"{counted(len(failed), 'Actions run')} failed for the required commit.", *(run.name for run in failed)
+    by_outcome = {outcome: [run for run in runs if run.outcome is outcome] for outcome in RunOutcome}
+    if failed := by_outcome[RunOutcome.NOT_PASSED]:
+        ended = (f"{run.name}: {(run.conclusion or '').replace('_', ' ')}" for run in failed)
+        return warn(f"{counted(len(failed), 'Actions run')} did not pass for the required commit.", *ended)
+    if waits := by_outcome[RunOutcome.RUNNING]:
+        return warn("Actions are still running for the required commit.", *(run.name for run in waits))
+    if unknown := by_outcome[RunOutcome.UNKNOWN]:
+        said = (f"{run.name}: status {run.status}, conclusion {run.conclusion}" for run in unknown)
+        return cannot_tell(
+            "Whether Actions passed for the required commit cannot be told from what GitHub says.", *said
         )
-    waiting = [run for run in runs if run.status != "completed"]
-    if waiting:
-        return warn("Actions are still running for the required commit.", *(run.name for run in waiting))
+    facts.need_complete(facts.snapshot.runs)
     return ok("Actions passed for the required commit.")

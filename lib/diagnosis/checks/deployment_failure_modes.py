@@ -11,15 +11,30 @@ from functools import wraps
 from statistics import median
 
 from lib.diagnosis import thresholds
+from lib.diagnosis.builds import Stop, why_stopped, words_of_vercel
 from lib.diagnosis.check_api import CheckFunction, CheckResult, CheckSpec, cannot_tell, fail, not_applicable, ok, warn
 from lib.diagnosis.environment import required_environment
-from lib.diagnosis.facts import Facts
-from lib.model.deployments import Deployment, DeploymentState, Hostname, Project, RequiredCommit, same_commit
+from lib.diagnosis.facts import CannotTellError, Facts
+from lib.diagnosis.live_deployment import is_paused
+from lib.diagnosis.moves import ROLLING_RELEASE, under_way
+from lib.diagnosis.production_branch import branch_change
+from lib.diagnosis.pushes import PushState, push_of_required
+from lib.model.deployments import (
+    Deployment,
+    DeploymentState,
+    Hostname,
+    Project,
+    RequiredCommit,
+    RunOutcome,
+    same_commit,
+)
 from lib.model.reading import FailureKind
 from lib.model.verdict import Hop
 
 # The ids of the failure modes begin with it.
 FAILURE_MODE_PREFIX = "reason_"
+NO_HOSTNAME = "Vercel lists no production hostname that serves anything, so what is live cannot be told."
+_UNEXPLAINED = "It was cancelled, and why is not known."
 _WRONG_DOOR = (FailureKind.UNAUTHORIZED, FailureKind.FORBIDDEN, FailureKind.NOT_FOUND)
 
 
@@ -32,13 +47,18 @@ def _project(facts: Facts) -> Project:
 
 
 def _hosts(facts: Facts) -> list[Hostname]:
-    return [host for host in facts.need(facts.snapshot.hostnames) if host.redirect_to is None]
+    """The production hostnames that serve something. Raises `CannotTellError` where none is listed."""
+    hosts = [host for host in facts.need(facts.snapshot.hostnames) if host.redirect_to is None]
+    if not hosts:
+        raise CannotTellError(facts.snapshot.hostnames, NO_HOSTNAME)
+    return hosts
 
 
 def _of_required(facts: Facts) -> list[Deployment]:
     """The deployments of the required commit, newest first, for production where there are any."""
     sha = _required(facts).sha
-    found = [d for d in facts.need(facts.snapshot.deployments) if same_commit(d.sha, sha)]
+    found = [d for d in facts.need(facts.snapshot.deployments) if same_commit(d.commit, sha)]
+    found.sort(key=lambda d: d.created_at, reverse=True)
     return [d for d in found if d.target == "production"] or found
 
 
@@ -47,7 +67,8 @@ def required_is_live(facts: Facts) -> bool | None:
     answers = {serving.position.contains_required for serving in facts.servings or ()}
     if False in answers:
         return False
-    return None if None in answers or not answers else True
+    # A hostname that was not read may serve something else.
+    return None if None in answers or not answers or facts.snapshot.hostnames.truncated else True
 
 
 def _newest(facts: Facts) -> Deployment | None:
@@ -64,20 +85,11 @@ def _rolled_back(facts: Facts) -> bool:
     return False
 
 
-def _ignored(deployment: Deployment, facts: Facts) -> str | None:
-    message = f"{deployment.error_link or ''} {deployment.error_message or ''}".lower()
-    if deployment.state is not DeploymentState.CANCELED or "ignored" not in message:
-        return None
-    project = facts.value(facts.snapshot.project)
-    command = project.ignore_command if project else None
-    return f"Skipped by the ignored build step{f' “{command}”' if command else ''}."
-
-
-def _unsigned(deployment: Deployment) -> str | None:
-    named = "verified" in (deployment.error_message or "").lower()
-    if deployment.state is DeploymentState.CANCELED and named:
-        return "Cancelled because the commit is not signed."
-    return None
+def _is_unexplained(deployment: Deployment) -> bool:
+    """Whether it was stopped without a word of Vercel why: the list of deployments carries no reason."""
+    stopped = deployment.state in (DeploymentState.CANCELED, DeploymentState.BLOCKED)
+    silent = not words_of_vercel(deployment) and not deployment.error_link and not deployment.seat_block
+    return stopped and silent
 
 
 def failure_mode(
@@ -103,17 +115,24 @@ def unless_live(answer: CheckFunction) -> CheckFunction:
     return answer_or_skip
 
 
-def about_newest(*, otherwise: str) -> Callable[[Callable[[Deployment, Facts], str | None]], CheckFunction]:
+Applies = Callable[[Deployment, Facts], str | CheckResult | None]
+
+
+def about_newest(*, otherwise: str) -> Callable[[Applies], CheckFunction]:
     """Ask of the newest deployment of the required commit: the function says how it was hit, or returns None."""
 
-    def wrapped(applies: Callable[[Deployment, Facts], str | None]) -> CheckFunction:
+    def wrapped(applies: Applies) -> CheckFunction:
         @wraps(applies)
         def answer(facts: Facts) -> CheckResult:
             deployment = _newest(facts)
             if deployment is None:
                 return not_applicable("There is no deployment of the required commit.")
-            message = applies(deployment, facts)
-            return ok(otherwise) if message is None else fail(message, f"deployment {deployment.id}")
+            if deployment.state is DeploymentState.UNKNOWN:
+                return cannot_tell("Vercel gives its deployment a state that is not known.")
+            found = applies(deployment, facts)
+            if isinstance(found, CheckResult):
+                return found
+            return ok(otherwise) if found is None else fail(found, f"deployment {deployment.id}")
 
         return unless_live(answer)
 
@@ -122,7 +141,7 @@ def about_newest(*, otherwise: str) -> Callable[[Callable[[Deployment, Facts], s
 
 @failure_mode(0, "Is anything wrong at all?", rests_on="hostnames", would_change="The required commit becoming live.")
 def nothing_wrong(facts: Facts) -> CheckResult:
-    facts.need(facts.snapshot.hostnames)
+    _hosts(facts)
     _required(facts)
     live = required_is_live(facts)
     if live is None:
@@ -145,11 +164,28 @@ def other_branch(facts: Facts) -> CheckResult:
     required = _required(facts)
     if required.on_branch is None:
         return cannot_tell("Needs a comparison of the commit with the production branch.")
-    return (
-        ok("The production branch contains it.")
-        if required.on_branch
-        else fail("The commit is not on the production branch: merge it.")
-    )
+    if required.on_branch:
+        return ok("The production branch contains it.")
+    if required.commit is None:
+        return fail("The commit is not on the production branch: GitHub does not know it.")
+    return _merged(facts, required)
+
+
+def _merged(facts: Facts, required: RequiredCommit) -> CheckResult:
+    """Say of a commit that the branch does not contain whether what its pull request became is on it."""
+    branch = facts.value(facts.snapshot.branch)
+    if required.merged_as and branch is not None:
+        found = branch.contains(branch.head.sha, required.merged_as)
+        if found is None:
+            return cannot_tell("Needs a comparison of what was merged with the production branch.")
+        if found:
+            return ok(f"The production branch holds its change, merged as {required.merged_as[:7]}.")
+    if not required.pulls_read:
+        return cannot_tell(
+            "The branch does not contain the commit itself. Whether a squash merge took its change in needs its pull "
+            "requests (right: Pull requests, read)."
+        )
+    return fail("The commit is not on the production branch: merge it.")
 
 
 @failure_mode(3, "Did a rule refuse the push?", rests_on="rules", would_change="A pull request, or an admin.")
@@ -163,11 +199,10 @@ def refused_by_rules(facts: Facts) -> CheckResult:
 @failure_mode(4, "Do checks hold the merge?", rests_on="runs", would_change="The checks passing.")
 @unless_live
 def gated_by_checks(facts: Facts) -> CheckResult:
-    if _required(facts).on_branch:
+    if _required(facts).on_branch or _required(facts).merged_as:
         return ok("It is merged, so nothing holds the merge.")
-    waiting = [
-        run for run in facts.need(facts.snapshot.runs) if run.status != "completed" or run.conclusion == "failure"
-    ]
+    in_the_way = (RunOutcome.NOT_PASSED, RunOutcome.RUNNING)
+    waiting = [run for run in facts.need(facts.snapshot.runs) if run.outcome in in_the_way]
     if waiting:
         return warn("Actions that did not pass may hold the merge.", *(run.name for run in waiting))
     return cannot_tell("Needs the pull request's state (right: Pull requests, read).")
@@ -181,15 +216,17 @@ def gated_by_checks(facts: Facts) -> CheckResult:
 )
 @unless_live
 def unheard(facts: Facts) -> CheckResult:
-    required = _required(facts)
-    if _of_required(facts):
-        return ok("Vercel began a deployment of it.")
-    if required.commit and facts.now - required.commit.committed_at < thresholds.PUSH_SETTLES:
-        return warn("The push is only moments old.")
-    signs = facts.need(facts.snapshot.vercel_signs)
-    if signs.status_state is None and not signs.has_check_suite:
-        return fail("Vercel left no sign of this commit: no deployment, no status, no check.")
-    return warn("Vercel's app saw the commit, and there is no deployment of it.", signs.status_description or "")
+    push = push_of_required(facts)
+    match push.state:
+        case PushState.BUILT:
+            return ok(push.message)
+        case PushState.REFUSED | PushState.UNHEARD:
+            return fail(push.message)
+        case PushState.RECENT | PushState.SEEN:
+            return warn(push.message, facts.need(facts.snapshot.vercel_signs).status_description or "")
+        case PushState.NOT_DUE:
+            return not_applicable(push.message)
+    return cannot_tell(push.message)
 
 
 @failure_mode(6, "Is the project connected to our repository?", rests_on="project", would_change="Connecting it.")
@@ -198,49 +235,61 @@ def disconnected(facts: Facts) -> CheckResult:
     if project.link is None:
         return fail("The project is connected to no repository.")
     repository = facts.need(facts.snapshot.repository)
-    if project.link.repo_id is not None and project.link.repo_id != repository.id:
+    is_ours = project.link.is_to(repository)
+    if is_ours is None:
+        return cannot_tell(f"The project builds {project.link.full_name}; Vercel gives no id to tell it by.")
+    if not is_ours:
         return fail(f"The project builds {project.link.full_name}, which is not {repository.full_name}.")
-    if project.link.repo_id is None:
-        return cannot_tell("Vercel does not say the repository's numeric id.")
     return ok(f"The project builds {project.link.full_name}.")
 
 
 @failure_mode(
-    7, "Is the production branch the same on both sides?", rests_on="project", would_change="Correcting the setting."
+    7, "Is production built from the right branch?", rests_on="project", would_change="Correcting the setting."
 )
 def branch_mismatch(facts: Facts) -> CheckResult:
     project = _project(facts)
     if project.link is None:
         return not_applicable("The project is connected to no repository.")
-    deployments = _of_required(facts)
-    branch = project.link.production_branch
-    default = facts.need(facts.snapshot.repository).default_branch
+    branch, default = project.link.production_branch, facts.need(facts.snapshot.repository).default_branch
+    if change := branch_change(facts):
+        return fail(change.message, f"default branch at GitHub: {default}")
+    deployments = [] if required_is_live(facts) else _of_required(facts)
     if deployments and all(deployment.target != "production" for deployment in deployments):
-        return fail("It was built as a preview only.", f"production branch in Vercel: {branch}, at GitHub: {default}")
-    if branch and branch != default:
-        return fail(f"Vercel's production branch is {branch}, GitHub's is {default}.")
-    return (
-        ok("The production branch is the same on both sides.")
-        if branch
-        else cannot_tell("Vercel does not say its production branch.")
-    )
+        built_from = f", from {deployments[0].branch}" if deployments[0].branch else ""
+        return fail(
+            f"It was built as a preview only{built_from}.", f"production branch in Vercel: {branch or 'not said'}"
+        )
+    if branch is None:
+        return cannot_tell("Vercel does not say its production branch.")
+    other = f" The repository's default branch is {default}: that is no fault." if branch != default else ""
+    return ok(f"Production is built from {branch}.{other}")
 
 
 @failure_mode(8, "Are Git deployments on?", rests_on="vercel_signs", would_change="Switching them on.")
 @unless_live
 def git_deploys_off(facts: Facts) -> CheckResult:
+    if any(deployment.source == "git" for deployment in _of_required(facts)):
+        return ok("Git deployments are on: the push was built.")
     if _project(facts).policy_allows_git is False:
-        return fail("The project's deployment policy excludes Git.")
+        return fail("The project's deployment policy lets no push build production.")
     enabled = facts.need(facts.snapshot.vercel_signs).git_deployments_enabled
     if enabled is False:
-        return fail("vercel.json switches Git deployments off.")
+        return fail("vercel.json switches Git deployments off for this branch.")
+    if _project(facts).policy_unclear:
+        return cannot_tell("The project has a deployment policy; whether it lets our pushes in cannot be told.")
     return ok("Git deployments are on.") if enabled else cannot_tell("Needs vercel.json at the head of the branch.")
 
 
 @failure_mode(9, "Did the ignored build step skip it?", rests_on="deployments", would_change="Correcting the command.")
 @about_newest(otherwise="The ignored build step did not skip it.")
-def ignored_step(deployment: Deployment, facts: Facts) -> str | None:
-    return _ignored(deployment, facts)
+def ignored_step(deployment: Deployment, facts: Facts) -> str | CheckResult | None:
+    if why_stopped(deployment) is Stop.IGNORED_STEP:
+        project = facts.value(facts.snapshot.project)
+        command = project.ignore_command if project else None
+        return f"Skipped by the ignored build step{f' “{command}”' if command else ''}."
+    if deployment.state is DeploymentState.CANCELED and _is_unexplained(deployment):
+        return cannot_tell(_UNEXPLAINED)
+    return None
 
 
 @failure_mode(10, "Was it skipped as unaffected?", rests_on="project", would_change="A forced deployment.")
@@ -263,24 +312,37 @@ def unaffected(facts: Facts) -> CheckResult:
 )
 @about_newest(otherwise="Its author may deploy.")
 def author_blocked(deployment: Deployment, _: Facts) -> str | None:
-    if deployment.state is DeploymentState.BLOCKED or deployment.seat_block:
-        return f"Its author may not deploy ({deployment.seat_block or 'blocked'})."
+    words, stop = words_of_vercel(deployment), why_stopped(deployment)
+    if stop is Stop.AUTHOR or deployment.seat_block:
+        return f"Its author may not deploy: {words or deployment.seat_block}."
+    if deployment.state is DeploymentState.BLOCKED and stop is None:
+        return f"Vercel blocked it: “{words}”." if words else "Vercel blocked it, and why is not known."
     return None
 
 
 @failure_mode(12, "Was it cancelled as unsigned?", rests_on="deployments", would_change="A signed commit.")
 @about_newest(otherwise="It was not cancelled as unsigned.")
-def unsigned(deployment: Deployment, _: Facts) -> str | None:
-    return _unsigned(deployment)
+def unsigned(deployment: Deployment, _: Facts) -> str | CheckResult | None:
+    if why_stopped(deployment) is Stop.UNVERIFIED:
+        return "Cancelled because the commit is not signed."
+    return cannot_tell("Why it was stopped is not known.") if _is_unexplained(deployment) else None
 
 
 @failure_mode(13, "Was it cancelled?", rests_on="deployments", would_change="A new build.")
-@about_newest(otherwise="Nobody cancelled it.")
-def cancelled(deployment: Deployment, facts: Facts) -> str | None:
-    if deployment.state is not DeploymentState.CANCELED or _ignored(deployment, facts) or _unsigned(deployment):
+@about_newest(otherwise="It was not cancelled.")
+def cancelled(deployment: Deployment, facts: Facts) -> str | CheckResult | None:
+    if deployment.state is not DeploymentState.CANCELED:
         return None
-    newer = [d for d in facts.need(facts.snapshot.deployments) if d.created_at > deployment.created_at]
-    return "It was superseded by a newer push." if newer else "Somebody cancelled it."
+    if why_stopped(deployment):
+        return ok("It was cancelled for a reason that is named elsewhere.")
+    words = words_of_vercel(deployment)
+    later = [
+        d
+        for d in facts.need(facts.snapshot.deployments)
+        if d.created_at > deployment.created_at and (d.branch, d.target) == (deployment.branch, deployment.target)
+    ]
+    since = f" A newer build of {deployment.branch} was begun since." if later and deployment.branch else ""
+    return (f"It was cancelled: “{words}”." if words else _UNEXPLAINED) + since
 
 
 @failure_mode(14, "Does it wait for a build slot?", rests_on="deployments", would_change="A free slot.")
@@ -381,8 +443,9 @@ def alias_failed(deployment: Deployment, facts: Facts) -> str | None:
 @about_newest(otherwise="Nothing is pending.")
 def alias_slow(deployment: Deployment, facts: Facts) -> str | None:
     waits = deployment.state is DeploymentState.READY and deployment.alias_assigned is False
-    if deployment.substate == "STAGED":
-        return None  # it waits for a promotion, not for the platform
+    move = under_way(facts)
+    if deployment.substate == "STAGED" or (move and move.deployment_id in (deployment.id, None)):
+        return None  # it waits for a promotion, or is being promoted
     if (
         waits
         and deployment.ready_at
@@ -409,10 +472,12 @@ def older_took_domain(facts: Facts) -> CheckResult:
 
 @failure_mode(24, "Is a rolling release on?", rests_on="project", would_change="Its end.")
 def rolling_release(facts: Facts) -> CheckResult:
-    active = _project(facts).rolling_release_active
+    active, move = _project(facts).rolling_release_active, under_way(facts)
+    if move and move.kind == ROLLING_RELEASE:
+        return warn(f"{move.message} Two builds are live.")
     if active is None:
         return cannot_tell("Needs the project's rolling release.")
-    return fail("A rolling release is on: two commits are live.") if active else ok("No rolling release is on.")
+    return ok("No rolling release is on.")
 
 
 @failure_mode(25, "Do the hostnames belong to this project?", rests_on="hostnames", would_change="Moving the domain.")
@@ -456,10 +521,13 @@ def wrong_door(facts: Facts) -> CheckResult:
 
 @failure_mode(28, "Is the project paused?", rests_on="project", would_change="Resuming it.")
 def paused(facts: Facts) -> CheckResult:
-    project = _project(facts)
-    if project.paused or project.live is False:
-        return fail("The project is paused.")
-    return cannot_tell("Vercel does not say.") if project.paused is None else ok("The project is not paused.")
+    found = is_paused(facts)
+    if found:
+        return fail("The project is paused at Vercel: its hostnames answer 503 instead of the app.")
+    if found is None:
+        _project(facts)
+        return cannot_tell("Vercel does not say whether the project is paused.")
+    return ok("The project is not paused.")
 
 
 @failure_mode(
@@ -489,10 +557,11 @@ def cached(facts: Facts) -> CheckResult:
 def by_hand(facts: Facts) -> CheckResult:
     for host in _hosts(facts):
         deployment = host.deployment
-        if deployment and (deployment.sha is None or deployment.source == "cli"):
-            return fail(f"{host.name} serves an upload by hand.", f"by {deployment.creator or 'somebody'}")
-    if any(host.deployment is None for host in _hosts(facts)):
-        return cannot_tell("Needs the deployment of every production hostname.")
+        if deployment and (deployment.git_dirty or deployment.source == "cli"):
+            changes = ", with changes that no commit holds" if deployment.git_dirty else ""
+            return fail(f"{host.name} serves an upload by hand{changes}.", f"by {deployment.creator or 'somebody'}")
+    if any(host.deployment is None or host.deployment.sha is None for host in _hosts(facts)):
+        return cannot_tell("Needs the deployment of every production hostname, and what it was built from.")
     return ok("What is served came from Git.")
 
 

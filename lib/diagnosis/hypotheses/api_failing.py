@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from lib.diagnosis.applicable_migrations import FORBIDDEN, migration_tasks
 from lib.diagnosis.check_api import Statuses
 from lib.diagnosis.checks import demand
+from lib.diagnosis.checks import deployment_failure_modes as modes
 from lib.diagnosis.contract import Break
 from lib.diagnosis.hypothesis_api import HypothesisSpec, TaskContext, decided_by, read_app_log
 from lib.model.task import Task
@@ -15,6 +16,9 @@ from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
 
 def judge(statuses: Statuses) -> Verdict:
     asked = (statuses[demand.api_answers], statuses[demand.front_door])
+    if statuses[modes.paused] is CheckStatus.FAIL:
+        # Vercel answers in the app's place; what the app will answer is not known where it failed before.
+        return Verdict.CANNOT_TELL if asked[0] is CheckStatus.FAIL else Verdict.RULED_OUT
     if CheckStatus.FAIL in asked:
         return Verdict.CONFIRMED
     if asked == (CheckStatus.OK, CheckStatus.CANNOT_TELL):
@@ -25,7 +29,7 @@ def judge(statuses: Statuses) -> Verdict:
 def tasks(context: TaskContext) -> Iterator[Task]:
     """Yield the migrations that cure what makes it fail, else the task to read the app's log."""
     failing = next((spec for spec in (demand.front_door, demand.api_answers) if context.fails(spec)), None)
-    if failing is None:
+    if failing is None or context.fails(modes.paused):
         return
     yield from (migrations := migration_tasks(context, SPEC.id, *Break, FORBIDDEN))
     if not migrations:
@@ -45,6 +49,7 @@ SPEC = HypothesisSpec(
     judge=judge,
     checks=(demand.api_answers,),
     signs=(demand.front_door,),
+    rest=(modes.paused,),
     tasks=tasks,
     runbook="""
 Bookings do not start; the texts are not the trouble.

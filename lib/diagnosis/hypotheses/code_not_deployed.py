@@ -9,7 +9,7 @@ from lib.diagnosis.checks import code
 from lib.diagnosis.hypotheses.build_failing import code_error
 from lib.diagnosis.hypotheses.not_promoted import waiting_build
 from lib.diagnosis.hypothesis_api import DEVELOPER, OTHER_SYSTEMS, REDEPLOY, HypothesisSpec, TaskContext, decided_by
-from lib.diagnosis.live_deployment import is_connected
+from lib.diagnosis.live_deployment import is_connected, is_held_up
 from lib.model.task import Task
 from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
 
@@ -17,14 +17,15 @@ from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
 def judge(statuses: Statuses) -> Verdict:
     verdict = decided_by(code.serving_commit)(statuses)
     # Which commit is required may be unknown; code from before the fix is hardly it.
-    old = statuses[code.fix_live] is CheckStatus.FAIL
+    old = statuses[code.fix_live] in (CheckStatus.FAIL, CheckStatus.WARN)
     return Verdict.POSSIBLE if verdict is Verdict.CANNOT_TELL and old else verdict
 
 
 def tasks(context: TaskContext) -> Iterator[Task]:
     """Yield the deployment of the required commit, where nothing stands before it."""
-    required = context.facts.value(context.facts.snapshot.required_commit)
-    in_the_way = not is_connected(context.facts) or waiting_build(context) or code_error(context)
+    facts = context.facts
+    required = facts.value(facts.snapshot.required_commit)
+    in_the_way = not is_connected(facts) or is_held_up(facts) or waiting_build(context) or code_error(context)
     if in_the_way or not context.fails(code.serving_commit) or required is None:
         return
     if required.commit is None:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from lib.diagnosis.check_api import Statuses
 from lib.diagnosis.checks import code
 from lib.diagnosis.checks import deployment_failure_modes as modes
-from lib.diagnosis.facts import Facts
+from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.hypothesis_api import VERCEL_ADMIN, HypothesisSpec, TaskContext, decided_by
 from lib.diagnosis.live_deployment import is_connected
+from lib.diagnosis.production_branch import branch_change
+from lib.diagnosis.pushes import Push, PushState, push_of_required
 from lib.model.task import Task
 from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
 
@@ -41,14 +43,14 @@ def tasks(context: TaskContext) -> Iterator[Task]:
         message = "Connect the project to its repository again: until then no commit of it can be built."
         yield _setting(context, "connect_repository", message, *_GIT_SETTINGS, ours)
         return
-    branch = project.link.production_branch if project.link else None
-    if repository and branch and branch != repository.default_branch:
-        message = (
-            f"Set the production branch to {repository.default_branch}: only its pushes become live by themselves."
-        )
+    if change := branch_change(facts):
+        message = f"Set the production branch to {change.before}: only its pushes become live by themselves."
         place = "Vercel → Project → Settings → Environments → Production → Branch Tracking"
         path = "settings/environments/production"
-        yield _setting(context, "set_production_branch", message, place, path, repository.default_branch)
+        yield _setting(context, "set_production_branch", message, place, path, change.before)
+    elif push := _refused(context):
+        message = f"{push.message} Settle what it names, then push again or deploy the commit by itself."
+        yield _setting(context, "settle_refusal", message, *_place(push), push.words)
     elif context.fails(code.git_integration) and not _connected_since(facts):
         message = (
             "Let Vercel's GitHub app see the repository, or connect the project anew: it did not hear of the push, "
@@ -59,6 +61,26 @@ def tasks(context: TaskContext) -> Iterator[Task]:
         if context.fails(spec):
             message = f"{context.summary(spec)} What changes that: {spec.would_change}"
             yield _setting(context, spec.id, message, *_GIT_SETTINGS, "")
+
+
+def _refused(context: TaskContext) -> Push | None:
+    """Return the push that Vercel refused, if it did."""
+    if not context.fails(modes.unheard):
+        return None
+    try:
+        push = push_of_required(context.facts)
+    except CannotTellError:
+        return None
+    return push if push.state is PushState.REFUSED else None
+
+
+def _place(push: Push) -> tuple[str, str]:
+    """Return where a refusal is settled, by what Vercel says of it; the page is one of the project."""
+    if push.is_about_a_person:
+        return "Vercel → Team → Settings → Members", "settings/git"
+    if push.is_about_the_account:
+        return "Vercel → Team → Settings → Billing", "settings/git"
+    return _GIT_SETTINGS
 
 
 def _setting(context: TaskContext, id_: str, message: str, place: str, path: str, exactly: str) -> Task:

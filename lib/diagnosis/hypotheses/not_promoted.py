@@ -6,22 +6,27 @@ from collections.abc import Iterator
 
 from lib.diagnosis.checks import code
 from lib.diagnosis.checks import deployment_failure_modes as modes
-from lib.diagnosis.hypothesis_api import REDEPLOY, HypothesisSpec, TaskContext, decided_by
-from lib.diagnosis.live_deployment import is_connected, named, ready
+from lib.diagnosis.hypothesis_api import OTHER_SYSTEMS, REDEPLOY, VERCEL_ADMIN, HypothesisSpec, TaskContext, decided_by
+from lib.diagnosis.live_deployment import is_connected, is_paused, named, waiting
+from lib.diagnosis.moves import ROLLING_RELEASE, Move, under_way
 from lib.model.deployments import Deployment
 from lib.model.task import Task
-from lib.model.verdict import Hop, Remedy, Verdict
+from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
 
 
 def waiting_build(context: TaskContext) -> Deployment | None:
     """Return the newest build that waits for its promotion, where promoting it is what helps."""
-    if not is_connected(context.facts) or not context.fails(code.nothing_waits):
+    in_the_way = not is_connected(context.facts) or is_paused(context.facts)
+    if in_the_way or not context.fails(code.nothing_waits):
         return None
-    return next(iter(ready(context.facts)), None)
+    return next(iter(waiting(context.facts)), None)
 
 
 def tasks(context: TaskContext) -> Iterator[Task]:
-    """Yield the promotion of the build that waits."""
+    """Yield the promotion of the build that waits; while the hostnames are being moved, what ends that."""
+    due = context.check(code.serving_commit).status in (CheckStatus.FAIL, CheckStatus.WARN)
+    if due and (move := under_way(context.facts)):
+        yield _wait(context, move)
     if newest := waiting_build(context):
         yield Task(
             "promote",
@@ -32,6 +37,23 @@ def tasks(context: TaskContext) -> Iterator[Task]:
             action="promote",
             args=(("deployment", newest.id),),
         )
+
+
+def _wait(context: TaskContext, move: Move) -> Task:
+    if move.kind == ROLLING_RELEASE:
+        advice = "Take it further, complete it or abort it there: until then nothing else can be brought to production."
+    else:
+        advice = "Wait until it has ended, then look again: until then nothing else can be brought to production."
+    return Task(
+        "await_move",
+        SPEC.id,
+        OTHER_SYSTEMS,
+        f"{move.message} {advice}",
+        context.summary(code.nothing_waits),
+        who=VERCEL_ADMIN,
+        place="Vercel → Project → Deployments",
+        link=context.vercel("deployments"),
+    )
 
 
 SPEC = HypothesisSpec(
@@ -48,6 +70,7 @@ SPEC = HypothesisSpec(
     runbook="""
 After a rollback Vercel pins production.
 
+- Look: whether a promotion or a rolling release is under way. Then wait for its end, or complete it at Vercel.
 - Do: promote the newest ready build. Ask first why it was rolled back: the incident log and Vercel's activity name
   who did it.
 """,

@@ -38,4 +38,6 @@ def test_what_only_the_sandbox_needs_is_an_extra_that_a_checkout_installs() -> N
 
 def test_setup_installs_the_node_of_the_extra() -> None:
     (node,) = PROJECT["project"]["optional-dependencies"]["node"]
-    assert f'NODE_WHEEL="{node}"' in (ROOT / "scripts" / "setup").read_text(encoding="utf-8")
+    listed = (ROOT / "lib" / "sandbox" / "node" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    assert listed[0].split()[0] == node
+    assert "NODE_WHEEL=lib/sandbox/node/requirements.txt" in (ROOT / "scripts" / "setup").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AliasChoices, Field, StringConstraints, ValidationInfo
 
-from lib.model.people import NO_LOGIN, Actor
+from lib.model.people import NO_LOGIN, Actor, normal_address
 from lib.redaction import redact
 
 LONGEST_TEXT = 20_000
@@ -77,7 +77,7 @@ def same_person(one: Actor, other: Actor) -> bool:
 
     Without a login it may be anybody. `ann`, a user of the machine, may be `ann@lantern.example`.
     """
-    names = [actor_name(actor.name).casefold() for actor in (one, other)]
+    names = [normal_address(actor_name(actor.name)) for actor in (one, other)]
     if NO_LOGIN in names:
         return True
     if not all("@" in name for name in names):

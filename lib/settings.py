@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -153,31 +155,70 @@ def _secret_url(value: SecretStr) -> SecretStr:
     return value
 
 
-def _pace(value: Any) -> Any:
-    """Read how often: 60s, 2m or off. A number alone is seconds."""
-    if not isinstance(value, str):
-        return value
-    if value.lower() == "off":
-        return None
-    return duration(value)
-
-
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def _rarely(value: timedelta | None) -> timedelta | None:
-    if value is not None and value < timedelta(minutes=10):
-        raise _wrong("must be ten minutes or more: each booking is a text that is paid for.")
-    return value
+def _every(least: str, most: str, why: str = "") -> BeforeValidator:
+    """Read how often: 60s, 2m or off; a number alone is seconds. What is out of range is refused.
+
+    What uses such a length waits for so long, or adds it to an instant.
+    """
+    low, high = duration(least), duration(most)
+    refusal = f"must be a length of time from {least} to {most}, or off{why}."
+
+    def read(value: Any) -> Any:
+        if isinstance(value, str) and value.casefold() == "off":
+            return None
+        try:
+            length = _length(value) if isinstance(value, str) else _seconds(value)
+        except (TypeError, ValueError, OverflowError):
+            raise _wrong(refusal) from None
+        if length is not None and not low <= length <= high:
+            raise _wrong(refusal)
+        return length
+
+    return BeforeValidator(read)
+
+
+def _seconds(value: Any) -> timedelta | None:
+    if value is None or isinstance(value, timedelta):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    return timedelta(seconds=value)
 
 
 # As in "mon 09:00".
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+# Longer than anything here lasts. An instant so far ahead can still be written as a date.
+LONGEST_DURATION = timedelta(days=366)
+# How often the monitor may look: more often is a load on the systems that it asks, less often is no monitoring.
+PACE_RANGE = ("1s", "1d")
+
+
 def duration(text: str) -> timedelta:
-    """Return `text` as a length of time: 60s, 20m, 2h, 1d; a number alone is seconds. Raises `ValueError`."""
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smhd]?)", text.strip())
+    """Return `text` as a length of time up to a year: 60s, 20m, 2h, 1d; a number alone is seconds.
+
+    Raises `ValueError`.
+    """
+    length = _length(text)
+    if length > LONGEST_DURATION:
+        raise _wrong(f"must be a length of time up to {LONGEST_DURATION.days}d.")
+    return length
+
+
+def pace(text: str) -> timedelta:
+    """Return how often the monitor looks, as `duration` reads it. Raises `ValueError` outside of the range."""
+    length = _length(text)
+    if not duration(PACE_RANGE[0]) <= length <= duration(PACE_RANGE[1]):
+        raise _wrong(f"must be a length of time from {' to '.join(PACE_RANGE)}.")
+    return length
+
+
+def _length(text: str) -> timedelta:
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*([smhd]?)", text.strip(), re.ASCII)
     if match is None or not float(match[1]):
         raise _wrong("must be a length of time such as 60s, 20m or 2h.")
     return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
@@ -200,6 +241,9 @@ _ACCOUNT_SID = _form(
 _WEEKLY = _form(
     rf"(?:{'|'.join(WEEKDAYS)}) (?:[01]\d|2[0-3]):[0-5]\d", 'must be a day and a time such as "mon 09:00".', str.lower
 )
+# A month: main that is longer ahead is no matter of patience.
+MOST_MINUTES_AHEAD = 43_200
+_PROBED = _every("10m", "30d", ": each booking is a text that is paid for")
 BaseUrl = Annotated[str, AfterValidator(_base_url)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
 
@@ -245,9 +289,11 @@ class Settings(BaseModel):
     notify_urls: Annotated[tuple[SecretStr, ...], BeforeValidator(_addresses)] = ()
     heartbeat_url: Annotated[SecretStr, AfterValidator(_secret_url)] | None = None
     dashboard_url: BaseUrl | None = None  # where people open the desk: the links in messages lead there
-    monitor_every: Annotated[timedelta | None, BeforeValidator(_pace)] = timedelta(seconds=60)  # None: off
-    main_ahead_minutes: Annotated[int, Field(ge=1)] = 30  # how long main may be ahead of production
-    synthetic_every: Annotated[timedelta | None, BeforeValidator(_pace), AfterValidator(_rarely)] = None  # None: off
+    monitor_every: Annotated[timedelta | None, _every(*PACE_RANGE)] = timedelta(seconds=60)  # None: off
+    main_ahead_minutes: Annotated[int, Field(ge=1, le=MOST_MINUTES_AHEAD)] = (
+        30  # how long main may be ahead of production
+    )
+    synthetic_every: Annotated[timedelta | None, _PROBED] = None  # None: off
     weekly_summary: Annotated[str, _WEEKLY] | None = None  # as in "mon 09:00"; None: off
     status_token: SecretStr | None = None  # what machines show at /metrics and /api/status
     operators: Names = ()
@@ -346,8 +392,8 @@ def _sentence(kind: str, message: str) -> str:
         return message
     if kind.startswith("bool"):
         return "must be true or false."
-    if kind.startswith(("int", "greater")):
-        return "must be a whole number from 1 on."
+    if kind.startswith(("int", "greater", "less")):
+        return f"must be a whole number from 1 to {MOST_MINUTES_AHEAD}."
     if kind.startswith("tuple"):
         return "must be a list of texts, or one text with commas between them."
     return 'must be a text: put it in quotes, as in "value".'
@@ -370,9 +416,100 @@ def _from_toml(path: Path, problems: list[SettingProblem]) -> dict[str, Any]:
             SettingProblem(path.name, f"{path.name} cannot be read{line}: compare with secrets.example.toml.")
         )
         return {}
+    problems.extend(_slips(document))
+    problems.extend(_exposed(path))
     given = {name: document[name.upper()] for name in _names() if name.upper() in document}
     stripped = {name: value.strip() if isinstance(value, str) else value for name, value in given.items()}
     return {name: value for name, value in stripped.items() if value != ""}
+
+
+# What Streamlit reads from the same file: its sections, and the names in the one of its login.
+_LOGIN = "auth"
+_SECTIONS = (_LOGIN, "connections")
+_LOGIN_NAMES = (
+    "redirect_uri",
+    "cookie_secret",
+    "client_id",
+    "client_secret",
+    "client_kwargs",
+    "server_metadata_url",
+    "expose_tokens",
+)
+# Without one of these a guard would be gone, so a name that is only a little like one counts as meant for it.
+_GUARDS = ("OPERATORS", "VIEWERS", "REQUIRE_SECOND_PERSON")
+_CLOSE, _SOMEWHAT_CLOSE = 0.8, 0.6
+# A key pasted in the place of a name is not repeated: only what looks like a name is.
+_SHOWN = re.compile(r"[A-Za-z][A-Za-z_-]{0,39}")
+
+
+def _slips(document: Mapping[str, Any]) -> Iterator[SettingProblem]:
+    """Yield a problem for each line of the file that has no effect, under the name of the setting that was meant."""
+    for name, value in document.items():
+        if name.upper() in _upper_names():
+            if name != name.upper():
+                yield SettingProblem(name.upper(), f"{name.upper()} must be written in capitals: correct its line.")
+        elif isinstance(value, dict):
+            if name not in _SECTIONS:
+                yield _unknown_section(name)
+            yield from _slips_inside(name, value)
+        else:
+            yield _unknown_name(name)
+
+
+def _unknown_section(name: str) -> SettingProblem:
+    if get_close_matches(name.casefold(), [_LOGIN], cutoff=_SOMEWHAT_CLOSE):
+        return SettingProblem(_LOGIN, f"{_show(name)} is no section: write [{_LOGIN}] if the login is meant.")
+    return SettingProblem(_show(name), f"{_show(name)} is no section of this file: remove it, or correct its name.")
+
+
+def _slips_inside(section: str, table: Mapping[str, Any]) -> Iterator[SettingProblem]:
+    """Yield a problem for each of our names in a section: there it belongs to the section, and has no effect."""
+    for name, value in table.items():
+        meant = name.upper() if name.upper() in _upper_names() else None
+        if meant is None and section == _LOGIN and not isinstance(value, dict) and name not in _LOGIN_NAMES:
+            meant = _meant(name)
+        if meant is not None:
+            where = f"[{section}]" if section in _SECTIONS else "a section"
+            sentence = f"{meant} stands in {where}, where it has no effect: move it above the first line in brackets."
+            yield SettingProblem(meant, sentence)
+        if isinstance(value, dict):
+            yield from _slips_inside(section, value)
+
+
+def _unknown_name(name: str) -> SettingProblem:
+    of_file = name.upper().removesuffix("_FILE")
+    if name.upper().endswith("_FILE") and of_file in _upper_names():
+        return SettingProblem(of_file, f"{of_file}_FILE works in the environment only: put {of_file} here.")
+    if meant := _meant(name):
+        return SettingProblem(meant, f"{_show(name)} is no setting: write {meant} if that is meant.")
+    return SettingProblem(_show(name), f"{_show(name)} is no setting: compare with secrets.example.toml.")
+
+
+def _meant(name: str) -> str | None:
+    """Return the setting that somebody who wrote `name` probably meant."""
+    upper = name.upper().replace("-", "_")[:80]
+    close = get_close_matches(upper, _upper_names(), 1, _CLOSE) or get_close_matches(upper, _GUARDS, 1, _SOMEWHAT_CLOSE)
+    return close[0] if close else None
+
+
+def _show(name: str) -> str:
+    return name if _SHOWN.fullmatch(name) and classify(name) is KeyKind.UNKNOWN else "A name that is not repeated here"
+
+
+def _upper_names() -> tuple[str, ...]:
+    return tuple(name.upper() for name in _names())
+
+
+def _exposed(path: Path) -> Iterator[SettingProblem]:
+    """Yield a warning if every user of this machine may read or write the file. It is read all the same."""
+    if os.name == "posix" and path.stat().st_mode & (stat.S_IROTH | stat.S_IWOTH):
+        sentence = f"{path.name} can be read by every user of this machine: run chmod 600 {path}"
+        yield SettingProblem(f"rights of {path.name}", sentence)
+
+
+def unclear_who_acts(settings: Settings) -> bool:
+    """Whether nobody can tell who the operators are: then nobody is one."""
+    return any(problem.name in ("OPERATORS", _LOGIN, SECRETS_FILE.name) for problem in settings.problems)
 
 
 def _from_environment(environ: Mapping[str, str], problems: list[SettingProblem]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from lib.model.reading import SourceName
-from lib.settings import SettingProblem, Settings, load
+from lib.settings import SECRETS_FILE, SettingProblem, Settings, duration, load, unclear_who_acts
 from tests.model.test_keys import jwt
 
 NOWHERE = Path("/nonexistent/secrets.toml")
@@ -27,6 +29,7 @@ def given_in_environment(**environ: str) -> Settings:
 def given_in_file(folder: Path, text: str) -> Settings:
     file = folder / "secrets.toml"
     file.write_text(text, encoding="utf-8")
+    file.chmod(0o600)
     return load({}, file)
 
 
@@ -140,6 +143,7 @@ def test_several_wrong_values_are_one_sentence_each():
 def test_the_environment_wins_over_the_file(tmp_path: Path):
     file = tmp_path / "secrets.toml"
     file.write_text('VERCEL_PROJECT_ID = "file"\nVERCEL_TEAM_ID = "file"\n')
+    file.chmod(0o600)
     settings = load({"VERCEL_PROJECT_ID": "environment", "VERCEL_TEAM_ID": ""}, file)
     assert (settings.vercel_project_id, settings.vercel_team_id) == ("environment", "file")
 
@@ -240,6 +244,131 @@ def test_a_file_that_is_absent_empty_or_no_text_is_a_problem(tmp_path: Path, con
 
 def test_a_folder_in_place_of_a_file_is_a_problem(tmp_path: Path):
     assert only_problem(given_in_environment(VERCEL_TOKEN_FILE=str(tmp_path))).name == "VERCEL_TOKEN"
+
+
+# Slips that would take a guard away ------------------------------------------------------------------------
+
+SLIPS = {
+    'OPERATOR = "ana"': ("OPERATORS", "write OPERATORS"),
+    'OPERATOR_EMAILS = "ana"': ("OPERATORS", "write OPERATORS"),
+    'operators = "ana"': ("OPERATORS", "capitals"),
+    'Operators = "ana"': ("OPERATORS", "capitals"),
+    '[auth]\nclient_id = "x"\nOPERATORS = "ana"': ("OPERATORS", "above the first line in brackets"),
+    '[auth]\nclient_id = "x"\noperatrs = "ana"': ("OPERATORS", "above the first line in brackets"),
+    '[auth.google]\noperators = "ana"': ("OPERATORS", "above the first line in brackets"),
+    "REQUIRE_SECOND_PERSONS = true": ("REQUIRE_SECOND_PERSON", "write REQUIRE_SECOND_PERSON"),
+    "SECOND_PERSON = true": ("REQUIRE_SECOND_PERSON", "write REQUIRE_SECOND_PERSON"),
+    "[auth]\nREQUIRE_SECOND_PERSON = true": ("REQUIRE_SECOND_PERSON", "above the first line"),
+    "[Auth]": ("auth", "write [auth]"),
+    "[atuh]": ("auth", "write [auth]"),
+    'VIEWER = "owner"': ("VIEWERS", "write VIEWERS"),
+    'STATUS_TOKN = "planted"': ("STATUS_TOKEN", "write STATUS_TOKEN"),
+    'STATUS_TOKEN_FILE = "planted"': ("STATUS_TOKEN", "environment only"),
+    'COLOUR = "planted"': ("COLOUR", "secrets.example.toml"),
+    'sb_secret_planted0123 = "x"': ("A name that is not repeated here", "secrets.example.toml"),
+}
+
+
+@pytest.mark.parametrize("text", SLIPS)
+def test_a_line_that_has_no_effect_is_one_sentence_with_the_fix(tmp_path: Path, text: str):
+    name, fix = SLIPS[text]
+    problem = only_problem(given_in_file(tmp_path, text))
+    assert problem.name == name and fix in problem.sentence
+    assert "planted" not in problem.sentence and "ana" not in problem.sentence
+
+
+@pytest.mark.parametrize("text", [text for text, (name, _) in SLIPS.items() if name == "REQUIRE_SECOND_PERSON"])
+def test_a_slip_in_the_name_of_the_second_person_asks_for_one(tmp_path: Path, text: str):
+    assert given_in_file(tmp_path, text).require_second_person is True
+
+
+@pytest.mark.parametrize("text", [text for text, (name, _) in SLIPS.items() if name in ("OPERATORS", "auth")])
+def test_a_slip_in_the_names_of_the_operators_or_the_login_makes_nobody_an_operator(tmp_path: Path, text: str):
+    assert unclear_who_acts(given_in_file(tmp_path, text))
+    assert not unclear_who_acts(given_in_file(tmp_path, 'OPERATORS = "ana"\nCOLOUR = "x"'))
+
+
+def test_what_streamlit_reads_from_the_file_is_no_slip(tmp_path: Path):
+    text = """
+OPERATORS = "ana"
+[auth]
+redirect_uri = "https://desk.example.com/oauth2callback"
+cookie_secret = "x"
+client_kwargs = { prompt = "login" }
+expose_tokens = ["id"]
+[auth.google]
+client_id = "x"
+client_secret = "x"
+server_metadata_url = "https://example.com"
+[connections.bookings]
+url = "x"
+"""
+    assert given_in_file(tmp_path, text).problems == ()
+
+
+def test_the_example_file_with_everything_filled_in_has_no_slip(tmp_path: Path):
+    example = (SECRETS_FILE.parent / "secrets.example.toml").read_text(encoding="utf-8")
+    filled = "\n".join(re.sub(r"^# (?=[A-Z_]+ = |\[auth\]|[a-z_]+ = )", "", line) for line in example.splitlines())
+    settings = given_in_file(tmp_path, filled)
+    assert settings.operators and not [p.sentence for p in settings.problems if "no setting" in p.sentence]
+    assert not unclear_who_acts(settings)
+
+
+@pytest.mark.parametrize(
+    ("mode", "warned"), [(0o644, True), (0o604, True), (0o602, True), (0o600, False), (0o640, False)]
+)
+def test_a_file_that_every_user_can_read_is_used_with_a_warning_that_names_the_command(
+    tmp_path: Path, mode: int, warned: bool
+):
+    file = tmp_path / "secrets.toml"
+    file.write_text('OPERATORS = "ana"')
+    file.chmod(mode)
+    settings = load({}, file)
+    assert settings.operators == ("ana",) and not unclear_who_acts(settings)
+    assert [f"chmod 600 {file}" in problem.sentence for problem in settings.problems] == [True] * warned
+
+
+# Numbers ---------------------------------------------------------------------------------------------------
+
+OUT_OF_RANGE = {
+    "MAIN_AHEAD_MINUTES": ("from 1 to 43200", ["99999999999999999999", "0", "-1", "43201", "9" * 5000, "1.5", "x"]),
+    "MONITOR_EVERY": (
+        "from 1s to 1d, or off",
+        ["999999d", "-60", "-1m", "0", "0.001", "0.5s", "5ms", "25h", "1e9", "٣m", "x"],
+    ),
+    "SYNTHETIC_EVERY": ("from 10m to 30d, or off", ["9m", "31d", "999999d", "-1h"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, (_, values) in OUT_OF_RANGE.items() for value in values]
+)
+def test_a_number_out_of_range_is_one_sentence_with_the_range(name: str, value: str):
+    settings = given_in_environment(**{name: value})
+    assert OUT_OF_RANGE[name][0] in only_problem(settings).sentence
+    assert getattr(settings, name.lower()) == Settings.model_fields[name.lower()].default
+
+
+@pytest.mark.parametrize("value", ["-5", "inf", "nan", "1e300", "true", "[]", "2026-01-01", "0.001"])
+def test_a_pace_out_of_range_in_the_file_is_refused_as_well(tmp_path: Path, value: str):
+    settings = given_in_file(tmp_path, f"MONITOR_EVERY = {value}")
+    assert "from 1s to 1d, or off" in only_problem(settings).sentence
+    assert settings.monitor_every == timedelta(seconds=60)
+
+
+@pytest.mark.parametrize(
+    ("value", "length"),
+    [("off", None), ("1s", timedelta(seconds=1)), ("90", timedelta(seconds=90)), ("1d", timedelta(days=1))],
+)
+def test_a_pace_within_the_range_is_taken(value: str, length: timedelta | None):
+    settings = given_in_environment(MONITOR_EVERY=value)
+    assert (settings.monitor_every, settings.problems) == (length, ())
+
+
+@pytest.mark.parametrize("text", ["999999d", "367d", "0s", "-1h"])
+def test_a_length_of_time_that_is_out_of_range_is_refused(text: str):
+    with pytest.raises(ValueError, match=r"must be a length of time"):
+        duration(text)
 
 
 # Which source is configured --------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -33,7 +34,7 @@ from lib.monitor import silences
 from lib.monitor.inputs import StandaloneInputs
 from lib.monitor.loop import Monitor, Round
 from lib.monitor.monitor_status import MonitorStatus, read_status
-from lib.settings import duration, load
+from lib.settings import duration, load, pace
 from lib.snapshot import utc_now
 
 app = typer.Typer()
@@ -48,8 +49,16 @@ SubjectArgument = Annotated[str, typer.Argument(help=f"One of: {', '.join(silenc
 
 
 def _length(text: str) -> timedelta:
+    return _as_option(duration, text)
+
+
+def _pace(text: str) -> timedelta:
+    return _as_option(pace, text)
+
+
+def _as_option(read: Callable[[str], timedelta], text: str) -> timedelta:
     try:
-        return duration(text)
+        return read(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} {error}") from None
 
@@ -59,7 +68,7 @@ def monitor(
     context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="One round, then end.")] = False,
     every: Annotated[
-        timedelta | None, typer.Option(parser=_length, metavar="LENGTH", help="How often: 60s, 2m. Else MONITOR_EVERY.")
+        timedelta | None, typer.Option(parser=_pace, metavar="LENGTH", help="How often: 60s, 2m. Else MONITOR_EVERY.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,15 +80,15 @@ def monitor(
     if context.invoked_subcommand is not None:
         return
     settings = configured()
-    pace = every or settings.monitor_every or (_USUAL_ROUND if once else None)
-    if pace is None:
+    length = every or settings.monitor_every or (_USUAL_ROUND if once else None)
+    if length is None:
         raise typer.BadParameter("MONITOR_EVERY is off: say --every, or --once.")
     _log_to_stderr()
     if not settings.anything_configured:
         raise typer.BadParameter("Nothing is configured, so there is nothing to watch: see python -m lib doctor.")
     with opened_journal(or_else=Exit.CANNOT_TELL) as (journal, _):
         view = StandaloneInputs(settings, os.environ, journal, utc_now)
-        running = Monitor(view, utc_now, pace)
+        running = Monitor(view, utc_now, length)
         try:
             if once:
                 raise typer.Exit(_one_round(running, view, as_json))

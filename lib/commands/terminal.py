@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,10 +23,10 @@ from lib.diagnosis.facts import Terms
 from lib.formatting import json_text
 from lib.journal.errors import JournalError
 from lib.journal.journal import Journal
-from lib.model.people import Actor, Role, Via
+from lib.model.people import Actor, Role, Via, is_listed
 from lib.model.verdict import HeadlineState
 from lib.model.window import WindowSize
-from lib.settings import SECRETS_FILE, Settings, load
+from lib.settings import SECRETS_FILE, Settings, load, unclear_who_acts
 from lib.snapshot import Snapshot, take, utc_now
 from lib.sources.source_registry import connect
 
@@ -102,13 +103,26 @@ def diagnose_now(settings: Settings, window: WindowSize) -> Diagnosis:
 
 
 def actor(settings: Settings) -> Actor:
-    """Return the actor. If OPERATORS is set, only they may act; if it cannot be read, nobody may."""
+    """Return the actor.
+
+    If OPERATORS is set, only they may act. If it cannot be read, nobody may, and where it is empty and a login is
+    configured, nobody may either: the pages let nobody act then.
+    """
     name = os.environ.get(USER_VARIABLE) or getpass.getuser()
-    known = {operator.casefold() for operator in settings.operators}
-    unclear = any(problem.name in ("OPERATORS", SECRETS_FILE.name) for problem in settings.problems)
-    may_act = not unclear and (not known or name.casefold() in known)
+    everybody = not settings.operators and not _login_configured()
+    may_act = not unclear_who_acts(settings) and (everybody or is_listed(name, settings.operators))
     role = Role.OPERATOR if may_act else Role.VIEWER
     return Actor(name, role, Via.COMMAND_LINE)
+
+
+def _login_configured() -> bool:
+    """Whether a login is configured. If the file cannot be read nobody can tell, and it counts as if there were one."""
+    try:
+        return "auth" in tomllib.loads(SECRETS_FILE.read_text(encoding="utf-8-sig"))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError, RecursionError):
+        return True
 
 
 def local_instant(clock: datetime, zone: ZoneInfo) -> datetime:

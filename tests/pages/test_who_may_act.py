@@ -16,6 +16,7 @@ from lib.__main__ import app as command_line
 from lib.actions.action import RefusedError
 from lib.actions.action_registry import ACTIONS
 from lib.actions.executor import Order
+from lib.commands import terminal
 from lib.commands.terminal import ActionExit, actor
 from lib.journal.entry import Outcome
 from lib.journal.request import NewRequest, Request, RequestState
@@ -197,16 +198,49 @@ def test_the_command_line_acts_for_operators_alone(action: str) -> None:
     assert json.loads(answer.stdout)["outcome"] == "refused" and "Viewers may look" in answer.stdout
 
 
-@pytest.mark.parametrize("text", ["OPERATORS = 5", "OPERATORS = ana@example.com", "VERCEL_TOKEN = vcp_x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "OPERATORS = 5",
+        "OPERATORS = ana@example.com",
+        "VERCEL_TOKEN = vcp_x",
+        "OPERATOR = 'ana@example.com'",
+        "operators = 'ana@example.com'",
+        "[auth]\nOPERATORS = 'ana@example.com'",
+        "[Auth]\nclient_id = 'x'",
+    ],
+)
 def test_where_nobody_can_tell_who_the_operators_are_nobody_at_the_command_line_is_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     """No operators at all would mean that everybody may act."""
     file = tmp_path / "secrets.toml"
     file.write_text(text)
+    file.chmod(0o600)
     monkeypatch.setenv("SWITCHBOARD_USER", "ana@example.com")
     assert actor(load({}, file)).role is Role.VIEWER
     assert actor(load({}, tmp_path / "absent.toml")).role is Role.OPERATOR
+
+
+@pytest.mark.parametrize("text", ["[auth]\nclient_id = 'x'", "[auth]", "auth = 1", "x = [", "\ufeff[auth]"])
+def test_with_a_login_and_no_operators_nobody_acts_at_the_command_line_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    file = tmp_path / "secrets.toml"
+    monkeypatch.setattr(terminal, "SECRETS_FILE", file)
+    assert actor(Settings()).role is Role.OPERATOR
+    file.write_text(text, encoding="utf-8")
+    assert actor(Settings()).role is Role.VIEWER
+    monkeypatch.setenv("SWITCHBOARD_USER", "ANA@example.com")
+    assert actor(Settings.model_validate({"operators": "ana@example.com"})).role is Role.OPERATOR
+
+
+@pytest.mark.parametrize("name", ["\u017fam@example.com", "sam@example.com\u200b"])
+def test_a_name_that_only_looks_like_an_operators_is_none_at_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("SWITCHBOARD_USER", name)
+    assert actor(Settings.model_validate({"operators": "sam@example.com"})).role is Role.VIEWER
 
 
 @pytest.mark.parametrize("command", [["act", "redeploy", "--digest", "0" * 64], ["incident", "open", "No texts"]])

@@ -120,6 +120,8 @@ def journeys(inputs: JourneyInputs, now: datetime) -> pd.DataFrame:
     return frame
 
 
+# Fewer digits than these may end another number by chance.
+SHORTEST_NATIONAL = 7
 _FOR_MATCHING = ["sid", "to_number", "link_code", "body_digest", "created_at"]
 
 
@@ -145,6 +147,7 @@ def _match(pending: pd.DataFrame, inputs: JourneyInputs) -> _Matches:
     sids = sids.where(known.isna(), known)
     sids = _fill(sids, _by_link(pending, texts, inputs.short_links))
     certain = sids.notna()
+    pending = pending.assign(mobile_number=_in_full(pending["mobile_number"], texts["to_number"]))
     free = texts[~isin(texts["sid"], sids) & ~_is_of_another(texts, pending, inputs.short_links)]
     likely = free[_may_carry_the_link(free, texts[isin(texts["sid"], sids)])]
     for within in (thresholds.TEXT_FOLLOWS_WITHIN, thresholds.LATE_TEXT_WITHIN):
@@ -152,6 +155,22 @@ def _match(pending: pd.DataFrame, inputs: JourneyInputs) -> _Matches:
         right = likely[isin(likely["to_number"], left["mobile_number"]) & ~isin(likely["sid"], sids)]
         sids = _fill(sids, _by_number(left, right, within))
     return _Matches(sids, certain, free[~isin(free["sid"], sids)])
+
+
+def _in_full(numbers: pd.Series, texted: pd.Series) -> pd.Series:
+    """Return `numbers` with each national form of another country as the one number in `texted` that ends in it."""
+    national = numbers.dropna()
+    national = national[~national.str.startswith("+") & national.str.fullmatch(r"[\d\s().-]{7,20}")]
+    if national.empty:
+        return numbers
+    known = texted.dropna().drop_duplicates()
+
+    def as_texted(number: str) -> str:
+        digits = "".join(filter(str.isdigit, number)).lstrip("0")
+        same = known[known.str.endswith(digits)] if len(digits) >= SHORTEST_NATIONAL else known.iloc[:0]
+        return str(same.iloc[0]) if len(same) == 1 else number
+
+    return numbers.where(~numbers.index.isin(national.index), national.map(as_texted))
 
 
 def _fill(sids: pd.Series, found: pd.Series) -> pd.Series:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 
 import phonenumbers
@@ -10,6 +11,8 @@ import phonenumbers
 HOME_REGION = "GB"
 # The first of Ofcom's numbers for drama, 07700 900000 to 900999: possible, and nobody's.
 NOBODYS_NUMBER = "+447700900000"
+# What Twilio puts before a number that it reaches by another way than a text.
+_CHANNEL = re.compile(r"^(?:whatsapp|sms|rcs):", re.IGNORECASE)
 # The library would read digits out of an alphanumeric sender such as INFO2024.
 _LOOKS_LIKE_A_NUMBER = re.compile(r"[+\d\s().-]+")
 
@@ -17,16 +20,24 @@ _LOOKS_LIKE_A_NUMBER = re.compile(r"[+\d\s().-]+")
 @lru_cache(maxsize=4096)
 def number(text: str) -> str | None:
     """Return the phone number in `text` in E.164 (`+447…`), or None if that is no number one can call."""
-    if not _LOOKS_LIKE_A_NUMBER.fullmatch(text):
+    plain = _plain(text)
+    if not _LOOKS_LIKE_A_NUMBER.fullmatch(plain):
         return None
     try:
-        parsed = phonenumbers.parse(text, HOME_REGION)
+        parsed = phonenumbers.parse(plain, HOME_REGION)
     except phonenumbers.NumberParseException:
         return None
     # Not "possible, but only locally", as a short code or a slip of the pen is.
     if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
         return None
     return str(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _plain(text: str) -> str:
+    """Return `text` without its channel and characters that cannot be seen, and with plain digits and hyphens."""
+    visible = (c for c in unicodedata.normalize("NFKC", _CHANNEL.sub("", text.strip())))
+    kept = (c for c in visible if unicodedata.category(c) != "Cf")
+    return "".join("-" if unicodedata.category(c) == "Pd" else c for c in kept).strip()
 
 
 def e164(text: str | None) -> str | None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qsl, urljoin, urlsplit
 
 import pandas as pd
 from pydantic import AfterValidator, SecretStr
@@ -51,7 +51,14 @@ VERSION = "2010-04-01"
 MAX_MESSAGE_LENGTH = 1000
 
 _SID = re.compile(r"(?:SM|MM)[0-9A-Za-z]{1,64}")
-_LINK = re.compile(r"https?://[^\s<>\"'\\]+", re.IGNORECASE)
+# A link, also without its scheme: then it needs a path, or every dot between two words would make one.
+_LINK = re.compile(r"(?:https?://|(?<![\w@./-])(?:[a-z0-9-]+\.)+[a-z]{2,}(?::\d+)?/)[^\s<>\"'\\]+", re.IGNORECASE)
+# A link that a line break cuts in two behind a slash.
+_BROKEN_LINK = re.compile(r"(?<=[\w.]/)[ \t]*\r?\n[ \t]*(?=[\w-])")
+# The parameters in which a link may hold its token.
+_TOKEN_PARAMETERS = ("token", "t", "code", "c", "key", "k", "id", "booking")
+# What stands for a body that Twilio does not keep.
+_REDACTED = frozenset({"[redacted]", "redacted"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,11 +203,11 @@ class Twilio:
     def _text(self, raw: Json) -> dict[str, Any]:
         """Read one message into a row of TEXTS. The body is gone after this."""
         row = dict(_Text.model_validate(raw))
-        body = row.pop("body")
+        body = _readable(row.pop("body"))
         link = _first_link(body)
         return row | {
             "link_url": link,
-            "link_code": _last_segment(link),
+            "link_code": _link_code(link),
             "body_digest": self._digest(body) if body else None,
         }
 
@@ -303,21 +310,30 @@ _read_balance = parse.reader(
 )
 
 
+def _readable(body: str | None) -> str | None:
+    """Return a body that can be read; None where Twilio keeps none, or only says that it took it out."""
+    return None if body is None or body.strip().casefold() in _REDACTED else body
+
+
 def _first_link(body: str | None) -> str | None:
     """Return the first link with a path, else the first: the name of a customer may be read as a link, too."""
-    links = [found.rstrip(".,;:!?)]}") for found in _LINK.findall(body or "")]
-    return next(filter(_last_segment, links), links[0] if links else None)
+    found = [match.rstrip(".,;:!?)]}") for match in _LINK.findall(_BROKEN_LINK.sub("", body or ""))]
+    links = [link if "://" in link else f"https://{link}" for link in found]
+    return next(filter(_link_code, links), links[0] if links else None)
 
 
-def _last_segment(url: str | None) -> str | None:
-    """Return what a link ends in (the short code or token), without query and fragment."""
+def _link_code(url: str | None) -> str | None:
+    """Return the short code or token of a link: a parameter that is named so, else the end of its path."""
     if url is None:
         return None
     try:
-        segments = [segment for segment in urlsplit(url).path.split("/") if segment]
+        parts = urlsplit(url)
+        given = dict(parse_qsl(parts.query))
     except ValueError:
         return None
-    return segments[-1] if segments else None
+    named = next((given[name] for name in _TOKEN_PARAMETERS if given.get(name)), None)
+    segments = [segment for segment in parts.path.split("/") if segment]
+    return named or (segments[-1] if segments else None)
 
 
 def _truncated_texts(rows: Mapping[str, Mapping[str, Any]], reason: str) -> tuple[Caveat, ...]:

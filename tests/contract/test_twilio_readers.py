@@ -141,8 +141,6 @@ _TEXTS = {
     "bad_data: Twilio answered without a text's status, or in a form that cannot be read.": _ROW,
     "bad_data: Twilio answered without a text's direction, or in a form that cannot be read.": _ROW,
     "bad_data: Twilio answered without a text's time, or in a form that cannot be read.": _ROW,
-    "whom a text went to is lost": "read a number behind whatsapp: as the number",
-    "a link without https:// is not seen": "see links without a scheme",
 }
 NOT_YET: Known = {
     "texts": _TEXTS,

@@ -64,6 +64,14 @@ def test_a_text_that_came_is_never_missing_whatever_it_looks_like(rows: list[dic
     assert affected(diagnosis.facts).people == ()
 
 
+def test_a_number_in_another_countrys_national_form_is_joined() -> None:
+    numbered = list(enumerate(TIMES, start=1))
+    irish = [booking(n, at, **UNSTORED, mobile_number=f"085 0123 {n:03}") for n, at in numbered]
+    rows = [text(n, at, **REDACTED, to_number=f"+353850123{n:03}") for n, at in numbered]
+    diagnosis = world(rows, pending_bookings=table(frames.PENDING_BOOKINGS, irish))
+    assert diagnosis.check(sending.texts_follow).status is CheckStatus.OK
+
+
 def test_a_late_text_is_told_as_late() -> None:
     check = world(texts(after=timedelta(minutes=7))).check(sending.texts_follow)
     assert any("later than expected" in line for line in check.evidence)

@@ -13,7 +13,21 @@ from lib.model.phone import e164, masked
 
 @pytest.mark.parametrize(
     "written",
-    ["07700 900123", "+447700900123", "+44 (0)7700 900123", "0044 7700 900123", "07700-900-123", "(07700)900123"],
+    [
+        "07700 900123",
+        "+447700900123",
+        "+44 (0)7700 900123",
+        "0044 7700 900123",
+        "07700-900-123",
+        "(07700)900123",
+        "whatsapp:+447700900123",
+        "WhatsApp:+44 7700 900123",
+        "\u202a+447700900123\u202c",  # copied out of a page that is read from right to left
+        "+44\u200b7700900123",
+        "07700\u2011900\u2013123",  # a hyphen that does not break, and a dash
+        "\uff0b\uff14\uff147700900123",  # full width
+        "07700\u00a0900123",
+    ],
 )
 def test_one_number_has_one_form_however_it_is_written(written: str):
     assert e164(written) == "+447700900123"

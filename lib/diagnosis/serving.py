@@ -15,7 +15,7 @@ class CommitPosition(StrEnum):
     SAME = "same"
     NEWER = "newer"  # it contains the required commit and more
     BEHIND = "behind"
-    ELSEWHERE = "elsewhere"  # another branch: neither contains the other
+    ELSEWHERE = "elsewhere"  # neither contains the other
     UNKNOWN = "unknown"
 
     @property

@@ -305,24 +305,25 @@ def signs(state: str | None, description: str | None = None, has_suite: bool | N
     return {"vercel_signs": VercelSigns(HEAD, state, description, has_suite, True)}
 
 
+# What Vercel wrote, and whether the commit can be deployed another way meanwhile.
 REFUSALS = (
-    ("failure", "Account is blocked."),
-    ("error", "Account is blocked."),
-    ("failure", "Git author sam-lantern must have access to the project booking on Vercel to create deployments."),
-    ("failure", "Authorization required to deploy."),
-    ("failure", "No GitHub account was found matching the commit author email address"),
-    ("failure", "Deployment rate limited — retry in 24 hours."),
+    ("failure", "Account is blocked.", False),
+    ("error", "Account is blocked.", False),
+    ("failure", "Git author sam must have access to the project booking on Vercel to create deployments.", True),
+    ("failure", "Authorization required to deploy.", True),
+    ("failure", "No GitHub account was found matching the commit author email address", True),
+    ("failure", "Deployment rate limited — retry in 24 hours.", False),
 )
 
 
-@pytest.mark.parametrize(("state", "words"), REFUSALS)
-def test_a_push_that_vercel_refused_is_not_heard_and_says_why(state: str, words: str) -> None:
+@pytest.mark.parametrize(("state", "words", "another_way"), REFUSALS)
+def test_a_push_that_vercel_refused_is_not_heard_and_says_why(state: str, words: str, another_way: bool) -> None:
     diagnosis = judged(**BEHIND, **signs(state, words))
     found = next(one for one in diagnosis.hypotheses if one.id == "git_integration_broken")
     assert found.verdict is Verdict.CONFIRMED
     assert f"Vercel refused the push of {HEAD[:7]}: “{words}”" in found.for_engineer
     assert diagnosis.check(BY_ID["git_integration"]).status is FAIL
-    assert "settle_refusal" in advised(diagnosis) and "reconnect_repository" not in advised(diagnosis)
+    assert advised(diagnosis) == ["settle_refusal", *(["deploy_commit"] if another_way else [])]
 
 
 @pytest.mark.parametrize(

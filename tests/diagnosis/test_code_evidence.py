@@ -26,7 +26,7 @@ from lib.model.deployments import (
     VercelSigns,
     WorkflowRun,
 )
-from lib.model.provider import AppHealth
+from lib.model.provider import AppHealth, Landing, LinkOpening
 from lib.model.reading import Caveat, CaveatKind, Failure, FailureKind
 from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop, Verdict
 from lib.settings import load
@@ -601,6 +601,15 @@ def test_a_paused_project_is_resumed_and_nothing_is_rolled_back_promoted_or_buil
     assert diagnosis.likeliest is not None and diagnosis.likeliest.id == "project_paused"
     assert advised(diagnosis)[0] == "resume_project"
     assert not {"roll_back", "promote", "deploy_commit", "redeploy", "read_app_log"} & set(advised(diagnosis))
+
+
+def test_a_link_that_a_paused_project_does_not_open_is_no_reason_to_roll_back() -> None:
+    before = dataclasses.replace(FIX_BUILD, is_rollback_candidate=True)
+    shut = LinkOpening("booking-1", ago(minutes=2), Landing.ERROR, 503, ("booking.example/booking-confirmation/…",))
+    moved = hostname(HEAD_BUILD, alias_moved_at=ago(minutes=30))
+    seen: dict[str, Any] = {"link_opening": shut, "hostnames": (moved,), "deployments": (HEAD_BUILD, before)}
+    assert advised(judged(**seen)) == ["open_the_page", "roll_back"]
+    assert advised(judged(**seen, **project(paused=True), **PAUSED_DOOR)) == ["resume_project"]
 
 
 def test_a_front_door_that_fails_otherwise_is_the_apps_own_fault() -> None:

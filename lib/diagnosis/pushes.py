@@ -40,11 +40,13 @@ class Push:
 
     @property
     def is_about_a_person(self) -> bool:
+        """Whether the author, or whoever pushed, may not deploy: somebody else may."""
         return bool(_ANOTHER_PERSON.search(self.words))
 
     @property
     def is_about_the_account(self) -> bool:
-        return bool(_ACCOUNT.search(self.words))
+        """Whether the account itself is refused: then no other way of building helps either."""
+        return bool(_ACCOUNT.search(self.words)) and not self.is_about_a_person
 
 
 def push_of_required(facts: Facts) -> Push:
@@ -60,6 +62,15 @@ def push_of_required(facts: Facts) -> Push:
     if signs.status_state is not None or signs.has_check_suite:
         return Push(PushState.SEEN, "Vercel's app saw the commit, and there is no deployment of it.")
     return _without_signs(facts, required, signs)
+
+
+def refusal(facts: Facts) -> Push | None:
+    """Return the push of the required commit if Vercel refused it, as far as is known."""
+    try:
+        push = push_of_required(facts)
+    except CannotTellError:
+        return None
+    return push if push.state is PushState.REFUSED else None
 
 
 def _failed(required: RequiredCommit, words: str) -> Push:

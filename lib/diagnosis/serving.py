@@ -15,7 +15,7 @@ class CommitPosition(StrEnum):
     SAME = "same"
     NEWER = "newer"  # it contains the required commit and more
     BEHIND = "behind"
-    ELSEWHERE = "elsewhere"  # another branch: neither contains the other
+    ELSEWHERE = "elsewhere"  # neither contains the other
     UNKNOWN = "unknown"
 
     @property
@@ -83,7 +83,8 @@ def _placed(
         return Serving(hostname, CommitPosition.SAME if found.is_held else CommitPosition.NEWER, 0)
     if found.holds is None:
         return Serving(hostname, CommitPosition.UNKNOWN, None, "The two commits could not be compared.")
-    if found.is_held:
+    is_merged_as_another = not required.on_branch and required.merged_as is not None
+    if found.is_held and not is_merged_as_another:
         return Serving(hostname, CommitPosition.BEHIND, found.missing)
     if required.on_branch:
         return Serving(hostname, CommitPosition.ELSEWHERE, found.missing)

@@ -26,7 +26,7 @@ from lib.model.deployments import (
     VercelSigns,
     WorkflowRun,
 )
-from lib.model.provider import AppHealth
+from lib.model.provider import AppHealth, Landing, LinkOpening
 from lib.model.reading import Caveat, CaveatKind, Failure, FailureKind
 from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop, Verdict
 from lib.settings import load
@@ -305,24 +305,25 @@ def signs(state: str | None, description: str | None = None, has_suite: bool | N
     return {"vercel_signs": VercelSigns(HEAD, state, description, has_suite, True)}
 
 
+# What Vercel wrote, and whether the commit can be deployed another way meanwhile.
 REFUSALS = (
-    ("failure", "Account is blocked."),
-    ("error", "Account is blocked."),
-    ("failure", "Git author sam-lantern must have access to the project booking on Vercel to create deployments."),
-    ("failure", "Authorization required to deploy."),
-    ("failure", "No GitHub account was found matching the commit author email address"),
-    ("failure", "Deployment rate limited — retry in 24 hours."),
+    ("failure", "Account is blocked.", False),
+    ("error", "Account is blocked.", False),
+    ("failure", "Git author sam must have access to the project booking on Vercel to create deployments.", True),
+    ("failure", "Authorization required to deploy.", True),
+    ("failure", "No GitHub account was found matching the commit author email address", True),
+    ("failure", "Deployment rate limited — retry in 24 hours.", False),
 )
 
 
-@pytest.mark.parametrize(("state", "words"), REFUSALS)
-def test_a_push_that_vercel_refused_is_not_heard_and_says_why(state: str, words: str) -> None:
+@pytest.mark.parametrize(("state", "words", "another_way"), REFUSALS)
+def test_a_push_that_vercel_refused_is_not_heard_and_says_why(state: str, words: str, another_way: bool) -> None:
     diagnosis = judged(**BEHIND, **signs(state, words))
     found = next(one for one in diagnosis.hypotheses if one.id == "git_integration_broken")
     assert found.verdict is Verdict.CONFIRMED
     assert f"Vercel refused the push of {HEAD[:7]}: “{words}”" in found.for_engineer
     assert diagnosis.check(BY_ID["git_integration"]).status is FAIL
-    assert "settle_refusal" in advised(diagnosis) and "reconnect_repository" not in advised(diagnosis)
+    assert advised(diagnosis) == ["settle_refusal", *(["deploy_commit"] if another_way else [])]
 
 
 @pytest.mark.parametrize(
@@ -600,6 +601,15 @@ def test_a_paused_project_is_resumed_and_nothing_is_rolled_back_promoted_or_buil
     assert diagnosis.likeliest is not None and diagnosis.likeliest.id == "project_paused"
     assert advised(diagnosis)[0] == "resume_project"
     assert not {"roll_back", "promote", "deploy_commit", "redeploy", "read_app_log"} & set(advised(diagnosis))
+
+
+def test_a_link_that_a_paused_project_does_not_open_is_no_reason_to_roll_back() -> None:
+    before = dataclasses.replace(FIX_BUILD, is_rollback_candidate=True)
+    shut = LinkOpening("booking-1", ago(minutes=2), Landing.ERROR, 503, ("booking.example/booking-confirmation/…",))
+    moved = hostname(HEAD_BUILD, alias_moved_at=ago(minutes=30))
+    seen: dict[str, Any] = {"link_opening": shut, "hostnames": (moved,), "deployments": (HEAD_BUILD, before)}
+    assert advised(judged(**seen)) == ["open_the_page", "roll_back"]
+    assert advised(judged(**seen, **project(paused=True), **PAUSED_DOOR)) == ["resume_project"]
 
 
 def test_a_front_door_that_fails_otherwise_is_the_apps_own_fault() -> None:

@@ -83,7 +83,7 @@ def _message(facts: Facts, serving: Serving) -> str:
         CommitPosition.SAME: "the required commit",
         CommitPosition.NEWER: "newer than the required commit",
         CommitPosition.BEHIND: f"{counted(serving.behind_by, 'commit')} behind" if serving.behind_by else "behind",
-        CommitPosition.ELSEWHERE: "on another branch",
+        CommitPosition.ELSEWHERE: "which does not contain the required commit",
     }[serving.position]
     return f"{host.name}: {(host.serving_commit or '')[:7]}{since}, {where}"
 

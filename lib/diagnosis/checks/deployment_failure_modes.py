@@ -324,7 +324,8 @@ def author_blocked(deployment: Deployment, _: Facts) -> str | None:
 @about_newest(otherwise="It was not cancelled as unsigned.")
 def unsigned(deployment: Deployment, _: Facts) -> str | CheckResult | None:
     if why_stopped(deployment) is Stop.UNVERIFIED:
-        return "Cancelled because the commit is not signed."
+        stopped = "Cancelled" if deployment.state is DeploymentState.CANCELED else "Refused"
+        return f"{stopped} because the commit is not signed."
     return cannot_tell("Why it was stopped is not known.") if _is_unexplained(deployment) else None
 
 

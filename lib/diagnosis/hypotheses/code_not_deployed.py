@@ -10,6 +10,7 @@ from lib.diagnosis.hypotheses.build_failing import code_error
 from lib.diagnosis.hypotheses.not_promoted import waiting_build
 from lib.diagnosis.hypothesis_api import DEVELOPER, OTHER_SYSTEMS, REDEPLOY, HypothesisSpec, TaskContext, decided_by
 from lib.diagnosis.live_deployment import is_connected, is_held_up
+from lib.diagnosis.pushes import refusal
 from lib.model.task import Task
 from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
 
@@ -25,7 +26,9 @@ def tasks(context: TaskContext) -> Iterator[Task]:
     """Yield the deployment of the required commit, where nothing stands before it."""
     facts = context.facts
     required = facts.value(facts.snapshot.required_commit)
-    in_the_way = not is_connected(facts) or is_held_up(facts) or waiting_build(context) or code_error(context)
+    refused = refusal(facts)
+    in_the_way = not is_connected(facts) or is_held_up(facts) or (refused is not None and refused.is_about_the_account)
+    in_the_way = in_the_way or bool(waiting_build(context) or code_error(context))
     if in_the_way or not context.fails(code.serving_commit) or required is None:
         return
     if required.commit is None:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from lib.diagnosis.check_api import Statuses
 from lib.diagnosis.checks import code
 from lib.diagnosis.checks import deployment_failure_modes as modes
-from lib.diagnosis.facts import CannotTellError, Facts
+from lib.diagnosis.facts import Facts
 from lib.diagnosis.hypothesis_api import VERCEL_ADMIN, HypothesisSpec, TaskContext, decided_by
 from lib.diagnosis.live_deployment import is_connected
 from lib.diagnosis.production_branch import branch_change
-from lib.diagnosis.pushes import Push, PushState, push_of_required
+from lib.diagnosis.pushes import Push, refusal
 from lib.model.task import Task
 from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
 
@@ -48,7 +48,7 @@ def tasks(context: TaskContext) -> Iterator[Task]:
         place = "Vercel → Project → Settings → Environments → Production → Branch Tracking"
         path = "settings/environments/production"
         yield _setting(context, "set_production_branch", message, place, path, change.before)
-    elif push := _refused(context):
+    elif context.fails(modes.unheard) and (push := refusal(facts)):
         message = f"{push.message} Settle what it names, then push again or deploy the commit by itself."
         yield _setting(context, "settle_refusal", message, *_place(push), push.words)
     elif context.fails(code.git_integration) and not _connected_since(facts):
@@ -61,17 +61,6 @@ def tasks(context: TaskContext) -> Iterator[Task]:
         if context.fails(spec):
             message = f"{context.summary(spec)} What changes that: {spec.would_change}"
             yield _setting(context, spec.id, message, *_GIT_SETTINGS, "")
-
-
-def _refused(context: TaskContext) -> Push | None:
-    """Return the push that Vercel refused, if it did."""
-    if not context.fails(modes.unheard):
-        return None
-    try:
-        push = push_of_required(context.facts)
-    except CannotTellError:
-        return None
-    return push if push.state is PushState.REFUSED else None
 
 
 def _place(push: Push) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from lib.diagnosis.hypothesis_api import (
     TaskContext,
     decided_by,
 )
-from lib.diagnosis.live_deployment import live_host, named, ready
+from lib.diagnosis.live_deployment import is_paused, live_host, named, ready
 from lib.model.provider import Landing
 from lib.model.task import Task
 from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
@@ -37,8 +37,8 @@ def judge(statuses: Statuses) -> Verdict:
 def tasks(context: TaskContext) -> Iterator[Task]:
     """Yield how to let strangers open the confirmation page, and the rollback that helps until then."""
     opening = context.facts.value(context.facts.snapshot.link_opening)
-    if not context.fails(link.link_opens) or opening is None:
-        return
+    if not context.fails(link.link_opens) or opening is None or is_paused(context.facts):
+        return  # a paused project opens no page, whatever its code
     path = " → ".join(opening.steps)
     why = context.summary(link.link_opens)
     if opening.landing is Landing.LOGIN and any(host in path for host in _PROTECTION_HOSTS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lib.served_code.archive import PASSED_OVER, ArchiveError, Files, Collector, Limits, is_of_interest
+from lib.served_code.archive import PASSED_OVER, ArchiveError, Collector, Files, Limits, is_of_interest
 
 # What a build leaves at the top of a folder; Git, and so an archive, does not hold it.
 _BUILT = frozenset({"dist", "build", "out", "coverage"})

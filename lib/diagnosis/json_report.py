@@ -68,7 +68,7 @@ def _summary(hypothesis: Hypothesis) -> str:
 
 def _source(snapshot: Snapshot, source: SourceName, now: datetime) -> Json:
     readings = snapshot.of(source)
-    failures = [reading.failure.sentence for reading in readings if reading.failure]
+    failures = [reading.failure.sentence for reading in readings if reading.failure and not reading.is_coming]
     answered = [reading.latency_ms for reading in readings if reading.failure is None]
     return {
         "name": source.value,

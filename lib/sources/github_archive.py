@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 
 from pydantic import SecretStr
 
-from lib.model.reading import FailureKind, SourceError
+from lib.model.reading import Failure, FailureKind, SourceError
 from lib.model.served_code import ServedCode
 from lib.served_code import archive, reader
 from lib.served_code.code_store import Store
@@ -57,6 +57,7 @@ class GitHubArchive:
     store: Store
     limits: archive.Limits = field(default_factory=archive.Limits)
     _read: dict[str, ServedCode] = field(default_factory=dict, repr=False, compare=False)
+    _broken: dict[str, Failure] = field(default_factory=dict, repr=False, compare=False)
     _progress: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -65,9 +66,11 @@ class GitHubArchive:
         if not _SHA.fullmatch(sha):
             raise SourceError(FailureKind.BAD_DATA, "The id of the serving commit is not one of Git's.")
         with self._lock:
-            known = self._read.get(sha)
+            known, broken = self._read.get(sha), self._broken.get(sha)
         if known is not None:
             return known
+        if broken is not None:
+            raise SourceError(broken.kind, broken.sentence, broken.hint)
         try:
             code = self.store.get(sha) or self._fetched(sha, deadline)
         finally:
@@ -90,6 +93,8 @@ class GitHubArchive:
             with self.http.stream(address, system=_ARCHIVE, deadline=deadline, hints=_HINTS) as chunks:
                 files = archive.read(chunks, self.limits)
         except archive.ArchiveError as error:
+            # It would be so again, and cost as much each time.
+            self._broken[sha] = Failure(FailureKind.BAD_DATA, str(error), _TOO_MUCH)
             raise SourceError(FailureKind.BAD_DATA, str(error), _TOO_MUCH) from None
         code = reader.read(
             files, sha, on_progress=lambda done, of: self._count(sha, done, of), is_over=lambda: deadline.left() <= 0

@@ -17,6 +17,7 @@ from lib.model.window import WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import load
 from lib.snapshot import READING_SPECS, Snapshot, SnapshotCache, take
+from lib.sources import source_registry
 from lib.sources.source_registry import Sources, connect
 from lib.sources.vercel import Vercel
 from tests.clocks import Clock
@@ -306,7 +307,7 @@ def with_code(
     vercel_and_github: Sources, server: Holding, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[SnapshotCache]:
     """Two sources, whose served commit is one small file of code."""
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(source_registry, "CODE_FOLDER", tmp_path / "code")
     host = Hostname("booking.example", deployment=deployment("dpl", SHA, datetime(2026, 11, 20, tzinfo=UTC)))
     monkeypatch.setattr(Vercel, "hostnames", lambda self, deadline: Observed((host,)))
     archive = packed(app__api__bookings__initiate__route=b"supabase.from('events').select('id')")

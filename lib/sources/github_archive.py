@@ -24,7 +24,7 @@ from lib.served_code.code_store import Store
 from lib.sources.http import Deadline, Http, HttpError, HttpResponse, is_loopback, join, origin
 
 # Beside the journal of a desk without a database of its own.
-CODE_FOLDER = Path(".switchboard") / "code"
+CODE_FOLDER = Path(__file__).resolve().parents[2] / ".switchboard" / "code"
 
 _SYSTEM = "GitHub"
 _ARCHIVE = "GitHub's archive of the commit"

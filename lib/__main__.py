@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from lib.commands import action_commands, incident_commands, monitor_commands, plan_command
+from lib.commands import action_commands, code_command, incident_commands, monitor_commands, plan_command
 from lib.commands.terminal import (
     AsJson,
     Exit,
@@ -117,6 +117,7 @@ def sandbox(
 
 
 app.command()(plan_command.plan)
+app.command()(code_command.code)
 app.command()(action_commands.act)
 app.command()(action_commands.requests)
 app.command("export")(incident_commands.export_)

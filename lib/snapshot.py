@@ -2,7 +2,8 @@
 
 One `SnapshotCache` serves all viewers: it asks again only what is due, so fifty viewers cost the outside
 systems what one does. A reading that nobody can trust any more is waited for; one that is merely due is
-refreshed in the background while its last value is shown with its age.
+refreshed in the background while its last value is shown with its age. What is slow and only makes verdicts stronger
+(`ReadingSpec.background`) is waited for by nobody who looks at a screen: it comes when it comes.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from lib.model.deployments import (
 )
 from lib.model.provider import AppHealth, Balance, LinkOpening, TwilioAccount
 from lib.model.reading import Failure, FailureKind, Observed, Reading, SourceError, SourceName
+from lib.model.served_code import Schema, ServedCode
 from lib.model.window import Window, WindowSize
 from lib.sources import booking_data as tables
 from lib.sources import follow_up
@@ -108,6 +110,9 @@ class Snapshot:
     app_health: Reading[AppHealth]
     link_opening: Reading[LinkOpening | None]
 
+    live_schema: Reading[Schema]
+    served_code: Reading[tuple[ServedCode, ...]]
+
     @property
     def readings(self) -> tuple[Reading[Any], ...]:
         """All readings, in the order of the fields."""
@@ -129,7 +134,8 @@ class ReadingSpec:
 
     `label` completes "can …" for a person. `every` is how often it is asked while somebody views a page; three times
     that is its budget. `needs` are readings that must be there first; `ask` gets them by name, and also those
-    of `glances` that happen to be known already: they are not waited for.
+    of `glances` that happen to be known already: they are not waited for. A `background` reading is waited for only
+    by who asks for everything (`SnapshotCache.fresh`); `progress` says how far it has come.
     """
 
     name: str
@@ -141,6 +147,8 @@ class ReadingSpec:
     windowed: bool = False
     needs: tuple[str, ...] = ()
     glances: tuple[str, ...] = ()
+    background: bool = False
+    progress: Callable[[Sources], str] = lambda _: ""
 
     @property
     def budget(self) -> timedelta:
@@ -281,6 +289,24 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
         needs=("pending_bookings", "short_links", "texts"),
         glances=("hostnames",),
     ),
+    _catalog(
+        "live_schema",
+        "read what code is held against",
+        30,
+        lambda s, w, r, d: s.catalog.live_schema(d),
+        background=True,
+    ),
+    # An archive can be large and far away, and reading it takes time of its own: once for each commit.
+    _github(
+        "served_code",
+        "read the code that is served",
+        60,
+        lambda s, w, r, d: follow_up.served_code(s.github_archive, r, d),
+        deadline_seconds=60,
+        needs=("hostnames", "branch"),
+        background=True,
+        progress=lambda s: s.github_archive.progress,
+    ),
 )
 
 _Key = tuple[str, WindowSize | None]
@@ -292,7 +318,7 @@ RARELY = timedelta(minutes=1)
 
 def _patience() -> float:
     """How long a viewer may wait at most: the longest chain of deadlines, and a little."""
-    return 2 * max(question.deadline_seconds for question in READING_SPECS) + 1
+    return 2 * max(question.deadline_seconds for question in READING_SPECS if not question.background) + 1
 
 
 @dataclass
@@ -314,8 +340,8 @@ class SnapshotCache:
         return self._collect(size, lambda question: question.every - PUNCTUAL)
 
     def fresh(self, size: WindowSize) -> Snapshot:
-        """Ask every source now, wait for all, and return the snapshot."""
-        return self._collect(size, lambda _: timedelta(0), patient=True)
+        """Ask every source now, wait for all, also for what is read in the background, and return the snapshot."""
+        return self._collect(size, lambda _: timedelta(0), patient=True, background=True)
 
     def no_older_than(self, size: WindowSize, max_age: timedelta) -> Snapshot:
         """Return readings that are no older than `max_age`, waiting for them; what is rarely asked keeps its pace."""
@@ -328,9 +354,17 @@ class SnapshotCache:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _collect(
-        self, size: WindowSize, pace: Callable[[ReadingSpec], timedelta], *, patient: bool = False
+        self,
+        size: WindowSize,
+        pace: Callable[[ReadingSpec], timedelta],
+        *,
+        patient: bool = False,
+        background: bool = False,
     ) -> Snapshot:
-        """Ask what is older than `pace` says; wait for all of it if `patient`, else for what nobody can trust."""
+        """Ask what is older than `pace` says; wait for all of it if `patient`, else for what nobody can trust.
+
+        What is read in the background is waited for with `background` only, each to its own deadline.
+        """
         window = Window.ending(self.clock(), size)
         with self._lock:
             asked = {question.name: self._ask_if_due(question, window, pace(question)) for question in READING_SPECS}
@@ -339,9 +373,12 @@ class SnapshotCache:
             question.name: future
             for question in READING_SPECS
             if (future := asked[question.name])
+            and not self._in_background(question)
             and (patient or (reading := latest[question.name]) is None or self._age(reading) > question.budget)
         }
         wait(awaited.values(), timeout=self.patience_seconds)
+        if background:
+            awaited |= self._background(asked)
         readings = {
             question.name: self._answer(question, awaited.get(question.name), latest[question.name])
             for question in READING_SPECS
@@ -350,6 +387,19 @@ class SnapshotCache:
         readings |= follow_up.newest_part(readings, since) if since > window.start else {}
         return Snapshot(window=window, taken_at=self.clock(), rows_since=since, **readings)
 
+    def _in_background(self, question: ReadingSpec) -> bool:
+        """Whether nobody waits for it. That a source is not configured is said at once."""
+        return question.background and self.sources.settings.configured(question.source)
+
+    def _background(self, asked: Mapping[str, Future[Reading[Any]] | None]) -> dict[str, Future[Reading[Any]]]:
+        """Wait for what is read in the background, each to its own deadline, and return it."""
+        waited = {}
+        for question in READING_SPECS:
+            if question.background and (future := asked[question.name]):
+                wait([future], timeout=question.deadline_seconds + 1)
+                waited[question.name] = future
+        return waited
+
     def _answer(
         self, question: ReadingSpec, future: Future[Reading[Any]] | None, latest: Reading[Any] | None
     ) -> Reading[Any]:
@@ -357,8 +407,15 @@ class SnapshotCache:
             return future.result()
         if latest is not None:
             return latest
+        if question.background:
+            coming = self._reading(question, time.monotonic(), failure=self._coming(question))
+            return dataclasses.replace(coming, is_coming=True)
         late = Failure(FailureKind.TIMEOUT, f"No answer yet to: {question.label}.", "It is still being asked.")
         return self._reading(question, started=time.monotonic(), failure=late)
+
+    def _coming(self, question: ReadingSpec) -> Failure:
+        sentence = f"Being done now: {question.label}. {question.progress(self.sources)}".strip()
+        return Failure(FailureKind.TIMEOUT, sentence, "It takes a moment; verdicts become stronger with it.")
 
     def _ask_if_due(self, question: ReadingSpec, window: Window, pace: timedelta) -> Future[Reading[Any]] | None:
         """Start asking unless it is on its way or younger than `pace`. Called with the lock held."""

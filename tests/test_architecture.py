@@ -12,10 +12,10 @@ from tests.source_tree import ROOT, SourceFile, app_files, source_files
 ORDER = (
     "model",
     "settings",
+    "served_code",
     "sources",
     "journal",
     "snapshot",
-    "served_code",
     "diagnosis",
     "actions",
     "plan",

@@ -22,6 +22,7 @@ from lib.journal.journal import Journal
 from lib.journal.request import NewRequest
 from lib.model.people import Actor, Role, Via
 from lib.model.reading import Freshness, SourceName
+from lib.model.served_code import ErrorHandling, MigrationState, Problem
 from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
 from lib.sandbox.scenarios import SCENARIOS
 from lib.settings import Settings
@@ -43,6 +44,7 @@ OPTIONS = {
     "doctor": "--json",
     "sandbox": "--json --pace --port --scenario",
     "plan": "--json --window",
+    "code": "--commit --folder --json",
     "act": "--arg --confirm --digest --incident --json --preview --reason",
     "requests": "--did-not-happen --happened --json --limit --look",
     "export": "--format --incident --to --weekly",
@@ -114,7 +116,7 @@ def test_the_exit_code_and_the_first_cause_are_those_of_the_scenario(
 
 def test_the_json_has_exactly_the_promised_keys_and_words(diagnosed: Callable[[str], Answer]):
     document = as_json(diagnosed("missing-column"))
-    assert [*document] == ["headline", "measured_at", "window_hours", "checks", "hypotheses", "sources"]
+    assert [*document] == ["headline", "measured_at", "window_hours", "checks", "hypotheses", "sources", "code"]
     assert [*document["headline"]] == ["state", "sentence", "since", "since_at_least"]
     assert document["headline"]["state"] in [*HeadlineState] and document["headline"]["sentence"]
     for instant in (document["measured_at"], document["headline"]["since"]):
@@ -135,6 +137,65 @@ def test_the_json_has_exactly_the_promised_keys_and_words(diagnosed: Callable[[s
     for source in document["sources"]:
         assert [*source] == ["name", "state", "latency_ms", "error"]
         assert source["state"] in [*Freshness] and (source["error"] is None) is (source["state"] == "fresh")
+
+
+def the_code(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what is said of the code, after a look at its keys and words."""
+    assert [*document] == ["commits", "misfits", "migrations"]
+    for commit in document["commits"]:
+        assert [*commit] == ["sha", "files", "uses", "unread"]
+    for misfit in document["misfits"]:
+        assert " ".join(misfit) == ("commit file line table column operation problem error on_flow migration")
+        assert misfit["problem"] in [*Problem] and misfit["error"] in [*ErrorHandling]
+    for migration in document["migrations"]:
+        assert [*migration] == ["version", "name", "state"] and migration["state"] in [*MigrationState]
+    return document
+
+
+RECORD = "src/lib/sms/record.ts"
+
+
+def test_the_diagnosis_names_the_line_that_does_not_fit_and_the_migration_that_is_not_in_effect(
+    diagnosed: Callable[[str], Answer],
+):
+    found = the_code(as_json(diagnosed("missing-column"))["code"])
+    (written,) = [one for one in found["misfits"] if one["operation"] == "update"]
+    assert (written["file"], written["table"], written["column"]) == (RECORD, "pending_bookings", "metadata")
+    assert (written["problem"], written["error"], written["on_flow"]) == ("missing_column", "ignored", True)
+    assert written["migration"] == "20251103101500"
+    states = {migration["name"]: migration["state"] for migration in found["migrations"]}
+    assert states["pending_bookings_metadata"] == "recorded_without_effect"
+    assert states["drop_unused_columns"] == "applied_not_in_repository"
+
+
+def test_code_is_held_against_the_database_without_a_diagnosis_too(play: Play, tmp_path: Path):
+    settings = play("missing-column")
+    served = run("code", "--json", settings=settings)
+    assert served.returncode == 1
+    sha = the_code(as_json(served))["commits"][0]["sha"]
+    for asked in (sha, sha[:8]):
+        assert as_json(run("code", "--commit", asked, "--json", settings=settings))["misfits"]
+    route = tmp_path / "app" / "api" / "bookings" / "initiate" / "route.ts"
+    route.parent.mkdir(parents=True)
+    route.write_text("export async function POST() {\n  await supabase.from('events').insert({ colour: 'red' })\n}\n")
+    of_folder = run("code", "--folder", str(tmp_path), "--json", settings=settings)
+    assert of_folder.returncode == 1
+    problems = {one["problem"]: one for one in the_code(as_json(of_folder))["misfits"]}
+    assert (problems["missing_column"]["line"], problems["missing_column"]["commit"]) == (2, None)
+    assert "left_out" in problems
+    people = run("code", settings=settings).stdout
+    assert RECORD in people and "its error is ignored" in people
+
+
+@pytest.mark.parametrize("arguments", [("--commit", "x; rm"), ("--commit", "abcdef1", "--folder", ".")])
+def test_code_that_cannot_be_meant_is_wrong_usage(arguments: tuple[str, ...]):
+    assert run("code", *arguments).returncode == 64
+
+
+def test_code_without_a_database_to_hold_it_against_cannot_be_told(tmp_path: Path):
+    answer = run("code", "--folder", str(tmp_path))
+    assert (answer.returncode, answer.stdout) == (3, "")
+    assert "DATABASE_URL" in answer.stderr
 
 
 def test_a_healthy_diagnosis_says_nothing_on_stderr_and_no_secret_anywhere(

@@ -61,7 +61,7 @@ def test_without_the_better_clients_the_catalog_says_what_it_cannot_read(play: P
     environ = play("healthy") | {"DATABASE_URL": "", "SUPABASE_ACCESS_TOKEN": ""}
     report = reports(environ)[SourceName.CATALOG]
     assert report.state is SourceState.REACHABLE
-    assert report.can == ("read columns, checks and policies",)
+    assert report.can == ("read columns, checks and policies", "read what code is held against")
     assert len(report.missing) == 3 and "DATABASE_URL" in report.fix and "SUPABASE_ACCESS_TOKEN" in report.fix
 
 

@@ -6,18 +6,25 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
-from lib.model.reading import FailureKind, Freshness, SourceName
+from lib.diagnosis.facts import Facts
+from lib.model.deployments import Hostname
+from lib.model.reading import CaveatKind, FailureKind, Freshness, Observed, SourceName, source_health
 from lib.model.window import WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import load
 from lib.snapshot import READING_SPECS, Snapshot, SnapshotCache, take
+from lib.sources import source_registry
 from lib.sources.source_registry import Sources, connect
+from lib.sources.vercel import Vercel
 from tests.clocks import Clock
+from tests.diagnosis.builders import deployment
 from tests.sources import bodies
 from tests.sources.fake_server import Asked, FakeServer, Scripted, as_json
+from tests.sources.test_github_archive import packed
 
 DAY = WindowSize.DAY
 PROJECT = "/v9/projects/prj_1"
@@ -187,12 +194,14 @@ def test_fifty_viewers_at_once_cost_as_much_as_one(cache: SnapshotCache, server:
         thread.start()
     for thread in threads:
         thread.join()
+    settle(cache)
     for_fifty = Counter(asked.path for asked in server.asked)
     assert len(snapshots) == 50 and all(snapshot.project.value for snapshot in snapshots)
 
     server.asked.clear()
     alone = SnapshotCache(connect(cache.sources.settings, cache.clock), cache.clock)
     alone.snapshot(DAY)
+    settle(alone)
     alone.close()
     assert for_fifty == Counter(asked.path for asked in server.asked)
 
@@ -284,3 +293,90 @@ def test_every_reading_comes_after_those_it_needs():
     for question in READING_SPECS:
         assert seen >= set(question.needs), question.name
         seen.add(question.name)
+
+
+# In the background -----------------------------------------------------------------------------------------
+
+SHA = "c" * 40
+TARBALL = f"/repos/lantern-arms/booking/tarball/{SHA}"
+ROUTE = "app/api/bookings/initiate/route.ts"
+
+
+@pytest.fixture
+def with_code(
+    vercel_and_github: Sources, server: Holding, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[SnapshotCache]:
+    """Two sources, whose served commit is one small file of code."""
+    monkeypatch.setattr(source_registry, "CODE_FOLDER", tmp_path / "code")
+    host = Hostname("booking.example", deployment=deployment("dpl", SHA, datetime(2026, 11, 20, tzinfo=UTC)))
+    monkeypatch.setattr(Vercel, "hostnames", lambda self, deadline: Observed((host,)))
+    archive = packed(app__api__bookings__initiate__route=b"supabase.from('events').select('id')")
+    server.tell(TARBALL, Scripted(status=302, headers={"Location": "/signed"}))
+    server.tell("/signed", Scripted(archive))
+    cache = SnapshotCache(vercel_and_github, vercel_and_github.clock)
+    yield cache
+    cache.close()
+
+
+def test_a_look_at_the_screen_does_not_wait_for_code_and_says_how_far_it_has_come(
+    with_code: SnapshotCache, server: Holding, clock: Clock
+):
+    server.held.add("/signed")
+    first = with_code.snapshot(DAY)
+    assert first.project.value is not None
+    assert first.served_code.freshness(clock.now) is Freshness.COMING
+    assert first.served_code.failure and "Being done now" in first.served_code.failure.sentence
+    assert not first.served_code.usable(clock.now)
+    server.released.set()
+    settle(with_code)
+    second = with_code.snapshot(DAY).served_code
+    assert second.value and [(code.commit, code.uses[0].file) for code in second.value] == [(SHA, ROUTE)]
+
+
+def test_code_that_is_on_its_way_is_no_failure_of_its_source(with_code: SnapshotCache, server: Holding, clock: Clock):
+    server.held.add("/signed")
+    first = with_code.snapshot(DAY)
+    github = first.of(SourceName.GITHUB)
+    without = [reading for reading in github if reading.name != "served_code"]
+    assert source_health(github, clock.now) == source_health(without, clock.now)
+    assert first.served_code not in Facts(first, clock.now).unreadable()
+
+
+def test_who_asks_for_everything_waits_for_code(with_code: SnapshotCache):
+    code = with_code.fresh(DAY).served_code
+    assert code.value and code.value[0].commit == SHA
+
+
+def test_a_commit_that_was_read_is_not_asked_for_again(with_code: SnapshotCache, server: Holding, clock: Clock):
+    with_code.fresh(DAY)
+    clock.advance(minutes=10)
+    assert with_code.fresh(DAY).served_code.value
+    again = SnapshotCache(connect(with_code.sources.settings, clock), clock)
+    assert again.fresh(DAY).served_code.value
+    again.close()
+    assert len(server.asked_for(TARBALL)) == len(server.asked_for("/signed")) == 1
+
+
+def test_a_head_that_cannot_be_read_costs_itself(with_code: SnapshotCache):
+    code = with_code.fresh(DAY).served_code
+    (caveat,) = code.caveats
+    assert caveat.kind is CaveatKind.PARTIAL and caveat.subject == bodies.FIX
+
+
+def test_an_archive_that_is_broken_is_a_failure_and_is_not_asked_for_again(
+    with_code: SnapshotCache, server: Holding, clock: Clock
+):
+    server.tell("/signed", Scripted(b"no archive"))
+    for _ in range(2):
+        failure = with_code.fresh(DAY).served_code.failure
+        assert failure and failure.kind is FailureKind.BAD_DATA and "archive" in failure.sentence
+        clock.advance(minutes=10)
+    assert len(server.asked_for("/signed")) == 1
+
+
+def test_without_credentials_code_is_not_configured_at_once(clock: Clock):
+    cache = SnapshotCache(connect(load({}), clock), clock)
+    seen = cache.snapshot(DAY)
+    cache.close()
+    for reading in (seen.served_code, seen.live_schema):
+        assert reading.freshness(clock.now) is Freshness.NOT_CONFIGURED

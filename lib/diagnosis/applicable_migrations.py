@@ -8,12 +8,14 @@ from datetime import datetime
 import pandas as pd
 
 from lib.diagnosis.checks.recording import NULL_REFUSED, null_errors, null_still_refused
+from lib.diagnosis.code_findings import told
 from lib.diagnosis.contract import Break, Code
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.hypothesis_api import TaskContext
 from lib.formatting import counted
 from lib.migrations.catalogue import Migration, catalogue
 from lib.model.frames import MetadataState
+from lib.model.served_code import Problem
 from lib.model.task import Task
 
 # The kind of fault that is no breach of the contract: the role has no right to write.
@@ -21,15 +23,18 @@ FORBIDDEN = "forbidden"
 # SQLSTATE of a write that the role has no right to.
 _FORBIDDEN = "42501"
 _BOOKINGS = "pending_bookings"
+_BREAKS = {
+    Problem.MISSING_TABLE: Break.MISSING_TABLE,
+    Problem.MISSING_COLUMN: Break.MISSING_COLUMN,
+    Problem.NULL_REFUSED: Break.NULL_REFUSED,
+    Problem.LEFT_OUT: Break.NULL_REFUSED,
+    Problem.REFUSED_LITERAL: Break.LITERAL_REFUSED,
+}
 
 
 def database_faults(facts: Facts) -> Mapping[str, str]:
     """Return what is wrong with the database, as `kind:table.column`, each with the sentence that shows it."""
-    faults = {
-        f"{breach.kind.value}:{breach.place}": breach.sentence
-        for breach in facts.breaches or ()
-        if breach.rule.code in (Code.ANY, Code.AFTER) and breach.is_write
-    }
+    faults = _of_the_code(facts)
     errors = facts.value(facts.snapshot.database_errors)
     if errors is None:
         return faults
@@ -47,6 +52,24 @@ def database_faults(facts: Facts) -> Mapping[str, str]:
     for table, count in forbidden["table_name"].value_counts().items():
         faults[f"{FORBIDDEN}:{table}"] = f"{counted(count, 'write')} to {table} failed: the app has no right to it."
     return faults
+
+
+def _of_the_code(facts: Facts) -> dict[str, str]:
+    """Return what the database refuses of the served code and of the newest; by the contract where it is unread.
+
+    What code that is to become live needs is part of it: else its deployment would break the flow anew.
+    """
+    if facts.code.complete:
+        return {
+            f"{kind.value}:{misfit.table}{f'.{misfit.column}' if misfit.column else ''}": told(misfit)
+            for misfit in (*facts.code.next_on_flow, *facts.code.on_flow)
+            if (kind := _BREAKS.get(misfit.problem)) is not None and not misfit.sometimes
+        }
+    return {
+        f"{breach.kind.value}:{breach.place}": breach.sentence
+        for breach in facts.breaches or ()
+        if breach.rule.code in (Code.ANY, Code.AFTER) and breach.is_write
+    }
 
 
 def _last_written(facts: Facts) -> datetime | None:

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
+from lib.diagnosis import code_findings, text_log, usual_demand
 from lib.diagnosis import contract as contract_
 from lib.diagnosis import journeys as journeys_
 from lib.diagnosis import serving as serving_
-from lib.diagnosis import text_log, usual_demand
 from lib.diagnosis import timeline as timeline_
+from lib.diagnosis.code_findings import CodeFindings
 from lib.diagnosis.columns import isin
 from lib.diagnosis.contract import Breach
 from lib.diagnosis.journeys import JourneyInputs, Stage
@@ -28,6 +29,8 @@ from lib.formatting import counted
 from lib.model.counts import Counts
 from lib.model.phone import NOBODYS_NUMBER
 from lib.model.reading import CaveatKind, Freshness, Reading
+from lib.model.served_code import Schema
+from lib.served_code import live_schema
 from lib.settings import Settings
 from lib.snapshot import Snapshot
 
@@ -310,8 +313,54 @@ class Facts:
         return usual_demand.usual(history["created_at"], self.snapshot.window, self.terms.zone, history["initiated"])
 
     @cached_property
+    def schema(self) -> Schema | None:
+        """What code is held against: the live schema, else what the catalog says of it; None if neither was read."""
+        schema = self.value(self.snapshot.live_schema)
+        if schema is not None:
+            return schema
+        catalog = self.value(self.snapshot.catalog)
+        return None if catalog is None else live_schema.from_catalog(catalog)
+
+    @cached_property
+    def code(self) -> CodeFindings:
+        """What the code that was read asks of the database and does not get."""
+        codes, hosts = self.value(self.snapshot.served_code), self.value(self.snapshot.hostnames)
+        if codes is None:
+            return CodeFindings((), (), self.why_unusable(self.snapshot.served_code))
+        if hosts is None:
+            return CodeFindings((), (), self.why_unusable(self.snapshot.hostnames))
+        if self.schema is None:
+            return CodeFindings((), (), self.why_unusable(self.snapshot.catalog))
+        history = self.value(self.snapshot.migrations)
+        held = [code_findings.hold(code, self.schema, history) for code in codes]
+        served = {host.serving_commit for host in hosts if not host.redirect_to}
+        serving = tuple(one for one in held if one.code.commit in served)
+        others = tuple(one for one in held if one.code.commit not in served)
+        return CodeFindings(serving, others, self._why_partial(serving, served))
+
+    def _why_partial(self, serving: tuple[code_findings.CommitFindings, ...], served: set[str | None]) -> str:
+        if None in served:
+            return "What one of the hostnames serves is not known."
+        read = {one.code.commit for one in serving}
+        if unread := sorted(sha for sha in served if sha and sha not in read):
+            caveats = {caveat.subject: caveat.sentence for caveat in self.snapshot.served_code.caveats}
+            return caveats.get(unread[0], f"The code of {unread[0][:7]} is not read yet.")
+        missing = [address for one in serving for address in one.way.missing]
+        if missing:
+            return f"No file of the code that is served answers {missing[0]}."
+        return "" if serving else "No hostname serves a commit that was read."
+
+    @cached_property
     def running_code(self) -> RunningCode:
-        """Whether the code that is being served contains the fix, and since when."""
+        """Whether the code that is being served stores a text with its booking, and since when it serves.
+
+        Where that code was read, by reading it; else by whether it contains the commit of the declared contract.
+        """
+        if self.code.complete:
+            stores = all(one.writes("pending_bookings", "metadata") for one in self.code.serving)
+            hosts = self.value(self.snapshot.hostnames) or ()
+            since = max((host.serving_since for host in hosts if host.serving_since), default=None)
+            return RunningCode(stores, since if stores else None)
         if self.servings is None:
             return RunningCode(None, None)
         branch, deployments = self.value(self.snapshot.branch), self.value(self.snapshot.deployments)

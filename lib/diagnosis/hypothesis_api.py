@@ -87,7 +87,8 @@ class HypothesisSpec:
     `depth` orders causes: one stands before those that follow from it. What fails of `checks` speaks for the cause,
     what passes against it. What fails of `signs` speaks for it, and passing says nothing. The `rest` must be in order
     for this to be the cause: there it is the other way round. Where a cause is an absence, a check that does not apply
-    speaks for it. `settled_elsewhere` are checks that only people in other systems, or a developer, can set right.
+    speaks for it. `basis` are checks that say how much the others are worth, and speak neither way.
+    `settled_elsewhere` are checks that only people in other systems, or a developer, can set right.
     `runbook` is Markdown: what to look at, what to do, and when it is done.
     """
 
@@ -102,13 +103,14 @@ class HypothesisSpec:
     runbook: str
     signs: tuple[CheckSpec, ...] = ()
     rest: tuple[CheckSpec, ...] = ()
+    basis: tuple[CheckSpec, ...] = ()
     is_absence: bool = False
     tasks: TaskFunction = no_tasks
     settled_elsewhere: tuple[CheckSpec, ...] = ()
 
     @property
     def all_checks(self) -> tuple[CheckSpec, ...]:
-        return self.checks + self.signs + self.rest
+        return self.checks + self.signs + self.rest + self.basis
 
     @property
     def section(self) -> str:

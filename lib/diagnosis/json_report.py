@@ -9,6 +9,7 @@ from typing import Any
 from lib.diagnosis.diagnose import Diagnosis
 from lib.model.reading import SourceName, source_health
 from lib.model.verdict import Hypothesis, Verdict
+from lib.served_code import code_report
 from lib.snapshot import Snapshot
 
 Json = dict[str, Any]
@@ -45,6 +46,7 @@ def as_json(diagnosis: Diagnosis) -> Json:
             for hypothesis in diagnosis.hypotheses
         ],
         "sources": [_source(facts.snapshot, source, facts.now) for source in SourceName],
+        "code": code_report.report((one.code for one in facts.code.commits), facts.code.misfits, facts.code.migrations),
     }
 
 
@@ -68,7 +70,7 @@ def _summary(hypothesis: Hypothesis) -> str:
 
 def _source(snapshot: Snapshot, source: SourceName, now: datetime) -> Json:
     readings = snapshot.of(source)
-    failures = [reading.failure.sentence for reading in readings if reading.failure]
+    failures = [reading.failure.sentence for reading in readings if reading.failure and not reading.is_coming]
     answered = [reading.latency_ms for reading in readings if reading.failure is None]
     return {
         "name": source.value,

@@ -110,7 +110,7 @@ def _by_merge(
 
 
 @dataclass(frozen=True, slots=True)
-class Relation:
+class Ancestry:
     """How one commit stands to a wanted one: does it hold it, is it held by it, how many of its commits it lacks."""
 
     holds: bool | None
@@ -127,19 +127,19 @@ _COMPARED = {
 }
 
 
-def relation(sha: str, wanted: str, branch: Branch | None, comparisons: Sequence[Comparison] = ()) -> Relation:
+def relation(sha: str, wanted: str, branch: Branch | None, comparisons: Sequence[Comparison] = ()) -> Ancestry:
     """Return how `sha` stands to `wanted`: by GitHub's comparison of the two, else by a walk along parents.
 
     The order and the dates of a list of commits say nothing of that.
     """
     if same_commit(sha, wanted):
-        return Relation(True, True, 0)
+        return Ancestry(True, True, 0)
     found = next((c for c in comparisons if same_commit(c.base, sha) and same_commit(c.head, wanted)), None)
     if found is not None and found.status in _COMPARED:
-        return Relation(*_COMPARED[found.status], found.ahead_by)
+        return Ancestry(*_COMPARED[found.status], found.ahead_by)
     if branch is None:
-        return Relation(None, None, None)
-    return Relation(branch.contains(sha, wanted), branch.contains(wanted, sha), branch.behind_by(sha, wanted))
+        return Ancestry(None, None, None)
+    return Ancestry(branch.contains(sha, wanted), branch.contains(wanted, sha), branch.behind_by(sha, wanted))
 
 
 def brought_by(deployments: Sequence[Deployment], hostnames: Sequence[Hostname]) -> tuple[Deployment, ...]:

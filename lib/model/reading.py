@@ -87,13 +87,17 @@ class Observed(Generic[T]):
 
 
 class Freshness(StrEnum):
-    """How far a reading can be trusted now. Only FRESH and AGING may ever support a green verdict."""
+    """How far a reading can be trusted now. Only FRESH and AGING may ever support a green verdict.
+
+    COMING: nobody waits for it, and it was never there yet; that is no fault of its source.
+    """
 
     FRESH = "fresh"
     AGING = "aging"
     STALE = "stale"
     FAILED = "failed"
     NOT_CONFIGURED = "not_configured"
+    COMING = "coming"
 
 
 # A reading is aging past its budget and stale past this many budgets.
@@ -107,7 +111,8 @@ class Reading(Generic[T]):
     Exactly one of `value` and `failure` is set (a value may itself be an empty frame: that is a fact,
     not a failure). `observed_at` is when the answer was complete, in UTC. `budget` is how old it may
     grow before it counts as aging. `failing_since` is the first of the failures in a row. `since` is as in
-    `Observed`: rows from then on are all there.
+    `Observed`: rows from then on are all there. `is_coming` says that it is being asked for the first time, and that
+    nobody waits for it; `failure` then says how far it has come.
     """
 
     name: str
@@ -120,9 +125,12 @@ class Reading(Generic[T]):
     caveats: tuple[Caveat, ...] = ()
     failing_since: datetime | None = None
     since: datetime | None = None
+    is_coming: bool = False
 
     def freshness(self, now: datetime) -> Freshness:
         """Return how far the reading can be trusted at `now` (UTC)."""
+        if self.is_coming:
+            return Freshness.COMING
         if self.failure is not None:
             not_configured = self.failure.kind is FailureKind.NOT_CONFIGURED
             return Freshness.NOT_CONFIGURED if not_configured else Freshness.FAILED

@@ -47,7 +47,7 @@ def stopped(readings: Iterable[Reading[Any]], kinds: Collection[FailureKind]) ->
 
 def asked(readings: Iterable[Reading[Any]]) -> Iterator[Reading[Any]]:
     """Return the readings whose result depends on their own source alone."""
-    return (reading for reading in readings if reading.name in _ASKED)
+    return (reading for reading in readings if reading.name in _ASKED and not reading.is_coming)
 
 
 def _kind(reading: Reading[Any]) -> FailureKind | None:

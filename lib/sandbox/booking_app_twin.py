@@ -469,7 +469,6 @@ def _handled_webhook(visit: Visit, form: dict[str, str]) -> Response:
     elif _is_deferred(visit, sid):
         note("success")  # its row will be written when the customer confirms
     else:
-        _swallowing_errors(lambda: visit.data.insert("message_delivery_status", {"message_id": None, "status": status}))
         note("error", "Message not found")
     return Response(status_code=200)
 

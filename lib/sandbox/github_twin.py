@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lib.sandbox import vercel_twin
+from lib.sandbox import booking_app_code, vercel_twin
 from lib.sandbox.twin_api import TwinCall, TwinRefusalError, answer
 from lib.sandbox.twin_helpers import Json, iso, read_json
 from lib.sandbox.world import Connection, Row, World
@@ -470,6 +470,44 @@ def _contents(call: GitHubCall) -> Json:
     return _file_shape(call, rows[0]) | {"encoding": "base64", "content": content}
 
 
+def _tarball(call: GitHubCall) -> Json:
+    """Point to the archive of a commit, at an address that is good for whoever has it."""
+    row = call.commit(call.path["ref"])
+    readable = call.connection.execute("select code_readable from twin.repository").fetchone()
+    if readable is None or not readable["code_readable"]:
+        raise GitHubRefusalError(403, "Resource not accessible by personal access token")
+    name = call.world.credentials.github_repository
+    address = f"{call.world.base_url}/github/codeload/{name}/legacy.tar.gz/{row['sha']}"
+    return RedirectResponse(f"{address}?token={_signature(call.world, row['sha'])}", 302)
+
+
+def _signature(world: World, sha: str) -> str:
+    return hashlib.sha256(f"{world.credentials.github_token} {sha}".encode()).hexdigest()[:32]
+
+
+def _archive(call: GitHubCall) -> Json:
+    """Give the archive to whoever knows its signed address."""
+    row = call.commit(call.path["sha"])
+    line = lineage(call.connection, row["sha"])
+    changed = call.connection.execute(
+        """select distinct on (f.path) f.path, f.content from twin.files f join twin.commits c on c.sha = f.since
+           where f.since = any(%s) order by f.path, c.position desc""",
+        [[commit["sha"] for commit in line]],
+    ).fetchall()
+    committed = {file["path"]: file["content"] for file in changed}
+    whole = booking_app_code.tree(row["records_texts"], row["confirmation_needs_login"], committed)
+    folder = f"{call.world.credentials.github_repository.replace('/', '-')}-{row['sha'][:7]}"
+    return Response(booking_app_code.archive(folder, whole), media_type="application/x-gzip")
+
+
+def _holds_the_address(world: World, request: Request) -> None:
+    """Let in whoever has the signed address. A token here would be one that was sent to the wrong host."""
+    if "authorization" in request.headers:
+        raise GitHubRefusalError(400, "A signed address takes no token.")
+    if request.query_params.get("token") != _signature(world, request.path_params["sha"]):
+        raise GitHubRefusalError(404, "Not Found")
+
+
 def _file_shape(call: GitHubCall, row: Row) -> dict[str, Json]:
     content = row["content"].encode()
     blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
@@ -600,6 +638,9 @@ def routes(world: World) -> list[BaseRoute]:
 
         return Route(path, endpoint, methods=[method])
 
+    def archive(request: Request) -> Response:
+        return answer(world, request, _holds_the_address, _settled_call, _archive)
+
     repository = f"/repos/{world.credentials.github_repository}"
     contents, checks = "contents=read", "checks=read"
     return [
@@ -619,6 +660,8 @@ def routes(world: World) -> list[BaseRoute]:
         route("GET", f"{repository}/deployments", _deployments, "deployments=read"),
         route("GET", f"{repository}/hooks", _hooks, "repository_hooks=read"),
         route("GET", f"{repository}/contents/{{path:path}}", _contents, contents),
+        route("GET", f"{repository}/tarball/{{ref}}", _tarball, contents),
+        Route(f"/codeload/{world.credentials.github_repository}/legacy.tar.gz/{{sha}}", archive, methods=["GET"]),
         route("GET", f"{repository}/git/ref/heads/{{branch}}", _ref, contents),
         route("GET", f"{repository}/git/commits/{{sha}}", _git_commit, contents),
         route("POST", f"{repository}/git/commits", _create_commit, "contents=write"),

@@ -9,12 +9,13 @@ from typing import TypedDict, Unpack
 
 from psycopg.types.json import Jsonb
 
-from lib.sandbox import vercel_twin
+from lib.sandbox import booking_app_code, vercel_twin
 from lib.sandbox.booking_app_twin import WEBHOOK_URL_ENV
 from lib.sandbox.twin_helpers import milliseconds, new_id
 from lib.sandbox.world import Connection, World
 
-FIX = "3aee739fd04c8a1b6e5f27d90c3b84a1e6d2f705"
+# The id of a commit names what it holds, so it changes with the source code of the app.
+FIX = "3aee739" + booking_app_code.digest()[:33]
 FIX_MESSAGE = "Record the confirmation text on the pending booking"
 FAULT_MESSAGE = "Create customers only when they confirm"
 REPOSITORY_ID = 781_204_553
@@ -138,7 +139,7 @@ class Releases:
             "records_texts": "with_customer",
             "confirmation_needs_login": False,
         }
-        sha = sha or _hash(message)
+        sha = sha or _hash(booking_app_code.digest() + message)
         touched = sorted(files or {"src/app/page.tsx": ""})
         login = parent["confirmation_needs_login"] if confirmation_needs_login is None else confirmation_needs_login
         self._connection.execute(
@@ -231,12 +232,17 @@ class Releases:
         return deployment
 
     def commit_fault(self, at: datetime) -> str:
-        """Commit the change that lost the record of every new customer's text."""
-        return self.commit(FAULT_MESSAGE, at, records_texts="without_customer", files={"src/lib/bookings.ts": "\n"})
+        """Commit the change that lost the record of every new customer's text, and a column for the cure of that."""
+        version, name = booking_app_code.METADATA_MIGRATION
+        files = {
+            "src/lib/sms/record.ts": "\n",
+            f"supabase/migrations/{version}_{name}.sql": f"{booking_app_code.ADD_METADATA};\n",
+        }
+        return self.commit(FAULT_MESSAGE, at, records_texts="without_customer", files=files)
 
     def commit_fix(self, at: datetime, *, build_error: str | None = None) -> str:
         """Commit what fixes that."""
-        files = {"src/lib/bookings.ts": "\n", "src/lib/sms/record.ts": "\n"}
+        files = {"src/lib/sms/record.ts": "\n"}
         return self.commit(FIX_MESSAGE, at, sha=FIX, records_texts="on_pending", files=files, build_error=build_error)
 
     def roll_back(self, deployment_id: str, at: datetime, description: str) -> None:

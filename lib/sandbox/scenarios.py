@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
+from lib.sandbox.booking_app_code import ADD_METADATA, METADATA_MIGRATION
 from lib.sandbox.history import KEY_ID, Circumstances, HistoryBuilder
 from lib.sandbox.releases import RELEASE_TIME, TRANSIENT_BUILD_ERROR, TYPE_ERROR
 from lib.sandbox.twin_helpers import new_id
@@ -49,26 +50,15 @@ def _fix_live(history: HistoryBuilder) -> None:
     releases.serve(releases.build(releases.commit_fault(before), before), before + RELEASE_TIME)
     shortly_after = before + timedelta(minutes=5)
     releases.serve(releases.build(releases.commit_fix(shortly_after), shortly_after), shortly_after + RELEASE_TIME)
-    _metadata_migrated(history, before)
+    _metadata_migrated(history)
     releases.release("Opening hours for the holidays", history.ago(days=6, minutes=-9), author="sam-lantern")
     releases.release("Larger type on the booking page", history.ago(days=3, minutes=-9))
 
 
-def _metadata_migrated(history: HistoryBuilder, at: datetime) -> None:
-    """`pending_bookings.metadata`, which the schema already has, on record as a migration."""
-    history.migrate(at, "pending_bookings_metadata", _ADD_METADATA)
-    head = history.connection.execute("select sha from twin.branches where name = 'main'").fetchone()
-    history.connection.execute(
-        "insert into twin.files (path, since, content) values (%s, %s, %s)",
-        [
-            f"supabase/migrations/{at:%Y%m%d%H%M%S}_pending_bookings_metadata.sql",
-            head["sha"] if head else None,
-            f"{_ADD_METADATA};\n",
-        ],
-    )
-
-
-_ADD_METADATA = "alter table public.pending_bookings add column if not exists metadata jsonb"
+def _metadata_migrated(history: HistoryBuilder) -> None:
+    """`pending_bookings.metadata`, which the schema already has, on record as the migration of the repository."""
+    version, name = METADATA_MIGRATION
+    history.migrate(datetime.strptime(version, "%Y%m%d%H%M%S").replace(tzinfo=UTC), name, ADD_METADATA)
 
 
 def _healthy(history: HistoryBuilder) -> None:
@@ -114,7 +104,7 @@ def _sent_not_recorded(history: HistoryBuilder) -> None:
 
 def _fault_live(history: HistoryBuilder) -> str:
     """Release the faulty commit; return its deployment."""
-    _metadata_migrated(history, history.ago(days=9))
+    _metadata_migrated(history)
     at = history.ago(hours=24, minutes=12)
     deployment = history.releases.build(history.releases.commit_fault(at), at)
     history.releases.serve(deployment, at + RELEASE_TIME)
@@ -164,7 +154,7 @@ def _git_disconnected(history: HistoryBuilder) -> None:
 
 def _older_build_took_domain(history: HistoryBuilder) -> None:
     releases = history.releases
-    _metadata_migrated(history, history.ago(days=9))
+    _metadata_migrated(history)
     fault_at, fix_at = history.ago(hours=24, minutes=36), history.ago(hours=24, minutes=30)
     fault = releases.commit_fault(fault_at)
     fix = releases.commit_fix(fix_at)
@@ -178,7 +168,7 @@ def _older_build_took_domain(history: HistoryBuilder) -> None:
 def _rolled_back(history: HistoryBuilder, since: datetime) -> None:
     """The fix was live for two days, then production was rolled back; two builds since are staged."""
     releases = history.releases
-    _metadata_migrated(history, history.ago(days=9))
+    _metadata_migrated(history)
     before = history.ago(days=2, minutes=12)
     fault = releases.build(releases.commit_fault(before), before)
     releases.serve(fault, before + RELEASE_TIME)

@@ -12,7 +12,8 @@ create table twin.repository (
     only_row boolean primary key default true check (only_row),
     id bigint not null,
     default_branch text not null,
-    created_at timestamptz not null
+    created_at timestamptz not null,
+    code_readable boolean not null default true  -- whether the token may read what the repository holds
 );
 
 create table twin.commits (

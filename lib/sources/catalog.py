@@ -34,8 +34,10 @@ from lib.model.database import (
     TableInfo,
 )
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
+from lib.model.served_code import Schema
 from lib.model.window import Window
 from lib.redaction import redact
+from lib.served_code import live_schema
 from lib.sources import parse
 from lib.sources.http import Deadline, Http, HttpError
 from lib.sources.parse import found
@@ -388,6 +390,21 @@ class CatalogSource:
             return self._described(deadline)
         answer = self.client.rows(_CATALOG_SQL, deadline)
         return Observed(_catalog(self.client.way, answer[0].get("catalog") if answer else None))
+
+    def live_schema(self, deadline: Deadline) -> Observed[Schema]:
+        """Return what code is held against: of the Data API's description alone, tables and columns."""
+        if self.client is None:
+            described = self._described(deadline)
+            return Observed(live_schema.from_catalog(described.value), described.caveats)
+        answer = self.client.rows(live_schema.SCHEMA_SQL, deadline)
+        try:
+            return Observed(live_schema.schema_of(answer[0]["schema"]))
+        except (LookupError, TypeError, ValueError):
+            raise SourceError(
+                FailureKind.BAD_DATA,
+                f"The {self.client.way} described the schema in a way that is not understood.",
+                "Is it PostgreSQL 15 or newer?",
+            ) from None
 
     def migrations(self, deadline: Deadline) -> Observed[tuple[AppliedMigration, ...]]:
         """Return the migration history that Supabase's command line keeps, oldest first."""

@@ -13,8 +13,10 @@ from lib.model import frames
 from lib.model.deployments import Branch, BuildLog, Comparison, Deployment, VercelSigns
 from lib.model.provider import LinkOpening
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, Reading, SourceError
+from lib.model.served_code import ServedCode
 from lib.sources.booking_app import BookingApp
 from lib.sources.github import GitHub
+from lib.sources.github_archive import GitHubArchive
 from lib.sources.http import Deadline
 from lib.sources.reporting import Reporting
 from lib.sources.source_registry import Sources
@@ -29,6 +31,7 @@ OPTIONAL_NEEDS: Mapping[str, tuple[str, ...]] = {
     "known_texts": ("messages", "pending_bookings"),
     "reconciled": ("texts", "messages", "pending_bookings"),
     "link_opening": ("short_links", "texts"),
+    "served_code": ("branch",),
 }
 
 
@@ -90,6 +93,30 @@ def vercel_signs(github: GitHub, readings: Readings, deadline: Deadline) -> Obse
     """Read the signs of Vercel's app on the required commit; a branch may have a switch of its own."""
     required, branch = present(readings["required_commit"]), present(readings["branch"])
     return github.vercel_signs(required.sha, deadline, branch=branch.name)
+
+
+def served_code(archive: GitHubArchive, readings: Readings, deadline: Deadline) -> Observed[tuple[ServedCode, ...]]:
+    """Read the code of each commit that a hostname serves, and of the branch's head; one that fails costs itself.
+
+    Raises the first `SourceError` if none of the serving ones can be read.
+    """
+    serving = dict.fromkeys(host.serving_commit for host in present(readings["hostnames"]) if host.serving_commit)
+    branch = readings["branch"].value
+    head = branch.commits[0].sha if branch is not None and branch.commits else None
+    if not serving:
+        raise SourceError(FailureKind.NOT_FOUND, "Which commit is served is not known, so its code cannot be read.")
+    codes: list[ServedCode] = []
+    caveats: list[Caveat] = []
+    errors: list[SourceError] = []
+    for sha in dict.fromkeys((*serving, *([head] if head else []))):
+        try:
+            codes.append(archive.code(sha, deadline))
+        except SourceError as error:
+            errors += [error] if sha in serving else []
+            caveats.append(Caveat(CaveatKind.PARTIAL, sha, f"The code of {sha[:7]} could not be read. {error}"))
+    if errors and not any(code.commit in serving for code in codes):
+        raise errors[0]
+    return Observed(tuple(codes), tuple(caveats))
 
 
 def known_texts(twilio: Twilio, readings: Readings, deadline: Deadline) -> Observed[pd.DataFrame]:

@@ -18,8 +18,9 @@ import threading
 import time
 import tomllib
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -439,6 +440,23 @@ class Http:
         call = _call("GET", url, **asking)
         return self._retrying(deadline, lambda: self._exchange(call, deadline))
 
+    @contextmanager
+    def stream(self, url: str, *, deadline: Deadline, **asking: Unpack[_Asking]) -> Iterator[Iterator[bytes]]:
+        """Open a successful answer, and give its body in chunks as they arrive. Asks once and follows no redirect.
+
+        How much is taken is for the caller to bound; the deadline holds for each chunk.
+        """
+        call = _call("GET", url, **asking)
+        self._obey_pause(call)
+        try:
+            with self._open(call, call.headers, deadline) as response:
+                if not 200 <= response.status_code < 300:
+                    answered = CaseInsensitiveDict(response.headers)
+                    self._accepted(call, HttpResponse(response.status_code, call.url, answered, b""))
+                yield _chunks(response, call, deadline)
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+            raise _broken(call, error, deadline) from None
+
     def _retrying(self, deadline: Deadline, attempt: Callable[[], T]) -> T:
         return retrying(deadline, attempt, sleep=self._sleep, first_backoff=self._first_backoff)
 
@@ -457,26 +475,30 @@ class Http:
         return answer
 
     def _transfer(self, call: _Call, headers: Mapping[str, str], deadline: Deadline) -> HttpResponse:
+        try:
+            with self._open(call, headers, deadline) as response:
+                body = _body(response, call, deadline)
+                return HttpResponse(response.status_code, call.url, CaseInsensitiveDict(response.headers), body)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
+            raise _broken(call, error, deadline) from None
+
+    def _open(self, call: _Call, headers: Mapping[str, str], deadline: Deadline) -> requests.Response:
+        """Ask, and return the answer with its body still to come."""
         left = deadline.left()
         if left <= 0:
             raise call.error(FailureKind.TIMEOUT, f"No time was left to ask {call.system}.")
         # The sandbox and its twins are on this machine: no proxy of the environment may stand between.
         direct = {"http": "", "https": "", "all": ""} if is_loopback(urlsplit(call.url).hostname or "") else None
-        try:
-            with self._session.request(
-                call.method,
-                call.url,
-                headers=headers,
-                json=call.body,
-                timeout=(min(CONNECT_SECONDS, left), min(call.read_seconds, left)),
-                proxies=direct,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                body = _body(response, call, deadline)
-                return HttpResponse(response.status_code, call.url, CaseInsensitiveDict(response.headers), body)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
-            raise _broken(call, error, deadline) from None
+        return self._session.request(
+            call.method,
+            call.url,
+            headers=headers,
+            json=call.body,
+            timeout=(min(CONNECT_SECONDS, left), min(call.read_seconds, left)),
+            proxies=direct,
+            allow_redirects=False,
+            stream=True,
+        )
 
     def _accepted(self, call: _Call, answer: HttpResponse) -> HttpResponse:
         """Return a successful answer; raise what any other means."""
@@ -557,6 +579,17 @@ def _bad_data(system: str, what: str) -> HttpError:
 def _body(response: requests.Response, call: _Call, deadline: Deadline) -> bytes:
     """Read the body as it arrives, so that a slow or endless one ends at the deadline or the size cap."""
     body = bytearray()
+    for chunk in _chunks(response, call, deadline, decode=True):
+        body += chunk
+        if len(body) > call.max_bytes:
+            raise call.lost(
+                FailureKind.BAD_DATA, f"{call.system} sent more than {call.max_bytes / 2**20:g} MB in one answer."
+            )
+    return bytes(body)
+
+
+def _chunks(response: requests.Response, call: _Call, deadline: Deadline, *, decode: bool = False) -> Iterator[bytes]:
+    """Yield the body as it arrives. `decode` unpacks what was packed for the way; an archive stays as it is."""
     while True:
         left = deadline.left()
         if left <= 0:
@@ -564,14 +597,13 @@ def _body(response: requests.Response, call: _Call, deadline: Deadline) -> bytes
         connection = response.raw.connection
         if connection is not None and connection.sock is not None:
             connection.sock.settimeout(min(call.read_seconds, left))
-        chunk = response.raw.read1(_CHUNK_BYTES, decode_content=True)
+        try:
+            chunk = response.raw.read1(_CHUNK_BYTES, decode_content=decode)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError, OSError) as error:
+            raise _broken(call, error, deadline) from None
         if not chunk:
-            return bytes(body)
-        body += chunk
-        if len(body) > call.max_bytes:
-            raise call.lost(
-                FailureKind.BAD_DATA, f"{call.system} sent more than {call.max_bytes / 2**20:g} MB in one answer."
-            )
+            return
+        yield chunk
 
 
 def _broken(call: _Call, error: Exception, deadline: Deadline) -> HttpError:

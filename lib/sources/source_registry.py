@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from lib.model.reading import FailureKind, SourceError, SourceName
+from lib.served_code.code_store import Store
 from lib.settings import Settings
 from lib.sources.booking_app import BookingApp
 from lib.sources.booking_data import BookingData
@@ -20,6 +21,7 @@ from lib.sources.catalog import (
     ManagementCatalogClient,
 )
 from lib.sources.github import GitHub
+from lib.sources.github_archive import CODE_FOLDER, GitHubArchive
 from lib.sources.http import Http
 from lib.sources.reporting import Reporting
 from lib.sources.twilio import Twilio
@@ -92,6 +94,17 @@ class Sources:
             base_url=settings.github_api_url,
             repository_name=given(settings.github_repository),
             token=given(settings.github_token),
+        )
+
+    @cached_property
+    def github_archive(self) -> GitHubArchive:
+        settings = self._configured(SourceName.GITHUB)
+        return GitHubArchive(
+            http=self.http,
+            base_url=settings.github_api_url,
+            repository_name=given(settings.github_repository),
+            token=given(settings.github_token),
+            store=Store(CODE_FOLDER),
         )
 
     @cached_property

@@ -74,6 +74,7 @@ FRESHNESS: Final[Mapping[Freshness, Sign]] = {
     Freshness.STALE: Sign("stale", "◌", Tone.UNKNOWN),
     Freshness.FAILED: Sign("failed", "✕", Tone.BAD),
     Freshness.NOT_CONFIGURED: Sign("not configured", "○", Tone.QUIET),
+    Freshness.COMING: Sign("being read", "…", Tone.QUIET),
 }
 _PARTLY: Final = Sign("partly", "◐", Tone.WARN)
 DEPLOYMENT: Final[Mapping[DeploymentState, Sign]] = {

@@ -16,7 +16,7 @@ from tests.contract.variants import Body, Samples, Variant, variants
 
 
 @dataclass
-class Told:
+class CannedAnswers:
     """Stands in for the HTTP session: answers with what it was told for a method and a path, 404 for the rest."""
 
     answers: dict[tuple[str, str], Any]
@@ -71,7 +71,7 @@ class Reader:
     name: str
     document: Callable[[], Document]
     at: tuple[str, str]
-    ask: Callable[[Told], Any]
+    ask: Callable[[CannedAnswers], Any]
     samples: Samples = field(default_factory=dict)
     others: Callable[[], dict[tuple[str, str], Any]] = dict
     meaning: Meaning = _says_nothing
@@ -106,8 +106,8 @@ def _survey(reader: Reader) -> Survey:
     others = reader.others()
 
     def read(variant: Variant) -> None:
-        told = Told(others | {reader.at: variant.body})
-        for complaint in _complaints(reader, told, variant):
+        canned = CannedAnswers(others | {reader.at: variant.body})
+        for complaint in _complaints(reader, canned, variant):
             complaints.setdefault(complaint, variant.label)
         fields.update(".".join(path) for path in variant.body.seen if path)
 
@@ -115,9 +115,9 @@ def _survey(reader: Reader) -> Survey:
     return Survey(complaints, bodies, frozenset(fields))
 
 
-def _complaints(reader: Reader, told: Told, variant: Variant) -> Iterator[str]:
+def _complaints(reader: Reader, canned: CannedAnswers, variant: Variant) -> Iterator[str]:
     try:
-        result = reader.ask(told)
+        result = reader.ask(canned)
     except SourceError as error:
         if error.kind not in reader.may_refuse:
             # The columns at its end would make a complaint of each of their combinations.
@@ -143,20 +143,20 @@ def known_cases(readers: Iterable[Reader], known: Known) -> list[Any]:
     by_name = {reader.name: reader for reader in readers}
     return [
         pytest.param(
-            by_name[name], complaint, marks=pytest.mark.xfail(strict=True, reason=mend), id=f"{name}: {complaint}"
+            by_name[name], complaint, marks=pytest.mark.xfail(strict=True, reason=reason), id=f"{name}: {complaint}"
         )
         for name, complaints in known.items()
-        for complaint, mend in complaints.items()
+        for complaint, reason in complaints.items()
     ]
 
 
 def questions(readers: Iterable[Reader], name: str) -> list[tuple[str, Mapping[str, Any]]]:
     """Return path and parameters of everything that one reading asks, when all is answered in full."""
     reader = next(reader for reader in readers if reader.name == name)
-    told = Told(reader.others() | {reader.at: Body(reader.document(), reader.samples, {})})
+    canned = CannedAnswers(reader.others() | {reader.at: Body(reader.document(), reader.samples, {})})
     with suppress(SourceError):  # what it makes of it is another test's
-        reader.ask(told)
-    return [(path, params) for _, path, params in told.asked]
+        reader.ask(canned)
+    return [(path, params) for _, path, params in canned.asked]
 
 
 def value_of(result: Any) -> Any:

@@ -29,8 +29,8 @@ def healthy(sandbox: Running, play: Callable[[str], dict[str, str]]) -> None:
     play("healthy")
 
 
-def _not_yet(mend: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=mend)
+def _not_yet(reason: str) -> pytest.MarkDecorator:
+    return pytest.mark.xfail(strict=True, reason=reason)
 
 
 # Vercel -------------------------------------------------------------------------------------------------

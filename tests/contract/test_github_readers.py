@@ -19,7 +19,7 @@ from tests.contract.survey import (
     BASE_URL,
     Known,
     Reader,
-    Told,
+    CannedAnswers,
     known_cases,
     questions,
     survey,
@@ -47,8 +47,8 @@ SAMPLES: Samples = {
 }
 
 
-def github(told: Told) -> GitHub:
-    return GitHub(http=told, base_url=BASE_URL, repository_name=NAME, token=SecretStr("t"))  # type: ignore[arg-type]
+def github(canned: CannedAnswers) -> GitHub:
+    return GitHub(http=canned, base_url=BASE_URL, repository_name=NAME, token=SecretStr("t"))  # type: ignore[arg-type]
 
 
 def soon() -> Deadline:
@@ -175,67 +175,67 @@ def _without_graphql() -> dict[tuple[str, str], Any]:
     }
 
 
-def _empty_commit(told: Told) -> Any:
-    return GitHubWrites(github(told)).empty_commit("main", SHA, "Deploy again", soon())
+def _empty_commit(canned: CannedAnswers) -> Any:
+    return GitHubWrites(github(canned)).empty_commit("main", SHA, "Deploy again", soon())
 
 
 READERS = (
     Reader(
-        "repository", at(""), ("GET", REPO), lambda told: github(told).repository(soon()), SAMPLES, dict,
+        "repository", at(""), ("GET", REPO), lambda canned: github(canned).repository(soon()), SAMPLES, dict,
         repository_meaning,
     ),
     Reader(
-        "commits", at("/commits"), ("GET", f"{REPO}/commits"), lambda told: github(told).branch("main", soon()),
+        "commits", at("/commits"), ("GET", f"{REPO}/commits"), lambda canned: github(canned).branch("main", soon()),
         SAMPLES, _to_the_branch, branch_meaning, may_refuse=frozenset({FailureKind.NOT_FOUND}),
     ),
     Reader(
         "branch", at("/branches/{branch}"), ("GET", f"{REPO}/branches/main"),
-        lambda told: github(told).branch("main", soon()), SAMPLES, _from_the_branch,
+        lambda canned: github(canned).branch("main", soon()), SAMPLES, _from_the_branch,
     ),
     Reader(
         "required commit", at("/commits/{ref}"), ("GET", f"{REPO}/commits/{SHA}"),
-        lambda told: github(told).required_commit(SHA, soon(), "main"), SAMPLES,
+        lambda canned: github(canned).required_commit(SHA, soon(), "main"), SAMPLES,
         lambda: {("GET", f"{REPO}/compare/{SHA}...main"): whole("/compare/{basehead}")},
         lambda body, result: commit_meaning(body, value_of(result).commit),
     ),
     Reader(
         "comparison", at("/compare/{basehead}"), ("GET", f"{REPO}/compare/{SHA}...main"),
-        lambda told: github(told).compare(SHA, "main", soon()), SAMPLES, dict, comparison_meaning,
+        lambda canned: github(canned).compare(SHA, "main", soon()), SAMPLES, dict, comparison_meaning,
     ),
     Reader(
-        "runs", at("/actions/runs"), ("GET", f"{REPO}/actions/runs"), lambda told: github(told).runs(SHA, soon()),
+        "runs", at("/actions/runs"), ("GET", f"{REPO}/actions/runs"), lambda canned: github(canned).runs(SHA, soon()),
         SAMPLES, dict, runs_meaning,
     ),
     Reader(
         "rules", at("/rules/branches/{branch}"), ("GET", f"{REPO}/rules/branches/main"),
-        lambda told: github(told).rules(soon(), "main"), SAMPLES, dict, rules_meaning,
+        lambda canned: github(canned).rules(soon(), "main"), SAMPLES, dict, rules_meaning,
     ),
     Reader(
         "protection", at("/branches/{branch}/protection"), ("GET", f"{REPO}/branches/main/protection"),
-        lambda told: github(told).rules(soon(), "main"), SAMPLES, _rules, protection_meaning,
+        lambda canned: github(canned).rules(soon(), "main"), SAMPLES, _rules, protection_meaning,
     ),
     Reader(
         "commit status", at("/commits/{ref}/status"), ("GET", f"{REPO}/commits/{SHA}/status"),
-        lambda told: github(told).vercel_signs(SHA, soon(), branch="main"), SAMPLES, _beside_vercels_signs,
+        lambda canned: github(canned).vercel_signs(SHA, soon(), branch="main"), SAMPLES, _beside_vercels_signs,
         status_meaning,
     ),
     Reader(
         "check suites", at("/commits/{ref}/check-suites"), ("GET", f"{REPO}/commits/{SHA}/check-suites"),
-        lambda told: github(told).vercel_signs(SHA, soon(), branch="main"), SAMPLES, _beside_vercels_signs,
+        lambda canned: github(canned).vercel_signs(SHA, soon(), branch="main"), SAMPLES, _beside_vercels_signs,
         suites_meaning,
     ),
     Reader(
         "vercel.json", at("/contents/{path}"), ("GET", f"{REPO}/contents/vercel.json"),
-        lambda told: github(told).vercel_signs(SHA, soon(), branch="main"), SAMPLES, _beside_vercels_signs,
+        lambda canned: github(canned).vercel_signs(SHA, soon(), branch="main"), SAMPLES, _beside_vercels_signs,
         file_meaning,
     ),
     Reader(
         "head of a branch", at("/git/ref/{ref}"), ("GET", f"{REPO}/git/ref/heads/main"),
-        lambda told: github(told).head_of("main", soon()), SAMPLES,
+        lambda canned: github(canned).head_of("main", soon()), SAMPLES,
     ),
     Reader(
         "tree of a commit", at("/git/commits/{commit_sha}"), ("GET", f"{REPO}/git/commits/{SHA}"),
-        lambda told: github(told).tree_of(SHA, soon()), SAMPLES,
+        lambda canned: github(canned).tree_of(SHA, soon()), SAMPLES,
     ),
     Reader(
         "a commit that is made", at("/git/commits", "post", "201"), ("POST", f"{REPO}/git/commits"), _empty_commit,

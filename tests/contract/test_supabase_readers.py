@@ -18,7 +18,7 @@ from lib.sources.catalog import CatalogSource, DescriptionCatalogClient, Managem
 from lib.sources.http import Deadline
 from tests.contract import documents
 from tests.contract.documents import Document, Schema
-from tests.contract.survey import BASE_URL, Known, Reader, Told, known_cases, survey, unexpected, value_of
+from tests.contract.survey import BASE_URL, Known, Reader, CannedAnswers, known_cases, survey, unexpected, value_of
 from tests.contract.variants import Samples
 
 REF = "abcdefghijklmnopqrst"
@@ -89,7 +89,7 @@ def keys_meaning(body: Any, result: Any) -> Iterator[str]:
 
 
 class Tables:
-    """The booking data of a project whose every table answers with the rows that it was told."""
+    """The booking data of a project whose every table answers with the rows that it was canned."""
 
     def __init__(self) -> None:
         self.rows: list[Any] = []
@@ -102,8 +102,8 @@ class Tables:
         rows = [] if "and" in request.url.params or "id" in request.url.params else self.rows
         return httpx.Response(206, json=rows, headers={"Content-Range": f"0-{len(rows)}/{len(rows)}"})
 
-    def ask(self, query: TableQuery, told: Told) -> Any:
-        self.rows = plain(told.get_json(f"{BASE_URL}/rest/v1/{query.table}"))
+    def ask(self, query: TableQuery, canned: CannedAnswers) -> Any:
+        self.rows = plain(canned.get_json(f"{BASE_URL}/rest/v1/{query.table}"))
         return self.data.read(query, WINDOW, soon())
 
 
@@ -118,10 +118,10 @@ _TABLES: list[Tables] = []
 
 
 def _ask_table(query: TableQuery) -> Any:
-    def ask(told: Told) -> Any:
+    def ask(canned: CannedAnswers) -> Any:
         if not _TABLES:
             _TABLES.append(Tables())
-        return _TABLES[0].ask(query, told)
+        return _TABLES[0].ask(query, canned)
 
     return ask
 
@@ -138,13 +138,13 @@ TABLE_READERS = tuple(
 # The Management API and the Data API's description ------------------------------------------------------
 
 
-def catalog(told: Told) -> CatalogSource:
-    door = ManagementCatalogClient(told, BASE_URL, REF, SecretStr("t"))  # type: ignore[arg-type]
+def catalog(canned: CannedAnswers) -> CatalogSource:
+    door = ManagementCatalogClient(canned, BASE_URL, REF, SecretStr("t"))  # type: ignore[arg-type]
     return CatalogSource(door, None, door)
 
 
-def description(told: Told) -> DescriptionCatalogClient:
-    return DescriptionCatalogClient(told, BASE_URL, SecretStr("t"))  # type: ignore[arg-type]
+def description(canned: CannedAnswers) -> DescriptionCatalogClient:
+    return DescriptionCatalogClient(canned, BASE_URL, SecretStr("t"))  # type: ignore[arg-type]
 
 
 def logs_meaning(body: Any, result: Any) -> Iterator[str]:
@@ -218,13 +218,13 @@ def _description() -> Document:
 API_READERS = (
     Reader(
         "logs", _logs, ("GET", f"{PROJECT}/analytics/endpoints/logs"),
-        lambda told: catalog(told).errors(WINDOW, soon()), SAMPLES, dict, logs_meaning,
+        lambda canned: catalog(canned).errors(WINDOW, soon()), SAMPLES, dict, logs_meaning,
     ),
     Reader(
         "catalog", _catalog_rows, ("POST", f"{PROJECT}/database/query/read-only"),
-        lambda told: catalog(told).schema(soon()), {},
+        lambda canned: catalog(canned).schema(soon()), {},
     ),
-    Reader("description", _description, ("GET", "/rest/v1/"), lambda told: description(told).columns(soon()), {}),
+    Reader("description", _description, ("GET", "/rest/v1/"), lambda canned: description(canned).columns(soon()), {}),
 )  # fmt: skip
 
 READERS = (*TABLE_READERS, *API_READERS)

@@ -19,7 +19,7 @@ from lib.model.window import Window, WindowSize
 from lib.sources.http import Deadline
 from lib.sources.twilio import Twilio
 from tests.contract import documents
-from tests.contract.survey import BASE_URL, Known, Reader, Told, known_cases, survey, unexpected, value_of
+from tests.contract.survey import BASE_URL, Known, Reader, CannedAnswers, known_cases, survey, unexpected, value_of
 from tests.contract.variants import Samples
 
 ACCOUNT, SID = "AC" + "1" * 32, "SM" + "1" * 32
@@ -45,8 +45,8 @@ SAMPLES: Samples = {
 }
 
 
-def twilio(told: Told) -> Twilio:
-    return Twilio(http=told, base_url=BASE_URL, account_sid=ACCOUNT, auth_token=SecretStr("t"))  # type: ignore[arg-type]
+def twilio(canned: CannedAnswers) -> Twilio:
+    return Twilio(http=canned, base_url=BASE_URL, account_sid=ACCOUNT, auth_token=SecretStr("t"))  # type: ignore[arg-type]
 
 
 def soon() -> Deadline:
@@ -108,26 +108,26 @@ ALERT_SAMPLES: Samples = {
 
 READERS = (
     Reader(
-        "texts", at("Messages"), ("GET", f"{API}/Messages.json"), lambda told: twilio(told).texts(WINDOW, soon()),
+        "texts", at("Messages"), ("GET", f"{API}/Messages.json"), lambda canned: twilio(canned).texts(WINDOW, soon()),
         SAMPLES, lambda: {("GET", NEXT): {"messages": []}}, texts_meaning,
     ),
     Reader(
-        "one text", at("Message"), ("GET", f"{API}/Messages/{SID}.json"), lambda told: twilio(told).text(SID, soon()),
+        "one text", at("Message"), ("GET", f"{API}/Messages/{SID}.json"), lambda canned: twilio(canned).text(SID, soon()),
         SAMPLES, dict, one_text_meaning,
     ),
     Reader(
         "texts by SID", at("Message"), ("GET", f"{API}/Messages/{SID}.json"),
-        lambda told: twilio(told).texts_by_sid([SID], soon()), SAMPLES, dict, one_text_meaning,
+        lambda canned: twilio(canned).texts_by_sid([SID], soon()), SAMPLES, dict, one_text_meaning,
     ),
     Reader(
-        "account", at("Account"), ("GET", f"{API}.json"), lambda told: twilio(told).account(soon()), SAMPLES, dict,
+        "account", at("Account"), ("GET", f"{API}.json"), lambda canned: twilio(canned).account(soon()), SAMPLES, dict,
         account_meaning,
     ),
     Reader(
-        "balance", at("Balance"), ("GET", f"{API}/Balance.json"), lambda told: twilio(told).balance(soon()), SAMPLES
+        "balance", at("Balance"), ("GET", f"{API}/Balance.json"), lambda canned: twilio(canned).balance(soon()), SAMPLES
     ),
     Reader(
-        "alerts", at("Alerts"), ("GET", "/monitor/v1/Alerts"), lambda told: twilio(told).alerts(WINDOW, soon()),
+        "alerts", at("Alerts"), ("GET", "/monitor/v1/Alerts"), lambda canned: twilio(canned).alerts(WINDOW, soon()),
         ALERT_SAMPLES, lambda: {("GET", NEXT_ALERTS.removeprefix(BASE_URL)): {"alerts": [], "meta": {}}},
         alerts_meaning,
 

@@ -215,7 +215,7 @@ class Asking:
             "sender": keys.sender_number,
         }
 
-    def look(self) -> None:
+    def learn(self) -> None:
         """Learn what the sandbox has now: a deployment, the newest commits, a text."""
         repository = f"/repos/{self.names['repository']}"
         commits = self.get("github", f"{repository}/commits").json()
@@ -263,7 +263,7 @@ def found(sandbox: Running, play: Callable[[str], dict[str, str]]) -> Iterator[d
     wrong: dict[str, set[str]] = {one.name: set() for one in ANSWERS}
     for scenario in SCENARIOS:
         play(scenario)
-        asking.look()
+        asking.learn()
         for one in ANSWERS:
             if one.method == "GET":
                 wrong[one.name] |= _wrongs(one, asking.answer(one))
@@ -286,8 +286,8 @@ def _wrongs(one: Answer, answer: httpx.Response) -> set[str]:
 
 
 def _param(one: Answer) -> Any:
-    mend = NOT_YET.get(one.name)
-    marks = [pytest.mark.xfail(strict=True, reason=mend)] if mend else []
+    reason = NOT_YET.get(one.name)
+    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
     return pytest.param(one, marks=marks, id=one.name)
 
 

@@ -16,7 +16,7 @@ from lib.sources.http import Deadline
 from lib.sources.vercel import Vercel
 from lib.sources.vercel_writes import VercelWrites
 from tests.contract import documents
-from tests.contract.survey import BASE_URL, Known, Reader, Told, known_cases, questions, survey, unexpected, value_of
+from tests.contract.survey import BASE_URL, Known, Reader, CannedAnswers, known_cases, questions, survey, unexpected, value_of
 from tests.contract.variants import Body, Samples
 
 PROJECT, DEPLOYMENT, HOST = "prj_1", "dpl_1", "book.lantern-arms.example"
@@ -50,8 +50,8 @@ SAMPLES: Samples = {
 }
 
 
-def vercel(told: Told) -> Vercel:
-    return Vercel(http=told, base_url=BASE_URL, token=SecretStr("t"), project_id=PROJECT, team_id="team_1")  # type: ignore[arg-type]
+def vercel(canned: CannedAnswers) -> Vercel:
+    return Vercel(http=canned, base_url=BASE_URL, token=SecretStr("t"), project_id=PROJECT, team_id="team_1")  # type: ignore[arg-type]
 
 
 def soon() -> Deadline:
@@ -98,7 +98,7 @@ def _names_ours(rules: list[Any]) -> bool:
     return all(any(source.get("org") == "lantern-arms" for source in rule["sources"]) for rule in rules)
 
 
-def _link_meaning(told: Any, link: Any) -> Iterator[str]:
+def _link_meaning(canned: Any, link: Any) -> Iterator[str]:
     if (told is None) != (link is None):
         yield "the link to Git is not what the project says"
     if told is None or link is None:
@@ -205,7 +205,7 @@ def _without_right_to_domains() -> dict[tuple[str, str], Any]:
 READERS = (
     Reader(
         "project", at("GetProjectResponseBody"), ("GET", f"/v9/projects/{PROJECT}"),
-        lambda told: vercel(told).project(soon()), SAMPLES,
+        lambda canned: vercel(canned).project(soon()), SAMPLES,
         lambda: {("GET", f"/v1/projects/{PROJECT}/rolling-release"): whole("GetRollingReleaseResponseBody")},
         project_meaning,
     ),
@@ -213,7 +213,7 @@ READERS = (
         "deployment policy",
         at("GetProjectResponseBody"),
         ("GET", f"/v9/projects/{PROJECT}"),
-        lambda told: vercel(told).project(soon()),
+        lambda canned: vercel(canned).project(soon()),
         {"sources": ("git",), "target": ("production",)},
         lambda: {("GET", f"/v1/projects/{PROJECT}/rolling-release"): whole("GetRollingReleaseResponseBody")},
         lambda body, result: _policy_meaning(body.get("deploymentPolicy") or {}, value_of(result).policy_allows_git),
@@ -222,64 +222,64 @@ READERS = (
     ),
     Reader(
         "rolling release", at("GetRollingReleaseResponseBody"), ("GET", f"/v1/projects/{PROJECT}/rolling-release"),
-        lambda told: vercel(told).project(soon()), SAMPLES, _rolling_project, rolling_meaning,
+        lambda canned: vercel(canned).project(soon()), SAMPLES, _rolling_project, rolling_meaning,
     ),
     Reader(
         "domains", at("GetProjectDomainsResponseBody"), ("GET", f"/v9/projects/{PROJECT}/domains"),
-        lambda told: vercel(told).hostnames(soon()), SAMPLES, _on_the_way_to_hostnames, domains_meaning,
+        lambda canned: vercel(canned).hostnames(soon()), SAMPLES, _on_the_way_to_hostnames, domains_meaning,
     ),
     Reader(
         "hostnames of the project", at("GetProjectResponseBody"), ("GET", f"/v9/projects/{PROJECT}"),
-        lambda told: vercel(told).hostnames(soon()), SAMPLES, _without_right_to_domains, hostname_meaning,
+        lambda canned: vercel(canned).hostnames(soon()), SAMPLES, _without_right_to_domains, hostname_meaning,
     ),
     Reader(
         "alias", at("GetAliasResponseBody"), ("GET", f"/v4/aliases/{HOST}"),
-        lambda told: vercel(told).hostnames(soon()), SAMPLES, _on_the_way_to_hostnames, hostname_meaning,
+        lambda canned: vercel(canned).hostnames(soon()), SAMPLES, _on_the_way_to_hostnames, hostname_meaning,
     ),
     Reader(
         "DNS", at("GetDomainConfigResponseBody"), ("GET", f"/v6/domains/{HOST}/config"),
-        lambda told: vercel(told).hostnames(soon()), SAMPLES, _on_the_way_to_hostnames, hostname_meaning,
+        lambda canned: vercel(canned).hostnames(soon()), SAMPLES, _on_the_way_to_hostnames, hostname_meaning,
     ),
     Reader(
         "deployments", at("GetDeploymentsResponseBody"), ("GET", "/v7/deployments"),
-        lambda told: vercel(told).deployments(soon()), SAMPLES, dict, listed_meaning,
+        lambda canned: vercel(canned).deployments(soon()), SAMPLES, dict, listed_meaning,
     ),
     Reader(
         "a deployment that was made", at("GetDeploymentsResponseBody"), ("GET", "/v7/deployments"),
-        lambda told: vercel(told).made_for("some switchboardRequest", NOW, soon()), SAMPLES,
+        lambda canned: vercel(canned).made_for("some switchboardRequest", NOW, soon()), SAMPLES,
     ),
     Reader(
         "deployment", at("GetDeploymentResponseBody"), ("GET", f"/v13/deployments/{DEPLOYMENT}"),
-        lambda told: vercel(told).deployment(DEPLOYMENT, soon()), SAMPLES, dict, deployment_meaning,
+        lambda canned: vercel(canned).deployment(DEPLOYMENT, soon()), SAMPLES, dict, deployment_meaning,
     ),
     Reader(
         "build log", _whole_log, ("GET", f"/v3/deployments/{DEPLOYMENT}/events"),
-        lambda told: vercel(told).build_log(DEPLOYMENT, soon()), SAMPLES,
+        lambda canned: vercel(canned).build_log(DEPLOYMENT, soon()), SAMPLES,
     ),
     Reader(
         "environment", at("FilterProjectEnvsResponseBody"), ("GET", f"/v10/projects/{PROJECT}/env"),
-        lambda told: vercel(told).env_names(soon()), SAMPLES, dict, env_meaning,
+        lambda canned: vercel(canned).env_names(soon()), SAMPLES, dict, env_meaning,
     ),
     Reader(
         "activity", at("ListUserEventsResponseBody"), ("GET", "/v3/events"),
-        lambda told: vercel(told).activity(WINDOW, soon()), SAMPLES,
+        lambda canned: vercel(canned).activity(WINDOW, soon()), SAMPLES,
     ),
     Reader(
         "a move", at("GetProjectResponseBody"), ("GET", f"/v9/projects/{PROJECT}"),
-        lambda told: vercel(told).move_since("promote", "some toDeploymentId", NOW, soon()), SAMPLES,
+        lambda canned: vercel(canned).move_since("promote", "some toDeploymentId", NOW, soon()), SAMPLES,
     ),
     Reader(
         "rollback hostnames", at("ListAliasesResponseBody"), ("GET", "/v4/aliases"),
-        lambda told: vercel(told).rollback_hostnames(DEPLOYMENT, soon()), SAMPLES,
+        lambda canned: vercel(canned).rollback_hostnames(DEPLOYMENT, soon()), SAMPLES,
     ),
     Reader(
         "redeploy", at("CreateDeploymentResponseBody"), ("POST", "/v13/deployments"),
-        lambda told: VercelWrites(vercel(told)).redeploy(DEPLOYMENT, "booking", soon(), request_id="r"), SAMPLES,
+        lambda canned: VercelWrites(vercel(canned)).redeploy(DEPLOYMENT, "booking", soon(), request_id="r"), SAMPLES,
         dict, writes_meaning,
     ),
     Reader(
         "cancel", at("CancelDeploymentResponseBody"), ("PATCH", f"/v12/deployments/{DEPLOYMENT}/cancel"),
-        lambda told: VercelWrites(vercel(told)).cancel(DEPLOYMENT, soon()), SAMPLES, dict, writes_meaning,
+        lambda canned: VercelWrites(vercel(canned)).cancel(DEPLOYMENT, soon()), SAMPLES, dict, writes_meaning,
     ),
 )  # fmt: skip
 

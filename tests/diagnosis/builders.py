@@ -275,6 +275,9 @@ def _healthy() -> dict[str, Any]:
         "balance": Balance(Decimal("40"), "USD"),
         "alerts": table(frames.ALERTS),
         "app_health": AppHealth("booking.example", 200, HEAD, "dpl_head", True),
+        # Unread: then the desk knows of the code what the declared contract says.
+        "live_schema": Failure(FailureKind.NOT_CONFIGURED, "The catalog is not connected."),
+        "served_code": Failure(FailureKind.NOT_CONFIGURED, "GitHub is not connected."),
         "link_opening": LinkOpening("booking-6", ago(minutes=2), Landing.CONFIRMATION, 200, ("booking.example/l/…",)),
     }
 

@@ -98,7 +98,7 @@ TABLE: list[tuple[int, CheckStatus, dict[str, Any]]] = [
     (2, FAIL, wanted(on_branch=False, pulls_read=True)),
     (2, FAIL, wanted(None, on_branch=False)),
     (2, CANNOT_TELL, wanted(on_branch=False)),  # a squash merge may have taken it in
-    (2, OK, wanted(on_branch=False, merged_as=FIX)),
+    (2, OK, wanted(on_branch=False, merged_as=FIX) | {"hostnames": (hostname(OLD_BUILD),)}),
     (2, FAIL, wanted(on_branch=False, merged_as="d" * 40, pulls_read=True)),
     (2, CANNOT_TELL, wanted(on_branch=None)),
     (3, OK, {}),

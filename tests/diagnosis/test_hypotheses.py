@@ -63,7 +63,6 @@ DIRECT = {
     "api_key_rejected": "api_key_active",
     "api_failing": "api_answers",
     "project_paused": "reason_28_paused",
-    "missing_column": "columns_exist",
     "git_integration_broken": "git_integration",
     "build_failing": "builds_pass",
     "not_promoted": "nothing_waits",
@@ -88,6 +87,12 @@ def test_direct_evidence_confirms_and_its_opposite_rules_out(cause: str, check: 
 @pytest.mark.parametrize(
     ("cause", "statuses", "verdict"),
     [
+        ("missing_column", {"columns_exist": FAIL}, Verdict.CONFIRMED),
+        ("missing_column", {"columns_exist": FAIL, "code_read": CANNOT_TELL}, Verdict.LIKELY),
+        ("missing_column", {"columns_exist": WARN}, Verdict.LIKELY),
+        ("missing_column", {"columns_exist": CANNOT_TELL}, Verdict.CANNOT_TELL),
+        ("missing_column", {}, Verdict.RULED_OUT),
+        ("missing_column", {"next_code_fits": WARN}, Verdict.POSSIBLE),
         ("code_not_deployed", {"serving_commit": WARN}, Verdict.LIKELY),
         ("code_not_deployed", {"serving_commit": CANNOT_TELL, "fix_live": FAIL}, Verdict.POSSIBLE),
         ("code_not_deployed", {"serving_commit": CANNOT_TELL, "fix_live": WARN}, Verdict.POSSIBLE),

@@ -120,7 +120,7 @@ def test_a_hop_is_unknown_while_its_decisive_check_is() -> None:
 def test_the_keys_are_stable_and_the_states_are_in_lower_snake_case() -> None:
     document = json_report.as_json(judged(texts=AWAY))
     assert json.loads(json.dumps(document)) == document
-    assert list(document) == ["headline", "measured_at", "window_hours", "checks", "hypotheses", "sources"]
+    assert list(document) == ["headline", "measured_at", "window_hours", "checks", "hypotheses", "sources", "code"]
     assert list(document["headline"]) == ["state", "sentence", "since", "since_at_least"]
     assert list(document["checks"][0]) == ["id", "hop", "status", "summary", "evidence", "source", "observed_at"]
     assert list(document["hypotheses"][0]) == ["id", "verdict", "summary", "supports", "refutes", "remedy"]
@@ -146,7 +146,9 @@ def test_the_title_of_a_dismissed_cause_does_not_read_as_a_claim() -> None:
 def test_a_source_failed_when_none_of_its_readings_is_an_answer() -> None:
     states = {
         source["name"]: (source["state"], source["error"])
-        for source in json_report.as_json(judged(app_health=AWAY, link_opening=AWAY, texts=AWAY))["sources"]
+        for source in json_report.as_json(judged(app_health=AWAY, link_opening=AWAY, texts=AWAY, served_code=()))[
+            "sources"
+        ]
     }
     assert states["booking_app"] == ("failed", "It did not answer.")
     assert states["twilio"] == ("fresh", "It did not answer.")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import io
+import tarfile
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -124,3 +127,32 @@ def test_a_commit_that_changes_files_fixes_a_build_and_an_empty_one_does_not(
 
     assert state_after(None) == "ERROR"
     assert state_after({"src/lib/phone.ts": "export {}\n"}) == "READY"
+
+
+# The archive of a commit ---------------------------------------------------------------------------------
+
+
+def archive_of(github: httpx.Client, address: str) -> dict[str, str]:
+    """Return the files behind a signed address, by their path in the repository."""
+    with httpx.Client() as anybody:
+        packed = anybody.get(address).raise_for_status().content
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as tar:
+        return {one.name.partition("/")[2]: tar.extractfile(one).read().decode() for one in tar}  # type: ignore[union-attr]
+
+
+def test_the_archive_of_a_commit_lies_at_a_signed_address_that_takes_no_token(
+    github: httpx.Client, repository: str, play: Callable[[str], dict[str, str]]
+):
+    play("code-not-deployed")
+    answer = github.get(f"{repository}/tarball/{FIX}")
+    assert answer.status_code == 302
+    address = answer.headers["location"]
+    assert github.get(address).status_code == 400, "it was sent our token"
+    assert httpx.get(address.partition("?")[0]).status_code == 404
+    files = archive_of(github, address)
+    assert "metadata: { initial_sms" in files["src/lib/sms/record.ts"]
+    assert any(path.endswith("_pending_bookings_metadata.sql") for path in files)
+    before = github.get(f"{repository}/commits/{FIX}").json()["parents"][0]["sha"]
+    older = archive_of(github, github.get(f"{repository}/tarball/{before}").headers["location"])
+    assert "customer_id: customerId ?? null" in older["src/lib/sms/record.ts"]
+    assert older["src/lib/shortLinks.ts"] == files["src/lib/shortLinks.ts"]

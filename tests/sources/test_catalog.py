@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from lib.model.database import Catalog, CatalogAccess
-from lib.model.reading import CaveatKind, FailureKind
+from lib.model.database import Catalog, CatalogAccess, Column
+from lib.model.reading import CaveatKind, FailureKind, SourceError
 from lib.model.window import Window, WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import Settings, load
@@ -448,3 +448,45 @@ def test_a_catalog_with_holes_is_no_catalog(server: FakeServer, http: Http, spoi
 def test_the_token_is_in_no_repr(server: FakeServer, http: Http):
     source = managed(server, http)
     assert TOKEN not in repr(replace(source)) and "planted" not in repr(direct("postgresql://u:planted@h/x"))
+
+
+# What code is held against -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("without", [(), ("database_url",)])
+def test_the_schema_that_code_is_held_against_is_read_whole(healthy: Settings, without: tuple[str, ...]):
+    schema = catalog_of(healthy, *without).live_schema(Deadline(10)).value
+    customer = next(one for one in schema.columns if (one.table, one.name) == ("messages", "customer_id"))
+    assert not customer.nullable and customer.type == "uuid"
+    assert any(check.name == "short_links_link_type_check" for check in schema.checks or ())
+    assert schema.triggers is not None and schema.unique_keys and schema.routines is not None
+
+
+def test_of_the_description_alone_columns_are_known_and_the_rest_is_not(healthy: Settings):
+    columns = catalog_of(healthy).schema(Deadline(10)).value.columns
+    schema = CatalogSource(None, Described(columns), None).live_schema(Deadline(10)).value  # type: ignore[arg-type]
+    assert {(one.table, one.name) for one in schema.columns} == {(one.table, one.name) for one in columns}
+    assert (schema.checks, schema.triggers, schema.unique_keys, schema.routines) == (None, None, None, None)
+
+
+class Described:
+    """A description of columns that somebody else read."""
+
+    def __init__(self, columns: tuple[Column, ...]) -> None:
+        self._columns = columns
+
+    def columns(self, deadline: Deadline) -> tuple[Column, ...]:
+        return self._columns
+
+
+@pytest.mark.parametrize("rows", [[], [{}], [{"schema": None}], [{"schema": {"relations": []}}], [{"schema": [1]}]])
+def test_a_schema_of_another_shape_is_bad_data(rows: list[dict[str, Any]]):
+    class Client:
+        way = CatalogAccess.DIRECT
+
+        def rows(self, sql: str, deadline: Deadline) -> list[dict[str, Any]]:
+            return rows
+
+    with pytest.raises(SourceError) as caught:
+        CatalogSource(Client(), None, None).live_schema(Deadline(5))
+    assert caught.value.kind is FailureKind.BAD_DATA

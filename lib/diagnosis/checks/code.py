@@ -5,6 +5,7 @@ from __future__ import annotations
 from lib.diagnosis.builds import BUILT, is_transient, newest_first
 from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
 from lib.diagnosis.checks.deployment_failure_modes import NO_HOSTNAME, required_is_live
+from lib.diagnosis.code_findings import told
 from lib.diagnosis.environment import required_environment
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.live_deployment import waiting
@@ -96,6 +97,14 @@ def _message(facts: Facts, serving: Serving) -> str:
 )
 def fix_live(facts: Facts) -> CheckResult:
     running = facts.running_code
+    if facts.code.complete and not running.after_fix:
+        refused = [one for one in facts.code.on_flow if (one.table, one.column) == ("messages", "customer_id")]
+        if not refused:
+            return not_applicable("The code that is served keeps no text with its booking, and loses none by that.")
+        return fail(
+            "The code that is served is from before the fix: it cannot record a text for a new customer.",
+            *map(told, refused),
+        )
     if running.after_fix is None:
         _servings(facts)
         facts.need(facts.snapshot.branch)
@@ -106,6 +115,27 @@ def fix_live(facts: Facts) -> CheckResult:
         return fail(message) if required_is_live(facts) is False else warn(message)
     since = f" since {facts.clock(running.since)}" if running.since else ""
     return ok(f"The code that is served contains the fix{since}.")
+
+
+@check(
+    Hop.CODE,
+    "Could the code that is served be read?",
+    rests_on="served_code",
+    would_change="The code of every serving commit, read from GitHub.",
+)
+def code_read(facts: Facts) -> CheckResult:
+    """Whether verdicts rest on the code that is served, or on what was declared of it."""
+    code = facts.code
+    evidence = tuple(
+        f"{(one.code.commit or '')[:7]}: {counted(len(one.code.files), 'file')}, "
+        f"{counted(len(one.code.uses), 'use')} of the database, {len(one.code.all_unread):,} unread"
+        for one in code.serving
+    )
+    if not code.complete:
+        return cannot_tell(
+            f"What the served code writes is taken from what was declared of it. {code.why_partial}", *evidence
+        )
+    return ok("The code that is served was read.", *evidence, *code.gaps)
 
 
 @check(

@@ -6,10 +6,12 @@ import pandas as pd
 
 from lib.diagnosis import thresholds
 from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
+from lib.diagnosis.code_findings import told
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import chance_of_silence, percent
 from lib.formatting import counted
+from lib.model.served_code import ErrorHandling, Misfit
 from lib.model.verdict import Hop
 
 INITIATE = "/bookings/initiate"
@@ -101,7 +103,8 @@ def api_answers(facts: Facts) -> CheckResult:
     errors = calls[calls["status_code"] >= 500]
     if not errors.empty and bool((recent >= 500).all()):
         message = "The last booking call" if len(recent) == 1 else f"The last {len(recent)} booking calls"
-        return fail(f"{message} ended in an error of the booking app's own.", last, *evidence)
+        refused = (told(one) for one in facts.code.on_flow if one.error is not ErrorHandling.IGNORED and _starts(one))
+        return fail(f"{message} ended in an error of the booking app's own.", last, *evidence, *dict.fromkeys(refused))
     over = over_since(calls["created_at"], calls["status_code"] >= 500)
     if over is not None:
         return ok(f"The booking API answers again since {facts.clock(over)}.", last, *evidence)
@@ -113,6 +116,11 @@ def api_answers(facts: Facts) -> CheckResult:
         return warn(message, last, *evidence)
     started = int((calls["status_code"] == 201).sum())
     return ok(f"{started:,} of {counted(len(calls), 'logged call')} started a booking.", last, *evidence)
+
+
+def _starts(misfit: Misfit) -> bool:
+    """Whether it stands on the way of the call that starts a booking."""
+    return misfit.hop is not None and misfit.hop.endswith(INITIATE)
 
 
 def _accepted_calls(facts: Facts) -> bool:

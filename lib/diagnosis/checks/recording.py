@@ -9,6 +9,7 @@ import pandas as pd
 from lib.diagnosis import thresholds
 from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
 from lib.diagnosis.checks.sending import eligible_journeys
+from lib.diagnosis.code_findings import told
 from lib.diagnosis.contract import Breach, Break, Code
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Recording, Sending
@@ -17,6 +18,7 @@ from lib.diagnosis.statistics import Share
 from lib.formatting import counted
 from lib.model.frames import MetadataState
 from lib.model.reading import CaveatKind
+from lib.model.served_code import ErrorHandling, Misfit, Problem
 from lib.model.verdict import Hop
 
 # SQLSTATE of a null that a NOT NULL column refuses.
@@ -24,6 +26,9 @@ NULL_REFUSED = "23502"
 _METADATA = "pending_bookings.metadata"
 # So many of the newest migrations are told where the database refuses a write.
 MIGRATIONS_LISTED = 3
+# Where the app keeps its texts.
+_KEEP_TEXTS = ("messages", "pending_bookings")
+_MISSING = (Problem.MISSING_COLUMN, Problem.MISSING_TABLE)
 _SEEN_BY = {"postgres_logs": "Postgres", "edge_logs": "the gateway"}
 
 
@@ -49,6 +54,9 @@ def texts_recorded(facts: Facts) -> CheckResult:
     lost = settled["recording"] == Recording.LOST
     counts = settled["recording"].value_counts()
     share = Share(int((~lost).sum()), len(settled))
+    swallowed = [
+        told(one) for one in facts.code.on_flow if one.error is ErrorHandling.IGNORED and one.table in _KEEP_TEXTS
+    ]
     evidence = [
         f"{int(counts.get(Recording.RECORDED, 0)):,} in messages, {int(counts.get(Recording.DEFERRED, 0)):,} kept with "
         f"the booking until it is confirmed, {int(lost.sum()):,} nowhere",
@@ -70,7 +78,7 @@ def texts_recorded(facts: Facts) -> CheckResult:
     if healed:
         last_lost = settled.loc[lost, "created_at"].iloc[-1].to_pydatetime()
         return warn(f"{summary} All after {facts.clock(last_lost)} are recorded.", *evidence)
-    return fail(summary, *evidence)
+    return fail(summary, *evidence, *swallowed)
 
 
 @check(
@@ -126,11 +134,48 @@ def due_to_be_stored(facts: Facts) -> pd.DataFrame:
     would_change="The missing column, or code that does not write it.",
 )
 def columns_exist(facts: Facts) -> CheckResult:
-    """Look for what any version of the booking code writes to and the database does not have.
+    """Look for what the code that is served asks for and the database does not have.
 
-    Without the catalog, the desk's own refused reads are direct evidence, too; their success proves less.
+    Where that code could not be read, what was declared of it serves. Without the catalog, the desk's own refused
+    reads are direct evidence, too; their success proves less.
     """
+    if found := [one for one in facts.code.on_flow if one.problem in _MISSING]:
+        return _misfitting(facts, found, "The booking code {} what the database does not have: {}.")
+    if facts.code.complete:
+        return ok("Every column that the booking code writes is there.", *facts.code.gaps)
+    return _declared_columns(facts)
+
+
+def _misfitting(facts: Facts, found: list[Misfit], message: str) -> CheckResult:
+    """Say what does not fit, by file and line: certainly, or on some of the ways through the code."""
+    places = ", ".join(dict.fromkeys(_place(one) for one in found))
+    verb = "writes to" if any(one.use.operation.is_write for one in found) else "reads"
+    evidence = (*dict.fromkeys(map(told, found)), *_live_since(facts, found), *_changed_lately(facts))
+    certain = any(not one.sometimes for one in found)
+    return (fail if certain else warn)(message.format(verb, places), *evidence)
+
+
+def _place(misfit: Misfit) -> str:
+    if misfit.table is None:
+        return f"{misfit.detail}()"
+    return f"{misfit.table}.{misfit.column}" if misfit.column else misfit.table
+
+
+def _live_since(facts: Facts, found: list[Misfit]) -> tuple[str, ...]:
+    """Since when the commits with these lines serve, per hostname."""
+    commits = {one.commit for one in found}
+    hosts = facts.value(facts.snapshot.hostnames) or ()
+    return tuple(
+        f"{(host.serving_commit or '')[:7]} serves {host.name} since {facts.clock(host.serving_since)}"
+        for host in hosts
+        if host.serving_commit in commits and host.serving_since
+    )
+
+
+def _declared_columns(facts: Facts) -> CheckResult:
+    """Answer from the declared contract, for the version of the code that is served, and say why."""
     breaches = facts.breaches
+    why = facts.code.why_partial
     if breaches is None:
         missing = [
             caveat for caveat in facts.snapshot.pending_bookings.caveats if caveat.kind is CaveatKind.MISSING_COLUMN
@@ -138,21 +183,60 @@ def columns_exist(facts: Facts) -> CheckResult:
         if missing and facts.value(facts.snapshot.pending_bookings) is not None:
             places = ", ".join(dict.fromkeys(caveat.subject for caveat in missing))
             message = f"The booking code writes to what the database does not have: {places}."
-            return fail(message, *(caveat.sentence for caveat in missing), *_changed_lately(facts))
+            if not facts.running_code.after_fix:  # whether the code that is served writes to it is not known
+                return cannot_tell(f"The database lacks {places}; that the served code writes there is unknown.", why)
+            return fail(message, *(caveat.sentence for caveat in missing), why, *_changed_lately(facts))
         facts.need(facts.snapshot.catalog)
-    absent = [
-        breach
-        for breach in breaches or ()
-        if breach.kind in (Break.MISSING_COLUMN, Break.MISSING_TABLE)
-        and breach.rule.code is not Code.DESK
-        and breach.is_write
-    ]
+    absent = [breach for breach in declared_missing(facts) if breach.rule.code in _codes_served(facts)]
     if absent:
         sentences = dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in absent)
         places = ", ".join(dict.fromkeys(breach.place for breach in absent))
         message = f"The booking code writes to what the database does not have: {places}."
-        return fail(message, *sentences, *_changed_lately(facts))
-    return ok("Every column that the booking code writes is there.")
+        if facts.running_code.after_fix is None and all(breach.rule.code is not Code.ANY for breach in absent):
+            message = f"One version of the booking code writes to what the database does not have: {places}."
+            return cannot_tell(f"{message} Which one is served is unknown.", *sentences, why)
+        return fail(message, *sentences, why, *_changed_lately(facts))
+    return ok("Every column that the booking code writes is there.", why)
+
+
+def declared_missing(facts: Facts) -> tuple[Breach, ...]:
+    """Return what some version of the booking code writes to, by the contract, and the database does not have."""
+    return tuple(
+        breach
+        for breach in facts.breaches or ()
+        if breach.kind in (Break.MISSING_COLUMN, Break.MISSING_TABLE)
+        and breach.rule.code is not Code.DESK
+        and breach.is_write
+    )
+
+
+def _codes_served(facts: Facts) -> set[Code]:
+    kinds = {True: {Code.ANY, Code.AFTER}, False: {Code.ANY, Code.BEFORE}, None: {Code.ANY, Code.BEFORE, Code.AFTER}}
+    return kinds[facts.running_code.after_fix]
+
+
+@check(
+    Hop.RECORDED,
+    "Does the database have what the newest code writes?",
+    rests_on="catalog",
+    would_change="The missing column, before that code is live.",
+)
+def next_code_fits(facts: Facts) -> CheckResult:
+    """Look for what code that is not live yet asks for: no cause of anything now, and one as soon as it is live."""
+    if facts.code.complete:
+        found = facts.code.next_on_flow
+        if not found:
+            return ok("The newest code asks for nothing more that the database refuses.")
+        places = ", ".join(dict.fromkeys(_place(one) for one in found))
+        return warn(f"Newer code will ask for what the database refuses: {places}.", *dict.fromkeys(map(told, found)))
+    facts.need(facts.snapshot.catalog)
+    if declared_missing(facts) and facts.running_code.after_fix is None:
+        return cannot_tell("Which code is served is unknown, and with it what newer code asks for.")
+    later = [breach for breach in declared_missing(facts) if breach.rule.code not in _codes_served(facts)]
+    if not later:
+        return ok("By what was declared, newer code asks for nothing more.", facts.code.why_partial)
+    places = ", ".join(dict.fromkeys(breach.place for breach in later))
+    return warn(f"Another version of the code will ask for what the database does not have: {places}.")
 
 
 def _states(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -165,9 +249,8 @@ def _states(frame: pd.DataFrame) -> tuple[str, ...]:
 def relevant_breaches(facts: Facts) -> tuple[Breach, ...]:
     """Return the breaches of the contract by writes of the code that is served. Raises `CannotTellError`."""
     facts.need(facts.snapshot.catalog)
-    kinds = {True: {Code.ANY, Code.AFTER}, False: {Code.ANY, Code.BEFORE}, None: {Code.ANY, Code.BEFORE, Code.AFTER}}
-    running = kinds[facts.running_code.after_fix]
-    return tuple(breach for breach in facts.breaches or () if breach.rule.code in running and breach.is_write)
+    served = _codes_served(facts)
+    return tuple(breach for breach in facts.breaches or () if breach.rule.code in served and breach.is_write)
 
 
 @check(
@@ -177,6 +260,12 @@ def relevant_breaches(facts: Facts) -> tuple[Breach, ...]:
     would_change="A migration, or other code.",
 )
 def schema_contract(facts: Facts) -> CheckResult:
+    if found := list(facts.code.on_flow):
+        return _misfitting(facts, found, "The database refuses what the serving code asks of {1}.")
+    if facts.code.complete:
+        if facts.schema is not None and facts.schema.checks is None:
+            return cannot_tell("Columns are as the code needs them; the checks on them are unread.", *facts.code.gaps)
+        return ok("The database takes everything that the serving code writes.", *facts.code.gaps)
     breaches = relevant_breaches(facts)
     if not breaches:
         catalog = facts.need(facts.snapshot.catalog)
@@ -216,12 +305,18 @@ def null_customer_errors(facts: Facts) -> CheckResult:
     last = found["at"].max().to_pydatetime()
     summary = f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null."
     message = f"the last at {facts.clock(last)}"
+    lines = tuple(told(one) for one in _null_customers(facts))
     still = null_still_refused(facts, last)
     if still is None:
         return warn(f"{summary} Whether that is still so is unknown.", message)
     if not still:
         return ok(f"No write fails on a null customer_id any more: the last did at {facts.clock(last)}.", summary)
-    return fail(summary, message)
+    return fail(summary, message, *lines)
+
+
+def _null_customers(facts: Facts) -> list[Misfit]:
+    """Return where the code that is served writes a text without a customer, which the database refuses."""
+    return [one for one in facts.code.on_flow if (one.table, one.column) == ("messages", "customer_id")]
 
 
 def null_errors(facts: Facts) -> pd.DataFrame:
@@ -280,6 +375,8 @@ def null_still_refused(facts: Facts, last: datetime) -> bool | None:
     column = catalog.column("messages", "customer_id") if catalog else None
     if column is not None and column.nullable:
         return False
+    if facts.code.complete:
+        return bool(_null_customers(facts))
     if running.after_fix and running.since is not None:
         return running.since + thresholds.CLOCK_SKEW <= last
     return True if column is not None and running.after_fix is False else None

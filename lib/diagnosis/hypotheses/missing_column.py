@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from lib.diagnosis.applicable_migrations import migration_tasks
-from lib.diagnosis.checks import recording
+from lib.diagnosis.check_api import Statuses
+from lib.diagnosis.checks import code, recording
 from lib.diagnosis.contract import Break
 from lib.diagnosis.hypothesis_api import HypothesisSpec, TaskContext, decided_by
 from lib.model.task import Task
-from lib.model.verdict import Hop, Remedy
+from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
+
+
+def judge(statuses: Statuses) -> Verdict:
+    exists = statuses[recording.columns_exist]
+    if exists is CheckStatus.FAIL:
+        # What was declared of the code confirms nothing: the code may have moved on.
+        return Verdict.CONFIRMED if statuses[code.code_read] is CheckStatus.OK else Verdict.LIKELY
+    if exists is CheckStatus.OK and statuses[recording.next_code_fits] is CheckStatus.WARN:
+        return Verdict.POSSIBLE
+    return decided_by(recording.columns_exist)(statuses)
 
 
 def tasks(context: TaskContext) -> list[Task]:
@@ -22,8 +33,10 @@ SPEC = HypothesisSpec(
     for_owner="Texts go out, but the database has no place to record them. Deploying again does not change that.",
     remedy=Remedy("Run the migration that adds the missing column.", "run_migration"),
     explains=frozenset({Hop.RECORDED}),
-    judge=decided_by(recording.columns_exist),
+    judge=judge,
     checks=(recording.columns_exist, recording.metadata_stored),
+    signs=(recording.next_code_fits,),
+    basis=(code.code_read,),
     tasks=tasks,
     runbook="""
 Texts go out; recording them fails, and the code swallows the error.

@@ -14,7 +14,7 @@ from lib.model.verdict import CheckStatus, Hop, Remedy, Verdict
 def judge(statuses: Statuses) -> Verdict:
     # Unread logs: the constraint may stand in the way of the code, but nobody saw it do so.
     unread = statuses[recording.null_customer_errors] is CheckStatus.CANNOT_TELL
-    if unread and statuses[recording.schema_contract] is CheckStatus.FAIL:
+    if unread and statuses[recording.schema_contract] in (CheckStatus.FAIL, CheckStatus.WARN):
         return Verdict.POSSIBLE
     return decided_by(recording.null_customer_errors)(statuses)
 

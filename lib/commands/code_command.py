@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 from lib.commands.terminal import AsJson, Exit, configured, diagnose_now, out, print_json, progress
-from lib.diagnosis.code_findings import CodeFindings, hold, told
+from lib.diagnosis.code_findings import CodeFindings, hold, misfit_line
 from lib.formatting import counted
 from lib.model.database import AppliedMigration
 from lib.model.reading import FailureKind, SourceError
@@ -132,7 +132,7 @@ def _print(answer: _Answer) -> None:
         read = f"{counted(len(one.code.files), 'file')}, {counted(len(one.code.uses), 'use')} of the database{unread}"
         out.print(f"[bold]{escape(name)}[/]: {read}")
     on_flow = [misfit for one in found.commits for misfit in one.on_flow]
-    for line in dict.fromkeys(map(told, on_flow)):
+    for line in dict.fromkeys(map(misfit_line, on_flow)):
         out.print(f"  ✕ {escape(redact(line))}")
     elsewhere = len(found.misfits) - len(on_flow)
     if elsewhere:

@@ -8,7 +8,7 @@ from datetime import datetime
 import pandas as pd
 
 from lib.diagnosis.checks.recording import NULL_REFUSED, null_errors, null_still_refused
-from lib.diagnosis.code_findings import told
+from lib.diagnosis.code_findings import misfit_line
 from lib.diagnosis.contract import Break, Code
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.hypothesis_api import TaskContext
@@ -61,7 +61,7 @@ def _of_the_code(facts: Facts) -> dict[str, str]:
     """
     if facts.code.complete:
         return {
-            f"{kind.value}:{misfit.table}{f'.{misfit.column}' if misfit.column else ''}": told(misfit)
+            f"{kind.value}:{misfit.table}{f'.{misfit.column}' if misfit.column else ''}": misfit_line(misfit)
             for misfit in (*facts.code.next_on_flow, *facts.code.on_flow)
             if (kind := _BREAKS.get(misfit.problem)) is not None and not misfit.sometimes
         }

@@ -151,7 +151,7 @@ _made: list[tuple[CommitFindings, tuple[ServedCode, Schema, Sequence[AppliedMigr
 _lock = threading.Lock()
 
 
-def told(misfit: Misfit) -> str:
+def misfit_line(misfit: Misfit) -> str:
     """Return a misfit as evidence: who does what where, what the database says, and what would cure it."""
     who = _hop(misfit.hop) or misfit.use.route or misfit.file
     place = f"({misfit.file}, line {misfit.line})"

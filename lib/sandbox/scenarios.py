@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from psycopg.types.json import Jsonb
 
+from lib.sandbox import booking_app_code
 from lib.sandbox.booking_app_code import ADD_METADATA, METADATA_MIGRATION
 from lib.sandbox.history import KEY_ID, Circumstances, HistoryBuilder
 from lib.sandbox.releases import RELEASE_TIME, TRANSIENT_BUILD_ERROR, TYPE_ERROR
@@ -96,6 +97,56 @@ def _sent_not_recorded(history: HistoryBuilder) -> None:
         "grant update (seats, customer_id, booking_id, confirmed_at, expires_at, updated_at) "
         "on public.pending_bookings to service_role",
     )
+
+
+# Code and database that do not fit -------------------------------------------------------------------------
+
+
+def _migration_not_applied(history: HistoryBuilder) -> None:
+    """The fix came with its migration, and was released without it."""
+    releases = history.releases
+    since = history.just_before_newest(HIT)
+    at = since - RELEASE_TIME
+    releases.commit_fault(at - timedelta(minutes=5))
+    releases.serve(releases.build(releases.commit_fix(at), at), since)
+    message = "Could not find the 'metadata' column of 'pending_bookings' in the schema cache"
+    history.write_history(since, Circumstances(record_refused_with=("PGRST204", message)))
+    history.connection.execute("alter table public.pending_bookings drop column metadata")
+
+
+def _literal_not_allowed(history: HistoryBuilder) -> None:
+    """A migration took a link type away; the one that gives it back is in the repository and was never applied."""
+    _fix_live(history)
+    since = history.just_before_newest(HIT)
+    noticed_at = since + (history.now - since) / 2
+    path = "supabase/migrations/20251120090000_allow_confirmation_links.sql"
+    history.releases.release("Allow confirmation links again", noticed_at, files={path: _ALLOW_CONFIRMATION_LINKS})
+    _refuse_confirmation_links(history, since)
+
+
+_ALLOW_CONFIRMATION_LINKS = """\
+alter table public.short_links drop constraint short_links_link_type_check;
+alter table public.short_links add constraint short_links_link_type_check check (
+    link_type in ('loyalty_portal', 'event_checkin', 'promotion', 'reward_redemption', 'custom', 'booking_confirmation')
+);
+"""
+
+
+def _misfit_elsewhere(history: HistoryBuilder) -> None:
+    """A page for staff reads a column that the database does not have. No booking comes by it."""
+    _fix_live(history)
+    page = "src/app/staff/loyalty/page.tsx"
+    files = {page: booking_app_code.files("misfit_elsewhere")[page]}
+    history.releases.release("Loyalty points for staff", history.ago(days=2, minutes=-9), files=files)
+    history.write_history()
+
+
+def _code_unreadable(history: HistoryBuilder) -> None:
+    _fix_live(history)
+    # A commit of this scenario alone: what was read of a commit stays known.
+    history.releases.release("Printed menus for the bar", history.ago(days=2, minutes=-9))
+    _drop_metadata(history, history.just_before_newest(HIT))
+    history.connection.execute("update twin.repository set code_readable = false")
 
 
 # Code that is not live -----------------------------------------------------------------------------------
@@ -246,7 +297,11 @@ def _link_to_login(history: HistoryBuilder) -> None:
 
 def _api_500(history: HistoryBuilder) -> None:
     _fix_live(history)
-    since = history.just_before_newest(HIT)
+    _refuse_confirmation_links(history, history.just_before_newest(HIT))
+
+
+def _refuse_confirmation_links(history: HistoryBuilder, since: datetime) -> None:
+    """Write the history with a check that refuses the links of confirmations from `since` on."""
     history.write_history(since, Circumstances(link_made=False))
     history.migrate(
         since,
@@ -433,6 +488,34 @@ _ALL = (
         "Background jobs stand still",
         "The scheduler stopped calling the job worker. Texts flow; jobs pile up, one of them half done.",
         _jobs_stuck,
+    ),
+    Scenario(
+        "migration-not-applied",
+        "The fix is live, its migration is not",
+        "The fix came with a migration that adds pending_bookings.metadata, and was released without it: nobody ran "
+        "the file in supabase/migrations. Texts go out and are not recorded. Running the migration fixes it.",
+        _migration_not_applied,
+    ),
+    Scenario(
+        "literal-not-allowed",
+        "A check refuses what the code writes",
+        "As api-500; the migration that allows booking_confirmation again was merged and released, and nobody ran it. "
+        "Redeploying changes nothing; running the file does.",
+        _literal_not_allowed,
+    ),
+    Scenario(
+        "misfit-elsewhere",
+        "A page for staff does not fit",
+        "All is well with bookings. A page for staff reads customers.loyalty_points, which the database does not "
+        "have: no booking comes by it.",
+        _misfit_elsewhere,
+    ),
+    Scenario(
+        "code-unreadable",
+        "A column is gone, and the code cannot be read",
+        "As missing-column, but the token may not read the repository's contents: the desk knows of the code what was "
+        "declared of it, and so no more than that the missing column is the likely cause.",
+        _code_unreadable,
     ),
     Scenario(
         "two-causes",

@@ -43,6 +43,9 @@ CURES = {
     "api-key-revoked": (SOMEBODY,),
     "rls-blind": (SOMEBODY,),
     "missing-column": ("run_migration",),
+    "migration-not-applied": ("run_migration",),
+    "code-unreadable": ("run_migration",),
+    "literal-not-allowed": ("run_migration",),
     "sent-not-recorded": ("run_migration",),
     "api-500": ("run_migration",),
     "not-promoted": ("promote",),
@@ -58,7 +61,7 @@ CURES = {
 }
 # Cured by a person elsewhere and by a button; tests/browser/test_cure.py follows the plan through a migration.
 REPRESENTATIVE = ("git-disconnected",)
-NOTHING_TO_CURE = {"healthy": "FLOWING", "quiet-day": "NO TRAFFIC"}
+NOTHING_TO_CURE = {"healthy": "FLOWING", "misfit-elsewhere": "FLOWING", "quiet-day": "NO TRAFFIC"}
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from lib.sources.http import Deadline, HttpError
 from tests.contract import documents
 from tests.contract.survey import (
     BASE_URL,
+    CannedAnswers,
     Known,
     Reader,
-    CannedAnswers,
     known_cases,
     questions,
     survey,

@@ -18,7 +18,7 @@ from lib.sources.catalog import CatalogSource, DescriptionCatalogClient, Managem
 from lib.sources.http import Deadline
 from tests.contract import documents
 from tests.contract.documents import Document, Schema
-from tests.contract.survey import BASE_URL, Known, Reader, CannedAnswers, known_cases, survey, unexpected, value_of
+from tests.contract.survey import BASE_URL, CannedAnswers, Known, Reader, known_cases, survey, unexpected, value_of
 from tests.contract.variants import Samples
 
 REF = "abcdefghijklmnopqrst"
@@ -89,7 +89,7 @@ def keys_meaning(body: Any, result: Any) -> Iterator[str]:
 
 
 class Tables:
-    """The booking data of a project whose every table answers with the rows that it was canned."""
+    """The booking data of a project whose every table answers with the rows that it was given."""
 
     def __init__(self) -> None:
         self.rows: list[Any] = []

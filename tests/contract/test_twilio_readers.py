@@ -19,7 +19,7 @@ from lib.model.window import Window, WindowSize
 from lib.sources.http import Deadline
 from lib.sources.twilio import Twilio
 from tests.contract import documents
-from tests.contract.survey import BASE_URL, Known, Reader, CannedAnswers, known_cases, survey, unexpected, value_of
+from tests.contract.survey import BASE_URL, CannedAnswers, Known, Reader, known_cases, survey, unexpected, value_of
 from tests.contract.variants import Samples
 
 ACCOUNT, SID = "AC" + "1" * 32, "SM" + "1" * 32
@@ -112,7 +112,8 @@ READERS = (
         SAMPLES, lambda: {("GET", NEXT): {"messages": []}}, texts_meaning,
     ),
     Reader(
-        "one text", at("Message"), ("GET", f"{API}/Messages/{SID}.json"), lambda canned: twilio(canned).text(SID, soon()),
+        "one text", at("Message"), ("GET", f"{API}/Messages/{SID}.json"),
+        lambda canned: twilio(canned).text(SID, soon()),
         SAMPLES, dict, one_text_meaning,
     ),
     Reader(

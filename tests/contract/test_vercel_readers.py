@@ -16,7 +16,17 @@ from lib.sources.http import Deadline
 from lib.sources.vercel import Vercel
 from lib.sources.vercel_writes import VercelWrites
 from tests.contract import documents
-from tests.contract.survey import BASE_URL, Known, Reader, CannedAnswers, known_cases, questions, survey, unexpected, value_of
+from tests.contract.survey import (
+    BASE_URL,
+    CannedAnswers,
+    Known,
+    Reader,
+    known_cases,
+    questions,
+    survey,
+    unexpected,
+    value_of,
+)
 from tests.contract.variants import Body, Samples
 
 PROJECT, DEPLOYMENT, HOST = "prj_1", "dpl_1", "book.lantern-arms.example"
@@ -99,9 +109,9 @@ def _names_ours(rules: list[Any]) -> bool:
 
 
 def _link_meaning(canned: Any, link: Any) -> Iterator[str]:
-    if (told is None) != (link is None):
+    if (canned is None) != (link is None):
         yield "the link to Git is not what the project says"
-    if told is None or link is None:
+    if canned is None or link is None:
         return
     if link.repo_id is not None and link.repo_id <= 0:
         yield "a placeholder is told as the repository's id"

@@ -41,6 +41,7 @@ from tests.diagnosis.builders import (
     OLD_BUILD,
     PROJECT,
     ago,
+    catalog,
     commit,
     deployment,
     hostname,

@@ -16,6 +16,7 @@ from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.hops import DECISIVE
 from lib.diagnosis.tasks import tasks
 from lib.model.reading import FailureKind, SourceName
+from lib.model.served_code import MigrationState
 from lib.model.verdict import CheckStatus, HeadlineState, Hop, Hypothesis, Verdict
 from lib.sandbox.scenarios import SCENARIOS
 from lib.sandbox.serve import Running
@@ -89,6 +90,25 @@ EXPECTED = {
         Hop.RECORDED,
         ("missing_column", "sent_not_recorded"),
         (*CODE_CAUSES, "not_null_constraint", "provider_failing", "provider_unconfigured", "no_demand"),
+    ),
+    "migration-not-applied": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("missing_column", "sent_not_recorded"),
+        (*CODE_CAUSES, "not_null_constraint", "provider_failing", "provider_unconfigured", "no_demand"),
+    ),
+    "code-unreadable": Expected(
+        DEGRADED,
+        Hop.RECORDED,
+        ("sent_not_recorded", "missing_column"),
+        (*CODE_CAUSES, "not_null_constraint", "provider_failing", "provider_unconfigured", "no_demand"),
+    ),
+    "misfit-elsewhere": Expected(FLOWING, None, ()),
+    "literal-not-allowed": Expected(
+        BROKEN,
+        Hop.DEMAND,
+        ("api_failing",),
+        (*CODE_CAUSES, "provider_failing", "provider_unconfigured", "api_key_rejected", "no_demand"),
     ),
     "sent-not-recorded": Expected(
         DEGRADED,
@@ -211,7 +231,7 @@ def test_no_two_answers_contradict_each_other(name: str, case: Callable[[str], C
     assert list(contradictions(case(name).whole)) == []
 
 
-@pytest.mark.parametrize("name", sorted(EXPECTED.keys() - {"healthy", "rls-blind"}))
+@pytest.mark.parametrize("name", sorted(EXPECTED.keys() - {"healthy", "misfit-elsewhere", "rls-blind"}))
 def test_what_is_wrong_has_a_time(name: str, case: Callable[[str], Case]) -> None:
     since = case(name).whole.headline.since
     assert since is not None
@@ -245,11 +265,39 @@ def test_the_code_of_every_scenario_is_read_and_nothing_of_it_is_left_unjudged(
     name: str, case: Callable[[str], Case]
 ) -> None:
     code = case(name).whole.facts.code
+    if name == "code-unreadable":
+        assert "does not let us read the code" in code.why_partial
+        return
     if name == "rls-blind":  # it has no way to the catalog but what the Data API describes
         return
     assert code.complete
     assert [commit.code.all_unread for commit in code.commits] == [()] * len(code.commits)
     assert code.gaps == ()
+
+
+def test_a_migration_that_nobody_ran_is_named_with_the_line_that_needs_it(case: Callable[[str], Case]) -> None:
+    for name, check, migration, line in (
+        ("migration-not-applied", "columns_exist", "20251103101500", "src/lib/sms/record.ts, line 22"),
+        ("literal-not-allowed", "schema_contract", "20251120090000", "src/lib/shortLinks.ts, line 13"),
+        ("literal-not-allowed", "api_answers", "20251120090000", "“booking_confirmation”"),
+    ):
+        evidence = case(name).whole.check(BY_ID[check]).evidence
+        assert any(migration in said and line in said for said in evidence), (name, evidence)
+    waiting = case("migration-not-applied").whole.facts.code.migrations
+    assert [one.version for one in waiting if one.state is MigrationState.NOT_APPLIED] == ["20251103101500"]
+
+
+def test_a_misfit_that_no_booking_comes_by_changes_no_verdict(case: Callable[[str], Case]) -> None:
+    elsewhere, healthy = case("misfit-elsewhere").whole, case("healthy").whole
+    assert {(one.column, one.on_flow) for one in elsewhere.facts.code.misfits} == {("loyalty_points", False)}
+    assert {one.id: one.verdict for one in elsewhere.hypotheses} == {one.id: one.verdict for one in healthy.hypotheses}
+
+
+def test_code_that_cannot_be_read_leaves_the_headline_and_confirms_no_column(case: Callable[[str], Case]) -> None:
+    unread, whole = case("code-unreadable").whole, case("missing-column").whole
+    assert unread.headline.state is whole.headline.state
+    assert unread.check(BY_ID["columns_exist"]).status is CheckStatus.FAIL
+    assert by_id(unread)["missing_column"].verdict is Verdict.LIKELY
 
 
 def test_a_blind_desk_says_nothing_of_texts(case: Callable[[str], Case]) -> None:
@@ -288,6 +336,10 @@ ADVICE = {
     "code-not-deployed": ("deploy_commit", BRIDGE),
     "missing-column": ("run_pending_bookings_metadata",),
     "sent-not-recorded": ("run_pending_bookings_metadata_grant",),
+    "migration-not-applied": ("run_pending_bookings_metadata",),
+    "code-unreadable": ("run_pending_bookings_metadata",),
+    "misfit-elsewhere": (),
+    "literal-not-allowed": ("run_short_links_link_type",),
     "healthy": (),
     "quiet-day": (),
     "build-failing": ("mend_the_build", BRIDGE),

@@ -81,7 +81,7 @@ def schema(*without: str, checks: tuple[CheckConstraint, ...] = (LINK_TYPES,), *
 VARIANTS = ("with_customer", "without_customer", "on_pending")
 
 
-def judged_by(*codes: ServedCode, held_against: Schema | None = None, **changed: Any) -> Diagnosis:
+def diagnosed(*codes: ServedCode, held_against: Schema | None = None, **changed: Any) -> Diagnosis:
     """Return the diagnosis of the healthy world with this code read and held against that database."""
     return diagnose(snapshot(served_code=codes, live_schema=held_against or schema(), **changed), NOW)
 
@@ -98,14 +98,14 @@ BEFORE = {"hostnames": (hostname(OLD_BUILD),)}
 
 
 def test_code_that_fits_its_database_is_said_to_have_been_read():
-    diagnosis = judged_by(code("on_pending"))
+    diagnosis = diagnosed(code("on_pending"))
     assert [check(diagnosis, one).status for one in ("code_read", "columns_exist", "schema_contract")] == [OK] * 3
     assert verdict(diagnosis, "missing_column") is Verdict.RULED_OUT
     assert diagnosis.facts.code.misfits == ()
 
 
 def test_a_missing_column_is_confirmed_by_the_line_that_writes_it():
-    diagnosis = judged_by(code("on_pending"), held_against=schema(METADATA), catalog=catalog(METADATA))
+    diagnosis = diagnosed(code("on_pending"), held_against=schema(METADATA), catalog=catalog(METADATA))
     found = check(diagnosis, "columns_exist")
     assert found.status is FAIL and METADATA in found.summary
     line = next(one for one in found.evidence if "writes" in one)
@@ -117,14 +117,14 @@ def test_a_missing_column_is_confirmed_by_the_line_that_writes_it():
 
 @pytest.mark.parametrize("variant", ["with_customer", "without_customer"])
 def test_code_from_before_the_fix_misses_no_column_that_it_does_not_write(variant: str):
-    diagnosis = judged_by(code(variant, OLD), held_against=schema(METADATA), catalog=catalog(METADATA), **BEFORE)
+    diagnosis = diagnosed(code(variant, OLD), held_against=schema(METADATA), catalog=catalog(METADATA), **BEFORE)
     assert check(diagnosis, "columns_exist").status is OK
     assert verdict(diagnosis, "missing_column") not in (Verdict.CONFIRMED, Verdict.LIKELY)
 
 
 def test_what_the_head_will_miss_is_possible_and_is_prepared_for():
     codes = (code("without_customer", OLD), code("on_pending", HEAD, {MIGRATION: "-- Later.\n"}))
-    diagnosis = judged_by(*codes, held_against=schema(METADATA), catalog=catalog(METADATA), **BEFORE)
+    diagnosis = diagnosed(*codes, held_against=schema(METADATA), catalog=catalog(METADATA), **BEFORE)
     assert check(diagnosis, "next_code_fits").status is WARN
     assert verdict(diagnosis, "missing_column") is Verdict.POSSIBLE
     assert f"missing_column:{METADATA}" in database_faults(diagnosis.facts)
@@ -133,7 +133,7 @@ def test_what_the_head_will_miss_is_possible_and_is_prepared_for():
 def test_two_hostnames_that_serve_different_commits_are_two_answers():
     hosts = (hostname(OLD_BUILD, "old.example"), hostname(HEAD_BUILD, "new.example"))
     codes = (code("without_customer", OLD), code("on_pending", HEAD))
-    diagnosis = judged_by(*codes, held_against=schema(METADATA), catalog=catalog(METADATA), hostnames=hosts)
+    diagnosis = diagnosed(*codes, held_against=schema(METADATA), catalog=catalog(METADATA), hostnames=hosts)
     found = check(diagnosis, "columns_exist")
     assert found.status is FAIL
     assert any("new.example" in one for one in found.evidence)
@@ -143,7 +143,7 @@ def test_two_hostnames_that_serve_different_commits_are_two_answers():
 def test_a_literal_that_the_served_code_does_not_write_is_blamed_nowhere():
     custom = code("on_pending", **{"link_type: 'booking_confirmation'": "link_type: 'custom'"})
     refusing = schema(checks=(WITHOUT_CONFIRMATION,))
-    diagnosis = judged_by(custom, held_against=refusing, catalog=catalog(checks=(WITHOUT_CONFIRMATION,)))
+    diagnosis = diagnosed(custom, held_against=refusing, catalog=catalog(checks=(WITHOUT_CONFIRMATION,)))
     assert check(diagnosis, "schema_contract").status is OK
     assert not any("link_type" in one for one in database_faults(diagnosis.facts))
 
@@ -157,7 +157,7 @@ def test_a_refused_literal_names_file_line_value_and_the_migration_that_would_al
     written = code("on_pending", files={"supabase/migrations/20251120090000_link_types.sql": allow})
     refusing = schema(checks=(WITHOUT_CONFIRMATION,))
     applied = (AppliedMigration("20250601090000", "initial_schema"),)
-    diagnosis = judged_by(
+    diagnosis = diagnosed(
         written, held_against=refusing, catalog=catalog(checks=(WITHOUT_CONFIRMATION,)), migrations=applied
     )
     found = check(diagnosis, "schema_contract")
@@ -177,7 +177,7 @@ def test_a_refused_literal_names_file_line_value_and_the_migration_that_would_al
 def test_a_misfit_off_the_way_of_a_booking_changes_no_verdict():
     page = "src/app/staff/loyalty/page.tsx"
     elsewhere = code("on_pending", files={page: booking_app_code.files("misfit_elsewhere")[page]})
-    diagnosis, fine = judged_by(elsewhere), judged_by(code("on_pending"))
+    diagnosis, fine = diagnosed(elsewhere), diagnosed(code("on_pending"))
     (first, *_) = diagnosis.facts.code.misfits
     assert (first.file, first.column, first.on_flow) == (page, "loyalty_points", False)
     assert {one.id: one.verdict for one in diagnosis.hypotheses} == {one.id: one.verdict for one in fine.hypotheses}
@@ -185,7 +185,7 @@ def test_a_misfit_off_the_way_of_a_booking_changes_no_verdict():
 
 
 def test_what_fails_on_some_of_the_ways_only_warns():
-    diagnosis = judged_by(code("without_customer", OLD), **BEFORE)
+    diagnosis = diagnosed(code("without_customer", OLD), **BEFORE)
     found = check(diagnosis, "schema_contract")
     assert found.status is WARN
     assert f"initiate can write null to messages.customer_id ({RECORD}, line 11)" in found.evidence[0]
@@ -219,14 +219,14 @@ def test_where_it_is_unknown_which_code_is_served_no_version_of_it_is_blamed():
     ],
 )
 def test_code_of_which_a_part_is_unread_vouches_for_nothing(hosts: Any, codes: tuple[str, ...], why: str):
-    diagnosis = judged_by(*map(code, codes), hostnames=hosts)
+    diagnosis = diagnosed(*map(code, codes), hostnames=hosts)
     assert check(diagnosis, "code_read").status is CANNOT_TELL
     assert why in diagnosis.facts.code.why_partial
 
 
 def test_code_without_the_addresses_of_the_flow_says_nothing_of_the_flow():
     other = reader.read(Files({"src/app/page.tsx": b"export default () => null"}), HEAD)
-    diagnosis = judged_by(other, catalog=catalog(METADATA))
+    diagnosis = diagnosed(other, catalog=catalog(METADATA))
     assert check(diagnosis, "code_read").status is CANNOT_TELL
     assert "/api/bookings/initiate" in diagnosis.facts.code.why_partial
     assert check(diagnosis, "columns_exist").status is FAIL, "what was declared serves"
@@ -234,9 +234,9 @@ def test_code_without_the_addresses_of_the_flow_says_nothing_of_the_flow():
 
 def test_the_findings_are_worked_out_once_for_the_same_code_and_database():
     written, base = code("on_pending"), schema(METADATA)
-    first, again = judged_by(written, held_against=base), judged_by(written, held_against=dataclasses.replace(base))
+    first, again = diagnosed(written, held_against=base), diagnosed(written, held_against=dataclasses.replace(base))
     assert first.facts.code.serving[0] is again.facts.code.serving[0]
-    other = judged_by(written, held_against=schema())
+    other = diagnosed(written, held_against=schema())
     assert other.facts.code.serving[0] is not first.facts.code.serving[0]
 
 

@@ -17,6 +17,10 @@ from lib.sandbox.world import World
 pytestmark = pytest.mark.sandbox
 
 WITH_FIX_LIVE = {
+    "migration-not-applied",
+    "literal-not-allowed",
+    "misfit-elsewhere",
+    "code-unreadable",
     "missing-column",
     "sent-not-recorded",
     "healthy",

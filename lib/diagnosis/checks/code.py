@@ -5,7 +5,7 @@ from __future__ import annotations
 from lib.diagnosis.builds import BUILT, is_transient, newest_first
 from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
 from lib.diagnosis.checks.deployment_failure_modes import NO_HOSTNAME, required_is_live
-from lib.diagnosis.code_findings import told
+from lib.diagnosis.code_findings import misfit_line
 from lib.diagnosis.environment import required_environment
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.live_deployment import waiting
@@ -103,7 +103,7 @@ def fix_live(facts: Facts) -> CheckResult:
             return not_applicable("The code that is served keeps no text with its booking, and loses none by that.")
         return fail(
             "The code that is served is from before the fix: it cannot record a text for a new customer.",
-            *map(told, refused),
+            *map(misfit_line, refused),
         )
     if running.after_fix is None:
         _servings(facts)

@@ -6,7 +6,7 @@ import pandas as pd
 
 from lib.diagnosis import thresholds
 from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
-from lib.diagnosis.code_findings import told
+from lib.diagnosis.code_findings import misfit_line
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.outage import over_since
 from lib.diagnosis.statistics import chance_of_silence, percent
@@ -103,7 +103,9 @@ def api_answers(facts: Facts) -> CheckResult:
     errors = calls[calls["status_code"] >= 500]
     if not errors.empty and bool((recent >= 500).all()):
         message = "The last booking call" if len(recent) == 1 else f"The last {len(recent)} booking calls"
-        refused = (told(one) for one in facts.code.on_flow if one.error is not ErrorHandling.IGNORED and _starts(one))
+        refused = (
+            misfit_line(one) for one in facts.code.on_flow if one.error is not ErrorHandling.IGNORED and _starts(one)
+        )
         return fail(f"{message} ended in an error of the booking app's own.", last, *evidence, *dict.fromkeys(refused))
     over = over_since(calls["created_at"], calls["status_code"] >= 500)
     if over is not None:

@@ -9,7 +9,7 @@ import pandas as pd
 from lib.diagnosis import thresholds
 from lib.diagnosis.check_api import CheckResult, cannot_tell, check, fail, not_applicable, ok, warn
 from lib.diagnosis.checks.sending import eligible_journeys
-from lib.diagnosis.code_findings import told
+from lib.diagnosis.code_findings import misfit_line
 from lib.diagnosis.contract import Breach, Break, Code
 from lib.diagnosis.facts import Facts
 from lib.diagnosis.journeys import Recording, Sending
@@ -55,7 +55,9 @@ def texts_recorded(facts: Facts) -> CheckResult:
     counts = settled["recording"].value_counts()
     share = Share(int((~lost).sum()), len(settled))
     swallowed = [
-        told(one) for one in facts.code.on_flow if one.error is ErrorHandling.IGNORED and one.table in _KEEP_TEXTS
+        misfit_line(one)
+        for one in facts.code.on_flow
+        if one.error is ErrorHandling.IGNORED and one.table in _KEEP_TEXTS
     ]
     evidence = [
         f"{int(counts.get(Recording.RECORDED, 0)):,} in messages, {int(counts.get(Recording.DEFERRED, 0)):,} kept with "
@@ -150,7 +152,7 @@ def _misfitting(facts: Facts, found: list[Misfit], message: str) -> CheckResult:
     """Say what does not fit, by file and line: certainly, or on some of the ways through the code."""
     places = ", ".join(dict.fromkeys(_place(one) for one in found))
     verb = "writes to" if any(one.use.operation.is_write for one in found) else "reads"
-    evidence = (*dict.fromkeys(map(told, found)), *_live_since(facts, found), *_changed_lately(facts))
+    evidence = (*dict.fromkeys(map(misfit_line, found)), *_live_since(facts, found), *_changed_lately(facts))
     certain = any(not one.sometimes for one in found)
     return (fail if certain else warn)(message.format(verb, places), *evidence)
 
@@ -228,7 +230,9 @@ def next_code_fits(facts: Facts) -> CheckResult:
         if not found:
             return ok("The newest code asks for nothing more that the database refuses.")
         places = ", ".join(dict.fromkeys(_place(one) for one in found))
-        return warn(f"Newer code will ask for what the database refuses: {places}.", *dict.fromkeys(map(told, found)))
+        return warn(
+            f"Newer code will ask for what the database refuses: {places}.", *dict.fromkeys(map(misfit_line, found))
+        )
     facts.need(facts.snapshot.catalog)
     if declared_missing(facts) and facts.running_code.after_fix is None:
         return cannot_tell("Which code is served is unknown, and with it what newer code asks for.")
@@ -305,7 +309,7 @@ def null_customer_errors(facts: Facts) -> CheckResult:
     last = found["at"].max().to_pydatetime()
     summary = f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null."
     message = f"the last at {facts.clock(last)}"
-    lines = tuple(told(one) for one in _null_customers(facts))
+    lines = tuple(misfit_line(one) for one in _null_customers(facts))
     still = null_still_refused(facts, last)
     if still is None:
         return warn(f"{summary} Whether that is still so is unknown.", message)

@@ -15,8 +15,8 @@ from lib.model.deployments import DeploymentState
 from lib.model.reading import FailureKind
 from lib.sources import parse
 from lib.sources.http import Deadline, HttpResponse, Json, join, understood
-from lib.sources.vercel import HINTS as READ_HINTS
 from lib.sources.vercel import COMMIT_PLACES, REQUEST_META, SYSTEM, Vercel, read_state
+from lib.sources.vercel import HINTS as READ_HINTS
 
 MAX_DESCRIPTION_LENGTH = 250
 

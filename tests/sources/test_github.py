@@ -82,6 +82,16 @@ def test_a_commit_without_a_time_is_left_out_and_said(github: GitHub, server: Fa
     assert caveat.kind is CaveatKind.TRUNCATED and "1 of 3 commits of main" in caveat.sentence
 
 
+def test_a_full_page_does_not_reach_back_to_the_start_though_one_of_it_is_left_out(
+    github: GitHub, server: FakeServer, soon: Deadline
+):
+    rows = [bodies.commit(f"{n:040x}", "x", None) for n in range(100)]
+    rows[5]["commit"] |= {"author": None, "committer": None}
+    server.tell(f"{REPO}/commits", as_json(rows))
+    branch = github.branch("main", soon).value
+    assert (len(branch.commits), branch.complete) == (99, False)
+
+
 def test_no_other_commit_passes_for_a_head_that_cannot_be_read(github: GitHub, server: FakeServer, soon: Deadline):
     head, other = bodies.commit(FIX, "x", OLD), bodies.commit(OLD, "y", None)
     server.tell(f"{REPO}/commits", as_json([head | {"commit": {"author": None, "committer": None}}, other]))

@@ -38,6 +38,7 @@ HINTS: Mapping[FailureKind, str] = {
     FailureKind.UNAUTHORIZED: "The token is wrong or has expired: make a new fine-grained one and set GITHUB_TOKEN.",
     FailureKind.FORBIDDEN: "Give the token read rights to this repository: Contents, Actions, Checks, Commit statuses.",
     FailureKind.NOT_FOUND: "Check GITHUB_REPOSITORY; a private one also needs a token that was given this repository.",
+    FailureKind.RATE_LIMITED: "The token's rights are not the reason: wait a little and ask again.",
     FailureKind.BAD_DATA: wrong_address("GITHUB_API_URL"),
 }
 
@@ -49,8 +50,9 @@ MAX_HEADLINE_LENGTH = 200
 MAX_REDIRECTS = 2
 # GitHub says 404 or 422 for a commit that it does not have, 409 for a repository without any.
 _NO_COMMIT = (404, 409, 422)
-# Of several Vercel statuses (one per project in the repository) the worst one is taken.
-_WORST_FIRST = ("failure", "error", "pending", "success")
+# Of several Vercel statuses (one per project in the repository) the worst one is taken. A word that is not known
+# stands between these and "success": it must not hide behind a good one.
+_WORST_FIRST = ("failure", "error", "pending")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,19 +80,21 @@ class GitHub:
                 partial(self._get, deadline, "branches", name),
             )
         )
-        # How far behind a commit is, is its place in this list: all of them or none.
-        commits = tuple(_read_commit(row) for row in parse.rows(answered(listed), SYSTEM))
-        if not commits:
+        rows = parse.rows(answered(listed), SYSTEM)
+        if not rows:
             raise _no_commits(name)
-        caveats: tuple[Caveat, ...] = ()
+        _read_commit(rows[0])  # without the head, the next commit would seem to be it
+        # GitHub knows no time of a commit whose author and committer are null. A walk along parents that comes to
+        # one that is left out ends there as unknown.
+        commits, caveats = parse.readable_rows(rows, SYSTEM, f"commits of {name}", _read_commit)
         if isinstance(detail, SourceError):
-            caveats = (Caveat(CaveatKind.PARTIAL, name, f"Whether {name} is protected is not known: {detail}"),)
+            caveats += (Caveat(CaveatKind.PARTIAL, name, f"Whether {name} is protected is not known: {detail}"),)
         branch = Branch(
             name=name,
-            commits=commits,
+            commits=tuple(commits),
             protected=parse.boolean(detail, "protected"),
             required_checks=parse.texts(detail, "protection", "required_status_checks", "contexts"),
-            complete=len(commits) < COMMITS,
+            complete=len(rows) < COMMITS,
         )
         return Observed(branch, caveats)
 
@@ -194,6 +198,9 @@ class GitHub:
             caveats.append(_unread("vercel.json", file))
         else:
             config = _file_content(file)
+            if config is None:
+                sentence = "What stands at vercel.json is no file with settings that can be read: they are not known."
+                caveats.append(Caveat(CaveatKind.PARTIAL, "vercel.json", sentence))
             enabled = _deployments_enabled(config, branch)
             ignore_command = parse.text(config, "ignoreCommand")
         signs = VercelSigns(
@@ -255,6 +262,9 @@ class GitHub:
         )
 
 
+_clean = parse.clean(MAX_HEADLINE_LENGTH)
+
+
 def _headline(message: Any) -> str:
     return redact((parse.text(message) or "").strip().partition("\n")[0][:MAX_HEADLINE_LENGTH])
 
@@ -281,7 +291,7 @@ _read_commit = parse.reader(
     "a commit",
     sha=found("sha", need="a commit's id"),
     headline=found("commit.message", read=_headline),
-    author=found("commit.author.name", "author.login", read=parse.clean(MAX_HEADLINE_LENGTH)),
+    author=found("commit.author.name", "author.login", read=_clean),
     committed_at=found("commit.committer.date", "commit.author.date"),
     parents=found("parents", read=lambda row: parse.texts([parent.get("sha") for parent in parse.items(row)])),
     verified=found("commit.verification.verified"),
@@ -315,20 +325,30 @@ def _vercel_status(raw: Json) -> tuple[str | None, str | None]:
     """Return state and description of Vercel's commit status, the worst if there are several."""
     statuses = parse.rows(raw, SYSTEM, "statuses")
     vercels = [row for row in statuses if (parse.text(row, "context") or "").lower().startswith("vercel")]
-    for state in _WORST_FIRST:
-        for row in vercels:
-            if parse.text(row, "state") == state:
-                description = parse.text(row, "description")
-                return state, redact(description) if description else None
-    return None, None
+    known = [(state, _clean(row.get("description"))) for row in vercels if (state := _clean(row.get("state")))]
+    return min(known, key=lambda status: _badness(status[0]), default=(None, None))
 
 
-def _file_content(raw: Json) -> Json:
-    """Return the JSON inside a file of the repository, or None if it cannot be read as such."""
+def _badness(state: str) -> int:
+    """Return the place of a commit status among all, the worst first."""
+    if state in _WORST_FIRST:
+        return _WORST_FIRST.index(state)
+    return len(_WORST_FIRST) + (state == "success")
+
+
+def _file_content(raw: Json) -> dict[str, Any] | None:
+    """Return the JSON object inside a file of the repository.
+
+    None if it cannot be read as such, or if a folder, a link, a submodule or a file too large for its content to be
+    sent stands in its place.
+    """
+    if parse.text(raw, "type") not in (None, "file") or parse.text(raw, "encoding") not in (None, "base64"):
+        return None
     try:
-        return json.loads(base64.b64decode(parse.text(raw, "content") or ""))
+        content = json.loads(base64.b64decode(parse.text(raw, "content") or ""))
     except (binascii.Error, ValueError, RecursionError):
         return None
+    return content if isinstance(content, dict) else None
 
 
 def _deployments_enabled(config: Json, branch: str | None) -> bool | None:

@@ -13,6 +13,7 @@ import ipaddress
 import json
 import logging
 import math
+import re
 import ssl
 import threading
 import time
@@ -54,6 +55,9 @@ FIRST_BACKOFF_SECONDS = 0.25
 POOL_SIZE = 40
 # The longest that another system may ask us to wait: a wrong clock there must not stop all readings.
 LONGEST_PAUSE = timedelta(hours=1)
+# GitHub's own advice for a secondary rate limit that names no time:
+# https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api
+SECONDARY_LIMIT_PAUSE = timedelta(minutes=1)
 MAX_ETAGS = 256
 MAX_ETAG_BODY_BYTES = 512 * 2**10
 MAX_REASON_LENGTH = 200
@@ -65,7 +69,9 @@ _CHUNK_BYTES = 64 * 2**10
 _PASSING_STATUSES = frozenset({429, 502, 503, 504})
 # Answers to a write after which it may have taken effect all the same; so may any 5xx.
 _UNSURE_STATUSES = frozenset({408})
+_ASKED_TOO_OFTEN = "we asked too often"
 _UNKNOWN = "Whether it did what we asked is not known."
+_SECONDARY_LIMIT = re.compile(r"(?i)secondary rate limit|abuse detection mechanism")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _KINDS = {
     401: FailureKind.UNAUTHORIZED,
@@ -528,20 +534,22 @@ class Http:
     def _paused(self, call: _Call, answer: HttpResponse) -> HttpError:
         """Remember until when the other side wants no calls, and return the error that says so."""
         now = self._clock()
-        wait = asked_wait(answer.headers, now)
+        secondary = _is_secondary_limit(answer)
+        wait = _secondary_wait(answer, now) if secondary else asked_wait(answer.headers, now)
         if wait is None:
             return _refusal(call, answer.status, kind=FailureKind.RATE_LIMITED)
         until = now + wait
         with self._lock:
             self._not_before = {key: end for key, end in self._not_before.items() if end > now}
             self._not_before[call.pause_key] = until
-        return self._rate_limited(call, until, answer.status)
+        why = "we asked too much in a short time (its secondary rate limit)" if secondary else _ASKED_TOO_OFTEN
+        return self._rate_limited(call, until, answer.status, why)
 
-    def _rate_limited(self, call: _Call, until: datetime, status: int | None) -> HttpError:
+    def _rate_limited(self, call: _Call, until: datetime, status: int | None, why: str = _ASKED_TOO_OFTEN) -> HttpError:
         wait = max((until - self._clock()).total_seconds(), 0.0)
         return call.error(
             FailureKind.RATE_LIMITED,
-            f"{call.system} wants to be asked again only after {until:%H:%M:%S} UTC: we asked too often.",
+            f"{call.system} wants to be asked again only after {until:%H:%M:%S} UTC: {why}.",
             status=status,
             passing=True,
             wait=wait,
@@ -731,11 +739,30 @@ def _basic_parts(credential: str) -> list[str]:
 
 
 def _limits_us(answer: HttpResponse) -> bool:
-    """Whether the answer is a rate limit. GitHub answers 403 for its own, with the headers of a limit."""
+    """Whether the answer is a rate limit. GitHub answers 403 for its own, with the headers of a limit or its words."""
     if answer.status == 429:
         return True
     spent = answer.headers.get("X-RateLimit-Remaining") == "0"
-    return answer.status == 403 and (spent or "Retry-After" in answer.headers)
+    return answer.status == 403 and (spent or "Retry-After" in answer.headers or _is_secondary_limit(answer))
+
+
+def _is_secondary_limit(answer: HttpResponse) -> bool:
+    """Whether GitHub limits how much we ask at once. Its message alone may say so, and calls may be left."""
+    if answer.status not in (403, 429):
+        return False
+    try:
+        message = parse.text(json.loads(answer.body), "message")
+    except (ValueError, RecursionError):
+        return False
+    return message is not None and _SECONDARY_LIMIT.search(message) is not None
+
+
+def _secondary_wait(answer: HttpResponse, now: datetime) -> timedelta:
+    """Return how long to wait. Unless no calls are left, the reset in the headers is that of another limit."""
+    if answer.headers.get("X-RateLimit-Remaining") == "0":
+        return asked_wait(answer.headers, now) or SECONDARY_LIMIT_PAUSE
+    asked = asked_wait({"Retry-After": answer.headers.get("Retry-After", "")}, now)
+    return SECONDARY_LIMIT_PAUSE if asked is None else asked
 
 
 def asked_wait(headers: Mapping[str, str], now: datetime) -> timedelta | None:

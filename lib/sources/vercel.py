@@ -55,6 +55,8 @@ MAX_HOSTNAMES = 100  # the most that one page holds; more would lengthen the cha
 MAX_EVENTS = 100
 # The key in a deployment's `meta` under which the desk keeps the request that made it.
 REQUEST_META = "switchboardRequest"
+# In the order in which Vercel's own places for the commit can be trusted.
+COMMIT_PLACES = ("gitSource.sha", "meta.githubCommitSha", "meta.gitCommitSha", "meta.commitSha")
 # How far Vercel's clock and ours may be apart.
 CLOCK_SLACK = timedelta(minutes=1)
 MAX_LOG_LINE_LENGTH = 2000
@@ -94,6 +96,7 @@ EVENT_LABELS: Mapping[str, str] = {
 }
 
 _ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|[\x00-\x08\x0b-\x1f\x7f]")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ENV_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Rows of the older shape carry no level: these beginnings on stderr are errors, other stderr is chatter.
 _ERROR_LINE = re.compile(r"(?i)\s*(?:\S*error\b|npm err!|failed (?:to|with)|command .{1,200} exited with [1-9])")
@@ -172,8 +175,10 @@ class Vercel:
         """List the project's environment variables by name. Their values are dropped."""
         answer = self._get(deadline, "v10", "projects", self.project_id, "env")
         # A variable that is passed over would seem not to be set: all of them or none.
-        names = tuple(map(_read_env_name, parse.rows(answer, SYSTEM, "envs")))
-        return Observed(names, _more_pages(answer, "environment variables"))
+        # A single variable may stand in the place of the list.
+        single = isinstance(answer, dict) and "envs" not in answer and "key" in answer
+        names = tuple(map(_read_env_name, [answer] if single else parse.rows(answer, SYSTEM, "envs")))
+        return Observed(names, _more_pages(answer, "environment variables") + _hidden_variables(answer))
 
     def activity(self, window: Window, deadline: Deadline) -> Observed[tuple[VercelEvent, ...]]:
         """Read the project's activity in `window`, newest first: type, time and actor, never the payload."""
@@ -195,7 +200,14 @@ class Vercel:
 
     def deployment(self, id_or_host: str, deadline: Deadline) -> Deployment:
         """Read one deployment by id, or the one that a hostname points at."""
-        return read_deployment(self._get(deadline, "v13", "deployments", id_or_host))
+        raw = self._get(deadline, "v13", "deployments", id_or_host)
+        if _is_of_another_owner(raw):
+            raise SourceError(
+                FailureKind.FORBIDDEN,
+                "Vercel shows this deployment to its owner only: it belongs to another account or team.",
+                "Look on the project's Domains page for who owns the hostname, and check VERCEL_TEAM_ID.",
+            )
+        return read_deployment(raw)
 
     def made_for(self, request_id: str, since: datetime, deadline: Deadline) -> Deployment | None:
         """Find the deployment that the desk's own request made since `since`; None if Vercel lists none.
@@ -241,8 +253,10 @@ class Vercel:
     @property
     def scope(self) -> dict[str, str | int]:
         """The parameters that every call needs."""
-        # Only team ids may be sent: a personal account is meant by sending none.
-        return {"teamId": self.team_id} if self.team_id and self.team_id.startswith("team_") else {}
+        if self.team_id and self.team_id.startswith("team_"):
+            return {"teamId": self.team_id}
+        # The id of a personal account has capitals, which no slug has: that account is meant by sending nothing.
+        return {"slug": self.team_id} if self.team_id and _SLUG.fullmatch(self.team_id) else {}
 
     def _project(self, deadline: Deadline) -> dict[str, Any]:
         raw = self._get(deadline, "v9", "projects", self.project_id, rollbackInfo="true")
@@ -287,6 +301,8 @@ class Vercel:
             return _hostnames_of_project(self._project(deadline)), (caveat,)
         rows = parse.rows(answer, SYSTEM, "domains")
         production = [row for row in rows if not row.get("gitBranch") and not row.get("customEnvironmentId")]
+        if not production:
+            return _own_names(self._project(deadline)), _more_pages(answer, "hostnames")
         hosts, unread = parse.readable_rows(production, SYSTEM, "hostnames", _read_hostname)
         return tuple(map(_Listed, hosts)), unread + _more_pages(answer, "hostnames")
 
@@ -387,12 +403,18 @@ def _headline(value: Any) -> str | None:
     return _clean((parse.text(value) or "").strip().partition("\n")[0])
 
 
+def _is_of_another_owner(raw: Any) -> bool:
+    """Whether this is the short view that Vercel gives of somebody else's deployment: no `createdAt`, no `meta`."""
+    return parse.text(raw, "id") is not None and all(key not in raw for key in ("createdAt", "created", "meta"))
+
+
 def _person(value: Any) -> str | None:
     """Return someone's user name, or the id in its place; never an e-mail address."""
     return _clean(value) or next(filter(None, (_clean(parse.at(value, key)) for key in _PERSON_KEYS)), None)
 
 
-def _state(value: Any) -> DeploymentState | None:
+def read_state(value: Any) -> DeploymentState | None:
+    """Return a deployment's state, UNKNOWN for a word that is not known, or None for no word."""
     word = parse.text(value)
     return None if word is None else DeploymentState(word) if word in set(DeploymentState) else DeploymentState.UNKNOWN
 
@@ -444,7 +466,27 @@ _SWITCH = {"enabled": True, "disabled": False}
 
 def _link(value: Any) -> GitLink | None:
     """Read the link to Git; only null or nothing at all means disconnected."""
-    return None if value is None else _read_link(value)
+    if value is None:
+        return None
+    link = _read_link(value)
+    org, repo = _owner_and_name(link)
+    return replace(link, org=org, repo=repo)
+
+
+def _owner_and_name(link: GitLink) -> tuple[str, str]:
+    """Return whose repository it is and its name, both empty unless both are known: half of it names none.
+
+    `repo` may hold "owner/name". A group of GitLab may hold slashes itself, so the name is what follows the last one.
+    """
+    owner, _, name = link.repo.rpartition("/")
+    owner = owner or link.org
+    return (owner, name) if owner and name else ("", "")
+
+
+def _repository_id(value: Any) -> int | None:
+    """Return a repository's id; zero or less is a placeholder."""
+    known = parse.integer(value)
+    return known if known is not None and known > 0 else None
 
 
 # Instants are milliseconds since 1970.
@@ -456,6 +498,7 @@ _read_link = _reader(
     # GitHub, GitLab and Bitbucket each name the same two things their own way.
     org=found("org", "projectNamespace", "owner", otherwise=""),
     repo=found("repo", "projectName", "slug", otherwise=""),
+    repo_id=found(read=_repository_id),
     deploy_hook_count=found("deployHooks", read=lambda hooks: len(parse.items(hooks))),
 )
 _read_move = parse.or_none(_reader(AliasRequest, what="a move"))
@@ -490,11 +533,10 @@ read_deployment = _reader(
     what="a deployment",
     id=found("uid", "id"),
     url=found(otherwise=""),
-    state=found("readyState", "state", read=_state, otherwise=DeploymentState.UNKNOWN),
+    state=found("readyState", "state", read=read_state, otherwise=DeploymentState.UNKNOWN),
     created_at=found("createdAt", "created"),
     substate=found("readySubstate"),
-    # In the order in which Vercel's own places for the commit can be trusted.
-    sha=found("gitSource.sha", "meta.githubCommitSha", "meta.gitCommitSha", "meta.commitSha"),
+    sha=found(*COMMIT_PLACES),
     branch=found("gitSource.ref", "meta.githubCommitRef", "meta.gitCommitRef"),
     commit_message=found("meta.githubCommitMessage", "meta.gitCommitMessage", read=_headline),
     commit_author=found(
@@ -583,8 +625,23 @@ def _hostnames_of_project(raw: Json) -> tuple[_Listed, ...]:
             Hostname(parse.need(parse.text(row, "domain"), SYSTEM, "a hostname")), parse.text(row, "deployment", "id")
         )
         for row in parse.rows(raw, SYSTEM, "alias")
-        if "production" in {(parse.text(row, key) or "").lower() for key in ("environment", "target")}
+        if _is_production_alias(row)
     )
+
+
+def _own_names(raw: Json) -> tuple[_Listed, ...]:
+    """Return the names that Vercel itself gave to a project without production domains.
+
+    What they serve is read through their aliases. A name for a branch stays at its branch when production moves.
+    """
+    listed = [parse.text(row, "domain") for row in parse.items(raw, "alias") if _is_production_alias(row)]
+    names = [*listed, *parse.texts(raw, "targets", "production", "alias")]
+    of_a_branch = f"{parse.text(raw, 'name') or ''}-git-"
+    return tuple(_Listed(Hostname(name)) for name in dict.fromkeys(names) if name and not name.startswith(of_a_branch))
+
+
+def _is_production_alias(row: Any) -> bool:
+    return "production" in {(parse.text(row, key) or "").lower() for key in ("environment", "target")}
 
 
 def _log_lines(rows: list[_LogRow]) -> tuple[BuildLogLine, ...]:
@@ -606,6 +663,14 @@ def _log_lines(rows: list[_LogRow]) -> tuple[BuildLogLine, ...]:
             if line.strip()
         )
     return tuple(sorted(lines, key=lambda line: line.at))
+
+
+def _hidden_variables(answer: Json) -> tuple[Caveat, ...]:
+    count = parse.integer(answer, "hiddenProductionEnvCount") or 0
+    if count <= 0:
+        return ()
+    sentence = f"Vercel hides {count} of production's environment variables from our token."
+    return (Caveat(CaveatKind.TRUNCATED, "environment variables", sentence),)
 
 
 def _more_pages(answer: Json, what: str) -> tuple[Caveat, ...]:

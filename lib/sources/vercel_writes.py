@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from lib.model.deployments import DeploymentState
 from lib.model.reading import FailureKind
+from lib.sources import parse
 from lib.sources.http import Deadline, HttpResponse, Json, join, understood
+from lib.sources.vercel import COMMIT_PLACES, REQUEST_META, SYSTEM, Vercel, read_state
 from lib.sources.vercel import HINTS as READ_HINTS
-from lib.sources.vercel import REQUEST_META, SYSTEM, Vercel, read_deployment
 
 MAX_DESCRIPTION_LENGTH = 250
 
@@ -134,11 +136,20 @@ class VercelWrites:
         )
 
 
+class _Made(parse.Answer):
+    """A deployment as the call that made or canceled it answers. The short answer has an id and a state alone."""
+
+    SYSTEM = SYSTEM
+    id: parse.Text = parse.found("id", "uid", need="a deployment's id")
+    state: Annotated[DeploymentState | None, parse.lenient(read_state)] = parse.found("readyState", "state")
+    sha: parse.Text = parse.found(*COMMIT_PLACES)
+
+
 def _meta(request_id: str, **more: str) -> dict[str, Json]:
     """Mark what we make, so that it can be found again whatever the answer was."""
     return {"meta": {**more, REQUEST_META: request_id}}
 
 
 def _made(answer: HttpResponse) -> Accepted:
-    made = understood(SYSTEM, lambda: read_deployment(answer.json(SYSTEM)))
-    return Accepted(made.id, made.state is DeploymentState.QUEUED, made.state, made.sha)
+    made = understood(SYSTEM, lambda: _Made.model_validate(answer.json(SYSTEM)))
+    return Accepted(made.id or "", made.state is DeploymentState.QUEUED, made.state, made.sha)

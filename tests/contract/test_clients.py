@@ -140,7 +140,6 @@ def test_pygithub_reads_the_tree_of_a_commit(repository: Repository):
     assert {"vercel.json", "supabase/migrations"} <= {entry.path for entry in tree.tree}
 
 
-@_not_yet("serve tarballs: a redirect to a signed address, and the archive there")
 def test_the_archive_of_a_commit_is_one_call_away(repository: Repository):
     """As on GitHub: a redirect to a signed address on another host, which takes no token."""
     address = repository.get_archive_link("tarball", ref="main")

@@ -84,10 +84,12 @@ def commit_meaning(row: Any, commit: Any) -> Iterator[str]:
 
 def branch_meaning(body: Any, result: Any) -> Iterator[str]:
     branch = value_of(result)
-    if len(branch.commits) != len(body):
+    if len(branch.commits) != len(body) and not result.caveats:
         yield "a commit of the list is lost"
-    for row, commit in zip(body, branch.commits, strict=False):
-        yield from commit_meaning(row, commit)
+    read = {commit.sha: commit for commit in branch.commits}
+    for row in body:
+        if row["sha"] in read:
+            yield from commit_meaning(row, read[row["sha"]])
 
 
 def comparison_meaning(body: Any, result: Any) -> Iterator[str]:
@@ -136,7 +138,7 @@ def file_meaning(body: Any, result: Any) -> Iterator[str]:
     readable = isinstance(body, dict) and body.get("type") == "file" and body.get("content") == VERCEL_JSON
     if readable and body.get("encoding") == "base64" and signs.git_deployments_enabled is not False:
         yield "a switch in vercel.json is not read"
-    if signs.git_deployments_enabled is None and not any(caveat.what == "vercel.json" for caveat in result.caveats):
+    if signs.git_deployments_enabled is None and not any(caveat.subject == "vercel.json" for caveat in result.caveats):
         yield "that vercel.json cannot be read is not said"
     if signs.git_deployments_enabled is True:
         yield "what cannot be read counts as switched on"
@@ -247,21 +249,13 @@ READERS = (
     ),
 )  # fmt: skip
 
-# What is misread still, each with what mends it.
+# What is misread still, each with what mends it. Of a list, one commit without a time is left out and said: this is
+# about the head of the branch and the required commit, which nothing can stand in for.
 _COMMIT_TIME = "let a commit's time be unknown: author and committer may be null, and so may their dates"
 NOT_YET: Known = {
     "commits": {"bad_data: GitHub answered without a commit's time, or in a form that cannot be read.": _COMMIT_TIME},
     "required commit": {
         "bad_data: GitHub answered without a commit's time, or in a form that cannot be read.": _COMMIT_TIME
-    },
-    "commit status": {
-        "whether Vercel set a status is not what GitHub says": "keep a state that is not known as it is",
-        "Vercel's status is not what GitHub says": "keep a state that is not known as it is",
-    },
-    "vercel.json": {
-        "that vercel.json cannot be read is not said": (
-            "add a caveat where a folder, a link, a submodule or a file without content stands in its place"
-        )
     },
 }
 

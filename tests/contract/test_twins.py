@@ -126,6 +126,8 @@ UNDESCRIBED = {
     "management POST /v1/projects/{ref}/database/query/read-only": "any rows",
     "management GET /v1/projects/{ref}/database/openapi": "PostgREST's own description",
     "github POST /graphql": "GraphQL has a description of its own",
+    "github GET /repos/lantern-arms/booking/tarball/{sha}": "no body: the address of the archive",
+    "github GET /codeload/lantern-arms/booking/legacy.tar.gz/{sha}": "an archive, no JSON",
     "github GET /rate_limit": "not below a repository, and not read by the desk",
     "github GET /repos/lantern-arms/booking/branches/{branch}/protection": "the twin's branch is not protected: 404",
     "vercel GET /projects/{project}/production-deployment": "not in @vercel/sdk: Vercel's own pages read it",

@@ -9,7 +9,7 @@ import pytest
 from lib.model.deployments import RequiredFrom
 from lib.model.reading import CaveatKind, FailureKind, SourceError
 from lib.sources.github import GitHub
-from lib.sources.http import Deadline, Http
+from lib.sources.http import Deadline, Http, HttpError
 from tests.sources import bodies
 from tests.sources.bodies import FIX, OLD, REPOSITORY
 from tests.sources.failures import failure_of
@@ -68,6 +68,34 @@ def test_a_branch_longer_than_one_page_does_not_reach_back_to_the_start(
 ):
     server.tell(f"{REPO}/commits", as_json([bodies.commit(f"{n:040x}", "x", None) for n in range(100)]))
     assert github.branch("main", soon).value.complete is False
+
+
+def test_a_commit_without_a_time_is_left_out_and_said(github: GitHub, server: FakeServer, soon: Deadline):
+    shas = [f"{n:040x}" for n in range(3)]
+    rows = [bodies.commit(sha, "x", parent) for sha, parent in zip(shas, [*shas[1:], None], strict=True)]
+    rows[1]["commit"] |= {"author": None, "committer": None}
+    server.tell(f"{REPO}/commits", as_json(rows))
+    observed = github.branch("main", soon)
+    assert [commit.sha for commit in observed.value.commits] == [shas[0], shas[2]]
+    assert observed.value.contains(shas[0], shas[2]) is None, "what the commit between them holds is not known"
+    (caveat,) = observed.caveats
+    assert caveat.kind is CaveatKind.TRUNCATED and "1 of 3 commits of main" in caveat.sentence
+
+
+def test_a_full_page_does_not_reach_back_to_the_start_though_one_of_it_is_left_out(
+    github: GitHub, server: FakeServer, soon: Deadline
+):
+    rows = [bodies.commit(f"{n:040x}", "x", None) for n in range(100)]
+    rows[5]["commit"] |= {"author": None, "committer": None}
+    server.tell(f"{REPO}/commits", as_json(rows))
+    branch = github.branch("main", soon).value
+    assert (len(branch.commits), branch.complete) == (99, False)
+
+
+def test_no_other_commit_passes_for_a_head_that_cannot_be_read(github: GitHub, server: FakeServer, soon: Deadline):
+    head, other = bodies.commit(FIX, "x", OLD), bodies.commit(OLD, "y", None)
+    server.tell(f"{REPO}/commits", as_json([head | {"commit": {"author": None, "committer": None}}, other]))
+    assert failure_of(lambda: github.branch("main", soon)).kind is FailureKind.BAD_DATA
 
 
 def test_protection_that_may_not_be_seen_is_unknown(github: GitHub, server: FakeServer, soon: Deadline):
@@ -173,6 +201,23 @@ def test_no_sign_at_all_is_a_finding(github: GitHub, server: FakeServer, soon: D
     assert (signs.status_state, signs.has_check_suite) == (None, False)
 
 
+@pytest.mark.parametrize(
+    ("states", "worst"),
+    [
+        (("success", "waiting on approval"), "waiting on approval"),
+        (("waiting on approval", "pending"), "pending"),
+        (("success", "success"), "success"),
+        (("success", "error", "failure"), "failure"),
+    ],
+)
+def test_the_worst_of_vercels_statuses_is_taken_and_an_unheard_of_one_is_not_good(
+    states: tuple[str, ...], worst: str, github: GitHub, server: FakeServer, soon: Deadline
+):
+    rows = [{"context": f"Vercel – {n}", "state": state} for n, state in enumerate(states)]
+    server.tell(f"{REPO}/commits/{FIX}/status", as_json({"statuses": rows}))
+    assert github.vercel_signs(FIX, soon).value.status_state == worst
+
+
 def test_a_token_without_the_checks_right_falls_back_to_statuses(github: GitHub, server: FakeServer, soon: Deadline):
     server.tell(f"{REPO}/commits/{FIX}/check-suites", refusal("Resource not accessible by personal access token", 403))
     observed = github.vercel_signs(FIX, soon)
@@ -202,6 +247,25 @@ def test_vercel_json_can_switch_deployments_off(
     assert github.vercel_signs(FIX, soon, branch="main").value.git_deployments_enabled is enabled
 
 
+@pytest.mark.parametrize(
+    "stands_there",
+    [
+        [{"type": "file", "name": "a", "path": "vercel.json/a"}],
+        {"type": "symlink", "target": "apps/web/vercel.json"},
+        {"type": "submodule", "submodule_git_url": "git://example.test/x"},
+        {"type": "file", "encoding": "none", "content": "", "size": 2_000_000},
+        {"type": "file", "encoding": "base64", "content": "bm8gSlNPTg=="},
+    ],
+)
+def test_what_stands_in_the_place_of_vercel_json_and_cannot_be_read_is_a_caveat(
+    stands_there: object, github: GitHub, server: FakeServer, soon: Deadline
+):
+    server.tell(f"{REPO}/contents/vercel.json", as_json(stands_there))
+    observed = github.vercel_signs(FIX, soon, branch="main")
+    assert observed.value.git_deployments_enabled is None
+    assert [caveat.subject for caveat in observed.caveats] == ["vercel.json"]
+
+
 def test_a_switch_by_branch_is_unknown_while_the_branch_is(github: GitHub, soon: Deadline):
     assert github.vercel_signs(FIX, soon).value.git_deployments_enabled is None
 
@@ -222,3 +286,31 @@ def test_unchanged_answers_are_asked_for_by_etag(github: GitHub, server: FakeSer
     server.tell(REPO, as_json(bodies.GITHUB[REPO], ETag='"v1"'), Scripted(status=304))
     assert github.repository(soon) == github.repository(soon)
     assert server.asked[-1].headers["If-None-Match"] == '"v1"'
+
+
+SECONDARY = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+AN_HOUR_ON = str(int(bodies.NOW.timestamp()) + 3600)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 60),
+        ({"Retry-After": "120"}, 120),
+        # Of the other limit there are calls left: its reset is no reason to wait.
+        ({"X-RateLimit-Remaining": "4200", "X-RateLimit-Reset": AN_HOUR_ON}, 60),
+    ],
+)
+def test_a_secondary_rate_limit_is_no_lack_of_rights(
+    headers: dict[str, str], seconds: float, server: FakeServer, soon: Deadline
+):
+    server.everything = as_json({"message": SECONDARY}, 403, **headers)
+    github = bodies.github(server.url, Http(clock=lambda: bodies.NOW, sleep=lambda _: None))
+    caught = failure_of(lambda: github.repository(soon))
+    assert isinstance(caught, HttpError)
+    assert (caught.kind, caught.wait) == (FailureKind.RATE_LIMITED, seconds)
+    assert "secondary rate limit" in str(caught)
+    assert "rights are not the reason" in caught.failure.hint
+    asked = len(server.asked)
+    assert failure_of(lambda: github.runs(FIX, soon)).kind is FailureKind.RATE_LIMITED
+    assert len(server.asked) == asked, "until then nothing is asked"

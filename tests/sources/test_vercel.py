@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -297,9 +298,72 @@ def test_the_team_is_named_on_every_call_and_a_personal_account_on_none(server: 
     bodies.vercel(server.url, http).hostnames(soon)
     assert {asked.query.get("teamId") for asked in server.asked} == {TEAM}
     server.asked.clear()
-    vercel = bodies.vercel(server.url, http)
-    Vercel(http=http, base_url=server.url, token=vercel.token, project_id=PROJECT, team_id="sam").project(soon)
-    assert {asked.query.get("teamId") for asked in server.asked} == {None}
+    replace(bodies.vercel(server.url, http), team_id="gQ7nXo2LkP4rTzB9mWcY1aVd").project(soon)
+    assert {(asked.query.get("teamId"), asked.query.get("slug")) for asked in server.asked} == {(None, None)}
+
+
+def test_a_team_may_be_named_by_its_slug(server: FakeServer, http: Http, soon: Deadline):
+    server.tell_all(bodies.VERCEL)
+    replace(bodies.vercel(server.url, http), team_id="lantern-arms").project(soon)
+    assert {(asked.query.get("teamId"), asked.query.get("slug")) for asked in server.asked} == {(None, "lantern-arms")}
+
+
+@pytest.mark.parametrize(
+    ("link", "org", "repo", "repo_id"),
+    [
+        ({"org": "lantern-arms", "repo": "booking", "repoId": 7}, "lantern-arms", "booking", 7),
+        ({"repo": "lantern-arms/booking", "repoId": 0}, "lantern-arms", "booking", None),
+        ({"org": "a-fork", "repo": "lantern-arms/booking", "repoId": -1}, "lantern-arms", "booking", None),
+        ({"org": "lantern-arms", "repoId": 7}, "", "", 7),
+        ({"repo": "booking", "repoId": "7"}, "", "", 7),
+    ],
+)
+def test_a_link_names_its_repository_by_owner_and_name_or_not_at_all(
+    link: object, org: str, repo: str, repo_id: int | None, vercel: Vercel, server: FakeServer, soon: Deadline
+):
+    body = {"id": PROJECT, "name": "booking", "link": {"type": "github", **link}}  # type: ignore[dict-item]
+    server.tell("/v9/projects/prj_1", as_json(body))
+    read = vercel.project(soon).value.link
+    assert read is not None and (read.org, read.repo, read.repo_id) == (org, repo, repo_id)
+
+
+def test_a_project_without_a_domain_serves_the_names_that_vercel_gave_it(
+    vercel: Vercel, server: FakeServer, soon: Deadline
+):
+    own, team = "booking.vercel.app", "booking-lantern-arms.vercel.app"
+    target = {"id": "dpl_old", "alias": [team, "booking-git-main-lantern-arms.vercel.app", own]}
+    alias = [{"domain": own, "target": "PRODUCTION"}, {"domain": "booking-dev.vercel.app", "target": "STAGING"}]
+    project = {"id": PROJECT, "name": "booking", "alias": alias, "targets": {"production": target}}
+    server.tell("/v9/projects/prj_1", as_json(project))
+    server.tell("/v9/projects/prj_1/domains", as_json({"domains": [], "pagination": {"count": 0, "next": None}}))
+    # Production was rolled back: what the project lists as its target is not what its name serves.
+    server.tell(f"/v4/aliases/{own}", as_json({"deploymentId": "dpl_new", "projectId": PROJECT}))
+    server.tell(f"/v4/aliases/{team}", as_json({"deploymentId": "dpl_old", "projectId": PROJECT}))
+    server.tell("/v13/deployments/dpl_new", as_json(single("dpl_new", FIX, ms(10))))
+    served = [(host.name, host.serving_commit) for host in vercel.hostnames(soon).value]
+    assert served == [(own, FIX), (team, OLD)]
+
+
+def test_a_hostname_that_serves_somebody_elses_deployment_says_so(vercel: Vercel, server: FakeServer, soon: Deadline):
+    short = {"id": "dpl_theirs", "name": "theirs", "readyState": "READY", "url": "theirs.vercel.app"}
+    server.tell(f"/v4/aliases/{SHOP_2}", as_json({"deploymentId": "dpl_theirs", "projectId": "prj_9"}))
+    server.tell("/v13/deployments/dpl_theirs", as_json(short))
+    failure = vercel.hostnames(soon).value[1].failure
+    assert failure is not None and failure.kind is FailureKind.FORBIDDEN
+    assert "another account or team" in failure.sentence
+
+
+def test_a_single_variable_is_read_as_a_list_of_one(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell("/v10/projects/prj_1/env", as_json({"key": "TWILIO_AUTH_TOKEN", "target": ["production"]}))
+    assert [name.key for name in vercel.env_names(soon).value] == ["TWILIO_AUTH_TOKEN"]
+    server.tell("/v10/projects/prj_1/env", as_json({"something": "else"}))
+    assert failure_of(lambda: vercel.env_names(soon)).kind is FailureKind.BAD_DATA
+
+
+def test_variables_that_vercel_hides_make_the_list_incomplete(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell("/v10/projects/prj_1/env", as_json({"envs": [], "hiddenProductionEnvCount": 2}))
+    (caveat,) = vercel.env_names(soon).caveats
+    assert caveat.kind is CaveatKind.TRUNCATED and "hides 2" in caveat.sentence
 
 
 @pytest.mark.parametrize(("flag", "dirty"), [("1", True), ("0", False), (None, None), (1, None)])

@@ -37,7 +37,7 @@ from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceE
 from lib.model.window import Window
 from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, HttpError
+from lib.sources.http import USER_AGENT, Deadline, Http, HttpError
 from lib.sources.parse import found
 
 T = TypeVar("T")
@@ -121,7 +121,8 @@ _CATALOG_SQL = "select pg_catalog.json_build_object({}) as catalog".format(
     )
 )
 # Writes only: our own reads of a missing column would fill this log with themselves. A column missing from an
-# UPDATE never reaches Postgres; it shows at the gateway alone, as a 400 to PATCH.
+# UPDATE never reaches Postgres; it shows at the gateway alone, as a 400 to PATCH. What the desk asks for itself is no
+# write of the app: whatever bears its User-Agent, and calls of its reporting functions, which need not be installed.
 _ERRORS_SQL = """
 select timestamp, {source} as origin, event_message, log_attributes['parsed.sql_state_code'] as sql_state,
        log_attributes['response.status_code'] as status_code, log_attributes['request.method'] as method,
@@ -130,9 +131,13 @@ from logs
 where ({source} = 'postgres_logs'
        and log_attributes['parsed.sql_state_code'] in ('23502', '23503', '23505', '23514', '42501'))
    or ({source} = 'edge_logs' and log_attributes['request.method'] in ('POST', 'PATCH', 'PUT', 'DELETE')
-       and log_attributes['response.status_code'] in ('400', '401', '403', '404', '406', '409', '500'))
+       and log_attributes['response.status_code'] in ('400', '401', '403', '404', '406', '409', '500')
+       and coalesce(log_attributes['request.headers.user_agent'], '') not like '{ours}%'
+       and coalesce(log_attributes['request.path'], '') not like '/rest/v1/rpc/switchboard%')
 order by timestamp desc limit 1000
 """
+# What the User-Agent of every version of the desk begins with.
+_OUR_AGENT = USER_AGENT.partition("/")[0] + "/"
 # How our own sessions are named in the database.
 APPLICATION = "switchboard"
 LOG_ROWS = 1000
@@ -489,11 +494,11 @@ def _try_source_columns(
 ) -> list[Row]:
     for column in _SOURCE_COLUMNS[:-1]:
         try:
-            return client.logs(_ERRORS_SQL.format(source=column), start, end, deadline)
+            return client.logs(_ERRORS_SQL.format(source=column, ours=_OUR_AGENT), start, end, deadline)
         except SourceError as error:
             if error.kind is not FailureKind.BAD_DATA:
                 raise
-    return client.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1]), start, end, deadline)
+    return client.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1], ours=_OUR_AGENT), start, end, deadline)
 
 
 class _LogRow(parse.Answer):

@@ -20,6 +20,7 @@ from lib.model.reading import CaveatKind, FailureKind
 from lib.model.window import Window, WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import Settings, load
+from lib.sources.booking_data import BookingData
 from lib.sources.catalog import CatalogSource, DescriptionCatalogClient, DirectCatalogClient, ManagementCatalogClient
 from lib.sources.http import Deadline, Http
 from lib.sources.source_registry import Sources
@@ -203,6 +204,20 @@ def test_our_own_reads_of_a_missing_column_do_not_count_as_failed_writes(play: P
     )
     assert answer.status_code == 400
     assert len(errors(settings).value) == before
+
+
+def test_the_calls_of_the_desk_itself_do_not_count_as_failed_writes(play: Play, sandbox: Running):
+    settings = load(play("healthy"))
+    before = len(errors(settings).value)
+    credentials = sandbox.world.credentials
+    data = BookingData(str(settings.supabase_url), SecretStr(credentials.supabase_secret_key))
+    for function in ("no_such_function", "switchboard_no_such_function"):
+        assert failure_of(lambda name=function: data.call(name, {}, Deadline(10))).kind is FailureKind.NOT_FOUND
+    assert len(errors(settings).value) == before
+
+    attributes = {"request.method": "POST", "request.path": "/rest/v1/rpc/app_function", "response.status_code": "404"}
+    sandbox.world.log_line("edge_logs", "POST | 404 | /rest/v1/rpc/app_function", attributes)
+    assert len(errors(settings).value) == before + 1, "a failed call of the app counts, also without a User-Agent"
 
 
 @pytest.mark.parametrize("size", list(WindowSize))

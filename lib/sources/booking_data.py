@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -452,7 +453,7 @@ class BookingData:
             raise SourceError(
                 FailureKind.UNAVAILABLE,
                 f"{SYSTEM} cannot be reached ({type(error).__name__}).",
-                "Check SUPABASE_URL and the network; a free project pauses when idle.",
+                _GONE if _has_no_address(error) else "Check SUPABASE_URL and the network.",
             ) from None
         except ValueError:
             raise _unreadable() from None
@@ -505,6 +506,10 @@ _DATABASE_AWAY = ("PGRST00", "08", "53", "57P", "58", "XX")
 _SECRET_KEY = "Use the secret key (sb_secret_…)."
 _SHORTER = "Try a shorter window."
 _STATUS_PAGE = "See Supabase's status page."
+_RESTORE = "Restore the project in Supabase's dashboard: a free project pauses when idle."
+_GONE = f"The project's name leads nowhere: it may be paused or deleted, or SUPABASE_URL is misspelt. {_RESTORE}"
+# What the platform answers for a project that is paused.
+_PAUSED = 540
 # By the code of the Data API (never by its words): what it means for the table or function that was asked for.
 _MEANINGS: Mapping[str, tuple[FailureKind, str, str]] = {
     "PGRST205": (FailureKind.NOT_FOUND, "The database has no table {}.", "Is this the right Supabase project?"),
@@ -530,6 +535,11 @@ def _translated(error: APIError, table: str) -> SourceError:
         return SourceError(kind, sentence.format(table), hint)
     if code.startswith("PGRST3"):
         return _key_refused()
+    if code == "53300":
+        sentence = f"{SYSTEM}'s database has no free connection (53300)."
+        return SourceError(
+            FailureKind.UNAVAILABLE, sentence, "Close connections that nobody needs, or raise the limit."
+        )
     if code.startswith(_DATABASE_AWAY):
         return SourceError(FailureKind.UNAVAILABLE, f"{SYSTEM} cannot reach its database ({code}).", _STATUS_PAGE)
     return SourceError(
@@ -546,9 +556,24 @@ def _refused(response: httpx.Response) -> SourceError:
         return SourceError(FailureKind.FORBIDDEN, f"{SYSTEM} refuses our key this (403).", _SECRET_KEY)
     if status == httpx.codes.NOT_FOUND:
         return SourceError(FailureKind.NOT_FOUND, f"{SYSTEM} has nothing at this address (404).", "Check SUPABASE_URL.")
+    if status == _PAUSED:
+        return SourceError(FailureKind.UNAVAILABLE, f"The {SYSTEM} project is paused (540).", _RESTORE)
     if status >= 500:
         return SourceError(FailureKind.UNAVAILABLE, f"{SYSTEM} answered with error {status}.", _STATUS_PAGE)
+    if "html" in response.headers.get("content-type", ""):
+        sentence = f"{SYSTEM} answered with a web page: the project may be paused, or the address is another's."
+        return SourceError(FailureKind.BAD_DATA, sentence, f"Check SUPABASE_URL. {_RESTORE}")
     return _unreadable()
+
+
+def _has_no_address(error: httpx.HTTPError) -> bool:
+    """Whether the name of the host could not be resolved; httpx keeps the resolver's error as a distant cause."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _rate_limited(seconds: float | None) -> HttpError:

@@ -215,3 +215,21 @@ def test_metadata_that_was_stored_as_a_text_of_json_is_stored(server: FakeServer
 def test_a_key_may_book_with_the_permission_or_with_every_permission(server: FakeServer, permissions: Any, may: bool):
     seen = read_rows(server, tables.API_KEYS, {"id": "1", "permissions": permissions})
     assert bool(seen.value["can_write_bookings"].iloc[0]) is may
+
+
+def test_a_paused_project_is_told_as_that(server: FakeServer):
+    server.everything = as_json({"message": "x"}, 540)
+    caught = failure(BookingData(server.url, SecretStr(KEY)), tables.EVENTS)
+    assert caught.kind is FailureKind.UNAVAILABLE
+    assert "is paused (540)" in caught.failure.sentence and "Restore" in caught.failure.hint
+
+
+def test_a_project_whose_name_is_gone_may_be_paused():
+    caught = failure(BookingData("http://gone.invalid", SecretStr(KEY)), tables.EVENTS, seconds=5)
+    assert caught.kind is FailureKind.UNAVAILABLE and "paused" in caught.failure.hint
+
+
+def test_a_full_database_is_told_as_that(server: FakeServer):
+    server.everything = as_json({"code": "53300", "message": "x"}, 500)
+    caught = failure(BookingData(server.url, SecretStr(KEY)), tables.EVENTS, seconds=0.5)
+    assert "no free connection" in caught.failure.sentence and "status page" not in caught.failure.hint

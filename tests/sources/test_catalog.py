@@ -21,7 +21,13 @@ from lib.model.window import Window, WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import Settings, load
 from lib.sources.booking_data import BookingData
-from lib.sources.catalog import CatalogSource, DescriptionCatalogClient, DirectCatalogClient, ManagementCatalogClient
+from lib.sources.catalog import (
+    CatalogSource,
+    DescriptionCatalogClient,
+    DirectCatalogClient,
+    ManagementCatalogClient,
+    refused,
+)
 from lib.sources.http import Deadline, Http
 from lib.sources.source_registry import Sources
 from tests.sources.failures import FAULTS, failure_of, refusal, seconds_for
@@ -294,6 +300,34 @@ def test_a_host_where_nobody_listens_is_unavailable(nobody: str):
 def test_a_host_that_has_no_address_is_unavailable():
     wrong = direct(f"postgresql://postgres:{PASSWORD}@nobody.invalid/postgres")
     assert refusal(lambda: wrong.schema(Deadline(10)), PASSWORD).kind is FailureKind.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("FATAL: MaxClientsInSessionMode: max clients reached", "MaxClientsInSessionMode"),
+        ("FATAL: sorry, too many clients already", "53300"),
+        ("FATAL: Tenant or user not found", "does not know the project"),
+        ("FATAL: (ENOTFOUND) tenant/user postgres.x not found", "does not know the project"),
+        ("FATAL: (ENOIDENTIFIER) no tenant identifier provided", "ENOIDENTIFIER"),
+        ("FATAL: Circuit breaker open: too many authentication errors", "circuit breaker"),
+        ("something that nobody has seen", "OperationalError"),
+    ],
+)
+def test_a_known_refusal_has_its_own_sentence_and_none_of_them_is_about_ipv6(message: str, says: str):
+    failure = refused(psycopg.OperationalError(f"connection failed: {message} {PASSWORD}")).failure
+    assert says in failure.sentence and failure.hint
+    assert "IPv6" not in failure.hint and PASSWORD not in failure.sentence + failure.hint
+
+
+def test_a_full_database_is_known_by_its_code():
+    failure = refused(psycopg.errors.TooManyConnections("x")).failure
+    assert "53300" in failure.sentence and "IPv6" not in failure.hint
+
+
+@pytest.mark.parametrize("message", ["Connection refused", "Network is unreachable"])
+def test_an_unreachable_host_may_be_about_ipv6(message: str):
+    assert "IPv6" in refused(psycopg.OperationalError(message)).failure.hint
 
 
 @pytest.mark.parametrize(

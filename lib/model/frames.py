@@ -6,8 +6,10 @@ reach a browser as they are (`lib.ui.masking`), and a column nobody declared is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -290,3 +292,93 @@ def frame(schema: pa.DataFrameSchema, rows: Iterable[Mapping[str, Any]]) -> pd.D
         f"{schema.name} came back in a form that cannot be read ({columns}).",
         "The other side may have changed: compare the table with docs/architecture.md.",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class OddColumn:
+    """How many cells of a column could not be read, and how many rows were left out because they need the cell."""
+
+    name: str
+    cells: int
+    rows: int
+
+
+def readable(
+    schema: pa.DataFrameSchema, rows: Iterable[Mapping[str, Any]]
+) -> tuple[pd.DataFrame, tuple[OddColumn, ...]]:
+    """Build a frame of `schema` as `frame` does, but let a value that does not fit cost its cell only.
+
+    Where the column must have a value, it costs the row. Raises `SourceError(bad_data)` where no row is left, unless
+    all that is wrong is that a time has no instant (null or infinity): Postgres allows that in every row.
+    """
+    rows = list(rows)
+    try:
+        return frame(schema, rows), ()
+    except SourceError:
+        kept, odd, is_foreign = _without_odd_cells(schema, rows)
+        if not kept and is_foreign:
+            raise
+    return frame(schema, kept), odd
+
+
+def _without_odd_cells(
+    schema: pa.DataFrameSchema, rows: Iterable[Mapping[str, Any]]
+) -> tuple[list[dict[str, Any]], tuple[OddColumn, ...], bool]:
+    """Return the rows that can be kept, what was odd, and whether a needed value was odd in more than its instant."""
+    cells, lost = dict.fromkeys(schema.columns, 0), dict.fromkeys(schema.columns, 0)
+    kept: list[dict[str, Any]] = []
+    is_foreign = False
+    for row in rows:
+        values, complete = dict[str, Any](), True
+        for name, column in schema.columns.items():
+            value, kind = row.get(name), str(column.dtype)
+            fits = value is None or _FITS.get(kind, _is_text)(value)
+            cells[name] += not fits
+            values[name] = value if fits else None
+            if column.nullable or (fits and value is not None):
+                continue
+            if complete:
+                lost[name] += 1
+            complete = False
+            is_foreign |= not (kind == str(TIME) and value in (None, "infinity", "-infinity"))
+        if complete:
+            kept.append(values)
+    odd = tuple(OddColumn(name, cells[name], lost[name]) for name in cells if cells[name] or lost[name])
+    return kept, odd, is_foreign
+
+
+def _is_text(value: Any) -> bool:
+    if isinstance(value, str):
+        return not any("\ud800" <= character <= "\udfff" for character in value)
+    return isinstance(value, int | float)
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        return False
+    return math.isfinite(number) and abs(number) < 2**63
+
+
+def _is_whole(value: Any) -> bool:
+    return _is_number(value) and float(value).is_integer()
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        instant = value if isinstance(value, datetime) else datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return False
+    return 1700 < instant.year < 2250  # further away, not every resolution of pandas can hold it
+
+
+_FITS: Mapping[str, Callable[[Any], bool]] = {
+    str(TIME): _is_time,
+    "Int64": _is_whole,
+    "int64": _is_whole,
+    "Float64": _is_number,
+    "float64": _is_number,
+    "boolean": lambda value: isinstance(value, bool),
+    "bool": lambda value: isinstance(value, bool),
+}

@@ -8,8 +8,10 @@ caveat, never as empty values alone.
 
 from __future__ import annotations
 
+import json
 import math
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -98,6 +100,8 @@ def _query(schema: pa.DataFrameSchema, *computed: str, places: Mapping[str, str]
 
 
 def _pending_booking(row: Row) -> Row:
+    if "metadata" in row:
+        row = row | {"metadata": _unwrapped(row["metadata"])}
     sms = _initial_sms(row.get("metadata"))
     return row | {
         "mobile_number": e164(parse.text(row, "mobile_number")),
@@ -106,6 +110,17 @@ def _pending_booking(row: Row) -> Row:
         "sms_sent_at": sms.get("sent_at"),
         "sms_segments": sms.get("segments"),
     }
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return what a value of jsonb means: an app that wrote it with `JSON.stringify` stored a text that holds JSON."""
+    if not isinstance(value, str):
+        return value
+    try:
+        inner = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return inner if isinstance(inner, dict | list) else value
 
 
 def _initial_sms(metadata: Any) -> Mapping[str, Any]:
@@ -117,7 +132,7 @@ def metadata_state(row: Row) -> MetadataState:
     """Return which of those it is that a simple script prints as `{}`: no column, null, empty, without the SMS."""
     if "metadata" not in row:
         return MetadataState.COLUMN_MISSING
-    metadata = row["metadata"]
+    metadata = _unwrapped(row["metadata"])
     if metadata is None:
         return MetadataState.NULL
     if metadata == {}:
@@ -130,8 +145,17 @@ def _message(row: Row) -> Row:
 
 
 def _api_key(row: Row) -> Row:
-    permissions = row.get("permissions")
-    return row | {"can_write_bookings": isinstance(permissions, list) and "write:bookings" in permissions}
+    permissions = _unwrapped(row.get("permissions"))
+    granted = permissions if isinstance(permissions, list) else []
+    return row | {"can_write_bookings": "write:bookings" in granted or "*" in granted}
+
+
+# What an event without a name is shown as: it takes bookings all the same.
+NAMELESS = "(no name)"
+
+
+def _event(row: Row) -> Row:
+    return row | {"name": NAMELESS} if row.get("name") is None and "id" in row else row
 
 
 def _short_link(row: Row) -> Row:
@@ -161,7 +185,7 @@ PENDING_BOOKINGS = _query(
 # When people asked in the weeks before: what is usual, to judge a time without bookings by.
 DEMAND = _query(frames.DEMAND, "initiated", time="created_at")
 BOOKINGS = _query(frames.BOOKINGS, time="created_at")
-EVENTS = _query(frames.EVENTS)
+EVENTS = _query(frames.EVENTS, parse=_event)
 # Only those who cannot be texted: nobody else's row is needed to judge the flow.
 CUSTOMERS = _query(
     frames.CUSTOMERS, extra=lambda query, _: query.or_("sms_opt_in.is.false,messaging_status.neq.active")
@@ -255,17 +279,18 @@ class BookingData:
             missing = self._missing_of(query.table, frozenset(query.database_columns), deadline)
             rows, total, enough = self._rows(query, window, deadline, missing, newest)
         self._missing[query.table] = missing
-        frame = frames.frame(query.schema, [query.parse(row) for row in rows])
+        frame, odd = frames.readable(query.schema, [query.parse(row) for row in rows])
         if query.time:
             frame = frame.sort_values([query.time, "id"], ignore_index=True)
         since = None
-        if query.time and len(rows) < total:
+        if query.time and len(rows) < total and len(frame):
             # Of the oldest instant there may be rows that were not read.
             since = frame[query.time].iloc[0].to_pydatetime() + timedelta(microseconds=1)
             if enough:
                 frame = frame[frame[query.time] >= since].reset_index(drop=True)
         truncated = () if enough else _truncated_caveat(query, len(rows), total)
-        return Observed(frame, (*_missing_caveats(query, missing), *truncated), since)
+        unread = (*_odd_caveats(query, odd), *_nameless_caveat(query, rows, missing))
+        return Observed(frame, (*_missing_caveats(query, missing), *truncated, *unread), since)
 
     def can_count(self, deadline: Deadline) -> bool:
         """Whether the reporting functions are installed and our key may call them. Raises `SourceError`."""
@@ -428,7 +453,7 @@ class BookingData:
             raise SourceError(
                 FailureKind.UNAVAILABLE,
                 f"{SYSTEM} cannot be reached ({type(error).__name__}).",
-                "Check SUPABASE_URL and the network; a free project pauses when idle.",
+                _GONE if _has_no_address(error) else "Check SUPABASE_URL and the network.",
             ) from None
         except ValueError:
             raise _unreadable() from None
@@ -481,6 +506,10 @@ _DATABASE_AWAY = ("PGRST00", "08", "53", "57P", "58", "XX")
 _SECRET_KEY = "Use the secret key (sb_secret_…)."
 _SHORTER = "Try a shorter window."
 _STATUS_PAGE = "See Supabase's status page."
+_RESTORE = "Restore the project in Supabase's dashboard: a free project pauses when idle."
+_GONE = f"The project's name leads nowhere: it may be paused or deleted, or SUPABASE_URL is misspelt. {_RESTORE}"
+# What the platform answers for a project that is paused.
+_PAUSED = 540
 # By the code of the Data API (never by its words): what it means for the table or function that was asked for.
 _MEANINGS: Mapping[str, tuple[FailureKind, str, str]] = {
     "PGRST205": (FailureKind.NOT_FOUND, "The database has no table {}.", "Is this the right Supabase project?"),
@@ -506,6 +535,11 @@ def _translated(error: APIError, table: str) -> SourceError:
         return SourceError(kind, sentence.format(table), hint)
     if code.startswith("PGRST3"):
         return _key_refused()
+    if code == "53300":
+        sentence = f"{SYSTEM}'s database has no free connection (53300)."
+        return SourceError(
+            FailureKind.UNAVAILABLE, sentence, "Close connections that nobody needs, or raise the limit."
+        )
     if code.startswith(_DATABASE_AWAY):
         return SourceError(FailureKind.UNAVAILABLE, f"{SYSTEM} cannot reach its database ({code}).", _STATUS_PAGE)
     return SourceError(
@@ -522,9 +556,24 @@ def _refused(response: httpx.Response) -> SourceError:
         return SourceError(FailureKind.FORBIDDEN, f"{SYSTEM} refuses our key this (403).", _SECRET_KEY)
     if status == httpx.codes.NOT_FOUND:
         return SourceError(FailureKind.NOT_FOUND, f"{SYSTEM} has nothing at this address (404).", "Check SUPABASE_URL.")
+    if status == _PAUSED:
+        return SourceError(FailureKind.UNAVAILABLE, f"The {SYSTEM} project is paused (540).", _RESTORE)
     if status >= 500:
         return SourceError(FailureKind.UNAVAILABLE, f"{SYSTEM} answered with error {status}.", _STATUS_PAGE)
+    if "html" in response.headers.get("content-type", ""):
+        sentence = f"{SYSTEM} answered with a web page: the project may be paused, or the address is another's."
+        return SourceError(FailureKind.BAD_DATA, sentence, f"Check SUPABASE_URL. {_RESTORE}")
     return _unreadable()
+
+
+def _has_no_address(error: httpx.HTTPError) -> bool:
+    """Whether the name of the host could not be resolved; httpx keeps the resolver's error as a distant cause."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _rate_limited(seconds: float | None) -> HttpError:
@@ -585,6 +634,27 @@ def _missing_caveats(query: TableQuery, missing: frozenset[str]) -> tuple[Caveat
         )
         for column in sorted(missing)
     )
+
+
+def _odd_caveats(query: TableQuery, odd: tuple[frames.OddColumn, ...]) -> tuple[Caveat, ...]:
+    """Return what the values that do not fit their column cost, by column. The values are not repeated."""
+    caveats = []
+    for column in odd:
+        place = f"{query.table}.{column.name}"
+        if column.rows:
+            sentence = f"{column.rows:,} rows of {query.table} are left out: {place} has no value that can be read."
+            caveats.append(Caveat(CaveatKind.TRUNCATED, query.table, sentence))
+        elif column.cells:
+            sentence = f"{column.cells:,} values of {place} cannot be read and count as unknown."
+            caveats.append(Caveat(CaveatKind.PARTIAL, place, sentence))
+    return tuple(caveats)
+
+
+def _nameless_caveat(query: TableQuery, rows: list[Row], missing: frozenset[str]) -> tuple[Caveat, ...]:
+    count = sum(row.get("name") is None for row in rows) if query.schema is frames.EVENTS else 0
+    if not count or "name" in missing:
+        return ()
+    return (Caveat(CaveatKind.PARTIAL, "events.name", f"{count:,} events have no name (events.name is null)."),)
 
 
 def _truncated_caveat(query: TableQuery, read: int, total: int) -> tuple[Caveat, ...]:

@@ -39,7 +39,7 @@ from lib.model.window import Window
 from lib.redaction import redact
 from lib.served_code import live_schema
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, HttpError
+from lib.sources.http import USER_AGENT, Deadline, Http, HttpError
 from lib.sources.parse import found
 
 T = TypeVar("T")
@@ -123,7 +123,8 @@ _CATALOG_SQL = "select pg_catalog.json_build_object({}) as catalog".format(
     )
 )
 # Writes only: our own reads of a missing column would fill this log with themselves. A column missing from an
-# UPDATE never reaches Postgres; it shows at the gateway alone, as a 400 to PATCH.
+# UPDATE never reaches Postgres; it shows at the gateway alone, as a 400 to PATCH. What the desk asks for itself is no
+# write of the app: whatever bears its User-Agent, and calls of its reporting functions, which need not be installed.
 _ERRORS_SQL = """
 select timestamp, {source} as origin, event_message, log_attributes['parsed.sql_state_code'] as sql_state,
        log_attributes['response.status_code'] as status_code, log_attributes['request.method'] as method,
@@ -132,9 +133,13 @@ from logs
 where ({source} = 'postgres_logs'
        and log_attributes['parsed.sql_state_code'] in ('23502', '23503', '23505', '23514', '42501'))
    or ({source} = 'edge_logs' and log_attributes['request.method'] in ('POST', 'PATCH', 'PUT', 'DELETE')
-       and log_attributes['response.status_code'] in ('400', '401', '403', '404', '406', '409', '500'))
+       and log_attributes['response.status_code'] in ('400', '401', '403', '404', '406', '409', '500')
+       and coalesce(log_attributes['request.headers.user_agent'], '') not like '{ours}%'
+       and coalesce(log_attributes['request.path'], '') not like '/rest/v1/rpc/switchboard%')
 order by timestamp desc limit 1000
 """
+# What the User-Agent of every version of the desk begins with.
+_OUR_AGENT = USER_AGENT.partition("/")[0] + "/"
 # How our own sessions are named in the database.
 APPLICATION = "switchboard"
 LOG_ROWS = 1000
@@ -231,12 +236,8 @@ def refused(error: psycopg.Error) -> SourceError:
             "The database refused the login.",
             "Check user and password in DATABASE_URL.",
         )
-    elif "enant or user not found" in message:
-        answer = (
-            FailureKind.UNAUTHORIZED,
-            "The pooler does not know the project in DATABASE_URL.",
-            f"Copy the address again from {_POOLER}: its region or project is another.",
-        )
+    elif (known := _known_refusal(state, message)) is not None:
+        answer = known
     elif state in ("42501", "25006"):
         answer = (FailureKind.FORBIDDEN, "This database user may not do that.", "Use another user.")
     elif state in ("42P01", "3F000"):
@@ -249,14 +250,79 @@ def refused(error: psycopg.Error) -> SourceError:
         )
     elif state and not state.startswith(("08", "53", "57", "58", "XX")):
         sentence = f"The database did not understand the question ({state})."
-        answer = (FailureKind.BAD_DATA, sentence, "Is it PostgreSQL 15 or newer?")
+        answer = (FailureKind.BAD_DATA, sentence, "Look the code up in PostgreSQL's manual (appendix A).")
     else:
-        answer = (
-            FailureKind.UNAVAILABLE,
-            f"The database cannot be reached ({type(error).__name__}).",
-            "The direct host speaks IPv6 only: use the Session pooler's address in DATABASE_URL.",
-        )
+        sentence = f"The database cannot be reached ({state or type(error).__name__})."
+        answer = (FailureKind.UNAVAILABLE, sentence, "The desk asks again by itself.")
     return SourceError(*answer)
+
+
+def _known_refusal(state: str, message: str) -> tuple[FailureKind, str, str] | None:
+    """Return what a refusal of the pooler, of a full database or of the network means, or None if it is another."""
+    lowered = message.lower()
+    return next((answer for words, answer in _REFUSALS if state in words or any(w in lowered for w in words)), None)
+
+
+_COPY = f"Copy the address again from {_POOLER}: its region or project is another."
+_FULL = "Close connections that nobody needs, or raise the limit: Supabase → Settings → Database."
+# By SQLSTATE or by words of the message in lower case; the first that fits. Only what cannot be reached over the
+# network may be a matter of IPv6, which is all that a project's direct host speaks.
+_REFUSALS: tuple[tuple[tuple[str, ...], tuple[FailureKind, str, str]], ...] = (
+    (
+        ("maxclientsinsessionmode", "max clients reached"),
+        (
+            FailureKind.UNAVAILABLE,
+            "The pooler has no free connection (MaxClientsInSessionMode).",
+            "Raise the pool size in Supabase, or use the Transaction pooler's address (port 6543) in DATABASE_URL.",
+        ),
+    ),
+    (
+        ("53300", "too many clients already", "remaining connection slots"),
+        (FailureKind.UNAVAILABLE, "The database has no free connection (53300).", _FULL),
+    ),
+    (
+        ("circuit breaker",),
+        (
+            FailureKind.UNAVAILABLE,
+            "The pooler takes no logins for a while: too many failed before (circuit breaker).",
+            "Correct the password wherever the old one is still in use, then wait a few minutes.",
+        ),
+    ),
+    (
+        ("enoidentifier",),
+        (
+            FailureKind.UNAUTHORIZED,
+            "The pooler was not told which project is meant (ENOIDENTIFIER).",
+            f"The user in DATABASE_URL must be postgres.<project ref>: copy the address again from {_POOLER}.",
+        ),
+    ),
+    (
+        ("enant or user not found", "enotfound"),
+        (FailureKind.UNAUTHORIZED, "The pooler does not know the project in DATABASE_URL.", _COPY),
+    ),
+    (
+        (
+            "could not translate host name",
+            "failed to resolve host",
+            "name or service not known",
+            "no address associated with hostname",
+        ),
+        (
+            FailureKind.UNAVAILABLE,
+            "The database's host has no address that can be used here.",
+            "Is the project paused or deleted? Its direct host speaks IPv6 only: without IPv6, use the Session pooler's"
+            " address in DATABASE_URL.",
+        ),
+    ),
+    (
+        ("connection refused", "network is unreachable", "no route to host", "cannot assign requested address"),
+        (
+            FailureKind.UNAVAILABLE,
+            "The database's host refuses the connection or cannot be reached.",
+            "A direct host speaks IPv6 only: use the Session pooler's address in DATABASE_URL.",
+        ),
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -506,11 +572,11 @@ def _try_source_columns(
 ) -> list[Row]:
     for column in _SOURCE_COLUMNS[:-1]:
         try:
-            return client.logs(_ERRORS_SQL.format(source=column), start, end, deadline)
+            return client.logs(_ERRORS_SQL.format(source=column, ours=_OUR_AGENT), start, end, deadline)
         except SourceError as error:
             if error.kind is not FailureKind.BAD_DATA:
                 raise
-    return client.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1]), start, end, deadline)
+    return client.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1], ours=_OUR_AGENT), start, end, deadline)
 
 
 class _LogRow(parse.Answer):

@@ -27,18 +27,22 @@ from lib.model.provider import Balance, TwilioAccount
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
 from lib.sources import parse
-from lib.sources.http import Deadline, Http, Json, Params, join, origin, together, wrong_address
+from lib.sources.http import Deadline, Http, HttpError, Json, Params, join, origin, together, wrong_address
 from lib.sources.parse import found
 
 SYSTEM = "Twilio"
 _STRANGE = wrong_address("TWILIO_API_URL")
 HINTS: Mapping[FailureKind, str] = {
-    FailureKind.UNAUTHORIZED: "Check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and _SECRET.",
+    FailureKind.UNAUTHORIZED: "Check TWILIO_ACCOUNT_SID with TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and _SECRET;"
+    " a suspended account is refused like this, too.",
     FailureKind.FORBIDDEN: "Test credentials may not read; a restricted API key needs the right to read messages.",
     FailureKind.NOT_FOUND: "Is it of this account? Check TWILIO_ACCOUNT_SID.",
     FailureKind.BAD_DATA: _STRANGE,
 }
 
+# Twilio's words for 20005, and for a 20003 that is about the account's state.
+_NOT_ACTIVE = ("not active", "suspended", "closed")
+_ACTIVATE = "The account is suspended or closed: see its state in Twilio's console, and pay or ask Twilio's support."
 PAGE_TEXTS = 1000
 MAX_PAGES = 50
 # After so many, the newest texts may be enough.
@@ -224,9 +228,11 @@ class Twilio:
         return join(self.base_url, "monitor")
 
     def _get(self, url: str, deadline: Deadline, params: Params = None) -> Json:
-        return self.http.get_json(
-            url, system=SYSTEM, deadline=deadline, params=params, headers={"Authorization": self._login()}, hints=HINTS
-        )
+        login = {"Authorization": self._login()}
+        try:
+            return self.http.get_json(url, system=SYSTEM, deadline=deadline, params=params, headers=login, hints=HINTS)
+        except HttpError as error:
+            raise _explained(error) from None
 
     def _login(self) -> str:
         if self.api_key and self.api_secret:
@@ -240,6 +246,14 @@ class Twilio:
                 "Set TWILIO_AUTH_TOKEN, or TWILIO_API_KEY and TWILIO_API_SECRET.",
             )
         return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _explained(error: HttpError) -> HttpError:
+    """Return the error with the fix for what Twilio says: an account that is not active is no matter of its keys."""
+    words = (error.reason or "").lower()
+    if error.kind in (FailureKind.UNAUTHORIZED, FailureKind.FORBIDDEN) and any(w in words for w in _NOT_ACTIVE):
+        return HttpError(error.kind, error.failure.sentence, _ACTIVATE, status=error.status, reason=error.reason)
+    return error
 
 
 def _last_moment(text: Mapping[str, Any]) -> datetime:

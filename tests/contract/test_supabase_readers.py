@@ -83,6 +83,7 @@ def pending_meaning(body: Any, result: Any) -> Iterator[str]:
 
 
 def keys_meaning(body: Any, result: Any) -> Iterator[str]:
+    yield from rows_meaning(body, result)
     for row, read in zip(body, result.value.to_dict("records"), strict=False):
         if row["permissions"] == ["*"] and not read["can_write_bookings"]:
             yield "a key that may do everything is told as one that may not book"
@@ -230,25 +231,7 @@ API_READERS = (
 READERS = (*TABLE_READERS, *API_READERS)
 
 # What is misread still, each with what mends it.
-_ODD_CELL = "let a bad value cost its row or its cell, named in the reading's caveat (infinity, a null time)"
 NOT_YET: Known = {
-    **{
-        f"table {name}": {f"bad_data: {name} came back in a form that cannot be read.": _ODD_CELL}
-        for name in (
-            "bookings", "events", "messages", "message_delivery_status", "webhook_logs", "audit_logs", "api_usage",
-            "background_jobs", "short_links",
-        )
-    },
-    "table pending_bookings": {
-        "bad_data: pending_bookings came back in a form that cannot be read.": _ODD_CELL,
-        "a text whose metadata was stored as JSON in a text is told as one that was not stored": (
-            "read a JSON string in jsonb as what it holds"
-        ),
-    },
-    "table api_keys": {
-        "bad_data: api_keys came back in a form that cannot be read.": _ODD_CELL,
-        "a key that may do everything is told as one that may not book": 'take "*" for every permission',
-    },
     "logs": {
         "logs that could not be read are told as no errors": "say the error that stands beside an empty result",
         "bad_data: Supabase logs answered without the list we asked for, or in a form that cannot be read.": (

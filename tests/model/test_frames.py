@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lib.model import frames
-from lib.model.frames import Privacy, frame, privacy_of
+from lib.model.frames import OddColumn, Privacy, frame, privacy_of, readable
 from lib.model.reading import FailureKind, SourceError
 from tests.sources.failures import failure_of
 
@@ -80,6 +80,28 @@ def test_a_value_that_does_not_fit_is_bad_data_that_names_the_column_and_not_the
     assert value is None or str(value) not in caught.failure.sentence
 
 
+@pytest.mark.parametrize(
+    ("column", "value"), [("seats", "many"), ("seats", 2.5), ("event_id", "\ud800"), ("seats", [1])]
+)
+def test_a_value_that_does_not_fit_costs_its_cell_only(column: str, value: Any):
+    made, odd = readable(frames.BOOKINGS, [BOOKED, BOOKED | {column: value, "customer_id": "7"}])
+    assert len(made) == 2 and made["customer_id"].iloc[1] == "7"
+    assert pd.isna(made[column].iloc[1])
+    assert odd == (OddColumn(column, cells=1, rows=0),)
+
+
+@pytest.mark.parametrize("time", [None, "infinity", "-infinity", "soon"])
+def test_a_row_without_an_instant_is_left_out_and_the_others_stay(time: Any):
+    made, odd = readable(frames.BOOKINGS, [BOOKED, BOOKED | {"id": "2", "created_at": time}])
+    assert list(made["id"]) == ["1"]
+    assert [(column.name, column.rows) for column in odd] == [("created_at", 1)]
+
+
+def test_a_table_in_which_no_row_can_be_read_is_still_bad_data():
+    caught = failure_of(lambda: readable(frames.BOOKINGS, [BOOKED | {"id": None}, BOOKED | {"created_at": "soon"}]))
+    assert caught.kind is FailureKind.BAD_DATA
+
+
 def test_text_that_is_no_unicode_is_bad_data_and_no_crash():
     assert failure_of(lambda: frame(frames.BOOKINGS, [BOOKED | {"event_id": "\ud800"}])).kind is FailureKind.BAD_DATA
 
@@ -109,3 +131,9 @@ def test_no_rows_raise_anything_but_a_source_error(data: st.DataObject):
         assert error.kind is FailureKind.BAD_DATA
     else:
         assert len(made) == len(rows)
+    try:
+        kept, odd = readable(schema, rows)
+    except SourceError as error:
+        assert error.kind is FailureKind.BAD_DATA
+    else:
+        assert len(kept) + sum(column.rows for column in odd) == len(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -159,3 +160,76 @@ def test_junk_in_single_fields_leaves_them_unknown(server: FakeServer):
     assert read(source, tables.PENDING_BOOKINGS).value["mobile_number"].isna().all()
     assert read(source, tables.MESSAGES).value["to_number"].isna().all()
     assert read(source, tables.SHORT_LINKS).value["token"].isna().all()
+
+
+def read_rows(server: FakeServer, query: TableQuery, *rows: dict[str, Any]) -> Observed[pd.DataFrame]:
+    server.everything = as_json(list(rows), Content_Range=f"0-{len(rows) - 1}/{len(rows)}")
+    return read(BookingData(server.url, SecretStr(KEY)), query)
+
+
+ROW = {"id": "1", "created_at": "2026-11-22T10:00:00+00:00"}
+
+
+def test_an_endless_link_costs_its_cell_and_the_caveat_names_table_and_column(server: FakeServer):
+    seen = read_rows(server, tables.PENDING_BOOKINGS, ROW, ROW | {"id": "2", "expires_at": "infinity"})
+    assert list(seen.value["id"]) == ["1", "2"] and seen.value["expires_at"].isna().all()
+    assert [caveat.subject for caveat in seen.caveats if "cannot be read" in caveat.sentence] == [
+        "pending_bookings.expires_at"
+    ]
+
+
+@pytest.mark.parametrize("time", [None, "infinity"])
+def test_a_row_without_a_time_is_left_out_with_a_caveat(server: FakeServer, time: str | None):
+    seen = read_rows(server, tables.MESSAGES, ROW, ROW | {"id": "2", "created_at": time})
+    assert list(seen.value["id"]) == ["1"]
+    assert any("messages.created_at" in caveat.sentence for caveat in seen.caveats)
+
+
+def test_an_event_without_a_name_is_kept(server: FakeServer):
+    seen = read_rows(server, tables.EVENTS, {"id": "1", "name": None, "capacity": 9}, {"id": "2", "name": "Quiz"})
+    assert list(seen.value["name"]) == [tables.NAMELESS, "Quiz"]
+    assert "events.name" in {caveat.subject for caveat in seen.caveats}
+
+
+def test_metadata_that_was_stored_as_a_text_of_json_is_stored(server: FakeServer):
+    stored = {"initial_sms": {"message_sid": "SM1", "segments": 2}}
+    seen = read_rows(server, tables.PENDING_BOOKINGS, ROW | {"metadata": json.dumps(stored)}).value
+    assert (seen["metadata_state"].iloc[0], seen["sms_sid"].iloc[0], seen["sms_segments"].iloc[0]) == (
+        "stored",
+        "SM1",
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    ("permissions", "may"),
+    [
+        (["*"], True),
+        ('["*"]', True),
+        ('["write:bookings"]', True),
+        (["read:events"], False),
+        ("[", False),
+        (None, False),
+    ],
+)
+def test_a_key_may_book_with_the_permission_or_with_every_permission(server: FakeServer, permissions: Any, may: bool):
+    seen = read_rows(server, tables.API_KEYS, {"id": "1", "permissions": permissions})
+    assert bool(seen.value["can_write_bookings"].iloc[0]) is may
+
+
+def test_a_paused_project_is_told_as_that(server: FakeServer):
+    server.everything = as_json({"message": "x"}, 540)
+    caught = failure(BookingData(server.url, SecretStr(KEY)), tables.EVENTS)
+    assert caught.kind is FailureKind.UNAVAILABLE
+    assert "is paused (540)" in caught.failure.sentence and "Restore" in caught.failure.hint
+
+
+def test_a_project_whose_name_is_gone_may_be_paused():
+    caught = failure(BookingData("http://gone.invalid", SecretStr(KEY)), tables.EVENTS, seconds=5)
+    assert caught.kind is FailureKind.UNAVAILABLE and "paused" in caught.failure.hint
+
+
+def test_a_full_database_is_told_as_that(server: FakeServer):
+    server.everything = as_json({"code": "53300", "message": "x"}, 500)
+    caught = failure(BookingData(server.url, SecretStr(KEY)), tables.EVENTS, seconds=0.5)
+    assert "no free connection" in caught.failure.sentence and "status page" not in caught.failure.hint

@@ -20,7 +20,14 @@ from lib.model.reading import CaveatKind, FailureKind, SourceError
 from lib.model.window import Window, WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import Settings, load
-from lib.sources.catalog import CatalogSource, DescriptionCatalogClient, DirectCatalogClient, ManagementCatalogClient
+from lib.sources.booking_data import BookingData
+from lib.sources.catalog import (
+    CatalogSource,
+    DescriptionCatalogClient,
+    DirectCatalogClient,
+    ManagementCatalogClient,
+    refused,
+)
 from lib.sources.http import Deadline, Http
 from lib.sources.source_registry import Sources
 from tests.sources.failures import FAULTS, failure_of, refusal, seconds_for
@@ -205,6 +212,20 @@ def test_our_own_reads_of_a_missing_column_do_not_count_as_failed_writes(play: P
     assert len(errors(settings).value) == before
 
 
+def test_the_calls_of_the_desk_itself_do_not_count_as_failed_writes(play: Play, sandbox: Running):
+    settings = load(play("healthy"))
+    before = len(errors(settings).value)
+    credentials = sandbox.world.credentials
+    data = BookingData(str(settings.supabase_url), SecretStr(credentials.supabase_secret_key))
+    for function in ("no_such_function", "switchboard_no_such_function"):
+        assert failure_of(lambda name=function: data.call(name, {}, Deadline(10))).kind is FailureKind.NOT_FOUND
+    assert len(errors(settings).value) == before
+
+    attributes = {"request.method": "POST", "request.path": "/rest/v1/rpc/app_function", "response.status_code": "404"}
+    sandbox.world.log_line("edge_logs", "POST | 404 | /rest/v1/rpc/app_function", attributes)
+    assert len(errors(settings).value) == before + 1, "a failed call of the app counts, also without a User-Agent"
+
+
 @pytest.mark.parametrize("size", list(WindowSize))
 def test_only_the_last_day_of_the_logs_is_read_and_a_longer_window_says_so(healthy: Settings, size: WindowSize):
     caveats = errors(healthy, size).caveats
@@ -279,6 +300,34 @@ def test_a_host_where_nobody_listens_is_unavailable(nobody: str):
 def test_a_host_that_has_no_address_is_unavailable():
     wrong = direct(f"postgresql://postgres:{PASSWORD}@nobody.invalid/postgres")
     assert refusal(lambda: wrong.schema(Deadline(10)), PASSWORD).kind is FailureKind.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ("FATAL: MaxClientsInSessionMode: max clients reached", "MaxClientsInSessionMode"),
+        ("FATAL: sorry, too many clients already", "53300"),
+        ("FATAL: Tenant or user not found", "does not know the project"),
+        ("FATAL: (ENOTFOUND) tenant/user postgres.x not found", "does not know the project"),
+        ("FATAL: (ENOIDENTIFIER) no tenant identifier provided", "ENOIDENTIFIER"),
+        ("FATAL: Circuit breaker open: too many authentication errors", "circuit breaker"),
+        ("something that nobody has seen", "OperationalError"),
+    ],
+)
+def test_a_known_refusal_has_its_own_sentence_and_none_of_them_is_about_ipv6(message: str, says: str):
+    failure = refused(psycopg.OperationalError(f"connection failed: {message} {PASSWORD}")).failure
+    assert says in failure.sentence and failure.hint
+    assert "IPv6" not in failure.hint and PASSWORD not in failure.sentence + failure.hint
+
+
+def test_a_full_database_is_known_by_its_code():
+    failure = refused(psycopg.errors.TooManyConnections("x")).failure
+    assert "53300" in failure.sentence and "IPv6" not in failure.hint
+
+
+@pytest.mark.parametrize("message", ["Connection refused", "Network is unreachable"])
+def test_an_unreachable_host_may_be_about_ipv6(message: str):
+    assert "IPv6" in refused(psycopg.OperationalError(message)).failure.hint
 
 
 @pytest.mark.parametrize(

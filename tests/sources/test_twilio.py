@@ -268,3 +268,15 @@ def test_no_login_at_all_is_not_configured(server: FakeServer, http: Http, soon:
         failure_of(lambda: Twilio(http=http, base_url=server.url, account_sid=ACCOUNT).balance(soon)).kind
         is FailureKind.NOT_CONFIGURED
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "message"),
+    [(403, 20005, "Account not active"), (401, 20003, "Authentication Error - Account is suspended")],
+)
+def test_an_account_that_is_not_active_is_no_matter_of_its_keys(
+    twilio: Twilio, server: FakeServer, soon: Deadline, status: int, code: int, message: str
+):
+    server.everything = as_json({"code": code, "message": message, "status": status}, status)
+    hint = failure_of(lambda: twilio.balance(soon)).failure.hint
+    assert "suspended or closed" in hint and "est credentials" not in hint

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from lib.model.child_environment import child_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 # A first start may have to download Node and its packages.
@@ -57,6 +60,8 @@ def start_sandbox(scenario: str | None = None, on_progress: OnProgress = lambda 
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        # Nothing in it is real, so it needs no key of the business.
+        env=child_environment(os.environ),
         # Its own session: Ctrl-C in our terminal reaches us, and we stop it in order.
         start_new_session=True,
     )

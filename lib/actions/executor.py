@@ -31,7 +31,7 @@ from lib.actions.action import (
 )
 from lib.actions.preview_store import PreviewStore
 from lib.journal.entry import Argument, Fact, Outcome, Receipt
-from lib.journal.errors import ConflictError, JournalError
+from lib.journal.errors import ConflictError, JournalError, LostError
 from lib.journal.journal import TWO_PEOPLE, Journal
 from lib.journal.request import HEARTBEAT_EVERY, LockRefusal, LockResult, NewRequest, Request, RequestState
 from lib.journal.text_rules import tidy
@@ -44,6 +44,9 @@ log = logging.getLogger(__name__)
 # How long the last checks may take while the target is held.
 RECHECK_WITHIN = timedelta(minutes=1)
 _POLL_SECONDS = 2.0
+# After how many seconds a receipt that could not be written is tried again: for two minutes, beside what each attempt
+# waits for another writer.
+_RECEIPT_AGAIN_AFTER = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 30.0, 30.0)
 _LONGEST_REASON = 500
 _ENOUGH_REQUESTS = 10_000
 _ONLY_LOOKED = "It only looks, so nothing stays of it; nobody saw how it ended. Do it again if it is still needed."
@@ -119,9 +122,11 @@ class Executor:
     def carry_out(self, request_id: UUID, actor: Actor) -> Request:
         """Do what was requested, once, and return the request with its receipt or the reason why not.
 
-        Raises `RefusedError` for somebody who may not act at all.
+        Raises `RefusedError` for somebody who may not act at all, and `JournalError` only if nothing was done: once it
+        is started, a journal that cannot be written makes the outcome unknown.
         """
         only_operators(actor)
+        self.journal.write_kept_receipts()  # one of them may end what holds the target
         request = self.journal.request(request_id)
         action = self._action(request.action)
         args = {argument.name: argument.value for argument in request.asked.arguments}
@@ -190,7 +195,7 @@ class Executor:
         preview = action.preview(self.context, args)
         if action.per_hour is None:
             return preview
-        requests = self.journal.requests(since=self.context.clock() - timedelta(hours=1), limit=_ENOUGH_REQUESTS)
+        requests = self.journal.requests(since=self.journal.time() - timedelta(hours=1), limit=_ENOUGH_REQUESTS)
         started = sum(request.action == action.id and request.started_at is not None for request in requests)
         limit = (
             block("hourly", f"It was done {started} times within the hour, and that is the limit.")
@@ -236,10 +241,10 @@ class Executor:
             report(error.failure.sentence)
             found = None if action.leaves_nothing else self._find(action, preview, args, request, started)
             if found is None:
-                return self.journal.finish(request.id, Receipt(_outcome(action, None), _message(error)), actor)
+                return self._finish(request, Receipt(_outcome(action, None), _message(error)), actor)
             effect = found
         except (RefusedError, FailedError, SourceError) as error:
-            return self.journal.finish(request.id, _failure(action, preview, error), actor)
+            return self._finish(request, _failure(action, preview, error), actor)
         report(effect.message)
         verification = self._verify(action, preview, args, effect, report)
         receipt = Receipt(
@@ -251,7 +256,44 @@ class Executor:
             evidence=(verification.message,),
             external_id=effect.found_by,
         )
-        return self.journal.finish(request.id, receipt, actor)
+        return self._finish(request, receipt, actor)
+
+    def _finish(self, request: Request, receipt: Receipt, actor: Actor) -> Request:
+        """Write the receipt, trying for minutes. One that cannot be written is kept beside the journal meanwhile."""
+        kept = why = ""
+        for pause in (*_RECEIPT_AGAIN_AFTER, None):
+            try:
+                finished = self._write_receipt(request, receipt, actor)
+            except JournalError as error:
+                why = str(error)
+                log.warning("The receipt of request %s could not be written: %s", request.id, why)
+                kept = kept or self._keep(request, receipt, actor)
+                if pause is None or isinstance(
+                    error, LostError
+                ):  # a file that was deleted does not come back by itself
+                    break
+                self.sleep(pause)
+            else:
+                self.journal.forget_kept_receipt(request.id)
+                return finished
+        message = f"{tidy(receipt.message)} The journal could not be written: {why} {kept}"
+        return replace(request, state=RequestState.UNKNOWN, message=message, deadline=None)
+
+    def _write_receipt(self, request: Request, receipt: Receipt, actor: Actor) -> Request:
+        try:
+            return self.journal.finish(request.id, receipt, actor)
+        except ConflictError:  # an attempt whose answer was lost has written it, or another process the one kept
+            return self.journal.request(request.id)
+
+    def _keep(self, request: Request, receipt: Receipt, actor: Actor) -> str:
+        """Keep the receipt beside the journal; return a sentence that says where it is, or that it is nowhere."""
+        try:
+            path = self.journal.keep_receipt(request.id, receipt, actor)
+        except (OSError, JournalError) as error:
+            why = error.strerror if isinstance(error, OSError) else str(error)
+            log.error("The receipt of request %s could not be kept either: %s", request.id, why)
+            return f"Its receipt could not be kept on this machine either: {why}."
+        return f"Its receipt is kept in {path} until the journal can be written."
 
     def _find(self, action: Action, preview: Preview, args: Args, request: Request, since: datetime) -> Effect | None:
         """Look for the trace of an effect whose answer was lost. The other side's lists may lag a little."""

@@ -170,6 +170,8 @@ def _show_outcome(request: Request, as_json: bool) -> ActionExit:
         print_json({**_request_json(request), "outcome": word})
     else:
         out.print(f"[bold]{word}[/]: {escape(request.message)}")
+        if code is ActionExit.UNKNOWN:
+            out.print(f"request {request.id}: look with python -m lib requests --look {request.id}", soft_wrap=True)
     return code
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Connection, Engine, QueuePool, create_engine, event, exc, make_url, text
+from sqlalchemy import Connection, Engine, NullPool, QueuePool, create_engine, event, exc, make_url, text
 
 from lib.journal import schema
-from lib.journal.errors import JournalError
+from lib.journal.errors import JournalError, LostError
 from lib.journal.schema_steps import SCHEMA
+from lib.journal.sqlite_file import SqliteFile
 from lib.model.database import KeyKind
 from lib.model.keys import classify
 from lib.redaction import redact
@@ -39,12 +38,17 @@ _WAITED_TOO_LONG = ("55P03", "57014")
 
 
 class JournalDatabase:
-    """The journal's database. `where` names it in a sentence without secrets."""
+    """The journal's database. `where` names it in a sentence without secrets.
 
-    def __init__(self, engine: Engine, where: str) -> None:
+    `beside` is a path on this machine: what cannot be written to the database is kept in files that begin with it.
+    """
+
+    def __init__(self, engine: Engine, where: str, beside: Path, file: SqliteFile | None = None) -> None:
         self._engine = engine
         self._postgres = engine.dialect.name == "postgresql"
+        self._file = file
         self.where = where
+        self.beside = beside
 
     def close(self) -> None:
         self._engine.dispose()
@@ -59,10 +63,17 @@ class JournalDatabase:
             schema.lock_migrations(connection)
             schema.apply(connection, now)
 
+    def time(self, connection: Connection, now: Callable[[], datetime]) -> datetime:
+        """Return the time by the database's clock, which all instances share. SQLite has none, so there it is `now`."""
+        if not self._postgres:
+            return now()
+        read: datetime = connection.execute(text("select clock_timestamp()")).scalar_one()
+        return read.astimezone(UTC)
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """A read-only transaction that sees one state of the journal."""
-        with _plain_errors(self.where), self._engine.connect() as connection:
+        with self._plain_errors(), self._engine.connect() as connection:
             if self._postgres:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
@@ -71,12 +82,34 @@ class JournalDatabase:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A transaction that may write. It is committed at the end, or rolled back as a whole."""
-        with _plain_errors(self.where), self._engine.connect() as connection:
+        """A transaction that may write. It is committed at the end, or rolled back as a whole.
+
+        Raises `LostError` instead of committing to a file that is no longer at its path.
+        """
+        with self._plain_errors(), self._engine.connect() as connection:
             connection.execution_options(switchboard_writes=True)
             with connection.begin():
                 self._set_limits(connection)
                 yield connection
+                self._still_there()
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        """Raise `JournalError` instead of the driver's errors, which can quote the values that were to be written."""
+        try:
+            yield
+        except exc.TimeoutError:
+            raise JournalError(_ANOTHER_WRITER, "Try again; if it stays so, restart the desk.") from None
+        except exc.DBAPIError as error:
+            self._still_there()  # the reason for the error, if it is not
+            raise _in_plain_text(error, self.where) from None
+
+    def _still_there(self) -> None:
+        if self._file is not None and (what := self._file.lost()):
+            raise LostError(
+                f"The journal's file {self._file.path} {what}.",
+                "Put the file back, from a backup if need be, and restart: a restart uses the file that is there then.",
+            )
 
     def _set_limits(self, connection: Connection) -> None:
         if self._postgres:
@@ -96,15 +129,15 @@ def connect_journal(settings: Settings, project: Path = PROJECT) -> JournalDatab
     Raises `JournalError`. It never falls back to another place: the entries would then be split between the two.
     """
     if settings.journal_url is not None:
-        return _named(settings.journal_url.get_secret_value())
+        return _named(settings.journal_url.get_secret_value(), project)
     if settings.database_url is not None:
-        return _postgres(settings.database_url.get_secret_value(), "DATABASE_URL")
+        return _postgres(settings.database_url.get_secret_value(), "DATABASE_URL", project)
     folder = project / FOLDER
     _make_folder(folder)
     return _sqlite(folder / FILE, "neither JOURNAL_URL nor DATABASE_URL is set")
 
 
-def _named(url: str) -> JournalDatabase:
+def _named(url: str, project: Path) -> JournalDatabase:
     wrong = JournalError(
         "JOURNAL_URL cannot be used.", "It must begin with sqlite:/// and a path, or with postgresql:// and a server."
     )
@@ -119,7 +152,7 @@ def _named(url: str) -> JournalDatabase:
         return _sqlite(path, "JOURNAL_URL")
     plain = url.replace("postgresql+psycopg://", "postgresql://", 1)
     if classify(plain) is KeyKind.DSN:
-        return _postgres(plain, "JOURNAL_URL")
+        return _postgres(plain, "JOURNAL_URL", project)
     raise wrong
 
 
@@ -131,47 +164,17 @@ def _make_folder(folder: Path) -> None:
 
 
 def _sqlite(path: Path, why: str) -> JournalDatabase:
-    try:
-        # Created here, before SQLite would, so that only we can read it; the -wal and -shm files copy its permissions.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-        path.chmod(0o600)
-    except OSError as error:
-        raise JournalError(f"The journal's file {path} cannot be opened: {error.strerror}.") from None
-    engine = create_engine(
-        "sqlite://", creator=lambda: _open_sqlite(path), poolclass=QueuePool, hide_parameters=True, **_POOL
-    )
+    file = SqliteFile.prepare(path, WAIT_SECONDS)
+    # One that is only read is opened anew each time: it may change beneath a connection that takes no locks.
+    pool: dict[str, Any] = {"poolclass": NullPool} if file.read_only else {"poolclass": QueuePool, **_POOL}
+    engine = create_engine("sqlite://", creator=file.connect, hide_parameters=True, **pool)
     # pysqlite begins a transaction at the first write, so earlier reads would be outside of it.
     event.listen(engine, "begin", _begin_sqlite)
     # Queries name the schema, and SQLite has none.
     engine = engine.execution_options(schema_translate_map={SCHEMA: None})
-    return JournalDatabase(engine, f"The journal is the file {path} on this machine ({why}).")
-
-
-def _open_sqlite(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False)
-    _switch_to_wal(connection)
-    # A byte changed from outside may be no valid text: `verify` reports that, so reading must not fail.
-    connection.text_factory = lambda stored: stored.decode("utf-8", "surrogateescape")
-    # Durable before the effect: `started` must survive a power cut.
-    connection.execute("pragma synchronous = full")
-    return connection
-
-
-def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    """Switch the file to write-ahead logging, so that readers do not block a writer.
-
-    SQLite does not apply its busy timeout to this statement, so it is tried again here.
-    """
-    give_up = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            connection.execute("pragma journal_mode = wal")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
-                raise
-            time.sleep(0.01)
-        else:
-            return
+    only_read = ", and it is read-only for us" if file.read_only else ""
+    where = f"The journal is the file {path} on this machine ({why}{only_read})."
+    return JournalDatabase(engine, where, path, file)
 
 
 def _begin_sqlite(connection: Connection) -> None:
@@ -179,7 +182,7 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("begin immediate" if writes else "begin")
 
 
-def _postgres(dsn: str, name: str) -> JournalDatabase:
+def _postgres(dsn: str, name: str, project: Path) -> JournalDatabase:
     try:
         parts = conninfo_to_dict(dsn)
     except psycopg.ProgrammingError:  # the error would repeat the value
@@ -199,22 +202,12 @@ def _postgres(dsn: str, name: str) -> JournalDatabase:
         "postgresql+psycopg://", creator=open_connection, pool_pre_ping=True, hide_parameters=True, **_POOL
     )
     host = parts.get("host") or parts.get("hostaddr") or "this machine"
-    return JournalDatabase(engine, f"The journal is in the schema {SCHEMA} of the database on {host} ({name}).")
+    where = f"The journal is in the schema {SCHEMA} of the database on {host} ({name})."
+    return JournalDatabase(engine, where, project / FOLDER / "journal")
 
 
 # Writers wait for each other anyway, so few connections are enough; poolers allow only few.
 _POOL: dict[str, Any] = {"pool_size": 4, "max_overflow": 4, "pool_timeout": WAIT_SECONDS}
-
-
-@contextmanager
-def _plain_errors(where: str) -> Iterator[None]:
-    """Raise `JournalError` instead of the driver's errors, which can quote the values that were to be written."""
-    try:
-        yield
-    except exc.TimeoutError:
-        raise JournalError(_ANOTHER_WRITER, "Try again; if it stays so, restart the desk.") from None
-    except exc.DBAPIError as error:
-        raise _in_plain_text(error, where) from None
 
 
 def _in_plain_text(error: exc.DBAPIError, where: str) -> JournalError:
@@ -228,4 +221,6 @@ def _in_plain_text(error: exc.DBAPIError, where: str) -> JournalError:
         return JournalError(f"The journal cannot be reached. {where}", "Check that the server is up and lets us in.")
     if isinstance(original, sqlite3.OperationalError) and original.sqlite_errorcode == sqlite3.SQLITE_BUSY:
         return JournalError(_ANOTHER_WRITER, "Try again; if it stays so, restart the desk.")
+    if isinstance(original, sqlite3.OperationalError) and original.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:
+        return JournalError("The journal is read-only here: it can be read, and nothing can be written.", where)
     return JournalError(f"The journal cannot be used: {redact(str(original))}.", where)

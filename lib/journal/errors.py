@@ -14,3 +14,20 @@ class JournalError(Exception):
 
 class ConflictError(JournalError):
     """The entry does not fit the present state: another process was faster, or it is too late."""
+
+
+class LostError(JournalError):
+    """The journal's database is no longer the one that was in use, so this was not written.
+
+    `lost` names what it was.
+    """
+
+    def __init__(self, sentence: str, hint: str = "", lost: tuple[str, ...] = ()) -> None:
+        what = f" Not kept: {', '.join(lost)}." if lost else ""
+        super().__init__(f"{sentence}{what}", hint)
+        self.lost = lost
+        self._bare = sentence
+
+    def of(self, lost: tuple[str, ...]) -> LostError:
+        """Return the same error, with what was not kept."""
+        return LostError(self._bare, self.hint, lost)

@@ -6,9 +6,10 @@ that records it, and writers wait for each other. So two processes never both ge
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,25 @@ from lib.journal.entry import (
     StepState,
     Unfreeze,
 )
-from lib.journal.errors import ConflictError, JournalError
+from lib.journal.errors import ConflictError, JournalError, LostError
 from lib.journal.incident import Incident, incident_of
-from lib.journal.request import LockRefusal, LockResult, NewRequest, Request, RequestState, request_of
+from lib.journal.kept_receipts import KeptReceipt, KeptReceipts
+from lib.journal.request import (
+    HEARTBEAT_EVERY,
+    LockRefusal,
+    LockResult,
+    NewRequest,
+    Request,
+    RequestState,
+    request_of,
+)
 from lib.journal.schema import entries as table
 from lib.journal.schema import heartbeats
 from lib.journal.text_rules import same_person, tidy
 from lib.model.people import NO_LOGIN, Actor
 from lib.settings import Settings
+
+log = logging.getLogger(__name__)
 
 # How long a lock holds its target during the last checks, unless the caller says otherwise.
 HOLD_FOR = timedelta(minutes=2)
@@ -79,22 +91,46 @@ class Frozen:
 
 
 class Journal:
-    """The journal, safe to share between threads. Every method raises `JournalError` if it cannot be reached."""
+    """The journal, safe to share between threads. Every method raises `JournalError` if it cannot be reached.
 
-    def __init__(self, database: JournalDatabase, now: Callable[[], datetime]) -> None:
+    Its time is that of its database, which all instances share; `now` is the clock of this one. `database_time` stands
+    in for the database's clock.
+    """
+
+    def __init__(
+        self,
+        database: JournalDatabase,
+        now: Callable[[], datetime],
+        database_time: Callable[[], datetime] | None = None,
+    ) -> None:
         self._database = database
         self._now = now
+        self._database_time = database_time
+        self._kept = KeptReceipts(database.beside)
+        # The last position that this process has written: a journal without it is another one.
+        self._last: ChainPosition | None = None
 
     @classmethod
-    def open(cls, settings: Settings, now: Callable[[], datetime], project: Path = PROJECT) -> Journal:
-        """Open the journal that the settings name, and bring its schema up to date. Raises `JournalError`."""
+    def open(
+        cls,
+        settings: Settings,
+        now: Callable[[], datetime],
+        project: Path = PROJECT,
+        database_time: Callable[[], datetime] | None = None,
+    ) -> Journal:
+        """Open the journal that the settings name, and bring its schema up to date. Raises `JournalError`.
+
+        Receipts that were kept beside it are written.
+        """
         database = connect_journal(settings, project)
         try:
             database.prepare(now)
         except JournalError:
             database.close()
             raise
-        return cls(database, now)
+        journal = cls(database, now, database_time)
+        journal.write_kept_receipts()
+        return journal
 
     @property
     def where(self) -> str:
@@ -108,6 +144,30 @@ class Journal:
 
     def close(self) -> None:
         self._database.close()
+
+    # Clocks.
+
+    def time(self) -> datetime:
+        """Return the time by the clock of the journal's database."""
+        with self._reading() as page:
+            return page.now
+
+    def check_clock(self) -> None:
+        """Raise `JournalError` if the clock of this machine differs too much from that of the journal's database."""
+        with self._reading() as page:
+            if message := self._clock_differs(page):
+                raise JournalError(message)
+
+    def _clock_differs(self, page: _ReadTransaction) -> str:
+        """Return a sentence if the two clocks differ by more than a heartbeat; empty if they do not.
+
+        With such a clock an instance takes the running requests and the lease of others for dead.
+        """
+        ahead = self._now() - self._time(page.connection)
+        if abs(ahead) <= HEARTBEAT_EVERY:
+            return ""
+        how = f"{abs(ahead).total_seconds():,.0f} s {'ahead of' if ahead > timedelta(0) else 'behind'}"
+        return f"The clock of this machine is {how} the journal's database: correct it. Until then nothing runs here."
 
     # Requests.
 
@@ -181,6 +241,8 @@ class Journal:
             request = page.request(request_id)
             if refused := _not_ready(request) or page.frozen_out(request):
                 return refused
+            if differs := self._clock_differs(page):
+                return LockResult(request, LockRefusal.CLOCK, differs)
             if refused := page.conflict(request, lock_key, cool_down):
                 return refused
             page.append(actor, Locked(page.now + hold_for), request.about, lock_key=lock_key)
@@ -202,6 +264,8 @@ class Journal:
                 return LockResult(request, LockRefusal.BUSY, "Somebody else has taken over its target.", holder)
             if refused := page.frozen_out(request):
                 return refused
+            if differs := self._clock_differs(page):
+                return LockResult(request, LockRefusal.CLOCK, differs)
             page.append(actor, Started(page.now + timeout), request.about)
             return LockResult(page.request(request_id))
 
@@ -213,11 +277,40 @@ class Journal:
         """Record that the process that carries out this request is alive. Without it the outcome becomes unknown."""
         with self._database.writing() as connection:
             connection.execute(delete(heartbeats).where(heartbeats.c.request_id == str(request_id)))
-            connection.execute(insert(heartbeats).values(request_id=str(request_id), at=stored_instant(self._now())))
+            at = stored_instant(self._time(connection))
+            connection.execute(insert(heartbeats).values(request_id=str(request_id), at=at))
 
     def finish(self, request_id: UUID, receipt: Receipt, actor: Actor) -> Request:
         """Record a receipt, also after the deadline: it is a fact. Raises `ConflictError` if there is a receipt."""
         return self._report(request_id, actor, receipt)
+
+    def keep_receipt(self, request_id: UUID, receipt: Receipt, actor: Actor) -> Path:
+        """Keep a receipt beside the journal, because it cannot be written to it now, and return its file.
+
+        Raises `OSError`. `write_kept_receipts` writes it to the journal later, in this process or in another.
+        """
+        return self._kept.keep(KeptReceipt(request_id, receipt, actor, self._now()))
+
+    def write_kept_receipts(self) -> None:
+        """Write the receipts that are kept beside the journal. What still cannot be written stays there."""
+        for kept in self._kept:
+            late = f"Kept beside the journal since {kept.at:%Y-%m-%d %H:%M:%SZ}, as it could not be written then."
+            try:
+                receipt = replace(kept.receipt, evidence=(*kept.receipt.evidence, late))
+                self.finish(kept.request_id, receipt, kept.actor)
+            except ConflictError:  # it has its receipt by now
+                self.forget_kept_receipt(kept.request_id)
+            except JournalError as error:  # also one of another journal, which has no such request
+                log.warning("The receipt kept for request %s is not written yet: %s", kept.request_id, error)
+            else:
+                self.forget_kept_receipt(kept.request_id)
+
+    def forget_kept_receipt(self, request_id: UUID) -> None:
+        """Remove the receipt that is kept beside the journal, if there is one: it is written."""
+        try:
+            self._kept.forget(request_id)
+        except OSError as error:  # it is found again, and is then one that the journal has already
+            log.warning("The receipt kept for request %s cannot be removed: %s", request_id, error.strerror)
 
     def resolve(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
         """Record what a person observed about a request with an unknown outcome. Raises `ConflictError` for others."""
@@ -435,15 +528,26 @@ class Journal:
             page.append(actor, payload, request.about)
             return page.request(request_id)
 
+    def _time(self, connection: Connection) -> datetime:
+        return self._database_time() if self._database_time else self._database.time(connection, self._now)
+
     @contextmanager
     def _reading(self) -> Iterator[_ReadTransaction]:
         with self._database.reading() as connection:
-            yield _ReadTransaction(connection, self._now())
+            yield _ReadTransaction(connection, self._time(connection))
 
     @contextmanager
     def _writing(self) -> Iterator[_WriteTransaction]:
-        with self._database.writing() as connection:
-            yield _WriteTransaction(connection, self._now)
+        """One transaction that may write. Raises `LostError` if the journal is no longer the one written before."""
+        page: _WriteTransaction | None = None
+        try:
+            with self._database.writing() as connection:
+                page = _WriteTransaction(connection, self._time)
+                yield page
+                page.must_follow(self._last)
+            self._last = page.end
+        except LostError as error:
+            raise error.of(page.written if page else ()) from None
 
 
 class _ReadTransaction:
@@ -554,10 +658,22 @@ class _ReadTransaction:
 class _WriteTransaction(_ReadTransaction):
     """The same with the end of the chain locked: nothing that is read here changes before it is written."""
 
-    def __init__(self, connection: Connection, now: Callable[[], datetime]) -> None:
-        self._end = chain.position(connection, lock=True)
+    def __init__(self, connection: Connection, time: Callable[[Connection], datetime]) -> None:
+        self.end = self._began_at = chain.position(connection, lock=True)
+        self.written: tuple[str, ...] = ()
         # Taken after the lock is granted, so that the times of entries are in the order of the entries.
-        super().__init__(connection, now())
+        super().__init__(connection, time(connection))
+
+    def must_follow(self, last: ChainPosition | None) -> None:
+        """Raise `LostError` if the chain, as it was when this began, does not hold `last`."""
+        if last is None or last.seq == 0 or last == self._began_at:
+            return
+        found = self.connection.scalar(select(table.c.hash).where(table.c.seq == last.seq))
+        if self._began_at.seq < last.seq or found != last.hash:
+            raise LostError(
+                f"The journal was replaced by another while it was in use: entry {last.seq:,} of before is not in it.",
+                "Put it back, from a backup if need be, and restart: a restart uses the journal that is there then.",
+            )
 
     def append(
         self,
@@ -570,7 +686,7 @@ class _WriteTransaction(_ReadTransaction):
     ) -> Entry:
         entry = chain.append(
             self.connection,
-            self._end,
+            self.end,
             self.now,
             actor,
             payload,
@@ -578,7 +694,8 @@ class _WriteTransaction(_ReadTransaction):
             lock_key=lock_key,
             idempotency_key=idempotency_key,
         )
-        self._end = ChainPosition(entry.seq, entry.hash)
+        self.end = ChainPosition(entry.seq, entry.hash)
+        self.written += (f"{entry.kind.value} of {about.action}" if about.action else entry.kind.value,)
         return entry
 
 

@@ -124,6 +124,7 @@ class LockRefusal(StrEnum):
     UNRESOLVED = "unresolved"  # the outcome of an earlier one on the same target is unknown
     COOLING_DOWN = "cooling_down"
     FROZEN = "frozen"
+    CLOCK = "clock"  # the clock of this instance differs from the one of the journal's database
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from lib.monitor.rules import RULES, Observation, read_all
 from lib.monitor.scheduled_jobs import Prober, Slot, is_due, last_attempt, weekly_message
 from lib.monitor.sender import NotificationTargets, Sender, notification_targets
 from lib.monitor.silences import Subject
-from lib.monitor.store import MONITOR, HeadlineRecord, Lease, MonitorStore, StoreTransaction
+from lib.monitor.store import MONITOR, HeadlineRecord, Lease, MonitorStore, RoundFailure, StoreTransaction
 from lib.snapshot import Clock
 from lib.sources.http import Deadline, Http
 
@@ -121,6 +121,8 @@ class Monitor:
         self._targets: tuple[tuple[SecretStr, ...], NotificationTargets] | None = None
         self._leased: Journal | None = None
         self._prober = Prober()
+        # Why the last round was not finished; None if it was. Also in the store, if that can be written.
+        self.failure: RoundFailure | None = None
 
     @property
     def pause(self) -> timedelta:
@@ -128,20 +130,40 @@ class Monitor:
         return min(self.every / 4, LONGEST_PAUSE)
 
     def run(self, on_round: Callable[[Round], None] = lambda _: None) -> None:
-        """Run rounds until stopped. A round that fails is logged, and the next one tries again."""
-        while not self.stop.is_set():
-            begun = time.monotonic()
-            try:
-                if finished := self.round():
-                    on_round(finished)
-            except JournalError as error:
-                log.warning("This round was not finished: %s", error)
-            except CancelledError:
-                log.info("What is watched is another now: looking again.")
-            except Exception:  # the thread's last guard: one failed round must not end the monitor
-                log.exception("This round was not finished.")
-            self.stop.wait(max(0.0, self.every.total_seconds() - (time.monotonic() - begun)))
-        self.leave()
+        """Run rounds until stopped. A round that fails is logged and is in `failure`, and the next one tries again."""
+        try:
+            while not self.stop.is_set():
+                begun = time.monotonic()
+                self._try_round(on_round)
+                left = self.every.total_seconds() - (time.monotonic() - begun)
+                self.stop.wait(min(max(0.0, left), threading.TIMEOUT_MAX))
+        finally:
+            self.leave()
+
+    def _try_round(self, on_round: Callable[[Round], None]) -> None:
+        try:
+            if finished := self.round():
+                on_round(finished)
+            self.failure = None
+        except JournalError as error:
+            log.warning("This round was not finished: %s", error)
+            self._fail(str(error))
+        except CancelledError:
+            log.info("What is watched is another now: looking again.")
+        except Exception as error:  # the thread's last guard: one failed round must not end the monitor
+            log.exception("This round was not finished.")
+            self._fail(f"An unexpected error ({type(error).__name__}): see the log.")
+
+    def _fail(self, message: str) -> None:
+        """Note why a round was not finished, here and, if this monitor has the lease, in the store."""
+        try:
+            self.failure = RoundFailure.after(self.failure, self.clock(), message)
+            if self._leased:
+                with MonitorStore(self._leased).writing(self.name, self.clock) as page:
+                    if page is not None:
+                        page.keep_failure(self.failure)
+        except JournalError as error:
+            log.warning("That could not be written down: %s", error)
 
     def leave(self) -> None:
         """Release the lease, so that another monitor may run at once."""
@@ -190,7 +212,11 @@ class Monitor:
         return diagnose(snapshot, self.clock(), Terms.of(view.settings))
 
     def _barred(self, journal: Journal) -> str | None:
-        """Return which other monitor holds the lease; None if this one took or extended it."""
+        """Return which other monitor holds the lease; None if this one took or extended it.
+
+        Raises `JournalError`, also where the clock of this machine is wrong: it would take a lease that holds for over.
+        """
+        journal.check_clock()
         now = self.clock()
         store, lease = MonitorStore(journal), Lease(self.name, now + self.every + LEASE)
         held = store.take(lease, now)
@@ -230,6 +256,7 @@ class Monitor:
 
     def _run_scheduled_jobs(self, view: MonitorInputs) -> None:
         """Run the scheduled jobs that are due. Raises `JournalError`."""
+        view.journal.write_kept_receipts()
         view.journal.expire(MONITOR)
         self._probe_if_due(view)
         settings, now = view.settings, self.clock()

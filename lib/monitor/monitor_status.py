@@ -12,7 +12,14 @@ from lib.journal.schema import outbox
 from lib.monitor.alert_state import AlertContent, Severity
 from lib.monitor.rules import RULES
 from lib.monitor.silences import Acknowledged, Silence
-from lib.monitor.store import HeadlineRecord, MonitorStore, read_decisions, read_monitor_row, read_states
+from lib.monitor.store import (
+    HeadlineRecord,
+    MonitorStore,
+    RoundFailure,
+    read_decisions,
+    read_monitor_row,
+    read_states,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,7 @@ class MonitorStatus:
 
     `headline` is that of the last diagnosis. `undelivered` counts the messages that wait or were given up, `unsent` are
     those of them that failed. `silences` hold now or are planned. `abandoned`: the last lease ran out and was never
-    released.
+    released. `failure` is why the last round was not finished; None if it was.
     """
 
     last_round_at: datetime | None
@@ -63,6 +70,7 @@ class MonitorStatus:
     unsent: tuple[Unsent, ...] = ()
     silences: tuple[Silence, ...] = ()
     abandoned: bool = False
+    failure: RoundFailure | None = None
 
 
 _SHOWN = 50
@@ -111,4 +119,5 @@ def read_status(journal: Journal, now: datetime) -> MonitorStatus:
         ),
         silences=decisions.silences(now),
         abandoned=row.lease is not None and row.lease.until <= now,
+        failure=row.kept.failure,
     )

@@ -37,11 +37,29 @@ _STATE: TypeAdapter[AlertState] = TypeAdapter(AlertState)
 
 
 @dataclass(frozen=True, slots=True)
+class RoundFailure:
+    """Since when no round could be finished, how many have failed since, and why the last one did."""
+
+    since: datetime
+    count: int
+    message: str
+
+    @classmethod
+    def after(cls, before: RoundFailure | None, now: datetime, message: str) -> RoundFailure:
+        """Return the failure that follows `before`, the one of the round before this."""
+        return cls(before.since if before else now, before.count + 1 if before else 1, message)
+
+
+@dataclass(frozen=True, slots=True)
 class MonitorNotes:
-    """What is kept between rounds: the known deployments, and the last booking that could not be requested."""
+    """What is kept between rounds.
+
+    The known deployments, the last booking that could not be requested, and why the last round was not finished.
+    """
 
     deployments: KnownDeployments | None = None
     unmade: Unmade | None = None
+    failure: RoundFailure | None = None
 
 
 _KEPT: TypeAdapter[MonitorNotes] = TypeAdapter(MonitorNotes)
@@ -117,6 +135,10 @@ class StoreTransaction:
         """Store that a synthetic booking could not be requested now. A later booking makes it out of date."""
         self._store_notes(replace(self.row.kept, unmade=Unmade(self.now, why)))
 
+    def keep_failure(self, failure: RoundFailure) -> None:
+        """Store why this round was not finished. The next one that is makes it out of date."""
+        self._store_notes(replace(self.row.kept, failure=failure))
+
     def _store_notes(self, kept: MonitorNotes) -> None:
         self.row = replace(self.row, kept=kept)
         self._connection.execute(update(monitor).values(known=_dumped(_KEPT, kept)))
@@ -154,6 +176,8 @@ class StoreTransaction:
 
     def end_round(self) -> None:
         """Record that a round is finished, and delete messages that were sent long ago."""
+        if self.row.kept.failure is not None:
+            self._store_notes(replace(self.row.kept, failure=None))
         self._connection.execute(
             update(monitor).values(rounds=monitor.c.rounds + 1, last_round_at=stored_instant(self.now))
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from lib.model.child_environment import child_environment
 from lib.sandbox.ports import SandboxError, free_port
 from lib.sandbox.supervisor import SupervisedProcess
 from lib.sandbox.world import Credentials
@@ -48,8 +49,7 @@ class Lite:
                 [node, _program(), "--no-telemetry", "start", "--no-admin"],
                 log=self._folder / "lite.log",
                 cwd=self._folder,
-                # An environment of its own: some of Lite's settings have the names of the dashboard's.
-                env={"PATH": os.environ.get("PATH", ""), "HOME": str(self._folder), "DO_NOT_TRACK": "1"},
+                env=child_environment(os.environ, HOME=str(self._folder), DO_NOT_TRACK="1"),
             )
             if self._answers():
                 return
@@ -116,7 +116,8 @@ def find_node() -> Path:
 
 
 def _node_version(node: str) -> int:
-    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
+    asked = [node, "--version"]
+    answer = subprocess.run(asked, env=child_environment(os.environ), capture_output=True, text=True, check=False)  # noqa: S603
     major = re.match(r"v(\d+)", answer.stdout)
     return int(major[1]) if major else 0
 

@@ -19,6 +19,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from lib.model.child_environment import child_environment
 from lib.sandbox.ports import SandboxError, free_port
 from lib.sandbox.supervisor import SupervisedProcess
 
@@ -140,6 +141,7 @@ class Postgres:
             group=gid,
             extra_groups=[] if self._owner else None,
             cwd=data,
+            env=child_environment(os.environ),
             capture_output=True,
             text=True,
             check=False,
@@ -153,6 +155,7 @@ class Postgres:
         return SupervisedProcess(
             [postgres, "-D", self._folder / "data", *settings],
             log=self._folder / "postgres.log",
+            env=child_environment(os.environ),
             user=self._owner,
             cwd=self._folder,
         )
@@ -201,6 +204,7 @@ def _runs_as(program: Path, owner: tuple[int, int]) -> bool:
             group=gid,
             extra_groups=[],
             cwd="/",
+            env=child_environment(os.environ),
             capture_output=True,
             check=False,
         )

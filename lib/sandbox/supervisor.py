@@ -31,11 +31,14 @@ class SupervisedProcess:
         command: Sequence[str | Path],
         *,
         log: Path,
+        env: dict[str, str],
         user: tuple[int, int] | None = None,
         cwd: Path | None = None,
-        env: dict[str, str] | None = None,
     ) -> None:
-        """Start `command`, as `user` (uid, gid) if given; its output is appended to `log`."""
+        """Start `command` with the environment `env`, as `user` (uid, gid) if given; its output is appended to `log`.
+
+        `env` is no option: what a child inherits by default holds every key of ours.
+        """
         as_user = ["--user", "{}:{}".format(*user)] if user else []
         with log.open("ab") as output:
             self._supervisor = subprocess.Popen(  # noqa: S603

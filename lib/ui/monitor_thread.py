@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from enum import StrEnum
 
 from lib.model.window import WindowSize
 from lib.monitor.inputs import MonitorInputs, world_of
 from lib.monitor.loop import Monitor
+from lib.monitor.monitor_status import MonitorStatus
 from lib.snapshot import utc_now
 from lib.ui.runtime import DiagnosisService, app_runtime
 
@@ -17,6 +19,15 @@ STOP_SECONDS = 5.0
 _WEEK_MAY_BE_OLD = timedelta(minutes=10)
 
 
+class MonitorHealth(StrEnum):
+    """How the monitor is, in the word that /healthz answers with."""
+
+    OK = "ok"
+    OFF = "off"  # none in this process; the age of the last round says whether another one runs
+    FAILING = "failing"  # its last round could not be finished
+    ENDED = "ended"  # its thread is no more, and nobody stopped it
+
+
 class MonitorThread:
     """A monitor in a thread of its own. Of several dashboards on one journal, only the one with the lease runs it."""
 
@@ -24,13 +35,34 @@ class MonitorThread:
         self._monitor = Monitor(monitor_inputs, utc_now, every)
         self._thread = threading.Thread(target=self._monitor.run, name="monitor", daemon=True)
 
+    @property
+    def health(self) -> MonitorHealth:
+        if not self._thread.is_alive():
+            return MonitorHealth.OFF if self._monitor.stop.is_set() else MonitorHealth.ENDED
+        return MonitorHealth.FAILING if self._monitor.failure else MonitorHealth.OK
+
     def start(self) -> None:
+        global _started
+        _started = self
         self._thread.start()
 
     def stop(self) -> None:
         """Begin no further round, and give the lease back."""
         self._monitor.stop.set()
         self._thread.join(STOP_SECONDS)
+
+
+_started: MonitorThread | None = None
+
+
+def monitor_health(status: MonitorStatus | None) -> MonitorHealth:
+    """Return how the monitor is: the one of this process, or the one that last wrote to the journal's database.
+
+    `status` is None if the journal cannot be read.
+    """
+    here = _started.health if _started else MonitorHealth.OFF
+    failed = status is not None and status.failure is not None
+    return MonitorHealth.FAILING if failed and here in (MonitorHealth.OK, MonitorHealth.OFF) else here
 
 
 def monitor_inputs() -> MonitorInputs | None:

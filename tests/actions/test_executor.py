@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from typer.testing import CliRunner
 
+from lib.__main__ import app as command_line
 from lib.actions.action import FailedError, RefusedError
 from lib.actions.executor import Executor, Order
+from lib.commands import action_commands
+from lib.commands.terminal import ActionExit
+from lib.journal import engine
 from lib.journal.entry import Outcome
 from lib.journal.errors import ConflictError, JournalError
+from lib.journal.journal import Journal
 from lib.journal.request import Request, RequestState
 from lib.model.people import NO_LOGIN, Actor, Role, Via
 from lib.model.reading import FailureKind, SourceError
@@ -430,3 +439,150 @@ def test_what_may_be_done_so_often_an_hour_is_then_refused_and_the_preview_says_
     assert preview.blocked and "2 times within the hour" in preview.preflight[-1].message
     assert do(executor, order(executor)) is RequestState.REFUSED
     assert fake_target.times == 2
+
+
+# The journal fails once the effect may have happened -------------------------------------------------------
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits long for another writer."""
+    monkeypatch.setattr(engine, "WAIT_SECONDS", 0.05)
+
+
+class Locked:
+    """Another writer that holds the journal's file from `take` to `release`."""
+
+    def __init__(self, file: Path) -> None:
+        self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+
+    def take(self) -> None:
+        self._connection.execute("begin immediate")
+
+    def release(self) -> None:
+        self._connection.execute("rollback")
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("moment", ["in_run", "after_effect"])
+def test_a_journal_locked_after_the_start_makes_the_outcome_unknown_and_never_a_refusal(
+    tmp_path: Path, fake_target: FakeAction, moment: str
+) -> None:
+    file = tmp_path / "journal.sqlite3"
+    executor = executor_for(file, fake_target)
+    locked = Locked(file)
+    setattr(fake_target, moment, locked.take)
+    waited: list[float] = []
+    executor.sleep = waited.append
+    request = executor.submit(order(executor), OPERATOR)
+    done = executor.carry_out(request.id, OPERATOR)
+    assert (done.id, done.state, fake_target.times) == (request.id, RequestState.UNKNOWN, 1)
+    assert "It was switched on." in done.message and "is kept in" in done.message
+    assert sum(waited) >= 120
+    locked.release()
+    # The next process that opens the journal writes the receipt.
+    fake_target.in_run = fake_target.after_effect = lambda: None
+    later = executor_for(file, fake_target).journal
+    assert later.request(request.id).state is RequestState.SUCCEEDED
+    assert later.verify().ok
+    assert list(tmp_path.glob("*.receipt-*")) == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_receipt_is_written_as_soon_as_the_journal_can_be(tmp_path: Path, fake_target: FakeAction) -> None:
+    file = tmp_path / "journal.sqlite3"
+    executor = executor_for(file, fake_target)
+    locked = Locked(file)
+    fake_target.after_effect = locked.take
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            locked.release()
+
+    executor.sleep = sleep
+    request = executor.submit(order(executor), OPERATOR)
+    done = executor.carry_out(request.id, OPERATOR)
+    assert (done.state, len(waited)) == (RequestState.SUCCEEDED, 3)
+    assert list(tmp_path.glob("*.receipt-*")) == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_failure_whose_receipt_cannot_be_written_is_unknown_as_well(tmp_path: Path, fake_target: FakeAction) -> None:
+    file = tmp_path / "journal.sqlite3"
+    executor = executor_for(file, fake_target)
+    locked = Locked(file)
+
+    def fails() -> None:
+        locked.take()
+        raise FailedError("The bulb burst.")
+
+    fake_target.in_run = fails
+    done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
+    assert done.state is RequestState.UNKNOWN and "The bulb burst." in done.message
+    locked.release()
+    assert executor_for(file, fake_target).journal.request(done.id).state is RequestState.FAILED
+
+
+def test_a_journal_that_is_deleted_after_the_start_keeps_the_receipt_and_says_so(
+    tmp_path: Path, fake_target: FakeAction
+) -> None:
+    file = tmp_path / "journal.sqlite3"
+    executor = executor_for(file, fake_target)
+    fake_target.after_effect = file.unlink
+    done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
+    assert done.state is RequestState.UNKNOWN and fake_target.times == 1
+    assert "was deleted while it was in use" in done.message and "Not kept: receipt of switch_on." in done.message
+    assert len(list(tmp_path.glob("*.receipt-*"))) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_receipt_that_can_be_kept_nowhere_is_said(
+    tmp_path: Path, fake_target: FakeAction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "journal.sqlite3"
+    executor = executor_for(file, fake_target)
+    locked = Locked(file)
+    fake_target.after_effect = locked.take
+
+    def full(*_: object) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(executor.journal, "keep_receipt", full)
+    done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
+    locked.release()
+    assert done.state is RequestState.UNKNOWN
+    assert "could not be kept on this machine either: No space left on device" in done.message
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_the_command_says_unknown_with_the_request_and_exit_code_3(
+    tmp_path: Path, fake_target: FakeAction, monkeypatch: pytest.MonkeyPatch, as_json: bool
+) -> None:
+    file = tmp_path / "journal.sqlite3"
+    executor = executor_for(file, fake_target)
+    locked = Locked(file)
+    fake_target.after_effect = locked.take
+    monkeypatch.setattr(action_commands, "open_action_executor", lambda: (executor, OPERATOR))
+    digest = executor.preview("switch_on", {}).digest
+    given = ["act", "switch_on", "--digest", digest, "--confirm", "lamp", "--reason", "it is dark"]
+    answer = CliRunner().invoke(command_line, [*given, "--json"] if as_json else given)
+    locked.release()
+    (request,) = executor.journal.requests()
+    assert answer.exit_code == ActionExit.UNKNOWN == 3
+    assert str(request.id) in answer.stdout and "refused" not in answer.output
+    assert not as_json or json.loads(answer.stdout)["outcome"] == "unknown"
+
+
+def test_an_instance_whose_clock_is_off_does_nothing_and_says_so(tmp_path: Path, fake_target: FakeAction) -> None:
+    executor = executor_for(tmp_path / "journal.sqlite3", fake_target)
+    executor.journal = Journal.open(
+        executor.context.settings,
+        lambda: datetime.now(UTC) + timedelta(hours=1),
+        database_time=lambda: datetime.now(UTC),
+    )
+    done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
+    assert done.state is RequestState.REFUSED and "clock of this machine is 3,600 s ahead" in done.message
+    assert fake_target.times == 0

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from tests.monitor import conftest as of_monitor
 
-ear = of_monitor.ear
+target = of_monitor.target

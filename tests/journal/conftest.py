@@ -54,7 +54,7 @@ def environ(request: pytest.FixtureRequest) -> dict[str, str]:
 
 @pytest.fixture
 def journal(environ: dict[str, str], clock: Clock) -> Iterator[Journal]:
-    journal = Journal.open(settings_of(environ), clock)
+    journal = Journal.open(settings_of(environ), clock, database_time=clock)
     yield journal
     journal.close()
 

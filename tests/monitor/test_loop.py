@@ -7,15 +7,18 @@ import dataclasses
 import os
 import subprocess
 import sys
+import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from lib.actions.action import RefusedError
-from lib.journal.entry import Alert, Kind
+from lib.journal.entry import Alert, Kind, Outcome, Receipt
 from lib.journal.errors import JournalError
 from lib.journal.journal import Journal
+from lib.journal.request import RequestState
 from lib.model.deployments import Deployment, DeploymentState
 from lib.model.people import Actor, Role, Via
 from lib.model.reading import Failure, FailureKind, SourceName
@@ -28,6 +31,7 @@ from tests.clocks import Clock
 from tests.diagnosis import builders as b
 from tests.journal.workers import OPERATOR, a_request, open_journal, settings_of
 from tests.monitor.conftest import FakeTarget, StartMonitor, World
+from tests.waiting import wait_until
 
 
 def test_a_request_that_nobody_began_in_time_is_written_down_as_expired_once(
@@ -479,3 +483,72 @@ def test_a_failed_deployment_is_sent_once_and_history_never_across_a_restart(
     monitor(name=holder_name()).round()
     (message,) = target.received
     assert message["title"].startswith("Deployment: ddddddd failed")
+
+
+def test_a_round_that_cannot_be_finished_is_in_the_status_until_one_is(
+    monitor: StartMonitor, world: World, journal: Journal, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch = monitor()
+
+    def rounds(count: int) -> None:
+        watch.stop.clear()
+        left = iter(range(count))
+        monkeypatch.setattr(watch.stop, "wait", lambda _=None: watch.stop.set() if next(left, 0) >= count - 1 else None)
+        monkeypatch.setattr(watch, "leave", lambda: None)
+        watch.run()
+
+    rounds(1)
+    assert watch.failure is None and read_status(journal, clock.now).failure is None
+    began = clock.now
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "read_all", lambda *_: 1 // 0)
+        rounds(2)
+    failure = read_status(journal, clock.now).failure
+    assert failure is not None and failure == watch.failure
+    assert (failure.since, failure.count) == (began, 2)
+    assert "ZeroDivisionError" in failure.message and "division by zero" not in failure.message
+    rounds(1)
+    assert watch.failure is None and read_status(journal, clock.now).failure is None
+
+
+@pytest.mark.parametrize(("every", "fails"), [(timedelta(days=999_999), False), (timedelta.max, True)])
+def test_a_length_of_a_round_that_no_clock_reaches_does_not_end_the_monitor_without_a_word(
+    monitor: StartMonitor, journal: Journal, clock: Clock, every: timedelta, fails: bool
+) -> None:
+    watch = monitor()
+    watch.every = every
+    thread = threading.Thread(target=watch.run)
+    thread.start()
+    try:
+        wait_until(lambda: watch.failure or read_status(journal, clock.now).rounds)
+        time.sleep(0.1)
+        assert thread.is_alive()
+    finally:
+        watch.stop.set()
+        thread.join(10)
+    assert [watch.failure is not None and "OverflowError" in watch.failure.message] == [fails]
+
+
+def test_a_monitor_whose_clock_is_off_takes_no_lease_and_says_so(
+    monitor: StartMonitor, journal: Journal, environ: dict[str, str], clock: Clock
+) -> None:
+    right = monitor("here 1 right")
+    assert right.round() is not None
+    ahead = Journal.open(settings_of(environ), lambda: clock() + timedelta(hours=1), database_time=clock)
+    wrong = monitor("there 2 wrong", on=ahead)
+    wrong.clock = lambda: clock() + timedelta(hours=1)
+    with pytest.raises(JournalError, match="clock of this machine is 3,600 s ahead"):
+        wrong.round()
+    ahead.close()
+    assert read_status(journal, clock.now).holder == "here 1 right"
+
+
+def test_a_kept_receipt_is_written_by_the_next_round(
+    monitor: StartMonitor, journal: Journal, ann: Actor, clock: Clock
+) -> None:
+    request = journal.submit_request(a_request(), ann)
+    journal.lock(request.id, "lamp", ann)
+    journal.start(request.id, ann, timedelta(minutes=1))
+    journal.keep_receipt(request.id, Receipt(Outcome.SUCCEEDED, "done"), ann)
+    monitor().round()
+    assert journal.request(request.id).state is RequestState.SUCCEEDED

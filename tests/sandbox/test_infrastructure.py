@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from postgrest import APIError
@@ -18,6 +19,7 @@ from supabase import Client, create_client
 
 from lib.sandbox import infrastructure, ports
 from lib.sandbox.infrastructure import FOLDER_PREFIX, Infrastructure
+from lib.sandbox.postgres import SUPERUSER
 from lib.sandbox.serve import Running
 from lib.sandbox.world import Credentials
 from tests.processes import runs
@@ -182,7 +184,7 @@ def test_a_child_ends_with_its_parent_even_when_the_parent_is_killed(tmp_path: P
             "import sys, time, pathlib; from lib.sandbox.supervisor import SupervisedProcess\n"
             "wait = 'import os, sys, time; open(sys.argv[1], \"w\").write(str(os.getpid())); time.sleep(600)'\n"
             "folder = pathlib.Path(sys.argv[1])\n"
-            "kept = SupervisedProcess([sys.executable, '-c', wait, folder / 'pid'], log=folder / 'log')\n"
+            "kept = SupervisedProcess([sys.executable, '-c', wait, folder / 'pid'], log=folder / 'log', env={})\n"
             "time.sleep(600)",
             str(tmp_path),
         ]
@@ -217,3 +219,38 @@ def test_a_taken_port_is_reported_in_a_sentence() -> None:
         ports.listen(taken.getsockname()[1]),
     ):
         pass
+
+
+# Keys of the business, and what a shell may hold besides.
+PLANTED = {
+    "SUPABASE_SECRET_KEY": "sb_secret_planted",
+    "VERCEL_TOKEN": "vcp_planted",
+    "DATABASE_URL": "postgresql://postgres:planted@db.invalid/postgres",
+    "PGPASSWORD": "planted",
+    "AWS_SECRET_ACCESS_KEY": "planted",
+    "STATUS_TOKEN": "planted",
+}
+
+
+def test_no_child_of_the_sandbox_is_given_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PLANTED.items():
+        monkeypatch.setenv(name, value)
+    machine = Infrastructure(Credentials())
+    machine.start()
+    try:
+        machine.reset()
+        machine.reload_schema_cache()
+        children = psutil.Process().children(recursive=True)
+        ours = [child for child in children if str(machine.folder) in " ".join([*child.cmdline(), child.cwd()])]
+        names = {Path(child.cmdline()[0]).name for child in ours}
+        assert {"postgres", "node"} <= names
+        environments = [Path(f"/proc/{child.pid}/environ").read_text(errors="replace") for child in ours]
+        # PostgreSQL writes its titles over what /proc shows, so it is asked itself.
+        with psycopg.connect(machine.postgres.dsn(SUPERUSER)) as connection:
+            connection.execute("create temp table environment (line text)")
+            connection.execute("copy environment from program 'env'")
+            environments.append("\n".join(line for (line,) in connection.execute("select line from environment")))
+        assert "PATH=" in environments[-1] and "HOME=" in " ".join(environments)
+        assert [environment for environment in environments if "planted" in environment] == []
+    finally:
+        machine.stop()

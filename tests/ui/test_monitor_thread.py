@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from lib.journal.errors import JournalError
 from lib.monitor.monitor_status import MonitorStatus, read_status
+from lib.monitor.store import RoundFailure
 from lib.snapshot import utc_now
-from lib.ui.monitor_thread import MonitorThread
+from lib.ui import monitor_thread
+from lib.ui.monitor_thread import MonitorHealth, MonitorThread, monitor_health
 from lib.ui.runtime import app_runtime
 from tests.waiting import wait_until
 
@@ -56,3 +59,36 @@ def test_the_monitor_follows_the_sandbox_and_gives_its_lease_back(
     finally:
         watch.stop()
     assert status().holder is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_word_for_the_health_endpoint_says_that_rounds_fail_or_that_the_thread_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(monitor_thread, "_started", None)
+    assert monitor_health(None) is MonitorHealth.OFF
+    failure = RoundFailure(utc_now(), 1, "The journal cannot be reached.")
+    broken = MonitorStatus(None, None, None, (), 0, failure=failure)
+    assert monitor_health(broken) is MonitorHealth.FAILING  # another process's monitor
+    watch = MonitorThread(timedelta(seconds=1))
+    rounds: list[str] = []
+
+    def round_() -> None:
+        rounds.append("x")
+        if len(rounds) == 2:
+            raise JournalError("The journal cannot be reached.")
+        if len(rounds) == 4:
+            raise SystemExit  # nothing that a round may end with
+
+    monkeypatch.setattr(watch._monitor, "round", round_)
+    monkeypatch.setattr(watch._monitor, "every", timedelta(milliseconds=300))
+    watch.start()
+    try:
+        wait_until(lambda: len(rounds) == 1)
+        assert monitor_health(None) is MonitorHealth.OK
+        wait_until(lambda: monitor_health(None) is MonitorHealth.FAILING)
+        wait_until(lambda: monitor_health(None) is MonitorHealth.OK)
+        wait_until(lambda: monitor_health(None) is MonitorHealth.ENDED)
+    finally:
+        watch.stop()
+    assert monitor_health(None) is MonitorHealth.OFF

@@ -343,8 +343,10 @@ def entry(item: Entry, rendered: RenderedEntry, zone: ZoneInfo, *, tone: Tone, g
 
 # A page of its own, without Streamlit: for somebody who may not open a session.
 
+# With the policy of all other pages, no-referrer, browsers call the origin of a form that is sent unknown.
 _ENTRANCE = Markup(
     '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Switchboard</title>'
+    '<meta name="referrer" content="same-origin">'
     '<meta name="viewport" content="width=device-width, initial-scale=1">{head}'
     "<style>:root{{color-scheme:light dark}}body{{font:1rem/1.5 sans-serif;max-width:36rem;margin:4rem auto;"
     "padding:0 1rem}}input,button{{font:inherit;padding:.4rem .6rem}}input{{width:100%;box-sizing:border-box;"

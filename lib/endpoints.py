@@ -1,4 +1,4 @@
-"""The endpoints for programs: metrics for Prometheus, and the headline as JSON. Both need a token except on loopback.
+"""The endpoints for programs: metrics for Prometheus, and the headline as JSON. Both need a token except on a sandbox.
 
 No label grows with the traffic: they are states, hops, sources, rules and actions, each from a closed list.
 """
@@ -24,25 +24,39 @@ from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 from lib.monitor.monitor_status import MonitorStatus
 from lib.monitor.rules import RULES
 from lib.monitor.store import KEPT_FOR
+from lib.start_token import StartToken, TokenAttempt
 
 Outcomes = Mapping[tuple[str, Kind | Outcome], int]
 
 
 class Access(StrEnum):
-    """Whether a program may read. OPEN: with the token, or without one on this machine if no login is set up."""
+    """Whether a program may read. OPEN: with STATUS_TOKEN; where none is set, as somebody who may look at the pages."""
 
     OPEN = "open"
     WRONG_TOKEN = "wrong_token"
     NO_TOKEN_SET = "no_token_set"
 
 
-def may_read(authorization: str | None, token: SecretStr | None, *, local: bool) -> Access:
-    """Return whether the bearer of `authorization` may read. `local`: from this machine, with no login set up."""
+def may_read(authorization: str | None, token: SecretStr | None, *, known: bool) -> Access:
+    """Return whether the bearer of `authorization` may read.
+
+    `known`: the request was made on this machine, without a login, to a sandbox or with the token of this start.
+    """
     if token is None:
-        return Access.OPEN if local else Access.NO_TOKEN_SET
+        return Access.OPEN if known else Access.NO_TOKEN_SET
+    right = hmac.compare_digest((_bearer(authorization) or "").encode(), token.get_secret_value().encode())
+    return Access.OPEN if right else Access.WRONG_TOKEN
+
+
+def shows_start_token(authorization: str | None, token: StartToken) -> bool:
+    """Return whether the token of this start is shown as a bearer token. A wrong one counts as a try."""
+    given = _bearer(authorization)
+    return given is not None and token.attempt(given) is TokenAttempt.RIGHT
+
+
+def _bearer(authorization: str | None) -> str | None:
     scheme, _, given = (authorization or "").partition(" ")
-    known = hmac.compare_digest(given.strip().encode(), token.get_secret_value().encode())
-    return Access.OPEN if scheme.casefold() == "bearer" and known else Access.WRONG_TOKEN
+    return given.strip() if scheme.casefold() == "bearer" else None
 
 
 def status_document(diagnosis: Diagnosis, monitor: MonitorStatus | None) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from rich.markup import escape
 
 from lib.launch import LaunchedSandbox, LaunchError, start_sandbox
 from lib.settings import load
+from lib.start_token import PARAMETER, START_TOKEN
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8501
@@ -50,6 +51,7 @@ def run(
     try:
         if sandbox is not None:
             os.environ.update(sandbox.settings)
+        START_TOKEN.announced()  # it stands in the address that is printed
         threading.Thread(target=_announce, args=(chosen, browser), daemon=True).start()
         _serve(chosen)
     except KeyboardInterrupt:
@@ -105,12 +107,25 @@ def _announce(port: int, browser: bool) -> None:
     end = time.monotonic() + READY_SECONDS
     while time.monotonic() < end:
         if _answers(address):
-            console.print(f"\n[bold]Switchboard is at {address}[/]   (Ctrl-C stops it)\n")
+            to_print, to_open = _addresses(address)
+            console.print(f"\n[bold]Switchboard is at {to_print}[/]   (Ctrl-C stops it)\n", soft_wrap=True)
             if browser:
-                webbrowser.open(address)
+                webbrowser.open(to_open)
             return
         time.sleep(0.1)
     console.print(f"[yellow]Nothing answers at {address} yet.[/]")
+
+
+def _addresses(address: str) -> tuple[str, str]:
+    """Return the address to print and the one to open: with a token, if the desk asks for one.
+
+    Other users of this machine can read with what a browser was started: that token works once.
+    """
+    from lib.ui.guard import asks_for_token  # late, as the server
+
+    if not asks_for_token():
+        return address, address
+    return f"{address}/?{PARAMETER}={START_TOKEN.text}", f"{address}/?{PARAMETER}={START_TOKEN.one_use()}"
 
 
 def _answers(address: str) -> bool:

@@ -47,9 +47,12 @@ from lib.journal.errors import JournalError  # noqa: E402
 from lib.journal.journal import Journal  # noqa: E402
 from lib.model.window import WindowSize  # noqa: E402
 from lib.monitor.monitor_status import MonitorStatus  # noqa: E402
+from lib.server_limits import end_waiting_connections, raise_descriptor_limit, watch_connections  # noqa: E402
 from lib.settings import load  # noqa: E402
 from lib.snapshot import utc_now  # noqa: E402
-from lib.ui.guard import local_without_login  # noqa: E402
+from lib.start_token import START_TOKEN  # noqa: E402
+from lib.ui.gate import RequestGate, machine_refusal  # noqa: E402
+from lib.ui.guard import asks_for_token  # noqa: E402
 from lib.ui.monitor_thread import MonitorThread  # noqa: E402
 from lib.ui.runtime import DiagnosisService, app_runtime  # noqa: E402
 from lib.ui.styles import clock  # noqa: E402
@@ -132,10 +135,10 @@ def healthz(_: Request) -> Response:
 
 
 def for_machines(answer: Callable[[DiagnosisService], Response]) -> Callable[[Request], Response]:
-    """Return the route of an endpoint that needs the diagnosis service, for machines that hold the token."""
+    """Return the route of an endpoint that needs the diagnosis service, for machines that hold a token."""
 
     def route(request: Request) -> Response:
-        if refusal := _refused(request):
+        if refusal := machine_refusal(request):
             return refusal
         desk = app_runtime().desk
         if desk is None:
@@ -158,19 +161,6 @@ def api_status(desk: DiagnosisService) -> Response:
     return JSONResponse(endpoints.status_document(desk.diagnosis(WindowSize.DAY), _journal_and_monitor(desk)[1]))
 
 
-def _refused(request: Request) -> Response | None:
-    """Return the answer to a caller who may not read here; None if they may."""
-    token = load().status_token
-    local = local_without_login(request.client.host if request.client else "", request.headers)
-    answer = endpoints.may_read(request.headers.get("authorization"), token, local=local)
-    if answer is endpoints.Access.WRONG_TOKEN:
-        headers = {"WWW-Authenticate": "Bearer"}
-        return JSONResponse({"error": "Show STATUS_TOKEN as a bearer token."}, 401, headers)
-    if answer is endpoints.Access.NO_TOKEN_SET:
-        return JSONResponse({"error": "Set STATUS_TOKEN to let machines read here."}, 403)
-    return None
-
-
 def _journal_and_monitor(desk: DiagnosisService | None) -> tuple[Journal | None, MonitorStatus | None]:
     """Return the journal, if it is open, and how the monitor stands, if the journal can be read."""
     action_service = desk.action_service() if desk else None
@@ -186,6 +176,8 @@ def _journal_and_monitor(desk: DiagnosisService | None) -> tuple[Journal | None,
 # answers a deep link to a server that has just started with "page not found". The call needs no pages for that.
 with suppress(StreamlitAPIException):
     st.navigation([])
+
+watch_connections()
 
 ROUTES = [
     Route("/healthz", healthz),
@@ -214,16 +206,22 @@ def free() -> None:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Collect garbage while the server is up, and run the monitor in the background, unless MONITOR_EVERY is off."""
+    """Collect garbage and end idle connections while the server is up, and run the monitor unless it is off."""
+    raise_descriptor_limit()
     every = load().monitor_every
     monitor = MonitorThread(every) if every else None
     if monitor:
         monitor.start()
-    collecting = asyncio.create_task(collect())
+    if await asyncio.to_thread(asks_for_token):
+        START_TOKEN.announce()
+    tasks = [asyncio.create_task(collect()), asyncio.create_task(end_waiting_connections())]
     yield
-    collecting.cancel()
+    for task in tasks:
+        task.cancel()
     if monitor:
         await asyncio.to_thread(monitor.stop)
 
 
-app = st.App(ROOT / "app.py", routes=ROUTES, middleware=[Middleware(SecurityHeaders)], lifespan=lifespan)
+app = st.App(
+    ROOT / "app.py", routes=ROUTES, middleware=[Middleware(SecurityHeaders), Middleware(RequestGate)], lifespan=lifespan
+)

@@ -341,3 +341,33 @@ def entry(item: Entry, rendered: RenderedEntry, zone: ZoneInfo, *, tone: Tone, g
         item.seq,
         bullets(lines) if rendered.details else "",
     )
+
+
+# A page of its own, without Streamlit: for somebody who may not open a session.
+
+# With the policy of all other pages, no-referrer, browsers call the origin of a form that is sent unknown.
+_ENTRANCE = Markup(
+    '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Switchboard</title>'
+    '<meta name="referrer" content="same-origin">'
+    '<meta name="viewport" content="width=device-width, initial-scale=1">{head}'
+    "<style>:root{{color-scheme:light dark}}body{{font:1rem/1.5 sans-serif;max-width:36rem;margin:4rem auto;"
+    "padding:0 1rem}}input,button{{font:inherit;padding:.4rem .6rem}}input{{width:100%;box-sizing:border-box;"
+    "margin:.3rem 0 .8rem}}</style></head>"
+    "<body><h1>Switchboard</h1><h2>{title}</h2><p>{sentence}</p>{form}</body></html>"
+)
+# It posts to the address that it was asked for, so that a deep link still leads to its page.
+_TOKEN_FORM = Markup(
+    '<form method="post"><label for="token">Token of this start</label>'
+    '<input id="token" name="{}" type="password" autocomplete="off" autofocus required>'
+    '<button type="submit">Open</button></form>'
+)
+_RELOAD = Markup('<meta http-equiv="refresh" content="0">')
+
+
+def entrance(title: str, sentence: str, *, token_field: str | None = None, reload: bool = False) -> Markup:
+    """Return a whole page of HTML in words of our own, with a field for the token if `token_field` names one.
+
+    With `reload` the browser asks again at once.
+    """
+    form = _TOKEN_FORM.format(token_field) if token_field else NOTHING
+    return _ENTRANCE.format(head=_RELOAD if reload else NOTHING, title=title, sentence=sentence, form=form)

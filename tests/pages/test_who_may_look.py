@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lib import access
 from lib.model.people import Role
 from lib.settings import Settings
 from lib.ui import guard
@@ -61,6 +62,13 @@ def test_everybody_else_is_refused(user: dict[str, object]) -> None:
         ("127.0.0.1", "127.0.0.1", {"Host": "rebound.evil.example:8501"}, False),
         ("127.0.0.1", "127.0.0.1", {"Host": "localhost["}, False),
         ("127.0.0.1", "127.0.0.1", {}, False),
+        # A name in the midst of something else is no name that was asked for.
+        ("127.0.0.1", "127.0.0.1", {"Host": "desk.example.com@localhost:8501"}, False),
+        ("127.0.0.1", "127.0.0.1", {"Host": "localhost:8501/desk.example.com"}, False),
+        ("127.0.0.1", "127.0.0.1", {"Host": "localhost#desk.example.com"}, False),
+        ("127.0.0.1", "127.0.0.1", {"Host": "localhost:8501?"}, False),
+        ("127.0.0.1", "127.0.0.1", {"Host": "localhost:port"}, False),
+        ("127.0.0.1", "127.0.0.1", {"Host": "localhost\\@desk.example.com"}, False),
         # Another site on this machine: a dev server's page, or a file.
         ("127.0.0.1", "127.0.0.1", {"Host": "localhost:8501", "Origin": "http://localhost:3000"}, False),
         ("127.0.0.1", "127.0.0.1", {"Host": "localhost:8501", "Origin": "null"}, False),
@@ -113,13 +121,14 @@ def test_a_stranger_who_is_logged_in_sees_nothing(open_page: Open) -> None:
 def test_a_secrets_file_that_cannot_be_read_lets_nobody_in(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = ROOT.__class__(str(tmp_path)) / "secrets.toml"
     broken.write_text("[auth\nclient_secret = 'abc'")
-    monkeypatch.setattr(guard, "SECRETS_FILE", broken)
+    monkeypatch.setattr(access, "SECRETS_FILE", broken)
     test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
     assert "cannot be read" in test.error[0].value
     assert b"sb-" not in sent(test) and b"abc" not in sent(test)
 
 
 def test_a_folder_in_place_of_the_secrets_lets_nobody_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guard, "SECRETS_FILE", tmp_path)
+    monkeypatch.setattr(access, "SECRETS_FILE", tmp_path / "secrets.toml")
+    (tmp_path / "secrets.toml").mkdir()
     assert isinstance(guard.who_looks(), Refusal)
-    assert not guard.local_without_login("127.0.0.1", {"Host": "localhost"})
+    assert isinstance(guard.what_is_asked("127.0.0.1", {"Host": "localhost"}), Refusal)

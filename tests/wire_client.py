@@ -1,0 +1,117 @@
+"""A viewer without a browser: whatever headers it likes, and the frames that somebody else's browser sent."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.cookies import SimpleCookie
+from urllib.parse import urlsplit
+
+import httpx
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.web.server.starlette.starlette_app_utils import create_signed_value
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from lib.start_token import cookie_name
+
+SECRET = "a-secret-of-this-test-that-signs-its-cookies"
+SECTION_AUTH = f"""[auth]
+redirect_uri = "http://127.0.0.1/oauth2callback"
+cookie_secret = "{SECRET}"
+client_id = "test"
+client_secret = "test"
+server_metadata_url = "http://127.0.0.1:9/.well-known/openid-configuration"
+"""
+SECONDS = 40
+
+
+@dataclass(frozen=True)
+class Who:
+    """Somebody in front of the desk: the cookies of their browser, and whether it says where the page is from."""
+
+    cookies: dict[str, str] = field(default_factory=dict)
+    origin: bool = False
+
+    def headers(self) -> dict[str, str]:
+        """Return the headers of their requests, but for the websocket's Origin."""
+        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        return {"Cookie": cookies} if cookies else {}
+
+
+def holder(address: str, cookie: str) -> Who:
+    """Somebody whose browser has this cookie for the token of the start, right or wrong."""
+    return Who({cookie_name(urlsplit(address).netloc): cookie})
+
+
+def logged_in(address: str, email: str | None) -> Who:
+    """A browser in which `email` is logged in, as the login itself would have it; None: at the login's page."""
+    answer = httpx.get(f"{address}/_stcore/host-config")
+    cookies = {name: one.value for name, one in SimpleCookie(answer.headers.get("set-cookie", "")).items()}
+    if email:
+        user = json.dumps({"origin": address, "is_logged_in": True, "email": email})
+        cookies["_streamlit_user"] = create_signed_value(SECRET, "_streamlit_user", user).decode()
+    return Who(cookies, origin=True)
+
+
+class Session:
+    """One session over a websocket: what was sent, and every frame that came back."""
+
+    def __init__(self, wire: ClientConnection) -> None:
+        self._wire = wire
+        self.frames: list[bytes] = []
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame, and return once the page was run for it."""
+        self._wire.send(frame)
+        while True:
+            got = self._wire.recv(timeout=SECONDS, decode=False)
+            self.frames.append(got)
+            if ForwardMsg.FromString(got).WhichOneof("type") == "script_finished":
+                return
+
+    def open(self, page: str = "") -> bytes:
+        """Open a page and return everything that was sent for it."""
+        ask = BackMsg()
+        ask.rerun_script.page_name = page
+        self.send(ask.SerializeToString())
+        return b"\n".join(self.frames)
+
+
+@contextmanager
+def session(address: str, who: Who, **headers: str) -> Iterator[Session]:
+    """Open a session at `address`. Raises `WebSocketException` or `OSError` if the server does not let it open."""
+    xsrf = who.cookies.get("_streamlit_xsrf")
+    with connect(
+        re.sub("^http", "ws", address) + "/_stcore/stream",
+        subprotocols=["streamlit", *([xsrf] if xsrf else [])],  # type: ignore[list-item]
+        origin=address if who.origin else None,  # type: ignore[arg-type]
+        additional_headers={**who.headers(), **headers},
+        open_timeout=SECONDS,
+        max_size=None,
+    ) as wire:
+        yield Session(wire)
+
+
+def sees(address: str, who: Who, **headers: str) -> bool:
+    """Return whether somebody sees the desk's headline over a websocket."""
+    try:
+        with session(address, who, **headers) as opened:
+            return b"sb-headline" in opened.open()
+    except (WebSocketException, OSError):
+        return False
+
+
+def replays(address: str, who: Who, frames: list[bytes], **headers: str) -> bool:
+    """Send the frames of somebody else's browser; return whether a session opened for it."""
+    try:
+        with session(address, who, **headers) as opened:
+            for frame in frames:
+                opened.send(frame)
+            return True
+    except (WebSocketException, OSError):
+        return False

@@ -53,7 +53,7 @@ from lib.snapshot import utc_now  # noqa: E402
 from lib.start_token import START_TOKEN  # noqa: E402
 from lib.ui.gate import RequestGate, machine_refusal  # noqa: E402
 from lib.ui.guard import asks_for_token  # noqa: E402
-from lib.ui.monitor_thread import MonitorThread  # noqa: E402
+from lib.ui.monitor_thread import MonitorThread, monitor_health  # noqa: E402
 from lib.ui.runtime import DiagnosisService, app_runtime  # noqa: E402
 from lib.ui.styles import clock  # noqa: E402
 
@@ -129,6 +129,7 @@ def healthz(_: Request) -> Response:
         "process": "ok",
         **health,
         "database": "ok" if monitor else "not opened" if journal is None else "unreachable",
+        "monitor": monitor_health(monitor).value,
         "monitor_round_age_seconds": (utc_now() - round_at).total_seconds() if round_at else None,
     }
     return JSONResponse(answer, 503 if health["desk"] == "failed" else 200)

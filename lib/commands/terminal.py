@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from lib.access import login_configured
 from lib.actions.action import RefusedError
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
@@ -26,7 +26,7 @@ from lib.journal.journal import Journal
 from lib.model.people import Actor, Role, Via, is_listed
 from lib.model.verdict import HeadlineState
 from lib.model.window import WindowSize
-from lib.settings import SECRETS_FILE, Settings, load, unclear_who_acts
+from lib.settings import Settings, load, unclear_who_acts
 from lib.snapshot import Snapshot, take, utc_now
 from lib.sources.source_registry import connect
 
@@ -118,9 +118,7 @@ def actor(settings: Settings) -> Actor:
 def _login_configured() -> bool:
     """Whether a login is configured. If the file cannot be read nobody can tell, and it counts as if there were one."""
     try:
-        return "auth" in tomllib.loads(SECRETS_FILE.read_text(encoding="utf-8-sig"))
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+        return login_configured()
     except (OSError, ValueError, RecursionError):
         return True
 

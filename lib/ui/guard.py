@@ -20,7 +20,7 @@ import streamlit as st
 
 from lib import access
 from lib import settings as settings_
-from lib.model.people import NO_LOGIN, Actor, Role, Via
+from lib.model.people import NO_LOGIN, Actor, Role, Via, email_is_verified, is_listed, normal_address
 from lib.settings import SECRETS_FILE, Settings
 from lib.sources.http import is_loopback
 from lib.start_token import PARAMETER, START_TOKEN, TokenAttempt, cookie_name
@@ -192,18 +192,18 @@ def role_of(user: Mapping[str, object], settings: Settings) -> Viewer | Refusal:
     """Return the role of a logged-in user by the e-mail address that the provider vouches for."""
     if not user.get("is_logged_in"):
         return Refusal("Please log in", "Switchboard is open to its operators and viewers.", can_log_in=True)
-    email = str(user.get("email") or "").strip().casefold()
+    email = normal_address(str(user.get("email") or ""))
     refused = Refusal(
         "Not allowed",
         "Your account is on neither list: ask an operator to add its e-mail address to OPERATORS or VIEWERS.",
         can_log_in=True,
     )
     # Some providers let people claim any address and say so.
-    if not email or user.get("email_verified") in (False, "false"):
+    if not email or not email_is_verified(user):
         return refused
-    if email in (name.casefold() for name in settings.operators):
+    if is_listed(email, settings.operators):
         return Viewer(Role.OPERATOR, email)
-    if email in (name.casefold() for name in settings.viewers):
+    if is_listed(email, settings.viewers):
         return Viewer(Role.VIEWER, email)
     return refused
 

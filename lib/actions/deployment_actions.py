@@ -24,6 +24,7 @@ from lib.actions.action import (
     ok,
     warn,
 )
+from lib.formatting import counted
 from lib.model.deployments import Deployment, DeploymentState, Hostname, Project, same_commit
 from lib.sources.github_writes import GitHubWrites
 from lib.sources.http import Deadline
@@ -518,9 +519,13 @@ def _backwards(context: ActionContext, sha: str | None) -> tuple[Preflight, ...]
     if sha is None:
         return ()
     branch = context.sources.github.branch(None, _soon()).value
-    wanted = branch.position(sha)
-    serving = [branch.position(host.serving_commit) for host in _hosts(context) if host.serving_commit]
-    newer = [position for position in serving if position is not None and wanted is not None and position < wanted]
-    if newer:
-        return (warn("forward", f"This moves production backwards, by {(wanted or 0) - min(newer)} commits."),)
+    serving = {host.serving_commit for host in _hosts(context) if host.serving_commit}
+    # A list of commits is in the order of their dates: which contains which is known from their parents only.
+    contained = {commit: branch.contains(commit, sha) for commit in serving if not same_commit(commit, sha)}
+    if newer := [commit for commit, found in contained.items() if found]:
+        counts = [branch.behind_by(sha, commit) for commit in newer]
+        by = f", by {counted(max(filter(None, counts)), 'commit')}" if all(counts) else ""
+        return (warn("forward", f"This moves production backwards{by}."),)
+    if None in contained.values():
+        return (warn("forward", "Whether this moves production backwards cannot be told from the commits read."),)
     return (ok("forward", "This does not move production backwards."),)

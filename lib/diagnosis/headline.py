@@ -15,6 +15,7 @@ import pandas as pd
 from lib.diagnosis import thresholds
 from lib.diagnosis.check_api import Answers, CheckSpec
 from lib.diagnosis.checks import code, confirming, delivery, demand, link, recording, sending, visibility
+from lib.diagnosis.checks import deployment_failure_modes as modes
 from lib.diagnosis.checks.deployment_failure_modes import FAILURE_MODE_PREFIX
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Recording, Sending
@@ -137,6 +138,7 @@ _BROKEN, _DEGRADED = HeadlineState.BROKEN, HeadlineState.DEGRADED
 
 # The order of the flow: what breaks earlier is said first. Of two that break the same hop, the one that says more.
 RULES: tuple[HeadlineRule, ...] = (
+    HeadlineRule(modes.paused, FAIL, _BROKEN, "Bookings cannot start.", _unknown),
     HeadlineRule(demand.front_door, FAIL, _BROKEN, "Bookings cannot start.", _unknown),
     HeadlineRule(demand.api_answers, FAIL, _BROKEN, "Bookings cannot start: the booking API fails.", _api_since),
     HeadlineRule(

@@ -60,7 +60,7 @@ class Migration:
         checks = {
             "say either undone_by or cannot_be_undone": (self.undone_by is None) != (self.cannot_be_undone is None),
             "give whole seconds, as 2s": whole,
-            "say in requires_words what it requires": (self.requires is None) == (not self.requires_message),
+            "say in requires_message what it requires": (self.requires is None) == (not self.requires_message),
             "say because of what it breaks the rules it allows": bool(self.allows) == bool(self.because),
             "have longer for a statement than for its lock": whole and self.statement_seconds > self.lock_seconds,
         }

@@ -413,7 +413,7 @@ def _ahead_since(diagnosis: Diagnosis) -> datetime | None:
     builds = [
         deployment.created_at
         for deployment in facts.value(facts.snapshot.deployments) or ()
-        if deployment.target == "production" and any(same_commit(deployment.sha, sha) for sha in waiting)
+        if deployment.target == "production" and any(same_commit(deployment.commit, sha) for sha in waiting)
     ]
     if builds:
         return max(min(builds), facts.rolled_back_at or min(builds))
@@ -423,11 +423,12 @@ def _ahead_since(diagnosis: Diagnosis) -> datetime | None:
 def _not_live(facts: Facts) -> tuple[str, ...]:
     """Return the commits of the production branch that should be live and are not, on at least one hostname."""
     branch, required = facts.value(facts.snapshot.branch), facts.value(facts.snapshot.required_commit)
-    behind = [serving.behind_by or 0 for serving in facts.servings or () if serving.position is CommitPosition.BEHIND]
-    at = branch.position(required.sha) if branch and required else None
-    if branch is None or at is None:
+    if branch is None or required is None:
         return ()
-    return tuple(commit.sha for commit in branch.commits[at : at + max(behind, default=0)])
+    behind = [serving for serving in facts.servings or () if serving.position is CommitPosition.BEHIND]
+    served = [serving.hostname.serving_commit for serving in behind]
+    lacking = [branch.missing_from(commit, required.sha) or () for commit in served if commit]
+    return tuple(dict.fromkeys(sha for shas in lacking for sha in shas))
 
 
 _DAY = timedelta(days=1)

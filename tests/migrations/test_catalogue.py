@@ -86,7 +86,7 @@ def test_the_digest_is_of_the_statements():
         ({"cannot_be_undone": None}, "undone_by or cannot_be_undone"),
         ({"lock_timeout": "500ms"}, "whole seconds"),
         ({"lock_timeout": "15s"}, "longer for a statement"),
-        ({"requires": "select true"}, "requires_words"),
+        ({"requires": "select true"}, "requires_message"),
         ({"allows": ("ban-drop-column",)}, "because"),
     ],
 )

@@ -101,7 +101,8 @@ class Facts:
                 if self.blind
                 else f"Whether our key sees every row is unknown. {self.why_unusable(self.snapshot.visibility)}",
             )
-        return frame
+        # Rows that could not be read were there: what is left of them is no empty table.
+        return self.need_complete(reading) if frame.empty else frame
 
     def need_journeys(self, *readings: Reading[pd.DataFrame]) -> pd.DataFrame:
         """Return the journeys. Raises `CannotTellError` without the bookings, or without one of `readings`."""

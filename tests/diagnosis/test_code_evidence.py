@@ -653,3 +653,10 @@ def test_texts_do_not_flow_over_a_red_hop_of_code() -> None:
     code = next(hop for hop in diagnosis.hops if hop.hop is Hop.CODE)
     assert diagnosis.headline.state is HeadlineState.FLOWING
     assert code.status is WARN
+
+
+@pytest.mark.parametrize("check", ["bookings_initiated", "demand_seen", "texts_follow"])
+def test_a_table_of_which_no_row_could_be_read_is_not_taken_for_an_empty_one(check: str) -> None:
+    unread = truncated("pending_bookings", snapshot().pending_bookings.value.iloc[:0])
+    found = answer(check, pending_bookings=unread)
+    assert (found.status, found.summary) == (CANNOT_TELL, "Only a part of pending_bookings was read.")

@@ -20,10 +20,11 @@ from lib.sources.github_writes import BranchMovedError, GitHubWrites
 from lib.sources.http import Deadline, Http, OutcomeUnknownError
 from lib.sources.vercel import Vercel
 from lib.sources.vercel_writes import VercelWrites
-from tests.sandbox.twins import build_quickly, wait_until
+from tests.sandbox.twins import build_quickly
 from tests.sources import bodies
 from tests.sources.failures import failure_of
 from tests.sources.fake_server import FakeServer, Scripted, as_json
+from tests.waiting import wait_until
 
 Play = Callable[[str], dict[str, str]]
 Fault = Callable[..., None]

@@ -431,3 +431,10 @@ def test_where_the_database_refuses_the_newest_migrations_on_its_record_stand_be
 def test_every_question_has_an_id_of_its_own() -> None:
     ids = [question.id for question in ALL]
     assert len(ids) == len(set(ids))
+
+
+def test_a_statement_that_only_postgres_saw_denied_may_have_been_a_read_and_is_no_proven_failed_write() -> None:
+    denied = errors(("postgres_logs", "42501", None, "bookings", None))
+    frame = denied["database_errors"].assign(message="permission denied for table bookings")
+    found = BY_ID["writes_succeed"](Facts(snapshot(database_errors=frame), NOW, Terms.of(SETTINGS)))
+    assert (found.status, "not known" in found.summary) == (WARN, True)

@@ -32,7 +32,7 @@ TOKEN_ASKED, LOGIN_ASKED = "asks for the token", "asks to log in"
 
 
 @dataclass(frozen=True, eq=False)
-class Desk:
+class LiveDesk:
     """A desk on systems that it takes for live ones, its journal, and the settings for the command line beside it."""
 
     address: str
@@ -48,7 +48,7 @@ class Desk:
 
 
 @contextmanager
-def live_desk(settings: dict[str, str], folder: Path, *, login: bool = False) -> Iterator[Desk]:
+def live_desk(settings: dict[str, str], folder: Path, *, login: bool = False) -> Iterator[LiveDesk]:
     """Run a desk that is live. With `login`, one is configured in the home directory, where only Streamlit looks."""
     (folder / "home" / ".streamlit").mkdir(parents=True)
     settings = settings | {"JOURNAL_URL": f"sqlite:///{folder / 'journal.sqlite3'}", "MONITOR_EVERY": "off"}
@@ -61,7 +61,7 @@ def live_desk(settings: dict[str, str], folder: Path, *, login: bool = False) ->
     port = free_port()
     command = [sys.executable, "-m", "lib.run", "--no-browser", "--port", str(port)]
     with started(command, port, settings) as (address, process):
-        yield Desk(address, "" if login else printed_token(process), journal, settings, process)
+        yield LiveDesk(address, "" if login else printed_token(process), journal, settings, process)
     journal.close()
 
 
@@ -77,7 +77,7 @@ def frames_of_a_redeploy(page: Page) -> list[bytes]:
     return [base64.b64decode(frame) for frame in page.evaluate("window.sent")]
 
 
-def cookie_of(desk: Desk) -> str:
+def cookie_of(desk: LiveDesk) -> str:
     """Return the cookie that a browser gets for the right token."""
     return httpx.get(f"{desk.address}/?token={desk.token}").headers["Set-Cookie"].partition(";")[0].partition("=")[2]
 
@@ -90,7 +90,7 @@ def browser_of(chromium: Browser, address: str, who: Who) -> Page:
     return page
 
 
-def on_the_page(chromium: Browser, desk: Desk, who: Who) -> str:
+def on_the_page(chromium: Browser, desk: LiveDesk, who: Who) -> str:
     page = browser_of(chromium, desk.address, who)
     page.goto(f"{desk.address}/")
     shown = page.locator(".sb-headline, h2, h3").or_(page.get_by_role("button", name="Log in")).first
@@ -103,7 +103,7 @@ def on_the_page(chromium: Browser, desk: Desk, who: Who) -> str:
     return answer
 
 
-def in_the_dialog(desk: Desk, who: Who, frames: list[bytes]) -> str:
+def in_the_dialog(desk: LiveDesk, who: Who, frames: list[bytes]) -> str:
     """Send an operator's frames. One that arrives while the page is drawn anew is lost, so they are sent again."""
     before = len(desk.journal.requests())
     for _ in range(2):
@@ -113,7 +113,7 @@ def in_the_dialog(desk: Desk, who: Who, frames: list[bytes]) -> str:
     return NO
 
 
-def at_the_endpoints(desk: Desk, who: Who) -> str:
+def at_the_endpoints(desk: LiveDesk, who: Who) -> str:
     codes = {
         httpx.get(f"{desk.address}/{path}", headers=who.headers()).status_code
         for path in ("metrics", "api/status", "_stcore/metrics")
@@ -122,7 +122,7 @@ def at_the_endpoints(desk: Desk, who: Who) -> str:
     return SEES if codes == {200} else NO
 
 
-def at_the_command_line(desk: Desk, name: str) -> str:
+def at_the_command_line(desk: LiveDesk, name: str) -> str:
     """Order something that nobody previewed: who may act is refused for that, everybody else for who they are."""
     answer = subprocess.run(
         [sys.executable, "-m", "lib", "act", "redeploy", "--digest", "0" * 64, "--json"],
@@ -153,7 +153,7 @@ def test_everybody_gets_on_every_path_what_the_table_says(
     found: dict[str, tuple[str, ...]] = {}
     shell = cache(at_the_command_line)  # it knows of no token
 
-    def row(who: str, desk: Desk, one: Who, frames: list[bytes], at_the_shell: str) -> None:
+    def row(who: str, desk: LiveDesk, one: Who, frames: list[bytes], at_the_shell: str) -> None:
         frame = SEES if sees(desk.address, one) else NO
         dialog = in_the_dialog(desk, one, frames)
         found[who] = (

@@ -12,11 +12,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from typer.testing import CliRunner
 
+from lib import access
 from lib.__main__ import app as command_line
 from lib.actions.action import RefusedError
 from lib.actions.action_registry import ACTIONS
 from lib.actions.executor import Order
-from lib.commands import terminal
 from lib.commands.terminal import ActionExit, actor
 from lib.journal.entry import Outcome
 from lib.journal.request import NewRequest, Request, RequestState
@@ -227,7 +227,8 @@ def test_with_a_login_and_no_operators_nobody_acts_at_the_command_line_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     file = tmp_path / "secrets.toml"
-    monkeypatch.setattr(terminal, "SECRETS_FILE", file)
+    monkeypatch.setattr(access, "SECRETS_FILE", file)
+    monkeypatch.setenv("STREAMLIT_SECRETS_FILES", str(file))  # and not what is at home
     assert actor(Settings()).role is Role.OPERATOR
     file.write_text(text, encoding="utf-8")
     assert actor(Settings()).role is Role.VIEWER

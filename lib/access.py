@@ -63,6 +63,8 @@ def _document(path: Path) -> dict[str, object]:
         return dict(tomllib.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, NotADirectoryError):
         return {}
+    except RecursionError:
+        raise ValueError(f"{path.name} is nested too deeply to be read.") from None
 
 
 def live_systems(settings: Settings) -> tuple[str, ...]:

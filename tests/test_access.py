@@ -98,7 +98,7 @@ def test_the_environment_names_the_files_as_for_streamlit(home: Path) -> None:
     assert secrets_files({"STREAMLIT_SECRETS_FILES": "/run/a.toml /run/b"}) == (Path("/run/a.toml"), Path("/run/b"))
 
 
-@pytest.mark.parametrize("text", ["[auth\n", "\ufeff[auth]\n", b"\xff"])
+@pytest.mark.parametrize("text", ["[auth\n", "\ufeff[auth]\n", b"\xff", "x = " + "[" * 5000])
 def test_a_file_that_cannot_be_read_is_no_answer(home: Path, text: str | bytes) -> None:
     file = home / ".streamlit" / "secrets.toml"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())

@@ -27,7 +27,9 @@ client_id = "test"
 client_secret = "test"
 server_metadata_url = "http://127.0.0.1:9/.well-known/openid-configuration"
 """
-SECONDS = 40
+# How long to wait for an answer: a first page takes a while, and a frame for what is not there gets none.
+SECONDS, REPLAY_SECONDS = 30, 2
+QUIET_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def holder(address: str, cookie: str) -> Who:
 
 def logged_in(address: str, email: str | None) -> Who:
     """A browser in which `email` is logged in, as the login itself would have it; None: at the login's page."""
-    answer = httpx.get(f"{address}/_stcore/host-config")
+    answer = httpx.get(f"{address}/_stcore/health")
     cookies = {name: one.value for name, one in SimpleCookie(answer.headers.get("set-cookie", "")).items()}
     if email:
         user = json.dumps({"origin": address, "is_logged_in": True, "email": email})
@@ -63,16 +65,28 @@ class Session:
 
     def __init__(self, wire: ClientConnection) -> None:
         self._wire = wire
+        self.patience: float = SECONDS
         self.frames: list[bytes] = []
 
     def send(self, frame: bytes) -> None:
-        """Send a frame, and return once the page was run for it."""
+        """Send a frame, and return once the page was run for it and is at rest.
+
+        A frame for a part of the page that this session does not have is not answered: that is waited for a while.
+        Frames that run nothing are left out.
+        """
+        if BackMsg.FromString(frame).WhichOneof("type") != "rerun_script":
+            return
         self._wire.send(frame)
+        finished = False
         while True:
-            got = self._wire.recv(timeout=SECONDS, decode=False)
-            self.frames.append(got)
-            if ForwardMsg.FromString(got).WhichOneof("type") == "script_finished":
+            try:
+                # A callback may have the whole page run again: that begins at once.
+                got = self._wire.recv(timeout=QUIET_SECONDS if finished else self.patience, decode=False)
+            except TimeoutError:
                 return
+            self.frames.append(got)
+            kind = ForwardMsg.FromString(got).WhichOneof("type")
+            finished = kind == "script_finished" or (finished and kind != "new_session")
 
     def open(self, page: str = "") -> bytes:
         """Open a page and return everything that was sent for it."""
@@ -110,6 +124,7 @@ def replays(address: str, who: Who, frames: list[bytes], **headers: str) -> bool
     """Send the frames of somebody else's browser; return whether a session opened for it."""
     try:
         with session(address, who, **headers) as opened:
+            opened.patience = REPLAY_SECONDS
             for frame in frames:
                 opened.send(frame)
             return True

@@ -30,7 +30,7 @@ def live(play: Callable[[str], Settings], tmp_path: Path) -> Settings:
 
 
 @contextmanager
-def live_app(command: list[str | Path], settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def started_desk(command: list[str | Path], settings: Settings) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     port = free_port()
     with started([*command, f"--{'server.' if 'streamlit' in command else ''}port={port}"], port, settings) as running:
         yield running
@@ -63,7 +63,7 @@ def test_one_command_opens_the_browser_on_the_desk_and_nobody_elses(
     record.write_text(f'#!/bin/sh\necho "$1" > {tmp_path / "opened"}\n')
     record.chmod(0o755)
     opened = tmp_path / "opened"
-    with live_app([ROOT / "scripts/run"], live | {"BROWSER": str(record)}) as (address, process):
+    with started_desk([ROOT / "scripts/run"], live | {"BROWSER": str(record)}) as (address, process):
         token = printed_token(process)
         page = chromium.new_page()
         until(page, lambda: opened.exists() and opened.read_text().endswith("\n"))
@@ -100,7 +100,7 @@ def test_one_command_opens_the_browser_on_the_desk_and_nobody_elses(
 
 @pytest.mark.timeout(180)
 def test_streamlit_run_asks_for_the_token_in_the_page(chromium: Browser, live: Settings) -> None:
-    with live_app([sys.executable, "-m", "streamlit", "run", "app.py"], live) as (address, process):
+    with started_desk([sys.executable, "-m", "streamlit", "run", "app.py"], live) as (address, process):
         page = chromium.new_context().new_page()
         page.goto(address)  # the first one: until then a cold server knows no page by its address
         asked(page)

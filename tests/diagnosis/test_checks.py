@@ -434,7 +434,7 @@ def test_every_question_has_an_id_of_its_own() -> None:
 
 
 def test_a_statement_that_only_postgres_saw_denied_may_have_been_a_read_and_is_no_proven_failed_write() -> None:
-    denied = errors(("postgres_logs", "42501", None, "bookings", None))
+    denied = errors(("postgres_logs", "42501", None, "bookings", None), at=LATELY)
     frame = denied["database_errors"].assign(message="permission denied for table bookings")
-    found = BY_ID["writes_succeed"](Facts(snapshot(database_errors=frame), NOW, Terms.of(SETTINGS)))
+    found = answer("writes_succeed", database_errors=frame)
     assert (found.status, "not known" in found.summary) == (WARN, True)

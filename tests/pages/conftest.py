@@ -57,6 +57,7 @@ def on_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """AppTest has no connection and no headers: the request came to a sandbox on this machine, by its own name."""
     st.cache_resource.clear()
     monkeypatch.setattr(guard, "_headers", lambda: {"Host": "localhost:8501"})
+    monkeypatch.setattr(guard, "_cookies", dict)
     monkeypatch.setattr(guard, "_peer", lambda: "127.0.0.1")
     monkeypatch.setattr(guard, "_systems", lambda: (True, ()))
     monkeypatch.setattr(header, "HEAD_START_SECONDS", 0.0)  # there is no browser that paints

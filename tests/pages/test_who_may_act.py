@@ -228,6 +228,7 @@ def test_with_a_login_and_no_operators_nobody_acts_at_the_command_line_either(
 ) -> None:
     file = tmp_path / "secrets.toml"
     monkeypatch.setattr(access, "SECRETS_FILE", file)
+    monkeypatch.setenv("STREAMLIT_SECRETS_FILES", str(file))  # and not what is at home
     assert actor(Settings()).role is Role.OPERATOR
     file.write_text(text, encoding="utf-8")
     assert actor(Settings()).role is Role.VIEWER

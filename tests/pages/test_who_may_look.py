@@ -11,8 +11,10 @@ from streamlit.testing.v1 import AppTest
 from lib import access
 from lib.model.people import Role
 from lib.settings import Settings
+from lib.start_token import StartToken, cookie_name
 from lib.ui import guard
 from lib.ui.guard import Refusal, Viewer, role_of
+from lib.ui.websockets import HEADER, Websockets
 from tests.pages import synthetic
 from tests.pages.conftest import EVERY_PAGE, ROOT, Open, sent
 
@@ -132,3 +134,65 @@ def test_a_folder_in_place_of_the_secrets_lets_nobody_in(tmp_path: Path, monkeyp
     (tmp_path / "secrets.toml").mkdir()
     assert isinstance(guard.who_looks(), Refusal)
     assert isinstance(guard.what_is_asked("127.0.0.1", {"Host": "localhost"}), Refusal)
+
+
+@pytest.fixture
+def token(monkeypatch: pytest.MonkeyPatch) -> StartToken:
+    """The desk is on live systems and has no login. Returns the token of this start."""
+    token = StartToken()
+    token.announced()
+    monkeypatch.setattr(guard, "START_TOKEN", token)
+    monkeypatch.setattr(guard, "_systems", lambda: (False, ("VERCEL_API_URL",)))
+    return token
+
+
+@pytest.mark.parametrize("page", EVERY_PAGE)
+def test_a_page_that_runs_alone_on_live_systems_asks_for_the_token(page: str, token: StartToken) -> None:
+    """Session state is no proof: what it holds is compared again."""
+    for kept in ("", "guess", token.cookie, True):
+        cold = AppTest.from_file(str(ROOT / f"pages/{page}_page.py"), default_timeout=60)
+        cold.session_state["start_token"] = kept
+        cold.run()
+        assert [field.label for field in cold.text_input] == ["Token of this start"] and not cold.exception
+        assert b"sb-" not in sent(cold) and token.text.encode() not in sent(cold)
+
+
+def test_the_token_is_typed_once_in_a_session(open_page: Open, token: StartToken) -> None:
+    test = open_page("status", synthetic.planted())
+    test.text_input(key="start_token_typed").set_value("guess").run()
+    test.button(key="start_token_open").click().run()
+    assert "That is not the token" in test.warning[0].value and b"hop by hop" not in sent(test)
+    test.text_input(key="start_token_typed").set_value(token.text).run()
+    test.button(key="start_token_open").click().run()
+    assert b"hop by hop" in sent(test) and token.text.encode() not in sent(test)
+    test.run()
+    assert b"hop by hop" in sent(test)
+
+
+def test_the_token_in_the_address_is_taken_out_of_it(open_page: Open, token: StartToken) -> None:
+    test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+    test.query_params["token"] = "guess"
+    test.query_params["window"] = "7d"
+    test.run()
+    assert "That is not the token" in test.warning[0].value
+    assert dict(test.query_params) == {"window": "7d"}
+
+
+def test_the_cookie_of_the_gate_lets_a_page_in(monkeypatch: pytest.MonkeyPatch, token: StartToken) -> None:
+    name = cookie_name("localhost:8501")
+    for cookies, let_in in (({name: token.cookie}, True), ({name: token.text}, False), ({"x": token.cookie}, False)):
+        monkeypatch.setattr(guard, "_headers", lambda: {"host": "localhost:8501"})
+        monkeypatch.setattr(guard, "_cookies", lambda cookies=cookies: cookies)
+        assert isinstance(guard.who_looks(), Viewer) is let_in
+
+
+def test_with_the_gate_in_front_the_page_knows_who_is_at_the_other_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streamlit returns no address for this machine, and none where it knows none."""
+    monkeypatch.undo()
+    websockets = Websockets()
+    monkeypatch.setattr(guard, "WEBSOCKETS", websockets)
+    for peer in ("", "203.0.113.7", "127.0.0.1"):
+        opened = websockets.open(peer, admitted=False)
+        assert opened is not None
+        monkeypatch.setattr(guard, "_headers", lambda opened=opened: {HEADER: opened.id})
+        assert guard._peer() == peer

@@ -56,27 +56,21 @@ def unknown_to_twilio(
 
 def by_status(outbound: pd.DataFrame) -> pd.DataFrame:
     """Return `status`, `error_code`, `count`, `meaning`, `action`, `fault` per status and error, most first."""
-    grouped = (
-        outbound.assign(error_code=outbound["error_code"].fillna(""))
-        .groupby(["status", "error_code"], as_index=False)
-        .agg(count=("sid", "size"), last_at=("created_at", "max"))
-        .sort_values("count", ascending=False, ignore_index=True)
-    )
-    return _explained(grouped)
+    return _grouped(outbound, count=("sid", "size"), last_at=("created_at", "max"))
 
 
 def counted_by_status(counted: pd.DataFrame) -> pd.DataFrame:
     """Return the same as `by_status`, of what the database counted (frame TEXT_COUNTS)."""
+    return _grouped(counted, count=("texts", "sum"), last_at=("last_at", "max"))
+
+
+def _grouped(rows: pd.DataFrame, **totals: tuple[str, str]) -> pd.DataFrame:
     grouped = (
-        counted.assign(error_code=counted["error_code"].fillna(""))
+        rows.assign(error_code=rows["error_code"].fillna(""))
         .groupby(["status", "error_code"], as_index=False)
-        .agg(count=("texts", "sum"), last_at=("last_at", "max"))
+        .agg(**totals)
         .sort_values("count", ascending=False, ignore_index=True)
     )
-    return _explained(grouped)
-
-
-def _explained(grouped: pd.DataFrame) -> pd.DataFrame:
     explained = [explain(code) if code else None for code in grouped["error_code"]]
     grouped["meaning"] = [item.meaning if item else "" for item in explained]
     grouped["action"] = [item.action if item else "" for item in explained]

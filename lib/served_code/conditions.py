@@ -102,12 +102,7 @@ def _boolean(inside: Tree, row: _Row, depth: int) -> Truth:
     parts = [_truth(part, row, depth + 1) for part in inside["args"]]
     if inside["boolop"] == "NOT_EXPR":
         return {Truth.TRUE: Truth.FALSE, Truth.FALSE: Truth.TRUE}.get(parts[0], parts[0])
-    decides, other = (Truth.FALSE, Truth.TRUE) if inside["boolop"] == "AND_EXPR" else (Truth.TRUE, Truth.FALSE)
-    if decides in parts:
-        return decides
-    if Truth.OPEN in parts:
-        return Truth.OPEN
-    return Truth.NULL if Truth.NULL in parts else other
+    return _fold(parts, any_of=inside["boolop"] == "OR_EXPR")
 
 
 def _comparison(inside: Tree, row: _Row, depth: int) -> Truth:

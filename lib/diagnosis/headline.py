@@ -16,7 +16,6 @@ from lib.diagnosis import thresholds
 from lib.diagnosis.check_api import Answers, CheckSpec
 from lib.diagnosis.checks import code, confirming, delivery, demand, link, recording, sending, visibility
 from lib.diagnosis.checks import deployment_failure_modes as modes
-from lib.diagnosis.checks.deployment_failure_modes import FAILURE_MODE_PREFIX
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Recording, Sending
 from lib.diagnosis.text_log import terminal, without_lone_faults
@@ -274,7 +273,7 @@ def _since(since: Since, facts: Facts) -> Beginning | None:
 
 def _unexpected(answers: Answers) -> Headline | None:
     """Return what fails without a rule of its own: nothing is called flowing over it."""
-    failing = [c for c in answers.values() if c.status is FAIL and not c.id.startswith(FAILURE_MODE_PREFIX)]
+    failing = [c for c in answers.values() if c.status is FAIL and not c.id.startswith(modes.FAILURE_MODE_PREFIX)]
     if not failing:
         return None
     return _headline(_DEGRADED, f"Texts flow, and not everything is in order. {failing[0].summary}", None, failing[0])

@@ -43,7 +43,7 @@ left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attn
 where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.attnum > 0 and not a.attisdropped
 order by c.relname, a.attnum
 """
-_CHECKS_SQL = """
+CHECKS_SQL = """
 select c.relname::text as "table", k.conname::text as name, pg_catalog.pg_get_constraintdef(k.oid) as definition,
        array(select a.attname::text from pg_catalog.pg_attribute a
              where a.attrelid = k.conrelid and a.attnum = any (k.conkey)) as columns
@@ -101,7 +101,7 @@ order by c.relname, g.tgname
 PARTS = {
     "relations": _RELATIONS_SQL,
     "columns": _COLUMNS_SQL,
-    "checks": _CHECKS_SQL,
+    "checks": CHECKS_SQL,
     "unique_keys": _UNIQUE_SQL,
     "enums": _ENUMS_SQL,
     "routines": _ROUTINES_SQL,

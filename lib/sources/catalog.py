@@ -58,16 +58,6 @@ left join pg_catalog.pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attn
 where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm') and a.attnum > 0 and not a.attisdropped
 order by c.relname, a.attnum
 """
-_CHECKS_SQL = """
-select c.relname as "table", k.conname as name, pg_catalog.pg_get_constraintdef(k.oid) as definition,
-       array(select a.attname::text from pg_catalog.pg_attribute a
-             where a.attrelid = k.conrelid and a.attnum = any (k.conkey)) as columns
-from pg_catalog.pg_constraint k
-join pg_catalog.pg_class c on c.oid = k.conrelid
-join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where n.nspname = 'public' and k.contype = 'c'
-order by c.relname, k.conname
-"""
 _POLICIES_SQL = """
 select p.tablename::text as "table", p.policyname::text as name, p.cmd as command,
        p.roles::text[] as roles, p.qual as using
@@ -110,7 +100,7 @@ order by s.xact_start nulls last
 """
 _PARTS = {
     "columns": _COLUMNS_SQL,
-    "checks": _CHECKS_SQL,
+    "checks": live_schema.CHECKS_SQL,
     "policies": _POLICIES_SQL,
     "tables": _TABLES_SQL,
     "identity": _IDENTITY_SQL,

@@ -88,6 +88,11 @@ class Session:
             kind = ForwardMsg.FromString(got).WhichOneof("type")
             finished = kind == "script_finished" or (finished and kind != "new_session")
 
+    def send_raw(self, frame: bytes) -> bytes:
+        """Send a frame that need not be a message, and return what comes back for it next."""
+        self._wire.send(frame)
+        return self._wire.recv(timeout=self.patience, decode=False)
+
     def open(self, page: str = "") -> bytes:
         """Open a page and return everything that was sent for it."""
         ask = BackMsg()

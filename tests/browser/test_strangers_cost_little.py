@@ -13,7 +13,8 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosedError, WebSocketException
+from websockets.frames import CloseCode
 
 from lib.server_limits import HEADER_SECONDS, SWEEP_SECONDS
 from lib.ui.websockets import STRANGERS_AT_ONCE
@@ -52,6 +53,10 @@ def test_many_websockets_and_half_sent_requests_keep_nobody_out(
         assert server.num_fds() < before + 8 * STRANGERS_AT_ONCE
         # A browser tries again by itself: within two seconds one of the strangers' places is to be had.
         wait_until(lambda: sees(desk.address, logged_in(desk.address, "eve@example.org")), 10)
+
+        with pytest.raises(ConnectionClosedError) as closed, session(desk.address, Who()) as opened:
+            opened.send_raw(bytes(17_000_000))
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == CloseCode.MESSAGE_TOO_BIG
 
         half = [open_ones.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(100)]
         for number, one in enumerate(half):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lib.diagnosis.check_api import Answers
-from lib.diagnosis.checks import ALL, BY_ID, by_spec
+from lib.diagnosis.checks import ALL, BY_ID
 from lib.diagnosis.hypotheses import HYPOTHESES, weigh
 from lib.model.verdict import Check, CheckStatus, Hypothesis, Verdict
 
@@ -16,9 +16,10 @@ CANNOT_TELL, NOT_APPLICABLE = CheckStatus.CANNOT_TELL, CheckStatus.NOT_APPLICABL
 
 
 def checks(base: CheckStatus = OK, **statuses: CheckStatus) -> Answers:
-    return by_spec(
-        Check(id_, spec.hop, spec.question, statuses.get(id_, base), f"{id_} says so.") for id_, spec in BY_ID.items()
-    )
+    return {
+        spec: Check(id_, spec.hop, spec.question, statuses.get(id_, base), f"{id_} says so.")
+        for id_, spec in BY_ID.items()
+    }
 
 
 def judged(cause: str, base: CheckStatus = OK, **statuses: CheckStatus) -> Hypothesis:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from importlib import import_module
 from pkgutil import iter_modules
 
 from lib.diagnosis.check_api import Answers, CheckSpec
 from lib.diagnosis.facts import Facts
-from lib.model.verdict import Check, Hop
+from lib.model.verdict import Hop
 
 
 def _defined() -> Iterator[CheckSpec]:
@@ -27,8 +27,3 @@ BY_ID = {spec.id: spec for spec in ALL}
 def answer_all(facts: Facts) -> Answers:
     """Answer every check from `facts`."""
     return {spec: spec(facts) for spec in ALL}
-
-
-def by_spec(checks: Iterable[Check]) -> Answers:
-    """Return answers that were made before, by the check that they answer."""
-    return {BY_ID[check.id]: check for check in checks}

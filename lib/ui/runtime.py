@@ -142,6 +142,11 @@ class DiagnosisService:
             self._judged.forget(size)
         return self._judged.get(size, lambda before: self._judge(size, before)).diagnosis
 
+    def newest_diagnosis(self) -> Diagnosis | None:
+        """Return the newest diagnosis of any window that was made here; None before the first. Never waits."""
+        newest = max(self._judged.values(_Judged), key=lambda judged: judged.at, default=None)
+        return newest.diagnosis if newest else None
+
     def newest_reading(self) -> datetime | None:
         """Return when the newest reading of any window was observed; None before the first."""
         return max((judged.newest for judged in self._judged.values(_Judged)), default=None)

@@ -152,8 +152,8 @@ def stacked(first: Markup, second: Markup) -> Markup:
 
 def cannot_tell(failure: Failure | None, what: str, since: datetime | None, zone: ZoneInfo, now: datetime) -> Markup:
     """The grey card that stands where something could not be read. Never a zero."""
-    sentence = failure.sentence if failure else "The last answer is too old to rest on."
-    hint = failure.hint if failure else "The desk asks again by itself."
+    sentence = failure.sentence if failure else "The last answer is too old to rely on."
+    hint = failure.hint if failure else "Switchboard retries automatically."
     at = f" Since {formatting.time_and_age(since, zone, now)}." if since else ""
     return Markup('<div class="sb-card sb-unknown sb-cannot"><h4>{} {}</h4><p>{} {}{}</p></div>').format(
         chip(labels.CANNOT_TELL, text="Cannot tell"), what, outside(sentence), outside(hint), at

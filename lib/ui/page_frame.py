@@ -99,7 +99,7 @@ class View:
 
     def _card(self, reading: Reading[Any], failure: Failure | None) -> Markup:
         since = reading.failing_since or reading.observed_at
-        return html.cannot_tell(failure, f"The desk has to {label(reading.name)}", since, self.zone, self.now)
+        return html.cannot_tell(failure, f"Switchboard has to {label(reading.name)}", since, self.zone, self.now)
 
 
 def current_cause() -> str:
@@ -123,9 +123,9 @@ def diagnosis_service() -> DiagnosisService:
 def _starting() -> None:
     app = runtime.app_runtime()
     if app.failure:
-        st.error(app.failure, title="The desk cannot open", icon=":material/error:")
+        st.error(app.failure, title="Switchboard cannot open", icon=":material/error:")
     elif app.desk is None:
-        with st.status("No keys are configured: opening the desk on a sandbox", expanded=True):
+        with st.status("No keys are configured: opening Switchboard on a sandbox", expanded=True):
             for line in tuple(app.progress):
                 st.text(line)
     else:

@@ -52,7 +52,7 @@ class _Judged:
 
 
 def _no_action_service() -> ActionService:
-    raise JournalError("This desk only looks: it has no journal.")
+    raise JournalError("Switchboard can only read here: it has no journal.")
 
 
 class DiagnosisService:
@@ -246,7 +246,7 @@ class AppRuntime:
     def _control(self) -> SandboxControl:
         url = self._desk.settings.sandbox_url if self._desk else None
         if url is None:
-            raise SourceError(FailureKind.NOT_CONFIGURED, "The desk is not on a sandbox.", "Set SANDBOX_URL.")
+            raise SourceError(FailureKind.NOT_CONFIGURED, "Switchboard is not on a sandbox.", "Set SANDBOX_URL.")
         return SandboxControl(url, self._http)
 
     def _follow(self, state: SandboxState, anew: bool = False) -> None:

@@ -153,7 +153,7 @@ class Affected:
         if not self.people and self.unknowable:
             return self.unknowable
         if not self.people:
-            return "Nobody, as far as is known." if not self.at_least else "Nobody in what could be read."
+            return "Nobody in the bookings that could be read." if self.at_least else "Nobody is known to be affected."
         who = counted(self.count, "person", "people")
         states = ", ".join(f"{STATE_LABELS[state]} {count:,}" for state, count in self.states.items())
         seats = "seats unknown" if self.seats.estimate is None else f"about {counted(self.seats.estimate, 'seat')}"
@@ -199,7 +199,7 @@ def follow_up(
     try:
         booking = UUID(booking_id)
     except ValueError:
-        raise JournalError("That is no id of a pending booking.") from None
+        raise JournalError("That is not the id of a pending booking.") from None
     return journal.append(FollowedUp(booking, state), actor, incident_id)
 
 
@@ -412,7 +412,7 @@ def _urgency(person: Person, today: date) -> tuple[int, int, str, int, datetime]
 def _seats(lost: Sequence[Person], bookings: pd.DataFrame | None) -> Seats:
     """Estimate the seats of those who have not booked: as asked for, else by the usual party."""
     if not lost:
-        return Seats(0, "Nobody of them is without a booking.")
+        return Seats(0, "All of them have a booking.")
     said = [person.seats for person in lost if person.seats is not None]
     silent = len(lost) - len(said)
     if not silent:
@@ -420,7 +420,7 @@ def _seats(lost: Sequence[Person], bookings: pd.DataFrame | None) -> Seats:
     parties = pd.Series(dtype=float) if bookings is None else bookings["seats"].dropna()
     who = f"{silent:,} of {len(lost):,} did not say how many seats"
     if len(parties) < FEWEST_PARTIES:
-        few = "the bookings cannot be read" if bookings is None else "too few bookings were made to go by"
+        few = "the bookings cannot be read" if bookings is None else "too few bookings were made to estimate from"
         return Seats(None, f"Unknown: {who}, and {few}.")
     usual = float(parties.astype(float).mean())
     how = f"{who}: counted with {usual:.1f} seats each, the mean of the {len(parties):,} bookings of the window."
@@ -433,7 +433,7 @@ def _unknowable(facts: Facts) -> str:
         return ""
     usual = facts.usual_demand
     expected = "" if usual is None else f" About {usual:.1f} bookings are usual in such a window."
-    return f"Who tried to book cannot be known: calls that are refused leave no trace.{expected}"
+    return f"Who tried to book cannot be known: refused calls are not logged.{expected}"
 
 
 def _unknown(facts: Facts, time_range: TimeRange) -> tuple[str, ...]:
@@ -442,15 +442,15 @@ def _unknown(facts: Facts, time_range: TimeRange) -> tuple[str, ...]:
     found = [caveat.sentence for reading in (snapshot.pending_bookings, snapshot.texts) for caveat in reading.caveats]
     if time_range.since < snapshot.rows_since:
         read = facts.clock(snapshot.rows_since)
-        found.append(f"Single bookings are at hand from {read} on: of before that, there may be more people.")
+        found.append(f"Single bookings were read from {read} on: before that, more people may be affected.")
     if facts.rows(snapshot.events) is None:
         found.append(f"Which event comes first is not known. {facts.why_unusable(snapshot.events)}")
     if facts.rows(snapshot.bookings) is None:
-        found.append(f"Who booked by another way is not known. {facts.why_unusable(snapshot.bookings)}")
+        found.append(f"Who booked in another way is not known. {facts.why_unusable(snapshot.bookings)}")
     uncertain = 0 if facts.journeys is None else int((facts.journeys["sending"] == Sending.UNCERTAIN).sum())
     if uncertain:
         which = counted(uncertain, "booking")
-        found.append(f"For {which} a text went to the number, and whether it was the link cannot be told.")
+        found.append(f"For {which} a text went to the number; whether it carried the link cannot be told.")
     if not snapshot.link_opening.usable(facts.now):
         why = facts.why_unusable(snapshot.link_opening)
         found.append(f"Whether the links that arrived open is not known: there may be more. {why}")

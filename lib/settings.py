@@ -458,8 +458,8 @@ def _slips(document: Mapping[str, Any]) -> Iterator[SettingProblem]:
 
 def _unknown_section(name: str) -> SettingProblem:
     if get_close_matches(name.casefold(), [_LOGIN], cutoff=_SOMEWHAT_CLOSE):
-        return SettingProblem(_LOGIN, f"{_show(name)} is no section: write [{_LOGIN}] if the login is meant.")
-    return SettingProblem(_show(name), f"{_show(name)} is no section of this file: remove it, or correct its name.")
+        return SettingProblem(_LOGIN, f"{_show(name)} is not a section: write [{_LOGIN}] if you mean the login.")
+    return SettingProblem(_show(name), f"{_show(name)} is not a section of this file: remove it, or correct its name.")
 
 
 def _slips_inside(section: str, table: Mapping[str, Any]) -> Iterator[SettingProblem]:
@@ -481,8 +481,8 @@ def _unknown_name(name: str) -> SettingProblem:
     if name.upper().endswith("_FILE") and of_file in _upper_names():
         return SettingProblem(of_file, f"{of_file}_FILE works in the environment only: put {of_file} here.")
     if meant := _meant(name):
-        return SettingProblem(meant, f"{_show(name)} is no setting: write {meant} if that is meant.")
-    return SettingProblem(_show(name), f"{_show(name)} is no setting: compare with secrets.example.toml.")
+        return SettingProblem(meant, f"{_show(name)} is not a setting: write {meant} if you mean that.")
+    return SettingProblem(_show(name), f"{_show(name)} is not a setting: compare with secrets.example.toml.")
 
 
 def _meant(name: str) -> str | None:
@@ -493,7 +493,7 @@ def _meant(name: str) -> str | None:
 
 
 def _show(name: str) -> str:
-    return name if _SHOWN.fullmatch(name) and classify(name) is KeyKind.UNKNOWN else "A name that is not repeated here"
+    return name if _SHOWN.fullmatch(name) and classify(name) is KeyKind.UNKNOWN else "A name that is not shown here"
 
 
 def _upper_names() -> tuple[str, ...]:

@@ -263,7 +263,7 @@ def test_seats_are_as_asked_for_else_by_the_usual_party_and_unknown_where_too_fe
     few = found([asked(1, at)], [], [], made[:4])
     assert few.seats.estimate is None and "too few bookings" in few.seats.how and "seats unknown" in few.message
     unread = found([asked(1, at)], bookings=AWAY)
-    assert unread.seats.estimate is None and any("booked by another way" in message for message in unread.unknown)
+    assert unread.seats.estimate is None and any("booked in another way" in message for message in unread.unknown)
 
 
 # Over which time -----------------------------------------------------------------------------------------

@@ -265,7 +265,7 @@ SLIPS = {
     'STATUS_TOKN = "planted"': ("STATUS_TOKEN", "write STATUS_TOKEN"),
     'STATUS_TOKEN_FILE = "planted"': ("STATUS_TOKEN", "environment only"),
     'COLOUR = "planted"': ("COLOUR", "secrets.example.toml"),
-    'sb_secret_planted0123 = "x"': ("A name that is not repeated here", "secrets.example.toml"),
+    'sb_secret_planted0123 = "x"': ("A name that is not shown here", "secrets.example.toml"),
 }
 
 

@@ -44,7 +44,7 @@ _WRITE_SECONDS = 30.0
 # A person is re-sent at most one link in this time, and the desk sends at most so many in an hour.
 RESEND_PAUSE = timedelta(minutes=30)
 RESENDS_PER_HOUR = 30
-_DRAMA_NUMBER_LABEL = "nobody's, one of those reserved for drama"
+_DRAMA_NUMBER_LABEL = "nobody's: reserved for film and TV"
 # The clocks of the app and of this machine may differ by this much.
 _CLOCK_SLACK = timedelta(minutes=1)
 _NEWEST_BEFORE = "newest booking of this number"
@@ -257,7 +257,7 @@ class TestBooking(_Booking):
 
     __test__ = False  # its name is the design's, and no test
     id: ClassVar[str] = "test_booking"
-    title: ClassVar[str] = "Fire a test booking to our own phone"
+    title: ClassVar[str] = "Make a test booking to our own phone"
     tier: ClassVar[Tier] = Tier.CONFIRM
     cooldown: ClassVar[timedelta] = timedelta(seconds=30)
 
@@ -283,8 +283,8 @@ class TestBooking(_Booking):
             if real
             else block(
                 "number",
-                "TEST_MOBILE_NUMBER can never receive a text (07700 900000 to 900999 is reserved for drama): "
-                "it would prove nothing about delivery. Set a phone of your own; the booking call alone can be tested.",
+                "TEST_MOBILE_NUMBER can never receive a text (07700 900000 to 900999 is reserved for film and TV): "
+                "it would prove nothing about delivery. Set a phone of your own; only the booking call can be tested.",
             ),
             *_can_book(context, target),
         )
@@ -299,7 +299,7 @@ class TestValidation(_Booking):
 
     __test__ = False  # its name is the design's, and no test
     id: ClassVar[str] = "test_validation"
-    title: ClassVar[str] = "Test the booking call alone, without a text that arrives"
+    title: ClassVar[str] = "Test the booking call only, without delivery"
     tier: ClassVar[Tier] = Tier.CONFIRM
     cooldown: ClassVar[timedelta] = timedelta(seconds=30)
     settles_within: ClassVar[timedelta] = timedelta(seconds=30)
@@ -316,20 +316,20 @@ class TestValidation(_Booking):
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
             "One pending booking is made; it takes no seat and expires in a day.",
-            "Twilio refuses its text, or takes and loses it: that says nothing about delivery.",
+            "Twilio refuses its text, or accepts it and does not deliver it: that says nothing about delivery.",
         )
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         return (
-            warn("number", "One text more will look failed: its number can never receive one."),
+            warn("number", "One more text will show as failed: its number can never receive one."),
             *_can_book(context, target),
         )
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         since = effect.since or context.clock() - self.timeout
         if _own(_bookings_of(context, NOBODYS_NUMBER), target, effect, since).empty:
-            return Verification(None, "The pending booking is not to be seen yet.")
-        return Verification(True, "The call was taken, and its pending booking is there. Delivery was not tried.")
+            return Verification(None, "The pending booking is not visible yet.")
+        return Verification(True, "The call was accepted, and its pending booking is there. Delivery was not tested.")
 
     def number(self, context: ActionContext, args: Args) -> str:
         return NOBODYS_NUMBER
@@ -447,7 +447,7 @@ class RecheckLink(Action):
         # Asked anew: the reading of the snapshot may be minutes old.
         opening = follow_up.link_opening(context.sources.booking_app, readings, _soon()).value
         if opening is None:
-            raise FailedError("There is no open booking whose link could be tried.")
+            raise FailedError("There is no open booking whose link could be opened.")
         message = f"It led to: {opening.landing.value.replace('_', ' ')} ({opening.status_code})."
         return Effect(message, "", message, opening.landing.value)
 

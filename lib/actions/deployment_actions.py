@@ -116,7 +116,7 @@ class _Build(_DeploymentAction):
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
-            "A new production build starts; settings and variables are read anew.",
+            "A new production build starts; settings and variables are read again.",
             "If it passes, and production is not pinned, the hostnames move to it.",
         )
 
@@ -133,7 +133,7 @@ class _Build(_DeploymentAction):
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         if effect.found_by is None:
-            return Verification(None, "The new build is not known.")
+            return Verification(None, "The new build was not found.")
         deployment = _one(context, effect.found_by)
         confirmed = _confirmed(target)
         if confirmed and deployment.sha and not same_commit(deployment.sha, confirmed):
@@ -167,7 +167,7 @@ def _build_exactly(context: ActionContext, target: Target, branch: str | None, r
     """Have the commit that was confirmed built, and no other: where its branch points by now does not matter."""
     project, sha = _project(context), _confirmed(target)
     if project.link is None or project.link.repo_id is None or sha is None:
-        raise RefusedError("The project is linked to no repository: it cannot build a commit of it.")
+        raise RefusedError("The project is not connected to a repository: it cannot build a commit of it.")
     branch = branch or project.link.production_branch or context.sources.github.repository(_soon()).value.default_branch
     accepted = VercelWrites(context.sources.vercel).deploy_commit(
         sha, branch, project.link.repo_id, project.name, Deadline(_WRITE_SECONDS), request_id=request_id
@@ -181,7 +181,7 @@ def _served_everywhere(context: ActionContext, deployment: Deployment) -> Verifi
     if not elsewhere:
         return Verification(True, f"Every hostname serves {_short(deployment.sha)}.")
     if _project(context).auto_assign_custom_domains is False:
-        return Verification(False, "The build is ready and waits: production is pinned. Promote it.")
+        return Verification(False, "The build is ready but not live: production is pinned. Promote it.")
     return Verification(None, f"Ready; not yet served by {', '.join(elsewhere)}.")
 
 
@@ -190,7 +190,7 @@ def _described(target: Target) -> str:
 
 
 def _effect(accepted: Accepted, target: Target, after: str) -> Effect:
-    queued = " It waits its turn." if accepted.queued else ""
+    queued = " It is queued." if accepted.queued else ""
     return Effect(f"Vercel accepted it: {accepted.id}.{queued}", _described(target), after, accepted.id)
 
 
@@ -210,7 +210,7 @@ class Redeploy(_Build):
         return (f"POST /v13/deployments?forceNew=1  deploymentId: {_live(context).id}, target: production",)
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
-        return (warn("same_commit", "The same commit is built again: this never ships a commit that is missing."),)
+        return (warn("same_commit", "The same commit is built again: this never deploys a commit that is missing."),)
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         live = _live(context)
@@ -251,7 +251,7 @@ class DeployCommit(_Build):
     def resolve(self, context: ActionContext, args: Args) -> Target:
         commit = context.sources.github.required_commit(args["sha"], _soon()).value.commit
         if commit is None:
-            raise RefusedError(f"GitHub does not know the commit {_short(args['sha'])}.")
+            raise RefusedError(f"The commit {_short(args['sha'])} is not on GitHub.")
         return self._target(context, _project(context).name, _commit_fact(commit.sha, commit.headline))
 
     def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
@@ -308,7 +308,7 @@ class _Move(_DeploymentAction):
         return (
             ok("ready", "It is a production build, and ready.")
             if ready
-            else block("ready", "Only a production build that is ready can be moved to."),
+            else block("ready", "Only a finished production build can be made live."),
             block("not_live", "Every hostname serves it already: there is nothing to do.")
             if live == {deployment.id}
             else ok("not_live", "It is not what is being served."),
@@ -335,7 +335,7 @@ class Promote(_Move):
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
             "The hostnames move to it at once, without a build.",
-            "New builds become live by themselves again, even if somebody had switched that off on purpose.",
+            "New builds go live automatically again, even if somebody switched that off on purpose.",
         )
 
     def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
@@ -362,7 +362,7 @@ class RollBack(_Move):
         return (
             "The hostnames move back at once; variables and schedules of that build come back with it.",
             "Production is pinned: new builds wait until something is promoted.",
-            "The database does not go back: migrations stay.",
+            "The database is not rolled back: migrations stay.",
         )
 
     def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
@@ -406,7 +406,7 @@ class CancelBuild(_DeploymentAction):
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         if _one(context, args["deployment"]).state.in_progress:
             return (ok("under_way", "The build is under way."),)
-        return (block("under_way", "The build is over: there is nothing to cancel."),)
+        return (block("under_way", "The build has ended: there is nothing to cancel."),)
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         accepted = VercelWrites(context.sources.vercel).cancel(args["deployment"], Deadline(_WRITE_SECONDS))
@@ -415,7 +415,7 @@ class CancelBuild(_DeploymentAction):
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
     ) -> Effect | None:
-        return Effect("Looked at the build.", _described(target), "cancelled", args["deployment"])
+        return Effect("Checked the build.", _described(target), "cancelled", args["deployment"])
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         state = _one(context, args["deployment"]).state
@@ -444,7 +444,7 @@ class ForceDeploy(_DeploymentAction):
         return (f"createCommitOnBranch  {target.name} {facts['branch']}, expectedHeadOid: {head}, no file changes",)
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
-        return ("The branch gets one commit without changes.", "If Vercel hears of it, a production build starts.")
+        return ("The branch gets one commit without changes.", "If it reaches Vercel, a production build starts.")
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         repository = context.sources.github.repository(_soon()).value
@@ -488,7 +488,7 @@ class ForceDeploy(_DeploymentAction):
         deployments = context.sources.vercel.deployments(_soon()).value
         built = next((d for d in deployments if same_commit(d.sha, effect.found_by)), None)
         if built is None:
-            return Verification(None, "Vercel has not begun a build of it.")
+            return Verification(None, "Vercel has not started a build of it.")
         if built.state.failed:
             return Verification(False, f"Its build ended: {built.error_message or built.state.value.lower()}.")
         if built.state is not DeploymentState.READY:
@@ -510,7 +510,7 @@ def _live(context: ActionContext) -> Deployment:
 
 def _linked(project: Project) -> Preflight:
     if project.link is None:
-        return block("linked", "The project is connected to no repository.")
+        return block("linked", "The project is not connected to a repository.")
     return ok("linked", f"The project builds {project.link.full_name}.")
 
 

@@ -51,7 +51,7 @@ def code(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which lines of the booking app do not fit the database, by file and number, and which migration would help.
+    """Say which lines of the booking app do not match the database, by file and number, and which migration would help.
 
     Exit code: 0 if all on the way of a booking fits, 1 if something does not, 3 if it cannot be told, 64 wrong usage.
     """
@@ -136,9 +136,10 @@ def _print(answer: _Answer) -> None:
         out.print(f"  ✕ {escape(redact(line))}")
     elsewhere = len(found.misfits) - len(on_flow)
     if elsewhere:
-        out.print(f"  {counted(elsewhere, 'line')} elsewhere in the app {'does' if elsewhere == 1 else 'do'} not fit.")
+        lines = counted(elsewhere, "line does", "lines do")
+        out.print(f"  Elsewhere in the app, {lines} not match.")
     if found.commits and not found.misfits:
-        out.print("  Everything that was read fits the database.")
+        out.print("  Everything that was read matches the database.")
     for gap in dict.fromkeys(gap for one in found.commits for gap in one.gaps):
         out.print(f"  ? {escape(redact(gap))}")
     for migration in found.migrations:

@@ -33,8 +33,8 @@ _VERBS = {
 }
 _ERRORS = {
     ErrorHandling.IGNORED: "its error is ignored",
-    ErrorHandling.LOOKED_AT: "its error is looked at",
-    ErrorHandling.UNKNOWN: "whether its error is looked at could not be read",
+    ErrorHandling.LOOKED_AT: "its error is checked",
+    ErrorHandling.UNKNOWN: "whether its error is checked could not be read",
 }
 
 
@@ -64,7 +64,7 @@ class CommitFindings:
         more = len(unread) - _PLACES_TOLD
         return (
             *unread[:_PLACES_TOLD],
-            *((f"{more:,} more places on the way could not be judged",) if more > 0 else ()),
+            *((f"{more:,} more places in the booking flow could not be judged",) if more > 0 else ()),
         )
 
     def writes(self, table: str, column: str) -> bool:
@@ -183,9 +183,7 @@ def misfit_line(misfit: Misfit) -> str:
         case Problem.TYPE:
             said = f"{misfit.sentence.partition('. ')[0].rstrip('.')} {place}"
     cure = (
-        f"; the repository's migration {misfit.migration} would cure it and is not in effect"
-        if misfit.migration
-        else ""
+        f"; the repository's migration {misfit.migration} would fix it and is not applied" if misfit.migration else ""
     )
     return f"{said} ({misfit.answers[0]}); {_ERRORS[misfit.error]}{cure}"
 

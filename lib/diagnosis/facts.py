@@ -118,7 +118,7 @@ class Facts:
             raise CannotTellError(
                 self.snapshot.texts,
                 f"The database holds {counted(len(self.claimed_sids), 'text')} that this Twilio account does not know, "
-                "and none that it does: its log is that of another account.",
+                "and none that it does: probably the wrong account.",
             )
         return texts
 
@@ -131,7 +131,7 @@ class Facts:
         """Return the sentence why a verdict may not rest on `reading`."""
         if reading.failure is not None:
             return reading.failure.sentence
-        return f"The last answer is from {self.clock(reading.observed_at)}: too old to rest on."
+        return f"The last answer is from {self.clock(reading.observed_at)}: too old to rely on."
 
     def clock(self, instant: datetime) -> str:
         """Return `instant` as people at the business read it: the time, with the day if it is not today."""
@@ -205,7 +205,7 @@ class Facts:
         """Return what the database counted over the whole window. Raises `CannotTellError` if it did not."""
         counts = self.need(self.snapshot.counts)
         if counts is None or self.blind is not False:
-            raise CannotTellError(self.snapshot.counts, "The database did not count what is too much to read.")
+            raise CannotTellError(self.snapshot.counts, "There are too many rows to read, and no counts of them.")
         return counts
 
     @cached_property
@@ -345,11 +345,11 @@ class Facts:
         read = {one.code.commit for one in serving}
         if unread := sorted(sha for sha in served if sha and sha not in read):
             caveats = {caveat.subject: caveat.sentence for caveat in self.snapshot.served_code.caveats}
-            return caveats.get(unread[0], f"The code of {unread[0][:7]} is not read yet.")
+            return caveats.get(unread[0], f"The code of {unread[0][:7]} has not been read yet.")
         missing = [address for one in serving for address in one.way.missing]
         if missing:
-            return f"No file of the code that is served answers {missing[0]}."
-        return "" if serving else "No hostname serves a commit that was read."
+            return f"No file of the live code answers {missing[0]}."
+        return "" if serving else "No hostname serves a commit whose code was read."
 
     @cached_property
     def running_code(self) -> RunningCode:

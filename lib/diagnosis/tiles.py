@@ -24,7 +24,7 @@ def tiles(facts: Facts, answers: Answers) -> tuple[Tile, ...]:
         _tile(facts, answers, name, label, answer)
         for name, label, answer in (
             ("last_answer", "Last booking call", _last_answer),
-            ("null_errors", "Records refused (null customer)", _null_errors),
+            ("null_errors", "Writes refused (no customer yet)", _null_errors),
             ("delivered", "Texts delivered", _delivered),
             ("stored", "Texts stored with their booking", _stored),
         )
@@ -53,17 +53,17 @@ def _last_answer(facts: Facts, _: Answers) -> tuple[CheckStatus, str, str]:
         return CheckStatus.CANNOT_TELL, "201", f"Accepted {when}; its booking is not in this window."
     sending = journeys["sending"].iloc[-1]
     if sending == Sending.ACCEPTED:
-        return CheckStatus.OK, "201 + text", f"Accepted {when}, and Twilio has its text."
+        return CheckStatus.OK, "201, text sent", f"Accepted {when}, and Twilio has its text."
     if sending == Sending.UNCERTAIN:
-        message = f"Accepted {when}; which of the texts to its number is its own cannot be told."
+        message = f"Accepted {when}; which text to its number belongs to it cannot be told."
         return CheckStatus.CANNOT_TELL, "201", message
     if sending == Sending.REFUSED:
         return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; Twilio refuses texts to this one recipient."
     if sending == Sending.OPTED_OUT:
-        return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; this customer wants no texts."
+        return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; this customer has opted out of texts."
     if sending == Sending.TOO_SOON:
         return CheckStatus.CANNOT_TELL, "201", f"Accepted {when}; its text may still be on its way."
-    return CheckStatus.FAIL, "201, no text", f"Accepted {when}, and Twilio has no text for it."
+    return CheckStatus.FAIL, "201, no text", f"Accepted {when}, but Twilio has no text for it."
 
 
 def _null_errors(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
@@ -80,9 +80,9 @@ def _delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
     fates = facts.need_outbound()["delivery"].value_counts()
     arrived, missed = int(fates.get(Delivery.DELIVERED, 0)), int(fates.get(Delivery.FAILED, 0))
     if not arrived + missed:
-        return CheckStatus.NOT_APPLICABLE, "none", "No text came to its end in this window."
+        return CheckStatus.NOT_APPLICABLE, "none", "No text has a final status in this window."
     value = f"{arrived:,} of {arrived + missed:,}"
-    message = f"{counted(missed, 'text')} did not arrive." if missed else "Every text that came to its end arrived."
+    message = f"{counted(missed, 'text')} did not arrive." if missed else "All with a final status were delivered."
     return answers[delivery.texts_arrive].status, value, message
 
 
@@ -93,7 +93,7 @@ def _counted_delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str
     )
     message = f"As the database has them. Twilio's log since {facts.clock(facts.snapshot.rows_since)}: {check.summary}"
     if not arrived + missed:
-        return check.status, "unknown", f"The database has the end of no text. {check.summary}"
+        return check.status, "unknown", f"The database has no final status of a text. {check.summary}"
     return check.status, f"{arrived:,} of {arrived + missed:,}", message
 
 
@@ -130,7 +130,7 @@ def _stored(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
     if stored.all():
         return CheckStatus.OK, value, f"Every texted booking{cut} has its text stored."
     if running.after_fix is None:
-        return CheckStatus.CANNOT_TELL, value, "Which code is served is unknown, and with it what it should store."
+        return CheckStatus.CANNOT_TELL, value, "Which code is live is unknown, so what it should store is too."
     if not running.after_fix:
-        return CheckStatus.FAIL, value, "The code that is served is from before the fix and stores none."
+        return CheckStatus.FAIL, value, "The live code is older than the fix and stores none."
     return answers[recording.metadata_stored].status, value, answers[recording.metadata_stored].summary

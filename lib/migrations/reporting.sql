@@ -1,4 +1,4 @@
--- title = "Let the database count for the desk"
+-- title = "Let the database count for Switchboard"
 -- table = "public"
 -- cures = []
 -- lock = "none that anybody waits for: functions are added, no table is touched"

@@ -1,4 +1,4 @@
--- title = "Remove the functions that count for the desk"
+-- title = "Remove the functions that count for Switchboard"
 -- table = "public"
 -- cures = []
 -- lock = "none that anybody waits for: no table is touched"

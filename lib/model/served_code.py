@@ -331,7 +331,7 @@ class Schema:
 
 
 class Problem(StrEnum):
-    """In which way a use does not fit the database."""
+    """In which way a use does not match the database."""
 
     MISSING_TABLE = "missing_table"
     MISSING_COLUMN = "missing_column"

@@ -15,7 +15,6 @@ from markupsafe import Markup, escape
 
 from lib import formatting
 from lib.journal.entry import Entry
-from lib.journal.rendering import RenderedEntry
 from lib.journal.text_rules import actor_name
 from lib.model.reading import Failure
 from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile, Verdict
@@ -153,8 +152,8 @@ def stacked(first: Markup, second: Markup) -> Markup:
 
 def cannot_tell(failure: Failure | None, what: str, since: datetime | None, zone: ZoneInfo, now: datetime) -> Markup:
     """The grey card that stands where something could not be read. Never a zero."""
-    sentence = failure.sentence if failure else "The last answer is too old to rest on."
-    hint = failure.hint if failure else "The desk asks again by itself."
+    sentence = failure.sentence if failure else "The last answer is too old to rely on."
+    hint = failure.hint if failure else "Switchboard retries automatically."
     at = f" Since {formatting.time_and_age(since, zone, now)}." if since else ""
     return Markup('<div class="sb-card sb-unknown sb-cannot"><h4>{} {}</h4><p>{} {}{}</p></div>').format(
         chip(labels.CANNOT_TELL, text="Cannot tell"), what, outside(sentence), outside(hint), at
@@ -314,6 +313,18 @@ def rights(items: Iterable[tuple[Sign, str, str, Sequence[str]]]) -> Markup:
     return Markup('<ul class="sb-rights">{}</ul>').format(join(rows))
 
 
+def rows_that_open(items: Iterable[tuple[Sign, str, str, Markup]]) -> Markup:
+    """One line each: sign, name and a sentence, both perhaps from outside; the component opens under it."""
+    rows = (
+        Markup(
+            '<li class="sb-{}"><details><summary>{} <b>{}</b> <span class="sb-detail">{}</span></summary>'
+            "{}</details></li>"
+        ).format(sign.tone, chip(sign), outside(name), outside(sentence), body)
+        for sign, name, sentence, body in items
+    )
+    return Markup('<ul class="sb-rows">{}</ul>').format(join(rows))
+
+
 # The journal.
 
 
@@ -322,24 +333,28 @@ def day(title: str, entries: Iterable[Markup]) -> Markup:
     return Markup('<h4 class="sb-day">{}</h4><ol class="sb-story">{}</ol>').format(title, join(entries))
 
 
-def entry(item: Entry, rendered: RenderedEntry, zone: ZoneInfo, *, tone: Tone, glyph: str) -> Markup:
-    """One entry of the journal, in the business's time with UTC beside it."""
-    local, utc = item.at.astimezone(zone), item.at.astimezone(UTC)
-    lines = (line for detail in rendered.details for line in detail.split("\n") if line.strip())
-    return Markup(
-        '<li class="sb-{}"><time datetime="{}" title="{}">{} <small>{} UTC</small></time>'
-        '<div><b aria-hidden="true">{}</b> {} <small class="sb-detail">{} · entry {}</small>{}</div></li>'
-    ).format(
-        tone,
-        utc.isoformat(),
-        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
-        f"{local:%H:%M:%S}",
-        f"{utc:%H:%M:%S}",
-        glyph,
-        outside(rendered.line),
-        person(item.actor.name),
-        item.seq,
-        bullets(lines) if rendered.details else "",
+def event(
+    first: Entry, last: Entry, said: tuple[str, Sequence[str]], zone: ZoneInfo, *, tone: Tone, glyph: str
+) -> Markup:
+    """One event of the journal in one line, in the business's time; its details and UTC open under it.
+
+    `first` and `last` are its entries: one and the same, but for what took several.
+    """
+    line, details = said
+    until = f" to {last.at.astimezone(UTC):%H:%M:%S}" if last is not first else ""
+    numbers = f"entries {first.seq} to {last.seq}" if last is not first else f"entry {first.seq}"
+    small = Markup('<small class="sb-detail">{} · {:%H:%M:%S}{} UTC · {}</small>').format(
+        person(last.actor.name), first.at.astimezone(UTC), until, numbers
+    )
+    lines = [part for detail in details for part in detail.split("\n") if part.strip()]
+    title = Markup('<b aria-hidden="true">{}</b> {} {}').format(glyph, outside(line[:1].upper() + line[1:]), small)
+    body = (
+        Markup("<details><summary>{}</summary>{}</details>").format(title, bullets(lines))
+        if lines
+        else Markup("<div>{}</div>").format(title)
+    )
+    return Markup('<li class="sb-{}"><time datetime="{}">{}</time>{}</li>').format(
+        tone, last.at.astimezone(UTC).isoformat(), f"{last.at.astimezone(zone):%H:%M:%S}", body
     )
 
 

@@ -52,7 +52,7 @@ class _Judged:
 
 
 def _no_action_service() -> ActionService:
-    raise JournalError("This desk only looks: it has no journal.")
+    raise JournalError("Switchboard can only read here: it has no journal.")
 
 
 class DiagnosisService:
@@ -141,6 +141,11 @@ class DiagnosisService:
         if self._may_recheck(size):
             self._judged.forget(size)
         return self._judged.get(size, lambda before: self._judge(size, before)).diagnosis
+
+    def newest_diagnosis(self) -> Diagnosis | None:
+        """Return the newest diagnosis of any window that was made here; None before the first. Never waits."""
+        newest = max(self._judged.values(_Judged), key=lambda judged: judged.at, default=None)
+        return newest.diagnosis if newest else None
 
     def newest_reading(self) -> datetime | None:
         """Return when the newest reading of any window was observed; None before the first."""
@@ -241,7 +246,7 @@ class AppRuntime:
     def _control(self) -> SandboxControl:
         url = self._desk.settings.sandbox_url if self._desk else None
         if url is None:
-            raise SourceError(FailureKind.NOT_CONFIGURED, "The desk is not on a sandbox.", "Set SANDBOX_URL.")
+            raise SourceError(FailureKind.NOT_CONFIGURED, "Switchboard is not on a sandbox.", "Set SANDBOX_URL.")
         return SandboxControl(url, self._http)
 
     def _follow(self, state: SandboxState, anew: bool = False) -> None:

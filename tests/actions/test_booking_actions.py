@@ -262,5 +262,5 @@ def test_without_an_open_booking_there_is_no_link_to_try_and_no_doubt_about_it(w
     world.executor.context = dataclasses.replace(world.executor.context, take_snapshot=lambda: nobody)
     request = world.done("recheck_link")
     assert request.state is RequestState.FAILED
-    assert request.message == "There is no open booking whose link could be tried."
+    assert request.message == "There is no open booking whose link could be opened."
     assert world.done("recheck_link").state is RequestState.FAILED, "its target is free"

@@ -62,7 +62,7 @@ def test_a_number_that_is_nobodys_tests_the_call_and_promises_nothing_of_deliver
 ) -> None:
     request = done(context, "test_validation")
     assert request.state is RequestState.SUCCEEDED
-    assert "Delivery was not tried" in request.message
+    assert "Delivery was not tested" in request.message
     with sandbox.world.connection() as connection:
         made = connection.execute("select from public.pending_bookings where mobile_number = '+447700900000'")
         assert len(made.fetchall()) == 1

@@ -83,7 +83,7 @@ def test_a_missing_column_is_cured_by_following_the_plan(
     # A redeploy is not what cures it, and the plan says so.
     open_step(page, "Redeploy or promote")
     expect(page.get_by_role("button", name="Redeploy the same commit")).to_be_visible(timeout=QUICK)
-    expect(page.get_by_text("Nothing to do: the evidence already says so.").nth(1)).to_be_visible(timeout=QUICK)
+    expect(page.get_by_text("Nothing to do: the evidence already shows it.").nth(1)).to_be_visible(timeout=QUICK)
     # The plan opened the advised step by itself, and says which migration cures what was seen, and which nothing.
     cured = page.locator(".sb-card").filter(has_text="cures what was seen")
     expect(cured).to_have_count(1)

@@ -236,7 +236,7 @@ def _journal_has_it_in_order(screen: Screen, name: str) -> None:
 def test_where_nothing_is_wrong_the_plan_asks_for_nothing(screen: Screen, name: str) -> None:
     screen.play(name)
     expect(screen.page.locator(".sb-state")).to_have_text(NOTHING_TO_CURE[name], timeout=QUICK)
-    expect(screen.page.get_by_text("Nothing that the desk sees needs to be fixed.")).to_be_visible(timeout=QUICK)
+    expect(screen.page.get_by_text("Nothing needs to be fixed.")).to_be_visible(timeout=QUICK)
     expect(screen.page.locator("[class*='st-key-task_']")).to_have_count(0)
 
 

@@ -66,7 +66,7 @@ FAILED_CALL = table(frames.API_USAGE, [call(n, at, 500 if n == 6 else 201) for n
 @pytest.mark.parametrize(
     ("id_", "changed", "status", "value"),
     [
-        ("last_answer", {}, OK, "201 + text"),
+        ("last_answer", {}, OK, "201, text sent"),
         ("last_answer", {"api_usage": FAILED_CALL}, FAIL, "500"),
         ("last_answer", {"texts": table(frames.TEXTS, [text(1, MOMENTS[0])])}, FAIL, "201, no text"),
         ("last_answer", {"api_usage": table(frames.API_USAGE)}, NOT_APPLICABLE, "none"),

@@ -171,7 +171,7 @@ def test_a_refused_literal_names_file_line_value_and_the_migration_that_would_al
         "20251120090000",
     ):
         assert part in line
-    assert line.startswith("initiate writes") and "its error is looked at" in line
+    assert line.startswith("initiate writes") and "its error is checked" in line
 
 
 def test_a_misfit_off_the_way_of_a_booking_changes_no_verdict():
@@ -214,8 +214,8 @@ def test_where_it_is_unknown_which_code_is_served_no_version_of_it_is_blamed():
     ("hosts", "codes", "why"),
     [
         ((hostname(None),), ("on_pending",), "hostnames serves is not known"),
-        ((hostname(HEAD_BUILD), hostname(FIX_BUILD, "b.example")), ("on_pending",), "is not read yet"),
-        ((hostname(OLD_BUILD),), ("on_pending",), "is not read yet"),
+        ((hostname(HEAD_BUILD), hostname(FIX_BUILD, "b.example")), ("on_pending",), "has not been read yet"),
+        ((hostname(OLD_BUILD),), ("on_pending",), "has not been read yet"),
     ],
 )
 def test_code_of_which_a_part_is_unread_vouches_for_nothing(hosts: Any, codes: tuple[str, ...], why: str):

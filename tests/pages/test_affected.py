@@ -109,7 +109,7 @@ def test_without_bookings_or_texts_it_is_cannot_tell_and_no_number(
         out = sent(open_page(page, synthetic.partial(), action_service=action_service))
         assert b"Cannot tell" in out
         assert b"Still to help" not in out
-        assert b"Nobody, as far" not in out
+        assert b"Nobody is known" not in out
 
 
 def test_the_incident_has_the_list_of_its_own_time_range(open_page: Open, action_service: ActionService) -> None:

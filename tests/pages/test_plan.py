@@ -108,7 +108,7 @@ def test_who_did_something_elsewhere_says_so_and_only_what_is_seen_since_counts(
     incident = action_service.journal.incidents()[0]
     fix = last_remediation(action_service.journal.requests(), incident)
     assert fix is not None and (fix.at, fix.message) == (incident.steps[0].at, incident.steps[0].reason)
-    assert b"waiting for evidence" in sent(test) or b"nothing speaks against it" in sent(test)
+    assert b"waiting for evidence" in sent(test) or b"no new evidence contradicts it" in sent(test)
 
 
 def test_with_an_unreadable_journal_no_page_says_that_no_incident_is_open(

@@ -33,6 +33,7 @@ from lib.ui.styles import draw, sharing
 T = TypeVar("T")
 
 REFRESH_SECONDS = 10.0
+STATUS = "Status"  # the title of the page that is about the headline
 # Where session state keeps why the last button did nothing, until it was shown above the page.
 PROBLEM = "act_problem"
 

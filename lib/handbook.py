@@ -19,6 +19,7 @@ _SECTION = re.compile(r"^## .*\(`(\w+)`\)\n(?:(?!## ).*\n?)*", re.MULTILINE)
 # Where the sections of the hypotheses go.
 _CAUSES = "<!-- causes -->"
 _LINK = re.compile(r"\]\(([\w-]+)\.md\)")
+_HEADING = re.compile(r"^```.*?^```|^(?P<heading>#{1,5} )", re.MULTILINE | re.DOTALL)
 
 
 class Document(StrEnum):
@@ -37,6 +38,12 @@ def document_text(document: Document) -> str:
     markdown = (DOCS / f"{document}.md").read_text(encoding="utf-8")
     markdown = markdown.replace(_CAUSES, "\n".join(spec.section for spec in HYPOTHESES).rstrip())
     return _LINK.sub(r"](/handbook?doc=\1)", markdown)
+
+
+def below_the_title(markdown: str) -> str:
+    """Return `markdown` with each heading one level deeper: the page that shows it has a title of its own."""
+    # In a block of code a line that begins so is a comment.
+    return _HEADING.sub(lambda found: f"#{found[0]}" if found["heading"] else found[0], markdown)
 
 
 def sections() -> dict[str, str]:

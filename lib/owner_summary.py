@@ -31,7 +31,7 @@ OK, WARN, FAIL = CheckStatus.OK, CheckStatus.WARN, CheckStatus.FAIL
 QUESTION: Final = "Are customers getting their texts?"
 
 
-class Answer(StrEnum):
+class OwnerAnswer(StrEnum):
     """The answer in one word. PARTLY: some get theirs, or the text comes and its link does not help."""
 
     YES = "yes"
@@ -51,7 +51,7 @@ class OwnerSummary:
     """
 
     question: str
-    verdict: Answer
+    verdict: OwnerAnswer
     answer: str
     wrong: str
     stuck: str
@@ -86,28 +86,28 @@ _AFTER_THE_TEXT: Final[Mapping[str, str]] = {
 }
 
 
-def _answer(diagnosis: Diagnosis) -> tuple[Answer, str]:
+def _answer(diagnosis: Diagnosis) -> tuple[OwnerAnswer, str]:
     head, window = diagnosis.headline, diagnosis.facts.snapshot.window.size.message
     if head.state is HeadlineState.CANNOT_TELL:
-        return Answer.CANNOT_TELL, "Cannot tell."
+        return OwnerAnswer.CANNOT_TELL, "Cannot tell."
     if head.state is HeadlineState.NO_TRAFFIC:
-        return Answer.NONE_DUE, f"No text was due: nobody asked to book in {window}."
+        return OwnerAnswer.NONE_DUE, f"No text was due: nobody asked to book in {window}."
     if head.state is HeadlineState.BROKEN and head.hop is Hop.DEMAND:
-        return Answer.NO, "No: bookings cannot start."
+        return OwnerAnswer.NO, "No: bookings cannot start."
     try:
         verdict, answer = _by_counts(diagnosis)
     except CannotTellError:
-        return Answer.CANNOT_TELL, "Cannot tell."
+        return OwnerAnswer.CANNOT_TELL, "Cannot tell."
     if head.state is not HeadlineState.BROKEN:
         return verdict, f"{answer}."
     if head.hop in (Hop.ACCEPTED, Hop.DELIVERED):
-        no = verdict is Answer.NO
-        return Answer.NO, f"{answer}." if no else f"No. {_decisive(diagnosis).summary}"
+        no = verdict is OwnerAnswer.NO
+        return OwnerAnswer.NO, f"{answer}." if no else f"No. {_decisive(diagnosis).summary}"
     but = _AFTER_THE_TEXT.get(_decisive(diagnosis).id, "but the flow is broken after that")
-    return (Answer.PARTLY, f"{answer}, {but}.") if verdict is Answer.YES else (verdict, f"{answer}.")
+    return (OwnerAnswer.PARTLY, f"{answer}, {but}.") if verdict is OwnerAnswer.YES else (verdict, f"{answer}.")
 
 
-def _by_counts(diagnosis: Diagnosis) -> tuple[Answer, str]:
+def _by_counts(diagnosis: Diagnosis) -> tuple[OwnerAnswer, str]:
     """Return the answer by the two checks about it, without its full stop. Raises `CannotTellError`."""
     facts = diagnosis.facts
     follow, arrive = diagnosis.check(sending.texts_follow), diagnosis.check(delivery.texts_arrive)
@@ -115,34 +115,34 @@ def _by_counts(diagnosis: Diagnosis) -> tuple[Answer, str]:
     if follow.status is CheckStatus.NOT_APPLICABLE:
         return _none_due(facts, follow)
     if CheckStatus.CANNOT_TELL in (follow.status, arrive.status):
-        return Answer.CANNOT_TELL, "Cannot tell"
+        return OwnerAnswer.CANNOT_TELL, "Cannot tell"
     journeys = sending.settled_journeys(facts)
     followed, bookings = int((journeys["sending"] == Sending.ACCEPTED).sum()), len(journeys)
     if follow.status is FAIL:
-        return Answer.NO, f"{_no(followed, bookings)} bookings in {where} got a text"
+        return OwnerAnswer.NO, f"{_no(followed, bookings)} bookings in {where} got a text"
     arrived, missed = arrived_and_missed(facts)
     if arrive.status is FAIL:
-        return Answer.NO, f"{_no(arrived, arrived + missed)} texts in {facts.snapshot.window.size.message} arrived"
+        return OwnerAnswer.NO, f"{_no(arrived, arrived + missed)} texts in {facts.snapshot.window.size.message} arrived"
     if follow.status is WARN:
-        return Answer.PARTLY, f"Not all: {followed:,} of {counted(bookings, 'booking')} in {where} got a text"
+        return OwnerAnswer.PARTLY, f"Not all: {followed:,} of {counted(bookings, 'booking')} in {where} got a text"
     if arrive.status is WARN:
-        return Answer.PARTLY, f"Not all: {arrived:,} of {counted(arrived + missed, 'text')} arrived"
+        return OwnerAnswer.PARTLY, f"Not all: {arrived:,} of {counted(arrived + missed, 'text')} arrived"
     if not arrived + missed:
         sent = f"They are sent, for {followed:,} of {counted(bookings, 'booking')}"
-        return Answer.PARTLY, f"{sent}. {arrive.summary.rstrip('.')}"
+        return OwnerAnswer.PARTLY, f"{sent}. {arrive.summary.rstrip('.')}"
     if followed < bookings:
-        return Answer.YES, f"Yes. {follow.summary.rstrip('.')}"
+        return OwnerAnswer.YES, f"Yes. {follow.summary.rstrip('.')}"
     if missed:
-        return Answer.YES, f"Yes. {arrive.summary.rstrip('.')}"
+        return OwnerAnswer.YES, f"Yes. {arrive.summary.rstrip('.')}"
     window = facts.snapshot.window.size.message
-    return Answer.YES, f"Yes, {arrived:,} of {arrived + missed:,} in {window}{_not_known_yet(facts)}"
+    return OwnerAnswer.YES, f"Yes, {arrived:,} of {arrived + missed:,} in {window}{_not_known_yet(facts)}"
 
 
-def _none_due(facts: Facts, follow: Check) -> tuple[Answer, str]:
+def _none_due(facts: Facts, follow: Check) -> tuple[OwnerAnswer, str]:
     pending = facts.pending
     if pending is not None and pending.empty:
-        return Answer.NONE_DUE, f"No text was due: nobody asked to book in {facts.snapshot.window.size.message}"
-    return Answer.CANNOT_TELL, f"Cannot tell yet. {follow.summary.rstrip('.')}"
+        return OwnerAnswer.NONE_DUE, f"No text was due: nobody asked to book in {facts.snapshot.window.size.message}"
+    return OwnerAnswer.CANNOT_TELL, f"Cannot tell yet. {follow.summary.rstrip('.')}"
 
 
 def _no(good: int, total: int) -> str:

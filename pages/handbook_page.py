@@ -12,7 +12,7 @@ from lib.handbook import Document
 cause = str(st.query_params.get("cause", ""))
 if section := handbook.sections().get(cause):
     with st.container(border=True):
-        st.markdown(section)
+        st.markdown(handbook.below_the_title(section))
 chosen = st.segmented_control(
     "Document",
     list(Document),
@@ -23,4 +23,4 @@ chosen = st.segmented_control(
     bind="query-params",
     label_visibility="collapsed",
 )
-st.markdown(handbook.document_text(Document(chosen)))
+st.markdown(handbook.below_the_title(handbook.document_text(Document(chosen))))

@@ -27,3 +27,9 @@ def test_links_between_documents_lead_to_the_page_that_shows_them(document: Docu
     assert ".md)" not in handbook.document_text(document)
     for name in re.findall(r"/handbook\?doc=([\w-]+)", handbook.document_text(document)):
         assert name in set(Document)
+
+
+def test_on_a_page_each_heading_is_one_level_deeper_and_comments_in_code_stay():
+    markdown = "# Runbook\n\n## One\n\n```bash\n# a comment\n```\n\n## Two\n"
+    deeper = "## Runbook\n\n### One\n\n```bash\n# a comment\n```\n\n### Two\n"
+    assert handbook.below_the_title(markdown) == deeper

@@ -51,6 +51,7 @@ def head_start() -> None:
 
 def _draw_controls(viewer: Viewer) -> None:
     """Draw what a viewer can set, in one sheet. On a shared screen only the window, and the way out beside it."""
+    played = _played()
     if sharing():
         _draw_share_switch()
     else:
@@ -63,9 +64,14 @@ def _draw_controls(viewer: Viewer) -> None:
             return
         _draw_share_switch()
         if diagnosis_service().settings.sandbox_url is not None:
-            _draw_sandbox_controls(runtime.app_runtime().sandbox(), viewer)
+            _draw_sandbox_controls(played, viewer)
         name = plain(NO_LOGIN) if viewer.email is None else f"{plain_person(viewer.email)} ({viewer.role})"
         st.badge(name, icon=":material/person:", color="gray")
+
+
+def _played() -> SandboxState | None:
+    """Return what the sandbox plays, if this is one; asking is also what lets the desk follow a switch by others."""
+    return runtime.app_runtime().sandbox()
 
 
 def _chosen_window() -> WindowSize:

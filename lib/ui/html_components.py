@@ -30,6 +30,7 @@ Rows: TypeAlias = list[tuple[str, Content]]
 NOTHING = Markup("")
 _SANDBOX = Markup('<span class="sb-place sb-sandbox">SANDBOX <small>nothing here is real</small></span>')
 _LIVE = Markup('<span class="sb-place sb-live">LIVE <small>real systems, real customers</small></span>')
+_TROUBLED = (Tone.BAD, Tone.WARN, Tone.UNKNOWN)
 _LONG_VALUE = 9  # characters, beyond which the number on a tile is set smaller
 
 
@@ -174,10 +175,17 @@ def source_bar(where: Markup, sources: Iterable[tuple[str, Sign, str]]) -> Marku
     """Where we are, and each source by its name, sign and the failure that explains the sign."""
     dots = (
         Markup(
-            '<span class="sb-source sb-{}" title="{}: {}. {}"><b aria-hidden="true">{}</b>'
+            '<span class="sb-source sb-{} {}" title="{}: {}. {}"><b aria-hidden="true">{}</b>'
             '<span>{} <span class="sb-word">{}</span></span></span>'
         ).format(
-            sign.tone, name, sign.word, outside(why), sign.glyph, name, "" if sign.tone is Tone.GOOD else sign.word
+            sign.tone,
+            "" if sign.tone in _TROUBLED else "sb-no-trouble",
+            name,
+            sign.word,
+            outside(why),
+            sign.glyph,
+            name,
+            "" if sign.tone is Tone.GOOD else sign.word,
         )
         for name, sign, why in sources
     )

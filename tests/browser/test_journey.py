@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from lib.sandbox.serve import Running
-from tests.browser.conftest import ROOT, free_port, running, settled
+from tests.browser.conftest import ROOT, free_port, open_sheet, running, settled
 from tests.pages.test_on_the_sandbox import planted
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -136,6 +136,7 @@ def test_another_scenario_can_be_chosen_and_the_headline_follows(
     with dashboard(play("code-not-deployed")) as address:
         page, wire = open_page(chromium, address)
         expect(page.locator(".sb-state")).not_to_have_text("FLOWING")
+        open_sheet(page)
         page.get_by_role("combobox", name="Scenario").click()
         page.get_by_role("option", name="All is well").click()
         expect(page.locator(".sb-state")).to_have_text("FLOWING", timeout=30_000)

@@ -32,7 +32,6 @@ def body(view: View) -> None:
     diagnosis = view.diagnosis
     found = causes(diagnosis)
     counts_view.draw_cut_note(view)
-    st.subheader("The flow, hop by hop", anchor=False)
     draw(html.hops(diagnosis.hops, diagnosis.headline.hop))
     alerts_view.draw_firing(view)
     left, right = st.columns([3, 2], gap="large")
@@ -52,7 +51,8 @@ def body(view: View) -> None:
 def checks(view: View, found: tuple[Cause, ...]) -> None:
     """Draw what no cause explains, and fold the rest."""
     st.subheader("Checks", anchor=False)
-    checks_view.draw_checks(view, unexplained(view.diagnosis, found))
+    if alone := unexplained(view.diagnosis, found):
+        checks_view.draw_lines(alone)
     left, middle, right = st.columns([2, 2, 1], gap="small", vertical_alignment="top")
     with left:
         checks_view.draw_summary(view, view.diagnosis.checks)

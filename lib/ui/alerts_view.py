@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 
@@ -19,7 +20,7 @@ from lib.ui.action_dialog import may_act, operator_button, typed
 from lib.ui.action_service import ActionService
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
-from lib.ui.page_frame import View, from_journal
+from lib.ui.page_frame import View, expander, from_journal
 from lib.ui.styles import draw
 
 # A monitor that gave its lease back may run again when it is due: the slowest way we document is every ten minutes,
@@ -32,6 +33,8 @@ _CRITICAL = Sign("alert", "✕", Tone.BAD)
 _WARNING = Sign("alert", "!", Tone.WARN)
 _QUIET = Sign("quiet", "–", Tone.QUIET)
 _WATCHED = Sign("watched", "✓", Tone.GOOD)
+_UNHEARD = Sign("watched, and nobody is alerted", "!", Tone.WARN)
+_NO_ADDRESS = "no alert address is set (NOTIFY_URLS)"
 _UNWATCHED = Sign("not watched", "?", Tone.UNKNOWN)
 
 
@@ -41,12 +44,25 @@ def monitor_status() -> MonitorStatus | None:
 
 
 def draw_firing(view: View) -> None:
-    """Draw a line for each alert that fires, with what may be decided about it. Nothing if none does.
+    """Draw a line for each alert that fires, with what may be decided about it; several are folded into one.
 
-    For the page that already shows what is wrong: the line says who was notified and who works on it.
+    For the page that already shows what is wrong: the line says who was alerted and who works on it. Nothing if none
+    fires.
     """
     status = monitor_status()
-    for alert in status.firing if status else ():
+    firing = status.firing if status else ()
+    if len(firing) < 2:
+        _draw_alert_lines(view, firing)
+        return
+    titles = ", ".join(alert.title for alert in firing)
+    label, icon = f"{len(firing)} alerts: {plain(titles)}", ":material/notifications_active:"
+    with expander(label, key="alerts", icon=icon) as is_open:
+        if is_open:
+            _draw_alert_lines(view, firing)
+
+
+def _draw_alert_lines(view: View, firing: Iterable[Firing]) -> None:
+    for alert in firing:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             draw(_alert_line(view, alert))
             _draw_decisions(alert)
@@ -94,19 +110,21 @@ def _unsent(message: Unsent) -> str:
 
 def _monitor_card(view: View, status: MonitorStatus) -> Markup:
     last, targets = status.last_round_at, view.settings.notify_urls
-    notified = f"{len(targets)} will be told" if targets else "nobody is told: NOTIFY_URLS is not set"
+    notified = f"{len(targets)} will be alerted" if targets else f"nobody is alerted: {_NO_ADDRESS}"
     if last is None:
         return html.card("Nobody has watched yet", html.paragraph(f"{notified}."), sign=_UNWATCHED)
     rarely = _MAY_MISS * (view.settings.monitor_every or timedelta(0))
     late = status.abandoned or utc_now() - last > max(SILENT_AFTER, rarely)
     title = "The watch has stopped" if late else "Somebody watches"
     body = html.paragraph(f"Last round {view.time_and_age(last)}; {notified}.")
-    return html.card(title, body, sign=_UNWATCHED if late else _WATCHED)
+    sign = _UNWATCHED if late else _WATCHED if targets else _UNHEARD
+    return html.card(title, body, sign=sign)
 
 
 def _alert_line(view: View, alert: Firing) -> Markup:
-    notified = f"told {view.time_and_age(alert.told_at)}" if alert.told_at else "nobody was told yet"
-    parts = [notified if view.settings.notify_urls else "NOTIFY_URLS is not set", *_decisions(view, alert)]
+    alerted = f"alerted {view.time_and_age(alert.told_at)}" if alert.told_at else "nobody was alerted yet"
+    nobody = f"nobody was alerted: {_NO_ADDRESS}"
+    parts = [alerted if view.settings.notify_urls else nobody, *_decisions(view, alert)]
     sign, title = html.chip(_sign(alert)), html.bold(alert.title)
     return html.paragraph(html.text("{} {}: {}.", sign, title, outside(". ".join(parts))))
 

@@ -46,6 +46,12 @@ def draw_checks(view: View, checks: Iterable[Check], *, within: str = "") -> Non
                     draw(_evidence(view, check))
 
 
+def draw_lines(checks: Iterable[Check]) -> None:
+    """Draw `checks` one line each, with what they found; the evidence is on Systems."""
+    lines = ((labels.CHECK[check.status], f"{check.question} {check.summary}") for check in checks)
+    draw(html.signed(lines))
+
+
 def draw_summary(view: View, checks: Iterable[Check]) -> None:
     """Draw how many of `checks` are fine, with what they say behind a click; the evidence of each is on Systems."""
     checks = tuple(checks)

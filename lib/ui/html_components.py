@@ -340,14 +340,12 @@ def _tiles(items: Iterable[tuple[str, str, str, Sign | None]]) -> Markup:
     return Markup('<div class="sb-tiles">{}</div>').format(join(cells))
 
 
-def cause(item: Hypothesis, code_line: str, consequences: Sequence[Hypothesis], advice: str) -> Markup:
-    """One possible cause for the owner, with the line of code that it is, and what follows from it as a list inside.
+def cause(item: Hypothesis, consequences: Sequence[Hypothesis], advice: str) -> Markup:
+    """One possible cause for the owner, with what follows from it as a list inside.
 
     `advice` stands where no button or link names the next step.
     """
     body = paragraph(item.for_owner)
-    if code_line:
-        body += Markup('<p class="sb-code-line">{}.</p>').format(outside(code_line))
     if consequences:
         rows = (
             Markup("<li><b>{}</b>: {}</li>").format(outside(one.title), outside(one.for_owner)) for one in consequences

@@ -8,7 +8,6 @@ from markupsafe import Markup
 from lib.diagnosis.causes import OPEN, Cause
 from lib.model.task import Task
 from lib.model.verdict import Hypothesis, Verdict
-from lib.owner_summary import code_line
 from lib.ui import html_components as html
 from lib.ui import labels
 from lib.ui.next_step import next_step_button
@@ -41,26 +40,22 @@ def draw_others(view: View) -> None:
 
 def _draw_cause(view: View, cause: Cause, tasks: tuple[Task, ...]) -> None:
     item = cause.hypothesis
-    line = code_line(view.diagnosis) if item is view.diagnosis.likeliest else ""
     ids = {item.id, *(one.id for one in cause.consequences)}
     step = next((task for task in tasks if task.cause in ids and not task.meanwhile), None)
-    draw(html.cause(item, line, cause.consequences, "" if step else item.remedy.message))
+    draw(html.cause(item, cause.consequences, "" if step else item.remedy.message))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         next_step_button(step, key=f"cure_{item.id}")
-        st.page_link(
-            "pages/handbook_page.py",
-            label="What to do: the runbook",
-            icon=":material/menu_book:",
-            query_params={"cause": item.id},
-        )
-    _draw_evidence(view, cause)
+        _draw_evidence(view, cause)
+        about = {"cause": item.id}
+        st.page_link("pages/handbook_page.py", label="Runbook", icon=":material/menu_book:", query_params=about)
 
 
 def _draw_evidence(view: View, cause: Cause) -> None:
     item = cause.hypothesis
-    label = "For the engineer: evidence for and against"
-    with expander(label, key=f"cause_{item.id}", icon=":material/search:") as is_open:
-        if is_open:
+    icon = ":material/search:"
+    box = st.popover("Evidence", key=f"cause_{item.id}", icon=icon, type="tertiary", on_change="rerun")
+    if box.open:
+        with box:
             told = {*item.supports, *item.refutes}
             rows: html.Rows = [
                 ("In short", item.for_engineer),

@@ -29,11 +29,13 @@ _PACES = (0.0, 1.0, 4.0, 30.0, 120.0)
 
 def draw_header(viewer: Viewer, title: str) -> None:
     """Draw the header of the page `title`: one row, and the headline, which Status shows large."""
+    # Before anything is read: if somebody switched the sandbox, the desk follows here, with other keys.
+    played = runtime.app_runtime().sandbox()
     # The controls are drawn before the headline: it is about the window that they set.
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="header"):
         draw(html.page_title(title), narrow=True)
         _draw_sources()
-        _draw_controls(viewer)
+        _draw_controls(viewer, played)
     if problem := st.session_state.pop("sandbox_problem", None):
         st.warning(plain(problem), icon=":material/warning:")
     _draw_headline(title)
@@ -49,9 +51,8 @@ def head_start() -> None:
         time.sleep(HEAD_START_SECONDS)
 
 
-def _draw_controls(viewer: Viewer) -> None:
+def _draw_controls(viewer: Viewer, played: SandboxState | None) -> None:
     """Draw what a viewer can set, in one sheet. On a shared screen only the window, and the way out beside it."""
-    played = _played()
     if sharing():
         _draw_share_switch()
     else:
@@ -67,11 +68,6 @@ def _draw_controls(viewer: Viewer) -> None:
             _draw_sandbox_controls(played, viewer)
         name = plain(NO_LOGIN) if viewer.email is None else f"{plain_person(viewer.email)} ({viewer.role})"
         st.badge(name, icon=":material/person:", color="gray")
-
-
-def _played() -> SandboxState | None:
-    """Return what the sandbox plays, if this is one; asking is also what lets the desk follow a switch by others."""
-    return runtime.app_runtime().sandbox()
 
 
 def _chosen_window() -> WindowSize:

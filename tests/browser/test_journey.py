@@ -109,7 +109,7 @@ def test_deep_links_keep_window_and_share_switch_from_page_to_page_and_status_ha
         expect(page).to_have_url(re.compile(r"/bookings\?.*window=7d"))
         expect(page).to_have_url(re.compile("share=true"))
         page.goto(f"{address}/status")
-        expect(page.get_by_role("heading", name="The flow, hop by hop")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="Key figures")).to_be_visible(timeout=20_000)
         expect(page.get_by_text("Page not found")).to_have_count(0)
         page.close()
 

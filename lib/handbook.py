@@ -17,11 +17,12 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 # A section about a cause or a rule carries its id at the end of its heading: ## Pushes are not heard (`an_id`)
 _SECTION = re.compile(r"^## .*\(`(\w+)`\)\n(?:(?!## ).*\n?)*", re.MULTILINE)
-_HEADING = re.compile(r"^## ", re.MULTILINE)
+_SECTIONS = re.compile(r"^## ", re.MULTILINE)
 _NAMED = re.compile(r"(?P<title>.*) \(`(?P<id>\w+)`\)")
 # Where the sections of the hypotheses go.
 _CAUSES = "<!-- causes -->"
 _LINK = re.compile(r"\]\(([\w-]+)\.md\)")
+_HEADING = re.compile(r"^```.*?^```|^(?P<heading>#{1,5} )", re.MULTILINE | re.DOTALL)
 
 
 class Document(StrEnum):
@@ -54,7 +55,7 @@ def document_text(document: Document) -> str:
 @cache
 def contents(document: Document) -> tuple[str, tuple[HandbookSection, ...]]:
     """Return what stands before the first section, without the document's own title, and the sections in order."""
-    before, *parts = _HEADING.split(document_text(document))
+    before, *parts = _SECTIONS.split(document_text(document))
     return before.partition("\n")[2].strip(), tuple(map(_section, parts))
 
 
@@ -63,7 +64,13 @@ def _section(text: str) -> HandbookSection:
     named = _NAMED.fullmatch(heading)
     title = named["title"] if named else heading
     id_ = named["id"] if named else re.sub(r"\W+", "-", title.lower()).strip("-")
-    return HandbookSection(id_, title.strip(), markdown.strip())
+    return HandbookSection(id_, title.strip(), below_the_title(markdown.strip()))
+
+
+def below_the_title(markdown: str) -> str:
+    """Return `markdown` with each heading one level deeper: the page that shows it has a title of its own."""
+    # In a block of code a line that begins so is a comment.
+    return _HEADING.sub(lambda found: f"#{found[0]}" if found["heading"] else found[0], markdown)
 
 
 def sections() -> dict[str, str]:

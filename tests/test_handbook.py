@@ -36,3 +36,9 @@ def test_the_contents_of_the_runbook_hold_each_cause_and_rule_once_and_lose_no_s
     assert len(ids) == handbook.document_text(Document.RUNBOOK).count("\n## ")
     assert before and not before.startswith("#") and all(section.markdown for section in found)
     assert next(section.title for section in found if section.id == "offline") == "The monitor itself is offline"
+
+
+def test_on_a_page_each_heading_is_one_level_deeper_and_comments_in_code_stay():
+    markdown = "# Runbook\n\n## One\n\n```bash\n# a comment\n```\n\n## Two\n"
+    deeper = "## Runbook\n\n### One\n\n```bash\n# a comment\n```\n\n### Two\n"
+    assert handbook.below_the_title(markdown) == deeper

@@ -153,6 +153,18 @@ _lock = threading.Lock()
 
 def misfit_line(misfit: Misfit) -> str:
     """Return a misfit as evidence: who does what where, what the database says, and what would cure it."""
+    cure = (
+        f"; the repository's migration {misfit.migration} would fix it and is not in effect" if misfit.migration else ""
+    )
+    return f"{_said(misfit)} ({misfit.answers[0]}); {_ERRORS[misfit.error]}{cure}"
+
+
+def misfit_in_short(misfit: Misfit) -> str:
+    """Return who does what where in the code, and whether anybody would learn that it fails."""
+    return f"{_said(misfit)}; {_ERRORS[misfit.error]}"
+
+
+def _said(misfit: Misfit) -> str:
     who = _hop(misfit.hop) or misfit.use.route or misfit.file
     place = f"({misfit.file}, line {misfit.line})"
     column = f"{misfit.table}.{misfit.column}" if misfit.column else misfit.table
@@ -182,10 +194,7 @@ def misfit_line(misfit: Misfit) -> str:
             said = f"{does('names')} ({misfit.detail}) of {misfit.table} in onConflict {place}, without a unique index"
         case Problem.TYPE:
             said = f"{misfit.sentence.partition('. ')[0].rstrip('.')} {place}"
-    cure = (
-        f"; the repository's migration {misfit.migration} would fix it and is not applied" if misfit.migration else ""
-    )
-    return f"{said} ({misfit.answers[0]}); {_ERRORS[misfit.error]}{cure}"
+    return said
 
 
 def _refuser(misfit: Misfit) -> str:

@@ -70,15 +70,32 @@ def _null_errors(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]
     check, found = answers[recording.null_customer_errors], recording.null_errors(facts)
     if found.empty:
         return check.status, "0" if check.status is CheckStatus.OK else UNKNOWN_VALUE, check.summary
+    if check.status is CheckStatus.OK:  # it is over: a green count of refused records would say the opposite
+        return check.status, "0 now", f"{check.summary} Before that, {counted(len(found), 'text')}."
     return check.status, f"{len(found):,}", check.summary
+
+
+def arrived_and_missed(facts: Facts) -> tuple[int, int]:
+    """Return how many texts of the window arrived and how many did not. Raises `CannotTellError`.
+
+    Of very many rows, as the database has them; else by Twilio's log.
+    """
+    if facts.snapshot.cut:
+        texts = facts.need_counts().texts
+        arrived, missed = (
+            int(texts.loc[texts["status"].isin(ended), "texts"].sum())
+            for ended in (DELIVERED_STATUSES, FAILED_STATUSES)
+        )
+        return arrived, missed
+    fates = facts.need_outbound()["delivery"].value_counts()
+    return int(fates.get(Delivery.DELIVERED, 0)), int(fates.get(Delivery.FAILED, 0))
 
 
 def _delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
     """One failure among many is no alarm: the check that weighs them gives the colour."""
     if facts.snapshot.cut:
         return _counted_delivered(facts, answers)
-    fates = facts.need_outbound()["delivery"].value_counts()
-    arrived, missed = int(fates.get(Delivery.DELIVERED, 0)), int(fates.get(Delivery.FAILED, 0))
+    arrived, missed = arrived_and_missed(facts)
     if not arrived + missed:
         return CheckStatus.NOT_APPLICABLE, "none", "No text has a final status in this window."
     value = f"{arrived:,} of {arrived + missed:,}"
@@ -87,10 +104,8 @@ def _delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
 
 
 def _counted_delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
-    texts, check = facts.need_counts().texts, answers[delivery.texts_arrive]
-    arrived, missed = (
-        int(texts.loc[texts["status"].isin(ended), "texts"].sum()) for ended in (DELIVERED_STATUSES, FAILED_STATUSES)
-    )
+    check = answers[delivery.texts_arrive]
+    arrived, missed = arrived_and_missed(facts)
     message = f"As the database has them. Twilio's log since {facts.clock(facts.snapshot.rows_since)}: {check.summary}"
     if not arrived + missed:
         return check.status, "unknown", f"The database has no final status of a text. {check.summary}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 
@@ -19,7 +20,7 @@ from lib.ui.action_dialog import may_act, operator_button, typed
 from lib.ui.action_service import ActionService
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
-from lib.ui.page_frame import View, from_journal
+from lib.ui.page_frame import View, expander, from_journal
 from lib.ui.styles import draw
 
 # A monitor that gave its lease back may run again when it is due: the slowest way we document is every ten minutes,
@@ -43,12 +44,25 @@ def monitor_status() -> MonitorStatus | None:
 
 
 def draw_firing(view: View) -> None:
-    """Draw a line for each alert that fires, with what may be decided about it. Nothing if none does.
+    """Draw a line for each alert that fires, with what may be decided about it; several are folded into one.
 
-    For the page that already shows what is wrong: the line says who was notified and who works on it.
+    For the page that already shows what is wrong: the line says who was alerted and who works on it. Nothing if none
+    fires.
     """
     status = monitor_status()
-    for alert in status.firing if status else ():
+    firing = status.firing if status else ()
+    if len(firing) < 2:
+        _draw_alert_lines(view, firing)
+        return
+    titles = ", ".join(alert.title for alert in firing)
+    label, icon = f"{len(firing)} alerts: {plain(titles)}", ":material/notifications_active:"
+    with expander(label, key="alerts", icon=icon) as is_open:
+        if is_open:
+            _draw_alert_lines(view, firing)
+
+
+def _draw_alert_lines(view: View, firing: Iterable[Firing]) -> None:
+    for alert in firing:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             draw(_alert_line(view, alert))
             _draw_decisions(alert)

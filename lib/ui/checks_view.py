@@ -79,6 +79,26 @@ def draw_checks(view: View, checks: Iterable[Check], *, within: str = "") -> Non
                     draw(_evidence(view, check))
 
 
+def draw_lines(checks: Iterable[Check]) -> None:
+    """Draw `checks` one line each, with what they found; the evidence is on Systems."""
+    lines = ((labels.CHECK[check.status], f"{check.question} {check.summary}") for check in checks)
+    draw(html.signed(lines))
+
+
+def draw_summary(view: View, checks: Iterable[Check]) -> None:
+    """Draw how many of `checks` are fine, with what they say behind a click; the evidence of each is on Systems."""
+    checks = tuple(checks)
+    counts = {status: sum(check.status is status for check in checks) for status in CheckStatus}
+    fine = formatting.counted(counts[CheckStatus.OK], "check is fine", "checks are fine")
+    unknown, apart = counts[CheckStatus.CANNOT_TELL], counts[CheckStatus.NOT_APPLICABLE]
+    others = (f"{unknown:,} cannot be told" if unknown else "", f"{apart:,} do not apply" if apart else "")
+    label = " · ".join(filter(None, (fine, *others)))
+    with expander(label, key="fine_checks", icon=":material/done_all:") as is_open:
+        if is_open:
+            shown = with_status(checks, CheckStatus.CANNOT_TELL, CheckStatus.OK, CheckStatus.NOT_APPLICABLE)
+            draw(html.join(html.check_line(labels.CHECK[one.status], one.summary, one.id) for one in shown))
+
+
 def _evidence(view: View, check: Check) -> Markup:
     observed = (
         labels.SOURCE[check.source] if check.source else "",

@@ -17,7 +17,8 @@ from lib import formatting
 from lib.journal.entry import Entry
 from lib.journal.text_rules import actor_name
 from lib.model.reading import Failure
-from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile, Verdict
+from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile
+from lib.owner_summary import OwnerSummary
 from lib.ui import labels
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside
@@ -28,6 +29,7 @@ Rows: TypeAlias = list[tuple[str, Content]]
 NOTHING = Markup("")
 _SANDBOX = Markup('<span class="sb-place sb-sandbox">SANDBOX <small>nothing here is real</small></span>')
 _LIVE = Markup('<span class="sb-place sb-live">LIVE <small>real systems, real customers</small></span>')
+_TROUBLED = (Tone.BAD, Tone.WARN, Tone.UNKNOWN)
 _LONG_VALUE = 9  # characters, beyond which the number on a tile is set smaller
 
 
@@ -172,40 +174,50 @@ def source_bar(where: Markup, sources: Iterable[tuple[str, Sign, str]]) -> Marku
     """Where we are, and each source by its name, sign and the failure that explains the sign."""
     dots = (
         Markup(
-            '<span class="sb-source sb-{}" title="{}: {}. {}"><b aria-hidden="true">{}</b>'
+            '<span class="sb-source sb-{} {}" title="{}: {}. {}"><b aria-hidden="true">{}</b>'
             '<span>{} <span class="sb-word">{}</span></span></span>'
         ).format(
-            sign.tone, name, sign.word, outside(why), sign.glyph, name, "" if sign.tone is Tone.GOOD else sign.word
+            sign.tone,
+            "" if sign.tone in _TROUBLED else "sb-no-trouble",
+            name,
+            sign.word,
+            outside(why),
+            sign.glyph,
+            name,
+            "" if sign.tone is Tone.GOOD else sign.word,
         )
         for name, sign, why in sources
     )
     return Markup('<div class="sb-bar">{}{}</div>').format(where, join(dots))
 
 
-def headline(
-    head: Headline, *, rests_on: datetime, zone: ZoneInfo, now: datetime, large: bool, cause: Hypothesis | None = None
-) -> Markup:
-    """The line that everybody reads. `rests_on` is when the oldest data behind it was observed.
+def page_title(title: str) -> Markup:
+    """The page's one heading of the first level."""
+    return Markup('<h1 class="sb-page">{}</h1>').format(title)
 
-    `large` is the form of the Status page, with since when and the likeliest cause.
+
+def headline(
+    head: Headline,
+    *,
+    rests_on: datetime,
+    zone: ZoneInfo,
+    now: datetime,
+    large: bool,
+    owner: OwnerSummary | None = None,
+    cause: Hypothesis | None = None,
+) -> Markup:
+    """What everybody reads: the owner's two lines first, the technical sentence beneath.
+
+    `rests_on` is when the oldest data behind it was observed. `large` is the form of the Status page, with since when,
+    who is needed and the likeliest cause. Without `owner` only the technical sentence stands there.
     """
     sign = labels.HEADLINE[head.state]
-    more = NOTHING
-    if large and head.since:
-        since = formatting.time_and_age(head.since, zone, now)
-        more += Markup('<p class="sb-since">{} {}</p>').format(
-            "At least since" if head.since_at_least else "Since", since
-        )
-    if large and cause:
-        more += Markup('<p class="sb-cause">{} <b>{}</b> Next: {}</p>').format(
-            chip(labels.VERDICT[cause.verdict]), outside(cause.title), outside(cause.remedy.message)
-        )
     return Markup(
         '<div class="sb-headline sb-{tone} {size}" role="status" data-sb-now="{now}">'
         '<span class="sb-glyph" aria-hidden="true">{glyph}</span>'
-        '<div class="sb-words"><span class="sb-state">{word}</span>'
-        '<span class="sb-sentence">{sentence}</span>{more}</div>'
-        '<span class="sb-clock" title="The age of the oldest data that this rests on">data {age} old</span>'
+        '<div class="sb-words"><span class="sb-state">{word}</span>{first}'
+        '<p class="sb-sentence">{sentence}</p>{more}</div>'
+        '<span class="sb-clock" title="The age of the data that this rests on">data {age} old</span>'
         '<span class="sb-stopped">OLD: no news from the desk for <span data-sb-silence></span></span></div>'
     ).format(
         tone=sign.tone,
@@ -213,9 +225,38 @@ def headline(
         now=f"{now.timestamp():.1f}",
         glyph=sign.glyph,
         word=sign.word,
+        first=_owner_lines(owner, _since(head, zone, now) if large else NOTHING) if owner else NOTHING,
         sentence=outside(head.sentence),
-        more=more,
+        more=_cause(cause, owner.code_line if owner else "") if large and cause else NOTHING,
         age=age(rests_on),
+    )
+
+
+def _owner_lines(owner: OwnerSummary, since: Markup) -> Markup:
+    needed = (
+        Markup("Needed: <b>{}</b>.").format(outside(owner.needed)) if since is not NOTHING and owner.needed else NOTHING
+    )
+    small = join((part for part in (since, needed) if part), " ")
+    return Markup('<h2 class="sb-answer">{} <b>{}</b></h2><p class="sb-wrong">What is wrong: {}. {}</p>{}').format(
+        owner.question,
+        outside(owner.answer),
+        outside(owner.wrong),
+        outside(owner.stuck),
+        Markup('<p class="sb-since">{}</p>').format(small) if small else NOTHING,
+    )
+
+
+def _since(head: Headline, zone: ZoneInfo, now: datetime) -> Markup:
+    if head.since is None:
+        return Markup(" ")
+    begins = "At least since" if head.since_at_least else "Since"
+    return text("{} {}.", begins, formatting.time_and_age(head.since, zone, now))
+
+
+def _cause(cause: Hypothesis, code_line: str) -> Markup:
+    line = Markup(' <span class="sb-code-line">{}.</span>').format(outside(code_line)) if code_line else NOTHING
+    return Markup('<p class="sb-cause">{} <b>{}.</b>{}</p>').format(
+        chip(labels.VERDICT[cause.verdict]), outside(cause.title), line
     )
 
 
@@ -229,21 +270,36 @@ def frozen(by_whom: str, when: str, reason: str) -> Markup:
 # The diagnosis.
 
 
-def hops(states: Sequence[HopState], broken: Hop | None) -> Markup:
-    """The flow as connected cards; the broken hop carries a mark, a word and its colour."""
+def hops(states: Sequence[HopState], broken: Hop | None, *, short: bool = False) -> Markup:
+    """The flow as connected cards; the broken hop carries a mark, a word and its colour. `short` is without details."""
     if not states:
         return nothing("No hop was judged yet.")
-    return Markup('<ol class="sb-hops">{}</ol>').format(join(_hop(state, state.hop is broken) for state in states))
+    return Markup('<ol class="sb-hops {}">{}</ol>').format(
+        "sb-short" if short else "", join(_hop(state, state.hop is broken) for state in states)
+    )
 
 
-def _hop(state: HopState, broken: bool) -> Markup:
+def running(lines: Iterable[Markup]) -> Markup:
+    """What is under way, in a box."""
+    return Markup('<div class="sb-card sb-warn sb-running">{}</div>').format(join(lines))
+
+
+_MARKS = {
+    CheckStatus.FAIL: "Here it breaks",
+    CheckStatus.WARN: "Here it is not in order",
+    CheckStatus.CANNOT_TELL: "Here we cannot see",
+}
+
+
+def _hop(state: HopState, marked: bool) -> Markup:
+    """One hop; `marked` is the one that the headline is about. On a quiet day nothing is broken there."""
     sign = labels.CHECK[state.status]
-    where = "Here we cannot see" if state.status is CheckStatus.CANNOT_TELL else "Here it breaks"
-    mark = Markup('<span class="sb-broken">{}</span>').format(where) if broken else NOTHING
+    where = _MARKS.get(state.status, "") if marked else ""
+    mark = Markup('<span class="sb-broken">{}</span>').format(where) if where else NOTHING
     return Markup(
         '<li class="sb-hop sb-{} {}">{}<span class="sb-name">{}</span>{}<span class="sb-detail">{}</span></li>'
     ).format(
-        sign.tone, "sb-is-broken" if broken else "", mark, labels.HOP[state.hop], chip(sign), outside(state.message)
+        sign.tone, "sb-is-broken" if where else "", mark, labels.HOP[state.hop], chip(sign), outside(state.message)
     )
 
 
@@ -268,8 +324,8 @@ def numbers(items: Iterable[tuple[str, str, str]]) -> Markup:
 def _tiles(items: Iterable[tuple[str, str, str, Sign | None]]) -> Markup:
     cells = (
         Markup(
-            '<div class="sb-tile sb-{}"><span class="sb-name">{}</span><span class="sb-value {}">{}</span>'
-            '{}<span class="sb-detail">{}</span></div>'
+            '<div class="sb-tile sb-{}"><span class="sb-name">{}</span><span class="sb-number">'
+            '<span class="sb-value {}">{}</span>{}</span><span class="sb-detail">{}</span></div>'
         ).format(
             sign.tone if sign else Tone.QUIET,
             label,
@@ -283,11 +339,19 @@ def _tiles(items: Iterable[tuple[str, str, str, Sign | None]]) -> Markup:
     return Markup('<div class="sb-tiles">{}</div>').format(join(cells))
 
 
-def hypothesis(item: Hypothesis) -> Markup:
-    """One possible cause for the owner, with its next step where it is not ruled out."""
-    step = Markup('<p class="sb-next"><b>Next step</b> {}</p>').format(outside(item.remedy.message))
-    closed = item.verdict in (Verdict.RULED_OUT, Verdict.CANNOT_TELL)
-    body = paragraph(item.for_owner) + (NOTHING if closed else step)
+def cause(item: Hypothesis, consequences: Sequence[Hypothesis], advice: str) -> Markup:
+    """One possible cause for the owner, with what follows from it as a list inside.
+
+    `advice` stands where no button or link names the next step.
+    """
+    body = paragraph(item.for_owner)
+    if consequences:
+        rows = (
+            Markup("<li><b>{}</b>: {}</li>").format(outside(one.title), outside(one.for_owner)) for one in consequences
+        )
+        body += Markup('<p class="sb-next"><b>It also explains</b></p><ul class="sb-list">{}</ul>').format(join(rows))
+    if advice:
+        body += Markup('<p class="sb-next"><b>Next step</b> {}</p>').format(outside(advice))
     return card(item.title, body, sign=labels.VERDICT[item.verdict])
 
 

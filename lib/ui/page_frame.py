@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 REFRESH_SECONDS = 10.0
 _NAMED = (Verdict.CONFIRMED, Verdict.LIKELY)
+STATUS = "Status"  # the title of the page that is about the headline
 # Where session state keeps why the last button did nothing, until it was shown above the page.
 PROBLEM = "act_problem"
 

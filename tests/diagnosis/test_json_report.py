@@ -19,6 +19,7 @@ from tests.diagnosis.builders import (
     OLD_BUILD,
     booking,
     call,
+    catalog,
     hostname,
     never_sent,
     snapshot,
@@ -93,6 +94,13 @@ def test_a_tile_shows_a_count_and_what_it_rests_on(id_: str, changed: Any, statu
     shown = tile(id_, **changed)
     assert (shown.status, shown.value) == (status, value)
     assert shown.message
+
+
+def test_refused_records_of_before_are_no_green_count() -> None:
+    errors = table(frames.DATABASE_ERRORS, [NULL, NULL])
+    shown = tile("null_errors", database_errors=errors, catalog=catalog(messages__customer_id=True))
+    assert (shown.status, shown.value) == (OK, "0 now")
+    assert shown.message.endswith("Before that, 2 texts.")
 
 
 # Hops --------------------------------------------------------------------------------------------------------

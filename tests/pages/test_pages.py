@@ -79,7 +79,14 @@ ARMED = re.compile(r"(?<!\\)<[a-z]|(?<!\\)\]\(")
 # The plan folds its steps and the log needs an incident: their own tests open them.
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in ("plan", "incidents")])
 def test_what_others_wrote_stays_text(open_page: Open, page: str) -> None:
-    test = open_page(page, synthetic.planted(), state={"hop_code": True})
+    opened = {
+        "hop_code": True,
+        "cause_build_failing": True,
+        "cause_code_not_deployed": True,
+        "fine_checks": True,
+        "other_causes": True,
+    }
+    test = open_page(page, synthetic.planted(), state=opened)
     assert b"onerror" in sent(test), "the hostile words are there to be seen"
     for piece in test.get("html"):
         assert "<img" not in piece.value

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from lib.model.served_code import MigrationFile, ServedCode, SourceFile, Unread
-from lib.served_code import projects, uses
-from lib.served_code.addresses import METHODS, address_of
+from lib.model.served_code import METHODS, MigrationFile, ServedCode, SourceFile, Unread
+from lib.served_code import excerpts, projects, uses
+from lib.served_code.addresses import address_of
 from lib.served_code.archive import CODE, Files
 from lib.served_code.modules import Modules
 from lib.served_code.names import Names
@@ -15,7 +15,7 @@ from lib.served_code.outline import Outline
 from lib.served_code.syntax import Syntax, UnreadableError
 
 # Raise it whenever the same file is read otherwise than before: what the store holds is then read again.
-VERSION = 1
+VERSION = 2
 _MIGRATION = re.compile(r"^(?:.*/)?supabase/migrations/(?P<version>\d+)_(?P<name>[^/]*)\.sql$")
 Progress = Callable[[int, int], None]
 
@@ -69,6 +69,7 @@ def source(path: str, content: bytes) -> SourceFile:
         declarations=modules.declarations(imports),
         uses=tuple(uses.with_route(use, address.path if address else None, METHODS) for use in found),
         unread=tuple(unread),
+        lines=excerpts.kept(content, found),
     )
 
 

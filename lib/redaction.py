@@ -41,9 +41,12 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (_PEM, MARK),
         # user:password@ in any address, up to the last @: passwords hold @ as well.
         (r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@]{0,200}:[^\s]{0,400}@", rf"\1{MARK}@"),
-        # Addresses that are credentials themselves: deploy hooks, chat hooks, confirmation links.
+        # Addresses that are credentials themselves: deploy hooks, chat hooks, confirmation links. The file that answers
+        # one, its form (`/[token]`) and Twilio's own address are none.
         (
-            r"(?i)(/integrations/deploy/|hooks\.slack\.com/|/api/webhooks/|/booking-confirmation/)[^\s\"'<>]{1,400}",
+            r"(?i)(/integrations/deploy/|hooks\.slack\.com/|/api/webhooks/|/booking-confirmation/)"
+            r"(?!\[[\w.]{1,40}\](?![\w-])|twilio(?![\w/?=-])|(?:[\w\[\]-]{1,40}/){0,4}(?:route|page|layout)\.[jt]sx?\b)"
+            r"[^\s\"'<>]{1,400}",
             rf"\1{MARK}",
         ),
         # Tokens that say what they are.

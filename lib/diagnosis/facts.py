@@ -308,6 +308,12 @@ class Facts:
         )
 
     @cached_property
+    def live_ids(self) -> frozenset[str]:
+        """The ids of the deployments that production hostnames serve, as far as that is known."""
+        hostnames = self.value(self.snapshot.hostnames) or ()
+        return frozenset(host.deployment.id for host in hostnames if host.deployment and not host.redirect_to)
+
+    @cached_property
     def usual_demand(self) -> float | None:
         """How many bookings are usual in a window like this, by the same hours of earlier days or weeks."""
         history = self.rows(self.snapshot.demand_history)

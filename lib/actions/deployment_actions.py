@@ -507,6 +507,10 @@ def _movable(deployment: Deployment, live: frozenset[str]) -> tuple[Preflight, .
         ready = block("ready", "It is a preview: only a production build can become live.")
     elif deployment.state.in_progress:
         ready = block("ready", "Its build is not over yet.")
+    elif deployment.state is DeploymentState.DELETED:
+        ready = block("ready", "It was deleted.")
+    elif deployment.state is DeploymentState.UNKNOWN:
+        ready = block("ready", "Whether its build succeeded is not known.")
     elif deployment.state is not DeploymentState.READY:
         ready = block("ready", "Its build did not succeed: there is nothing to serve.")
     else:

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 from lib.diagnosis.checks.demand import INITIATE
 from lib.diagnosis.code_findings import CodeFindings, CommitFindings
 from lib.diagnosis.facts import Facts
+from lib.diagnosis.running_code import moved_by_hand
 from lib.diagnosis.serving import brought_by
 from lib.model.deployments import Deployment, Hostname, same_commit
 from lib.model.served_code import Line, MigrationState, Misfit, Operation, RepositoryMigration
@@ -135,10 +136,11 @@ def _cure(misfit: Misfit, found: CodeFindings) -> tuple[RepositoryMigration | No
 def live_since(host: Hostname, deployments: Sequence[Deployment]) -> datetime | None:
     """Return since when a hostname has served its commit without a break, as far as the deployments reach back.
 
-    A deployment that built the same commit again does not make the line younger.
+    A deployment that built the same commit again does not make the line younger. After a move by hand the order in
+    which builds were ready says nothing of what was live before.
     """
     since, commit = host.serving_since, host.serving_commit
-    if since is None or commit is None:
+    if since is None or commit is None or moved_by_hand(host):
         return since
     for deployment in reversed(brought_by(deployments, (host,))):
         if deployment.ready_at is None or deployment.ready_at > since:

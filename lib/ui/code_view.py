@@ -72,6 +72,11 @@ _ERRORS: Mapping[ErrorHandling, Sign] = {
     ErrorHandling.LOOKED_AT: Sign("error handled", "✓", Tone.QUIET),
     ErrorHandling.UNKNOWN: Sign("cannot tell whether the error is handled", "?", Tone.UNKNOWN),
 }
+_THEN: Mapping[ErrorHandling, str] = {
+    ErrorHandling.IGNORED: "ignores the error and goes on as if it had worked",
+    ErrorHandling.LOOKED_AT: "looks at the error: what it was doing may end there",
+    ErrorHandling.UNKNOWN: "cannot tell: what becomes of the error could not be read",
+}
 _STATES: Mapping[MigrationState, str] = {
     MigrationState.NO_EFFECT: "✕ recorded, but its effect is not there",
     MigrationState.NOT_APPLIED: "! not applied",
@@ -185,6 +190,7 @@ def _facts(view: View, detail: MisfitDetail) -> html.Rows:
         ("In", _inside(misfit)),
         ("Does", f"{_OPERATIONS[misfit.use.operation]} {place(misfit)}"),
         ("The database answers", answers(misfit)),
+        ("The code then", _THEN[misfit.error]),
         # The address is one of the settings', and no secret: what looks like a hook's would be cut.
         ("On the way of", html.text("{}", misfit.hop) if misfit.hop else "no booking"),
         ("Live since", _live(view, detail)),
@@ -195,8 +201,10 @@ def _facts(view: View, detail: MisfitDetail) -> html.Rows:
 
 
 def _inside(misfit: Misfit) -> str:
-    inside = misfit.use.function or misfit.use.declaration
-    parts = ([f"{inside}()"] if inside else []) + ([misfit.use.route] if misfit.use.route else [])
+    function, found = misfit.use.function or misfit.use.declaration, misfit.use.route
+    if found is not None and (not function or found.startswith(f"{function} ")):
+        return found  # the function of a route is called like its method
+    parts = [*([f"{function}()"] if function else []), *([found] if found else [])]
     return ", ".join(parts) or "code that runs when the file is imported"
 
 
@@ -293,6 +301,7 @@ def _draw_migrations(view: View) -> None:
     words = f"{counted(applied, 'is', 'are')} applied." if open_ else f"All {applied:,} are applied."
     st.caption(f"Of {counted(len(found), 'migration')} {words}" if open_ else words)
     frame = migration_rows(found, view.facts.code.misfits)
+    frame = frame.drop(columns=[name for name in ("cures", "detail") if frame[name].isin(["", pd.NA]).all()])
     tables.draw_table(view, frame, tables.MIGRATIONS, key="migrations", alt="The repository's migrations.")
 
 

@@ -99,7 +99,7 @@ def _live_line(view: View, group: Sequence[Serving], *, alone: bool) -> Markup:
     rows = [" · ".join(since), first.why_unknown]
     if missing := _missing(first, required, branch):
         rows.append(f"Not live yet: {missing}")
-    if required is not None:
+    if required is not None and (not missing or required.taken_from is RequiredFrom.SETTING):
         rows.append(_measured_against(required))
     rows += [
         f"The DNS of {one.hostname.name} is misconfigured: visitors may not reach Vercel."
@@ -293,8 +293,8 @@ def draw_panel(view: View, deployment: Deployment) -> None:
             for word in badges(deployment, view.facts.live_ids):
                 st.badge(word, color=_colour(word))
         draw(html.facts(_facts(view, deployment), short=True))
-        if why := _why_failed(deployment):
-            draw(html.card(outside(why), _failure_details(deployment), sign=labels.DEPLOYMENT[deployment.state]))
+        if deployment.state.failed:
+            draw(_failure(view, deployment))
         if not view.sharing:
             _draw_offers(view, deployment)
         _draw_log(view, deployment)
@@ -320,15 +320,28 @@ def _facts(view: View, deployment: Deployment) -> html.Rows:
     return found
 
 
-def _failure_details(deployment: Deployment) -> Markup:
+def _failure(view: View, deployment: Deployment) -> Markup:
+    """Return why a build failed: what Vercel says, and what its log says beyond that."""
+    said = _why_failed(deployment)
+    log = _log_at_hand(view, deployment)
+    logged = deployments_view.error_lines(log) if log else ()
     found: html.Rows = []
     if deployment.error_step:
         found.append(("Step", deployment.error_step))
-    if deployment.error_code:
+    if deployment.error_code and deployment.error_code != said:
         found.append(("Code", html.code(deployment.error_code)))
     if deployment.error_link:
         found.append(("More", html.link("What Vercel says about it", deployment.error_link)))
-    return html.facts(found) if found else html.NOTHING
+    body = html.facts(found, short=True) if found else html.NOTHING
+    if logged and logged[0] not in (said or ""):
+        body = html.join([html.log_lines((line, Tone.BAD) for line in logged), body])
+    return html.card(said or "Vercel does not say why.", body, sign=Sign(_STATES[deployment.state], "✕", Tone.BAD))
+
+
+def _log_at_hand(view: View, deployment: Deployment) -> BuildLog | None:
+    """Return the log of a build if it is the one that every snapshot reads."""
+    read = view.facts.value(view.snapshot.build_log)
+    return read if read is not None and read.deployment_id == deployment.id else None
 
 
 def _draw_offers(view: View, deployment: Deployment) -> None:
@@ -345,15 +358,14 @@ def _draw_offers(view: View, deployment: Deployment) -> None:
 
 
 def _draw_log(view: View, deployment: Deployment) -> None:
-    read = view.facts.value(view.snapshot.build_log)
-    if read is not None and read.deployment_id == deployment.id:
-        draw(deployments_view.build_log(read))
-        return
-    if deployment.state.in_progress:
+    log = _log_at_hand(view, deployment)
+    if log is None and deployment.state.in_progress:
         draw(html.nothing("The build is under way. Its log can be read here once it is over."))
         return
-    with expander("Build log", key="log", icon=":material/terminal:", expanded=deployment.state.failed) as is_open:
-        if is_open:
+    with expander("Build log", key="log", icon=":material/terminal:") as is_open:
+        if is_open and log is not None:
+            draw(deployments_view.log_end(log, deployments_view.MAX_LOG_LINES))
+        elif is_open:
             _draw_log_of(deployment)
 
 
@@ -366,6 +378,6 @@ def _draw_log_of(deployment: Deployment) -> None:
         st.text(outside(f"{error.failure.sentence} {error.failure.hint}".strip()))
         return
     if log.lines:
-        draw(deployments_view.build_log(log))
+        draw(deployments_view.log_end(log, deployments_view.MAX_LOG_LINES))
     else:
         draw(html.nothing("Vercel has no lines of it."))

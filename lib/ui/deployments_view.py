@@ -36,15 +36,13 @@ def git_card(project: Project) -> Markup:
     return html.card("Git", html.facts(rows))
 
 
-def build_log(log: BuildLog) -> Markup:
-    """The build log, with the first error on top."""
+def error_lines(log: BuildLog) -> tuple[str, ...]:
+    """Return the first error of a build log and what follows of it."""
     first = log.first_error
     if first is None:
-        return log_end(log, MAX_LOG_LINES)
+        return ()
     errors = [line.text for line in log.lines[log.lines.index(first) :] if line.level is LogLevel.ERROR]
-    top = html.log_lines((text, Tone.BAD) for text in errors[:MAX_ERROR_LINES])
-    card = html.card("The first error, and what followed", top, sign=Sign("error", "✕", Tone.BAD))
-    return html.stacked(card, log_end(log, MAX_LOG_LINES))
+    return tuple(errors[:MAX_ERROR_LINES])
 
 
 def log_end(log: BuildLog, count: int) -> Markup:

@@ -28,7 +28,7 @@ def body(view: View) -> None:
 def deployments(view: View) -> None:
     live(view)
     rows(view)
-    reasons(view)
+    what_fails(view)
     if action_dialog.may_act() and not view.sharing:
         st.subheader("Build production again", anchor=False)
         action_buttons.draw_build_buttons(view, key="deployments")
@@ -59,7 +59,7 @@ def rows(view: View) -> None:
         deployment_list.draw_panel(view, chosen)
 
 
-def reasons(view: View) -> None:
+def what_fails(view: View) -> None:
     asked = [check for check in view.diagnosis.checks if check.hop is Hop.CODE]
     found = checks_view.with_status(asked, CheckStatus.FAIL, CheckStatus.WARN)
     unknown = checks_view.with_status(asked, CheckStatus.CANNOT_TELL)

@@ -545,7 +545,7 @@ def _of_a_commit(deployment: Deployment) -> Preflight:
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ActionOption:
     """An action on one deployment, with its arguments; `refusal` is why it would be refused now, else empty."""
 
     action: str
@@ -553,7 +553,7 @@ class Offer:
     refusal: str = ""
 
 
-def offers(deployment: Deployment, project: Project | None, live: frozenset[str]) -> tuple[Offer, ...]:
+def action_options(deployment: Deployment, project: Project | None, live: frozenset[str]) -> tuple[ActionOption, ...]:
     """Return what can be done with a deployment, by what is known without asking anybody.
 
     `live` are the ids of the deployments that are being served. Without the project its checks are left to the
@@ -563,16 +563,16 @@ def offers(deployment: Deployment, project: Project | None, live: frozenset[str]
     about, commit = {"deployment": deployment.id}, {"sha": deployment.sha or ""}
     linked = (_linked(project),) if project else ()
     return (
-        _offer(Promote.id, about, *common, *_movable(deployment, live)),
-        _offer(RollBack.id, about, *common, *_movable(deployment, live), _rollback_candidate(deployment)),
-        _offer(DeployCommit.id, commit, _of_a_commit(deployment), *common, *linked),
-        _offer(CancelBuild.id, about, *common, _under_way(deployment)),
+        _option(Promote.id, about, *common, *_movable(deployment, live)),
+        _option(RollBack.id, about, *common, *_movable(deployment, live), _rollback_candidate(deployment)),
+        _option(DeployCommit.id, commit, _of_a_commit(deployment), *common, *linked),
+        _option(CancelBuild.id, about, *common, _under_way(deployment)),
     )
 
 
-def _offer(action: str, args: Args, *checks: Preflight) -> Offer:
+def _option(action: str, args: Args, *checks: Preflight) -> ActionOption:
     refused = (check.message for check in checks if check.status is PreflightStatus.BLOCK)
-    return Offer(action, args, next(refused, ""))
+    return ActionOption(action, args, next(refused, ""))
 
 
 def _backwards(context: ActionContext, sha: str | None) -> tuple[Preflight, ...]:

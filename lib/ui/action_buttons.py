@@ -8,7 +8,7 @@ from functools import partial
 import streamlit as st
 from markupsafe import Markup
 
-from lib.actions.deployment_actions import offers
+from lib.actions.deployment_actions import action_options
 from lib.diagnosis.applicable_migrations import cured_by, database_faults, recommended
 from lib.journal.incident import Incident
 from lib.migrations.catalogue import Migration, catalogue
@@ -94,7 +94,7 @@ def draw_move_buttons(view: View, *, key: str, step_id: str | None = None) -> No
     )
     build = next((deployment for deployment in production if deployment.id == chosen), production[0])
     project = view.facts.value(view.snapshot.project)
-    refused = {one.action: one.refusal for one in offers(build, project, view.facts.live_ids)}
+    refused = {one.action: one.refusal for one in action_options(build, project, view.facts.live_ids)}
     with st.container(horizontal=True, key=f"{key}_moves"):
         for action, label, name in (
             ("promote", "Promote it", "promote"),

@@ -27,6 +27,10 @@ from lib.ui.styles import draw
 
 VIEW = "Code and database"
 MIGRATE = "run_repository_migration"
+_FALLBACK = (
+    "Until it can be read, the diagnosis rests on what was declared of the app (Systems lists it). "
+    "By that, no cause is more than likely."
+)
 MAX_CARDS = 12
 MAX_UNREAD = 50
 
@@ -91,6 +95,7 @@ def draw_code_view(view: View) -> None:
     found = view.facts.code
     draw(_summary(view))
     if not found.commits:
+        draw(html.paragraph(_FALLBACK))
         return
     _draw_misfits(view, misfit_details.served(view.facts), "served")
     if later := misfit_details.coming(view.facts):

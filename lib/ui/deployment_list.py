@@ -13,7 +13,7 @@ import streamlit as st
 from markupsafe import Markup
 
 from lib import formatting
-from lib.actions.deployment_actions import offers
+from lib.actions.deployment_actions import action_options
 from lib.diagnosis.serving import CommitPosition, Serving
 from lib.model.deployments import Branch, BuildLog, Commit, Deployment, DeploymentState, RequiredCommit, RequiredFrom
 from lib.model.reading import SourceError
@@ -296,7 +296,7 @@ def draw_panel(view: View, deployment: Deployment) -> None:
         if deployment.state.failed:
             draw(_failure(view, deployment))
         if not view.sharing:
-            _draw_offers(view, deployment)
+            _draw_options(view, deployment)
         _draw_log(view, deployment)
 
 
@@ -344,10 +344,10 @@ def _log_at_hand(view: View, deployment: Deployment) -> BuildLog | None:
     return read if read is not None and read.deployment_id == deployment.id else None
 
 
-def _draw_offers(view: View, deployment: Deployment) -> None:
+def _draw_options(view: View, deployment: Deployment) -> None:
     if not may_act():
         return
-    found = offers(deployment, view.facts.value(view.snapshot.project), view.facts.live_ids)
+    found = action_options(deployment, view.facts.value(view.snapshot.project), view.facts.live_ids)
     with st.container(horizontal=True, key="deployment_actions"):
         for one in found:
             if not one.refusal:

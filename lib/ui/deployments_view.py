@@ -16,6 +16,15 @@ MAX_ERROR_LINES = 4
 _TONES = {LogLevel.ERROR: Tone.BAD, LogLevel.WARNING: Tone.WARN, LogLevel.INFO: Tone.QUIET}
 
 
+# Vercel's word for which deployments ask visitors for a login (ssoProtection.deploymentType).
+_PROTECTED = {
+    "all": "on every deployment",
+    "preview": "on previews only",
+    "prod_deployment_urls_and_all_previews": "on previews and on addresses of single deployments",
+    "all_except_custom_domains": "everywhere but on custom domains",
+}
+
+
 def git_card(project: Project) -> Markup:
     """How a push becomes a deployment."""
     link = project.link
@@ -26,11 +35,11 @@ def git_card(project: Project) -> Markup:
         ("Repository", f"{link.full_name} ({link.type})"),
         ("Production branch", link.production_branch or "not said"),
         ("Deploys on push", labels.YES_NO[project.creates_git_deployments]),
-        ("Moves the domain by itself", labels.YES_NO[project.auto_assign_custom_domains]),
+        ("New builds go live by themselves", labels.YES_NO[project.auto_assign_custom_domains]),
         ("Ignored build step", project.ignore_command or "none"),
-        ("Root directory", project.root_directory or "the repository's"),
+        ("Root directory", project.root_directory or "the root of the repository"),
         ("Project paused", labels.YES_NO[project.paused]),
-        ("Visitors must log in", project.protection or "no"),
+        ("Visitors must log in", _PROTECTED.get(project.protection or "", project.protection or "no")),
         ("Deploy hooks", str(link.deploy_hook_count)),
     ]
     return html.card("Git", html.facts(rows))
@@ -60,7 +69,7 @@ def environment_table(view: View) -> Markup | None:
     builds = [s.hostname.deployment.env_names for s in view.facts.servings or () if s.hostname.deployment]
     in_build = None if not builds or None in builds else set[str]().union(*(group or () for group in builds))
     rows = ((html.code(name), _has(name, present), _has(name, in_build)) for name in needed)
-    return html.table(("Name", "Set for production", "In the build that serves"), rows)
+    return html.table(("Name", "Set for production", "In the live build"), rows)
 
 
 def _has(name: str, known: set[str] | None) -> Markup:

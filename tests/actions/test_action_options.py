@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lib.actions.deployment_actions import offers
+from lib.actions.deployment_actions import action_options
 from lib.model.deployments import AliasRequest, Deployment, DeploymentState, GitLink, Project
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -22,7 +22,7 @@ EVERY = {"promote", "roll_back", "deploy_commit", "cancel_build"}
 def refusals(
     deployment: Deployment = READY, project: Project | None = PROJECT, live: frozenset[str] = NONE
 ) -> dict[str, str]:
-    found = offers(deployment, project, live)
+    found = action_options(deployment, project, live)
     assert {one.action for one in found} == EVERY
     return {one.action: one.refusal for one in found if one.refusal}
 
@@ -81,7 +81,7 @@ def test_a_project_without_a_repository_builds_no_commit():
     assert set(refusals(project=dataclasses.replace(PROJECT, link=None))) == {"deploy_commit", "cancel_build"}
 
 
-def test_each_offer_names_what_its_action_asks_for():
-    args = {one.action: one.args for one in offers(READY, PROJECT, NONE)}
+def test_each_option_names_what_its_action_asks_for():
+    args = {one.action: one.args for one in action_options(READY, PROJECT, NONE)}
     assert args["deploy_commit"] == {"sha": "a" * 40}
     assert all(args[action] == {"deployment": "dpl_1"} for action in EVERY - {"deploy_commit"})

@@ -125,7 +125,10 @@ def verdict_sign(view: View) -> Sign:
     """Return in words whether the code on the way of a booking fits. What was not read is never called fitting."""
     found = view.facts.code
     if count := len(found.on_flow):
-        return Sign(f"{counted(count, 'line')} on the way of a booking {_do_not(count)} fit", "✕", Tone.BAD)
+        lines = f"{counted(count, 'line')} on the way of a booking"
+        if all(misfit.sometimes for misfit in found.on_flow):
+            return Sign(f"{lines} {_do_not(count)} fit at times", "!", Tone.WARN)
+        return Sign(f"{lines} {_do_not(count)} fit", "✕", Tone.BAD)
     if not found.complete:
         return labels.CANNOT_TELL
     if found.gaps:

@@ -333,7 +333,7 @@ def _failure(view: View, deployment: Deployment) -> Markup:
     if deployment.error_link:
         found.append(("More", html.link("What Vercel says about it", deployment.error_link)))
     body = html.facts(found, short=True) if found else html.NOTHING
-    if logged and logged[0] not in (said or ""):
+    if logged and not any(line in (said or "") for line in logged):
         body = html.join([html.log_lines((line, Tone.BAD) for line in logged), body])
     return html.card(said or "Vercel does not say why.", body, sign=Sign(_STATES[deployment.state], "✕", Tone.BAD))
 

@@ -14,7 +14,10 @@ AROUND = 3
 LONGEST_LINE = 200
 # Of one file; more would be most of a file that no person wrote.
 MOST_LINES = 3_000
+MOST_LINES_OF_A_COMMIT = 60_000
 _CUT = "…"
+# So much of a line is searched for keys: one that begins in the part that is kept ends well within it.
+_LOOKED_AT = 5_000
 
 
 def kept(content: bytes, uses: Iterable[Use]) -> tuple[Line, ...]:
@@ -31,10 +34,15 @@ def kept(content: bytes, uses: Iterable[Use]) -> tuple[Line, ...]:
 
 
 def _parts(text: str, wanted: set[int]) -> str:
-    """Return the text with the lines that are not wanted left empty, but for keys: one may begin in such a line."""
+    """Return the text with the lines that are not wanted left empty, and long ones cut far behind what is kept of them.
+
+    But for keys of many lines: one may begin in a line that is not wanted.
+    """
     if "PRIVATE KEY-----" in text:
         return text
-    return "\n".join(line if number in wanted else "" for number, line in enumerate(text.split("\n"), start=1))
+    return "\n".join(
+        line[:_LOOKED_AT] if number in wanted else "" for number, line in enumerate(text.split("\n"), start=1)
+    )
 
 
 def around(code: ServedCode, file: str, line: int) -> tuple[Line, ...]:

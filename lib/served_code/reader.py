@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from lib.model.served_code import METHODS, MigrationFile, ServedCode, SourceFile, Unread
 from lib.served_code import excerpts, projects, uses
@@ -33,22 +34,26 @@ def read(
     code = [path for path in sorted(files.contents) if path.endswith(CODE)]
     sources: list[SourceFile] = []
     unread = list(files.unread)
+    room = excerpts.MOST_LINES_OF_A_COMMIT
     for number, path in enumerate(code, start=1):
         if is_over():
             unread.append(Unread(path, "There was no time left for it."))
             continue
         try:
-            sources.append(source(path, files.contents[path]))
+            found = source(path, files.contents[path])
         except UnreadableError as error:
             unread.append(Unread(path, str(error)))
+        else:
+            room -= len(found.lines)
+            sources.append(found if room >= 0 else replace(found, lines=()))
         on_progress(number, len(code))
     migrations: list[MigrationFile] = []
     for path in sorted(path for path in files.contents if path.endswith(".sql")):
-        found = migration(path, files.contents[path])
-        if isinstance(found, Unread):
-            unread.append(found)
+        one = migration(path, files.contents[path])
+        if isinstance(one, Unread):
+            unread.append(one)
         else:
-            migrations.append(found)
+            migrations.append(one)
     aliases, packages, broken = projects.read(files.contents)
     return ServedCode(commit, tuple(sources), tuple(migrations), aliases, packages, (*unread, *broken))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
+
+import pytest
 
 from lib.model.served_code import Line, ServedCode
 from lib.redaction import redact_code
@@ -102,3 +105,34 @@ def test_literals_that_look_like_keys_are_taken_out_and_names_stay():
 def test_redacting_twice_changes_nothing_more():
     text = f"const password = 'hunter2secret' // {KEY}\nconst a = '+44 7700 900123'"
     assert redact_code(redact_code(text)) == redact_code(text)
+
+
+def test_a_commit_keeps_no_more_lines_than_its_bound_and_loses_no_use(monkeypatch: pytest.MonkeyPatch):
+    files = {f"src/lib/{name}.ts": f"import {{ supabase }} from './client'\n{WRITE}\n" for name in "abcde"}
+    monkeypatch.setattr(excerpts, "MOST_LINES_OF_A_COMMIT", 7)
+    code = app(files)
+    assert len(code.uses) == 5
+    assert 0 < sum(len(file.lines) for file in code.files) <= 7
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "token ",
+        "token: ",
+        "token=a.b ?? ",
+        "token: string = ",
+        "secret" + " " * 80,
+        "auth=" + "x" * 80 + " " * 80 + "|| ",
+        "'token'",
+        "/* ",
+        "+44 ",
+        "a@",
+        "eyJaaaaaaaa.",
+    ],
+)
+def test_a_hostile_file_costs_no_more_than_its_length(piece: str):
+    text = piece * (200_000 // len(piece))
+    begun = time.process_time()
+    redact_code(text)
+    assert time.process_time() - begun < 3

@@ -36,6 +36,7 @@ from lib.model.database import KeyKind
 from lib.model.keys import classify, url_project_ref
 from lib.model.phone import NOBODYS_NUMBER, number
 from lib.model.reading import SourceName
+from lib.model.served_code import BOOKING_ADDRESSES, METHODS
 
 SECRETS_FILE = Path(__file__).resolve().parent.parent / ".streamlit" / "secrets.toml"
 
@@ -147,6 +148,28 @@ def _addresses(value: Any) -> Any:
     if isinstance(value, str):
         value = tuple(filter(None, re.split(r"\s+|,\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)|,$", value)))
     return tuple(map(SecretStr, value)) if _all_texts(value) else value
+
+
+_FLOW_ADDRESS = re.compile(rf"(?:(?:{'|'.join(sorted(METHODS))}) )?/[\w.~*:()@\[\]/-]{{0,199}}", re.ASCII)
+_MOST_FLOW_ADDRESSES = 20
+
+
+def _flow_addresses(value: Any) -> Any:
+    """Split the addresses of the flow at commas and ends of lines: a method and a space may stand before one.
+
+    Without any, nothing would lie on the way of a booking, and all would seem to fit.
+    """
+    if isinstance(value, str):
+        value = filter(None, map(str.strip, re.split(r"[,\r\n]", value)))
+    elif not _all_texts(value):
+        return value
+    found = tuple(dict.fromkeys(" ".join(address.split()) for address in value))
+    if not found or len(found) > _MOST_FLOW_ADDRESSES or not all(map(_FLOW_ADDRESS.fullmatch, found)):
+        raise _wrong(
+            f"must be 1 to {_MOST_FLOW_ADDRESSES} addresses of the booking app with commas between them, such as "
+            "/api/bookings/initiate or POST /api/webhooks/twilio."
+        )
+    return found
 
 
 def _secret_url(value: SecretStr) -> SecretStr:
@@ -300,6 +323,8 @@ class Settings(BaseModel):
     viewers: Names = ()
     require_second_person: bool = False
     required_env_names: Names = ()
+    # The addresses of the booking app that a booking passes, from which its code is followed.
+    served_code_addresses: Annotated[tuple[str, ...], BeforeValidator(_flow_addresses)] = BOOKING_ADDRESSES
 
     sandbox_url: BaseUrl | None = None  # the control of a sandbox; set by the sandbox itself
     problems: tuple[SettingProblem, ...] = ()

@@ -183,6 +183,8 @@ def test_code_is_held_against_the_database_without_a_diagnosis_too(play: Play, t
     problems = {one["problem"]: one for one in the_code(as_json(of_folder))["misfits"]}
     assert (problems["missing_column"]["line"], problems["missing_column"]["commit"]) == (2, None)
     assert "left_out" in problems
+    elsewhere = run("code", settings=settings | {"SERVED_CODE_ADDRESSES": "/api/book"})
+    assert elsewhere.returncode == 3 and "answers /api/book" in elsewhere.stderr
     people = run("code", settings=settings).stdout
     assert RECORD in people and "its error is ignored" in people
 

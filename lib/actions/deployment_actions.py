@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from lib.actions.action import (
     Effect,
     OnProgress,
     Preflight,
+    PreflightStatus,
     RefusedError,
     Target,
     Tier,
@@ -303,17 +304,8 @@ class _Move(_DeploymentAction):
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         deployment = _one(context, args["deployment"])
-        live = {host.deployment.id for host in _hosts(context) if host.deployment}
-        ready = deployment.state is DeploymentState.READY and deployment.target == "production"
-        return (
-            ok("ready", "It is a production build, and ready.")
-            if ready
-            else block("ready", "Only a finished production build can be made live."),
-            block("not_live", "Every hostname serves it already: there is nothing to do.")
-            if live == {deployment.id}
-            else ok("not_live", "It is not what is being served."),
-            *self.move_checks(context, deployment),
-        )
+        live = frozenset(host.deployment.id for host in _hosts(context) if host.deployment)
+        return (*_movable(deployment, live), *self.move_checks(context, deployment))
 
     @abstractmethod
     def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
@@ -367,11 +359,8 @@ class RollBack(_Move):
 
     def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
         hostnames = context.sources.vercel.rollback_hostnames(deployment.id, _soon())
-        candidate = deployment.is_rollback_candidate
         return (
-            block("candidate", "Vercel does not offer this build for a rollback.")
-            if candidate is False
-            else ok("candidate", "Vercel offers this build for a rollback."),
+            _rollback_candidate(deployment),
             warn("moves", f"Would move: {', '.join(hostnames) or 'no hostname'}."),
         )
 
@@ -404,9 +393,7 @@ class CancelBuild(_DeploymentAction):
         return ("The build stops; what is being served stays.",)
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
-        if _one(context, args["deployment"]).state.in_progress:
-            return (ok("under_way", "The build is under way."),)
-        return (block("under_way", "The build has ended: there is nothing to cancel."),)
+        return (_under_way(_one(context, args["deployment"])),)
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         accepted = VercelWrites(context.sources.vercel).cancel(args["deployment"], Deadline(_WRITE_SECONDS))
@@ -512,6 +499,80 @@ def _linked(project: Project) -> Preflight:
     if project.link is None:
         return block("linked", "The project is not connected to a repository.")
     return ok("linked", f"The project builds {project.link.full_name}.")
+
+
+def _movable(deployment: Deployment, live: frozenset[str]) -> tuple[Preflight, ...]:
+    """Return what stands against moving the hostnames to a deployment. `live` are those that are being served."""
+    if deployment.target != "production":
+        ready = block("ready", "It is a preview: only a production build can become live.")
+    elif deployment.state.in_progress:
+        ready = block("ready", "Its build is not over yet.")
+    elif deployment.state is DeploymentState.DELETED:
+        ready = block("ready", "It was deleted.")
+    elif deployment.state is DeploymentState.UNKNOWN:
+        ready = block("ready", "Whether its build succeeded is not known.")
+    elif deployment.state is not DeploymentState.READY:
+        ready = block("ready", "Its build did not succeed: there is nothing to serve.")
+    else:
+        ready = ok("ready", "It is a production build, and ready.")
+    is_live = live == {deployment.id}
+    return (
+        ready,
+        block("not_live", "It is live already: every hostname serves it.")
+        if is_live
+        else ok("not_live", "It is not what is being served."),
+    )
+
+
+def _rollback_candidate(deployment: Deployment) -> Preflight:
+    if deployment.is_rollback_candidate is False:
+        return block("candidate", "Vercel does not offer this build for a rollback.")
+    return ok("candidate", "Vercel offers this build for a rollback.")
+
+
+def _under_way(deployment: Deployment) -> Preflight:
+    if deployment.state.in_progress:
+        return ok("under_way", "The build is under way.")
+    return block("under_way", "Its build is over: there is nothing to cancel.")
+
+
+def _of_a_commit(deployment: Deployment) -> Preflight:
+    if deployment.git_dirty:
+        return block("commit", "It is an upload with uncommitted changes: no commit holds what was built.")
+    if deployment.sha is None:
+        return block("commit", "It is an upload without a commit: there is nothing to build from the repository.")
+    return ok("commit", f"It was built from {_short(deployment.sha)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionOption:
+    """An action on one deployment, with its arguments; `refusal` is why it would be refused now, else empty."""
+
+    action: str
+    args: Args
+    refusal: str = ""
+
+
+def action_options(deployment: Deployment, project: Project | None, live: frozenset[str]) -> tuple[ActionOption, ...]:
+    """Return what can be done with a deployment, by what is known without asking anybody.
+
+    `live` are the ids of the deployments that are being served. Without the project its checks are left to the
+    preview, which looks again at everything.
+    """
+    common = _project_checks(project) if project else ()
+    about, commit = {"deployment": deployment.id}, {"sha": deployment.sha or ""}
+    linked = (_linked(project),) if project else ()
+    return (
+        _option(Promote.id, about, *common, *_movable(deployment, live)),
+        _option(RollBack.id, about, *common, *_movable(deployment, live), _rollback_candidate(deployment)),
+        _option(DeployCommit.id, commit, _of_a_commit(deployment), *common, *linked),
+        _option(CancelBuild.id, about, *common, _under_way(deployment)),
+    )
+
+
+def _option(action: str, args: Args, *checks: Preflight) -> ActionOption:
+    refused = (check.message for check in checks if check.status is PreflightStatus.BLOCK)
+    return ActionOption(action, args, next(refused, ""))
 
 
 def _backwards(context: ActionContext, sha: str | None) -> tuple[Preflight, ...]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from lib.model.database import AppliedMigration
 from lib.model.served_code import (
+    BOOKING_ADDRESSES,
     ErrorHandling,
     Misfit,
     Problem,
@@ -127,27 +129,34 @@ def hold(
     code: ServedCode,
     schema: Schema,
     history: Sequence[AppliedMigration] | None,
-    addresses: tuple[str, ...] = flow.DEFAULT_ADDRESSES,
+    addresses: tuple[str, ...] = BOOKING_ADDRESSES,
+    root: str = "",
 ) -> CommitFindings:
-    """Hold one commit against the schema and the history. Done once for the same four."""
+    """Hold one commit against the schema and the history. Done once for the same five.
+
+    `addresses` are those that a booking passes, `root` is the folder of the app in the repository (Vercel's
+    rootDirectory).
+    """
+    given = (code, schema, history, addresses, root)
     with _lock:
-        for known, given in _made:
-            if given[0] is code and given[1:] == (schema, history, addresses):
+        for known, before in _made:
+            if before[0] is code and before[1:] == given[1:]:
                 return known
-    way = flow.way(code, addresses)
+    way = flow.way(code, addresses, root)
     judgement = judge(code.uses, schema, way, code.commit)
     migrations = repository_migrations.compare(code.migrations, history, schema)
     misfits = repository_migrations.cures(judgement.misfits, code.migrations, migrations, schema)
     found = CommitFindings(code, way, tuple(misfits), judgement.unjudged, migrations)
     with _lock:
-        _made.append((found, (code, schema, history, addresses)))
+        _made.append((found, given))
         del _made[:-_KEPT]
     return found
 
 
 # The serving commits of a few hostnames and the head, against the schema of now and of a moment ago.
 _KEPT = 8
-_made: list[tuple[CommitFindings, tuple[ServedCode, Schema, Sequence[AppliedMigration] | None, tuple[str, ...]]]] = []
+_Given: TypeAlias = tuple[ServedCode, Schema, Sequence[AppliedMigration] | None, tuple[str, ...], str]
+_made: list[tuple[CommitFindings, _Given]] = []
 _lock = threading.Lock()
 
 

@@ -29,7 +29,7 @@ from lib.formatting import counted
 from lib.model.counts import Counts
 from lib.model.phone import NOBODYS_NUMBER
 from lib.model.reading import CaveatKind, Freshness, Reading
-from lib.model.served_code import Schema
+from lib.model.served_code import BOOKING_ADDRESSES, Schema
 from lib.served_code import live_schema
 from lib.settings import Settings
 from lib.snapshot import Snapshot
@@ -52,17 +52,19 @@ class CannotTellError(Exception):
 class Terms:
     """What the business set: its time zone, for times in sentences, and the variables its app needs.
 
-    `own_numbers` are phones of the business itself, in E.164: a booking for one of them is a test, and no business.
+    `addresses` are those of its app that a booking passes. `own_numbers` are phones of the business itself, in E.164: a
+    booking for one of them is a test, and no business.
     """
 
     zone: tzinfo = UTC
     required_env_names: tuple[str, ...] = ()
     own_numbers: frozenset[str] = field(default=frozenset(), repr=False)
+    addresses: tuple[str, ...] = BOOKING_ADDRESSES
 
     @classmethod
     def of(cls, settings: Settings) -> Terms:
         """Return the terms that the settings hold."""
-        return cls(settings.zone, settings.required_env_names, settings.own_numbers)
+        return cls(settings.zone, settings.required_env_names, settings.own_numbers, settings.served_code_addresses)
 
 
 @dataclass(frozen=True)
@@ -306,6 +308,12 @@ class Facts:
         )
 
     @cached_property
+    def live_ids(self) -> frozenset[str]:
+        """The ids of the deployments that production hostnames serve, as far as that is known."""
+        hostnames = self.value(self.snapshot.hostnames) or ()
+        return frozenset(host.deployment.id for host in hostnames if host.deployment and not host.redirect_to)
+
+    @cached_property
     def usual_demand(self) -> float | None:
         """How many bookings are usual in a window like this, by the same hours of earlier days or weeks."""
         history = self.rows(self.snapshot.demand_history)
@@ -333,7 +341,9 @@ class Facts:
         if self.schema is None:
             return CodeFindings((), (), self.why_unusable(self.snapshot.catalog))
         history = self.value(self.snapshot.migrations)
-        held = [code_findings.hold(code, self.schema, history) for code in codes]
+        project = self.value(self.snapshot.project)
+        root = (project.root_directory if project else None) or ""  # null: the repository's own
+        held = [code_findings.hold(code, self.schema, history, self.terms.addresses, root) for code in codes]
         served = {host.serving_commit for host in hosts if not host.redirect_to}
         serving = tuple(one for one in held if one.code.commit in served)
         others = tuple(one for one in held if one.code.commit not in served)
@@ -341,7 +351,13 @@ class Facts:
 
     def _why_partial(self, serving: tuple[code_findings.CommitFindings, ...], served: set[str | None]) -> str:
         if None in served:
-            return "What one of the hostnames serves is not known."
+            hosts = self.value(self.snapshot.hostnames) or ()
+            uploads = [host.name for host in hosts if host.deployment and host.deployment.git_dirty]
+            return (
+                f"{uploads[0]} serves an upload with uncommitted changes: what it holds cannot be told."
+                if uploads
+                else "What one of the hostnames serves is not known."
+            )
         read = {one.code.commit for one in serving}
         if unread := sorted(sha for sha in served if sha and sha not in read):
             caveats = {caveat.subject: caveat.sentence for caveat in self.snapshot.served_code.caveats}

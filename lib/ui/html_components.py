@@ -21,7 +21,7 @@ from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, 
 from lib.owner_summary import OwnerSummary
 from lib.ui import labels
 from lib.ui.labels import Sign, Tone
-from lib.ui.masking import outside
+from lib.ui.masking import code_line, outside
 
 Content: TypeAlias = str | Markup
 Rows: TypeAlias = list[tuple[str, Content]]
@@ -111,6 +111,27 @@ def age(at: datetime) -> Markup:
     return Markup('<span class="sb-age" data-sb-at="{}">…</span>').format(round(at.timestamp()))
 
 
+def code_lines(lines: Iterable[tuple[int, str]], marked: int) -> Markup:
+    """Lines of code with their numbers; the one that matters stands out, and says so without colour too."""
+    rows = (
+        Markup('<span class="sb-line{}"><span class="sb-number">{}{}</span>{}\n</span>').format(
+            " sb-marked" if number == marked else "",
+            Markup('<b role="img" aria-label="This line:">▸</b>') if number == marked else "",
+            number,
+            code_line(text),
+        )
+        for number, text in lines
+    )
+    return Markup('<pre class="sb-code" tabindex="0">{}</pre>').format(join(rows))
+
+
+def link(label: str, address: str | None) -> Markup:
+    """A link to another site in a tab of its own; the text alone without an address. Only https leads anywhere."""
+    if address is None or not address.startswith("https://"):
+        return markup(label)
+    return Markup('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>').format(address, outside(label))
+
+
 # Cards, facts and tables.
 
 
@@ -121,15 +142,36 @@ def card(title: str, body: Markup, *, sign: Sign | None = None) -> Markup:
     )
 
 
+def not_possible(reasons: Iterable[tuple[str, str]]) -> Markup:
+    """What cannot be done now, and why not."""
+    items = (Markup("<li><b>{}</b> {}</li>").format(outside(what), outside(why)) for what, why in reasons)
+    return Markup('<div class="sb-detail">Not possible now<ul class="sb-list">{}</ul></div>').format(join(items))
+
+
+def misfit(title: str, chips: Markup, code_: Markup, rows: Markup) -> Markup:
+    """A line of code that the database refuses: what is refused, the code, and what is known of it."""
+    return Markup('<div class="sb-misfit"><h4>{}</h4><div>{}</div>{}{}</div>').format(
+        outside(title), chips, code_, rows
+    )
+
+
+def live_line(what: str, sign: Sign, rows: Iterable[Content]) -> Markup:
+    """What one hostname serves: `what` in large, the sign behind it, and small lines below."""
+    below = join(Markup("<p class='sb-detail'>{}</p>").format(markup(row)) for row in rows)
+    return Markup('<div class="sb-card sb-livebox sb-{}"><h3>{} {}</h3>{}</div>').format(
+        sign.tone, outside(what), chip(sign), below
+    )
+
+
 def cards(items: Iterable[Markup]) -> Markup:
     """Cards side by side where there is room."""
     return Markup('<div class="sb-cards">{}</div>').format(join(items))
 
 
-def facts(rows: Iterable[tuple[str, Content]]) -> Markup:
-    """Pairs of a name and what is known."""
+def facts(rows: Iterable[tuple[str, Content]], *, short: bool = False) -> Markup:
+    """Pairs of a name and what is known. `short` ones stay side by side on a phone."""
     pairs = (Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, markup(value)) for name, value in rows)
-    return Markup('<dl class="sb-facts">{}</dl>').format(join(pairs))
+    return Markup('<dl class="sb-facts {}">{}</dl>').format("sb-short" if short else "", join(pairs))
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Content]]) -> Markup:

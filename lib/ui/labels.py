@@ -12,7 +12,6 @@ from typing import Final
 
 from lib.actions.action import PreflightStatus
 from lib.diagnosis.journeys import Delivery, Recording, Sending, Stage
-from lib.diagnosis.serving import CommitPosition
 from lib.journal.entry import StepState
 from lib.journal.request import RequestState
 from lib.model.deployments import DeploymentState
@@ -88,13 +87,6 @@ DEPLOYMENT: Final[Mapping[DeploymentState, Sign]] = {
     DeploymentState.BLOCKED: Sign("blocked", "✕", Tone.BAD),
     DeploymentState.DELETED: Sign("deleted", "–", Tone.QUIET),
     DeploymentState.UNKNOWN: Sign("unknown", "?", Tone.UNKNOWN),
-}
-POSITION: Final[Mapping[CommitPosition, Sign]] = {
-    CommitPosition.SAME: Sign("serves the required commit", "✓", Tone.GOOD),
-    CommitPosition.NEWER: Sign("serves a newer commit that contains it", "✓", Tone.GOOD),
-    CommitPosition.BEHIND: Sign("behind the required commit", "✕", Tone.BAD),
-    CommitPosition.ELSEWHERE: Sign("serves another branch", "✕", Tone.BAD),
-    CommitPosition.UNKNOWN: CANNOT_TELL,
 }
 FINDING: Final[Mapping[PreflightStatus, Sign]] = {
     PreflightStatus.OK: Sign("ok", "✓", Tone.GOOD),

@@ -52,14 +52,22 @@ OVER_SENT = _derived(
 )
 EVENT_FUNNEL = _derived(pa.DataFrameSchema(), "event_name", *(stage.value for stage in labels.STAGE))
 DEPLOYMENTS = _derived(
-    pa.DataFrameSchema({name: _column(Privacy.STRANGER_TEXT) for name in ("message", "author", "branch")}),
+    pa.DataFrameSchema({name: _column(Privacy.STRANGER_TEXT) for name in ("message", "author", "branch", "failure")}),
+    "badges",
     "created_at",
-    "state",
-    "target",
     "sha",
-    "minutes",
-    "source",
-    "live",
+    "took",
+)
+CODE_MISFITS = _derived(
+    pa.DataFrameSchema({name: _column(Privacy.STRANGER_TEXT) for name in ("place", "where", "asks", "detail")}),
+    "answer",
+    "error",
+)
+REPOSITORY_MIGRATIONS = _derived(
+    pa.DataFrameSchema({name: _column(Privacy.STRANGER_TEXT) for name in ("name", "detail")}),
+    "state",
+    "version",
+    "cures",
 )
 
 
@@ -172,18 +180,33 @@ ALERTS = _table(
     TableColumn("text", "What Twilio says", ColumnFormat.SENTENCE),
     TableColumn("resource_sid", "About"),
 )
-DEPLOYED = _table(
+DEPLOYMENT_LIST = _table(
     DEPLOYMENTS,
-    TableColumn("created_at", "Created", ColumnFormat.TIME),
-    TableColumn("state", "State"),
-    TableColumn("live", "Serves now"),
-    TableColumn("target", "Target"),
-    TableColumn("sha", "Commit"),
+    TableColumn("badges", "State"),
     TableColumn("message", "Message", ColumnFormat.SENTENCE),
+    TableColumn("sha", "Commit"),
+    TableColumn("created_at", "Age", ColumnFormat.TIME),
     TableColumn("author", "Author"),
     TableColumn("branch", "Branch"),
-    TableColumn("minutes", "Build", ColumnFormat.MINUTES),
-    TableColumn("source", "Made by"),
+    TableColumn("took", "Build took"),
+    TableColumn("failure", "Why it failed", ColumnFormat.SENTENCE),
+)
+MISFITS = _table(
+    CODE_MISFITS,
+    TableColumn("place", "Line"),
+    TableColumn("asks", "Asks for", ColumnFormat.SENTENCE),
+    TableColumn("answer", "The database answers"),
+    TableColumn("error", "Its error"),
+    TableColumn("where", "In"),
+    TableColumn("detail", "In words", ColumnFormat.SENTENCE),
+)
+MIGRATIONS = _table(
+    REPOSITORY_MIGRATIONS,
+    TableColumn("state", "State"),
+    TableColumn("version", "Version"),
+    TableColumn("name", "Name"),
+    TableColumn("cures", "Would cure", ColumnFormat.COUNT, help="Lines of the code that do not fit without it."),
+    TableColumn("detail", "In words", ColumnFormat.SENTENCE),
 )
 UNKNOWN_TO_TWILIO = _table(_derived(pa.DataFrameSchema(), "sid"), TableColumn("sid", "SID"))
 

@@ -10,6 +10,7 @@ import pytest
 
 from lib.diagnosis.applicable_migrations import database_faults
 from lib.diagnosis.diagnose import Diagnosis, diagnose
+from lib.diagnosis.facts import Terms
 from lib.model.database import AppliedMigration, CheckConstraint
 from lib.model.reading import Failure, FailureKind
 from lib.model.served_code import Schema, ServedCode, UniqueKey
@@ -25,6 +26,7 @@ from tests.diagnosis.builders import (
     NOW,
     OLD,
     OLD_BUILD,
+    PROJECT,
     catalog,
     hostname,
     snapshot,
@@ -244,3 +246,30 @@ def test_a_live_schema_that_is_away_is_made_up_for_by_the_catalog():
     away = Failure(FailureKind.TIMEOUT, "It did not answer.")
     world = snapshot(served_code=(code("on_pending"),), live_schema=away, catalog=catalog(METADATA))
     assert METADATA in check(diagnose(world, NOW), "columns_exist").summary
+
+
+def test_the_addresses_of_the_flow_are_those_of_the_settings():
+    terms = Terms(addresses=("/api/bookings/confirm",))
+    diagnosis = diagnose(snapshot(served_code=(code("on_pending"),), live_schema=schema(METADATA)), NOW, terms)
+    (commit,) = diagnosis.facts.code.serving
+    assert commit.way.missing == () and set(commit.way.places.values()) == {"/api/bookings/confirm"}
+    assert not any(one.column == "metadata" and "initiate" in (one.hop or "") for one in commit.on_flow)
+
+
+@pytest.mark.parametrize(("root", "fits"), [("apps/booking", True), ("apps/other", False), (None, True)])
+def test_only_the_app_in_the_folder_that_vercel_builds_answers(root: str | None, fits: bool):
+    tree = booking_app_code.tree("on_pending", False, {})
+    files = {f"apps/booking/{path}": text.encode() for path, text in tree.items()}
+    project = dataclasses.replace(PROJECT, root_directory=root)
+    diagnosis = diagnosed(reader.read(Files(files), HEAD), project=project)
+    assert diagnosis.facts.code.complete is fits
+    if not fits:
+        assert "answers /api/bookings/initiate" in diagnosis.facts.code.why_partial
+
+
+def test_an_upload_with_uncommitted_changes_is_said_to_be_one():
+    dirty = hostname(dataclasses.replace(HEAD_BUILD, git_dirty=True, source="cli"))
+    diagnosis = diagnosed(code("on_pending"), hostnames=(dirty,))
+    why = "booking.example serves an upload with uncommitted changes: what it holds cannot be told."
+    assert diagnosis.facts.code.why_partial == why
+    assert check(diagnosis, "columns_exist").status is not FAIL

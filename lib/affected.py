@@ -475,7 +475,7 @@ def _seats(lost: Sequence[Person], bookings: pd.DataFrame | None) -> Seats:
     if not silent:
         return Seats(sum(said), "As they asked for.")
     parties = pd.Series(dtype=float) if bookings is None else bookings["seats"].dropna()
-    who = f"{silent:,} of {len(lost):,} did not say how many seats"
+    who = f"{silent:,} of {counted(len(lost), 'request')} did not say how many seats"
     if len(parties) < FEWEST_PARTIES:
         few = "the bookings cannot be read" if bookings is None else "too few bookings were made to go by"
         return Seats(None, f"Unknown: {who}, and {few}.")

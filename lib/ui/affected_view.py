@@ -112,7 +112,7 @@ def draw_summary(view: View, found: Affected) -> None:
 
 def _seats(found: Affected) -> str:
     if found.seats.estimate is None:
-        return f"Seats at stake: unknown. {found.seats.how}"
+        return f"Seats at stake: {found.seats.how[:1].lower()}{found.seats.how[1:]}"
     return f"Seats at stake: about {found.seats.estimate:,}. {found.seats.how}"
 
 

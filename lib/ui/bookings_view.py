@@ -10,7 +10,6 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
-from lib import formatting
 from lib.affected import NO_EVENT
 from lib.diagnosis.booking_state import reached
 from lib.diagnosis.facts import Facts
@@ -55,16 +54,23 @@ def booking_card(named: pd.DataFrame, booking_id: str, view: View) -> Markup:
     if found.empty:
         return html.nothing("This booking is not among those of the window: choose a longer one.")
     row = tables.prepared(found, tables.STORY, sharing=view.sharing).iloc[0]
-    facts = ((column.label, fact(row[column.name], view)) for column in tables.STORY.columns)
+    facts = present_facts(row, tables.STORY, view)
     return html.card(f"Booking {booking_id}", html.facts(facts), sign=labels.BOOKING.get(found.iloc[0]["reached"]))
 
 
-def fact(value: Any, view: View) -> str:
-    """Return one value of a row as it stands in the box beside a table."""
-    if pd.isna(value):
-        return formatting.UNKNOWN
+def present_facts(row: pd.Series, table: tables.Table, view: View) -> list[tuple[str, str]]:
+    """Return the label and the value of each column that has one, for the box beside a table."""
+    return [
+        (column.label, _value(row[column.name], view))
+        for column in table.columns
+        if not pd.isna(row[column.name]) and row[column.name] != ""
+    ]
+
+
+def _value(value: Any, view: View) -> str:
     if isinstance(value, datetime):
-        return view.time_and_age(value)
+        # What lies ahead, as the end of a link does, has no age.
+        return view.local_time(value) if value > view.now else view.time_and_age(value)
     if pd.api.types.is_bool(value):
         return "yes" if value else "no"
     return str(value)

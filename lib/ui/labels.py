@@ -212,11 +212,11 @@ BOOKING: Final[Mapping[str, Sign]] = {
     Reached.BOOKED: Sign("booked", "✓", Tone.GOOD),
 }
 METADATA: Final[Mapping[str, str]] = {
-    MetadataState.COLUMN_MISSING: "column missing",
-    MetadataState.NULL: "null",
-    MetadataState.EMPTY: "empty",
-    MetadataState.WITHOUT_SMS: "without initial_sms",
-    MetadataState.STORED: "stored",
+    MetadataState.COLUMN_MISSING: "no, the column is missing",
+    MetadataState.NULL: "no (null)",
+    MetadataState.EMPTY: "no (empty)",
+    MetadataState.WITHOUT_SMS: "no (without initial_sms)",
+    MetadataState.STORED: "yes",
 }
 
 

@@ -70,6 +70,7 @@ class ColumnFormat(Enum):
 
     TEXT = auto()
     SENTENCE = auto()
+    LONG_SENTENCE = auto()
     TIME = auto()
     COUNT = auto()
     BADGE = auto()  # one of the column's words, as a coloured tag
@@ -111,7 +112,7 @@ PENDING = _table(
     TableColumn("seats", "Seats", ColumnFormat.COUNT),
     TableColumn("text_after", "Text after", ColumnFormat.DURATION, help="How long the text took to reach Twilio."),
     TableColumn("recording", "In the database", words=labels.RECORDING),
-    TableColumn("metadata_state", "Stored SMS", words=labels.METADATA, help="What pending_bookings.metadata holds."),
+    TableColumn("metadata_state", "Stored with it", words=labels.METADATA, help="In pending_bookings.metadata."),
     TableColumn("opened", "Link opened"),
     TableColumn("confirmed_at", "Confirmed", ColumnFormat.TIME),
     TableColumn("id", "Booking id"),
@@ -128,7 +129,7 @@ STORY = _table(
     TableColumn("text_error", "Twilio's error"),
     TableColumn("delivery", "Delivery", words=labels.DELIVERY),
     TableColumn("recording", "In the database", words=labels.RECORDING),
-    TableColumn("metadata_state", "Stored SMS", words=labels.METADATA),
+    TableColumn("metadata_state", "Stored with the booking", words=labels.METADATA),
     TableColumn("opened", "Link opened"),
     TableColumn("expires_at", "Link ends"),
     TableColumn("confirmed_at", "Confirmed"),
@@ -159,11 +160,8 @@ TEXTS = _table(
     TableColumn("fate", "State", ColumnFormat.BADGE, signs=labels.FATE),
     TableColumn("created_at", "When", ColumnFormat.TIME),
     TableColumn("to_number", "To"),
-    TableColumn("error", "What went wrong", ColumnFormat.SENTENCE),
     TableColumn("recording", "In the database", words=labels.RECORDING),
-    TableColumn("status", "Twilio's status"),
-    TableColumn("segments", "Segments", ColumnFormat.COUNT),
-    TableColumn("sid", "SID"),
+    TableColumn("error", "What went wrong", ColumnFormat.LONG_SENTENCE),
 )
 TEXT_STORY = _table(
     TEXT_LOG,
@@ -289,8 +287,9 @@ def draw_choice(
     st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
 
     def choose() -> None:
-        picked = st.session_state[key]["selection"]["rows"]
-        on_choose(shown[picked[0]] if picked and picked[0] < len(shown) else None)
+        selection = st.session_state[key]["selection"]
+        clicked = [row for row, _ in selection["cells"]] or [row for row in selection["rows"] if row not in rows]
+        on_choose(shown[clicked[0]] if clicked and clicked[0] < len(shown) else None)
 
     st.dataframe(
         prepared(frame.head(MAX_ROWS), table, sharing=view.sharing),
@@ -300,7 +299,8 @@ def draw_choice(
         placeholder="—",
         alt=alt,
         on_select=choose,
-        selection_mode="single-row",
+        # Without cells, only a click on the box at the left end of a row would count.
+        selection_mode=["single-row", "single-cell"],
     )
     if len(frame) > MAX_ROWS:
         st.caption(f"The first {MAX_ROWS:,} of {len(frame):,} rows.")
@@ -319,8 +319,9 @@ def _config(column: TableColumn, zone: str) -> Any:
             return st.column_config.MultiselectColumn(label, options=options, color=colours, help=about, pinned=True)
         case ColumnFormat.TEXT:
             return st.column_config.Column(column.label, help=column.help)
-        case ColumnFormat.SENTENCE:
-            return st.column_config.Column(column.label, width="medium", help=column.help)
+        case ColumnFormat.SENTENCE | ColumnFormat.LONG_SENTENCE:
+            width: Literal["medium", "large"] = "medium" if column.form is ColumnFormat.SENTENCE else "large"
+            return st.column_config.Column(column.label, width=width, help=column.help)
         case _:
             return st.column_config.NumberColumn(column.label, format=_NUMBERS[column.form], help=column.help)
 

@@ -70,11 +70,7 @@ def text_card(rows: pd.DataFrame, text_id: str, view: View) -> Markup:
     if found.empty:
         return html.nothing("This text is not among those shown: choose another filter, or a longer window.")
     row = tables.prepared(found, tables.TEXT_STORY, sharing=view.sharing).iloc[0]
-    facts = [
-        (column.label, bookings_view.fact(row[column.name], view))
-        for column in tables.TEXT_STORY.columns
-        if not pd.isna(row[column.name]) and row[column.name] != ""
-    ]
+    facts = bookings_view.present_facts(row, tables.TEXT_STORY, view)
     fate = labels.FATE[found.iloc[0]["fate"]]
     return html.card("The text", html.facts(facts), sign=fate)
 

@@ -167,7 +167,7 @@ DELIVERY: Final[Mapping[str, str]] = {
     Delivery.NO_RECEIPT: "no receipt",
     Delivery.WAITING: "scheduled",
     Delivery.CANCELED: "canceled",
-    Delivery.NO_TEXT: "no text",
+    Delivery.NO_TEXT: "",  # that there is none is said by `SENDING`
     Delivery.UNKNOWN: "cannot tell",
 }
 RECORDING: Final[Mapping[str, str]] = {
@@ -175,7 +175,7 @@ RECORDING: Final[Mapping[str, str]] = {
     Recording.DEFERRED: "with its booking",
     Recording.LOST: "not recorded",
     Recording.TOO_SOON: "too soon to tell",
-    Recording.NO_TEXT: "no text",
+    Recording.NO_TEXT: "",
     Recording.UNKNOWN: "cannot tell",
 }
 # People and texts.

@@ -43,6 +43,7 @@ _FATE_OF: Mapping[str, TextFate] = {
 }
 _NEVER_SENT = (Sending.MISSING, Sending.REFUSED)
 _UNEXPLAINED = "Twilio never got it, and logged no error: the app did not send it."
+_UNRECORDED = "It went out, and the database has no record of it."
 _COLUMNS = [
     "created_at",
     "to_number",
@@ -136,7 +137,7 @@ def text_log(facts: Facts) -> pd.DataFrame:
     if never is not None and len(never):
         rows = pd.concat([rows, _as_texts(never, facts)], ignore_index=True)
     codes = rows["error_code"].astype("object")
-    errors = [_error(fate, code) for fate, code in zip(rows["fate"], codes, strict=True)]
+    errors = [_error(*each) for each in zip(rows["fate"], rows["recording"], codes, strict=True)]
     rows["error"] = pd.Series(errors, index=rows.index, dtype="object")
     rank = rows["fate"].map({fate: float(place) for place, fate in enumerate(TextFate)})
     # A text that arrived and was not recorded is nobody's trouble but the business's: after those that failed.
@@ -197,8 +198,10 @@ def _refusal(never: pd.DataFrame, alerts: pd.DataFrame | None) -> pd.Series:
     return codes
 
 
-def _error(fate: str, code: object) -> str:
+def _error(fate: str, recording: str, code: object) -> str:
     """Return in words what went wrong with a text; empty where nothing did."""
     if isinstance(code, str):
         return f"{explain(str(code)).meaning} ({code})"
-    return _UNEXPLAINED if fate == TextFate.NOT_SENT else ""
+    if fate == TextFate.NOT_SENT:
+        return _UNEXPLAINED
+    return _UNRECORDED if recording == Recording.LOST else ""

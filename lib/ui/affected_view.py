@@ -105,7 +105,7 @@ def draw_summary(view: View, found: Affected) -> None:
         with right:
             draw_resend_button(found)
     for sentence in found.unknown:
-        st.caption(plain(sentence))
+        st.caption(f"There may be more: {plain(sentence)}")
     if found.people and current_journal_state() is None:
         st.caption("Without the journal it is not known who was called or gave up.")
 

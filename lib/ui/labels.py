@@ -199,6 +199,13 @@ FATE: Final[Mapping[str, Sign]] = {
     TextFate.CANCELED: Sign("canceled", "–", Tone.QUIET),
     TextFate.DELIVERED: Sign("delivered", "✓", Tone.GOOD),
 }
+RECORDED: Final[Mapping[str, Sign]] = {
+    Recording.RECORDED: Sign(RECORDING[Recording.RECORDED], "✓", Tone.GOOD),
+    Recording.DEFERRED: Sign(RECORDING[Recording.DEFERRED], "✓", Tone.GOOD),
+    Recording.LOST: Sign(RECORDING[Recording.LOST], "✕", Tone.BAD),
+    Recording.TOO_SOON: Sign(RECORDING[Recording.TOO_SOON], "…", Tone.QUIET),
+    Recording.UNKNOWN: CANNOT_TELL,
+}
 BOOKING: Final[Mapping[str, Sign]] = {
     Reached.NO_TEXT: Sign("no text", "✕", Tone.BAD),
     Reached.NOT_DELIVERED: Sign("not delivered", "✕", Tone.BAD),

@@ -158,9 +158,9 @@ TEXT_LOG = _derived(
 TEXTS = _table(
     TEXT_LOG,
     TableColumn("fate", "State", ColumnFormat.BADGE, signs=labels.FATE),
-    TableColumn("created_at", "When", ColumnFormat.TIME),
+    TableColumn("recording", "In the database", ColumnFormat.BADGE, signs=labels.RECORDED),
     TableColumn("to_number", "To"),
-    TableColumn("recording", "In the database", words=labels.RECORDING),
+    TableColumn("created_at", "When", ColumnFormat.TIME),
     TableColumn("error", "What went wrong", ColumnFormat.LONG_SENTENCE),
 )
 TEXT_STORY = _table(
@@ -234,7 +234,7 @@ def prepared(frame: pd.DataFrame, table: Table, *, sharing: bool) -> pd.DataFram
     for column in present:
         if column.form is ColumnFormat.BADGE and column.name in masked.columns:
             words = {value: badge(sign) for value, sign in column.signs.items()}
-            masked[column.name] = [[words.get(value, str(value))] for value in masked[column.name]]
+            masked[column.name] = [[words[value]] if value in words else [] for value in masked[column.name]]
         if column.words and column.name in masked.columns:
             masked[column.name] = masked[column.name].map(lambda value, words=column.words: words.get(value, value))
         if column.form is ColumnFormat.DURATION and column.name in masked.columns:
@@ -315,8 +315,7 @@ def _config(column: TableColumn, zone: str) -> Any:
         case ColumnFormat.BADGE:
             options = [badge(sign) for sign in column.signs.values()]
             colours = [_COLOURS[sign.tone] for sign in column.signs.values()]
-            label, about = column.label, column.help
-            return st.column_config.MultiselectColumn(label, options=options, color=colours, help=about, pinned=True)
+            return st.column_config.MultiselectColumn(column.label, options=options, color=colours, help=column.help)
         case ColumnFormat.TEXT:
             return st.column_config.Column(column.label, help=column.help)
         case ColumnFormat.SENTENCE | ColumnFormat.LONG_SENTENCE:

@@ -259,7 +259,10 @@ def test_seats_are_as_asked_for_else_by_the_usual_party_and_unknown_where_too_fe
     said = found([asked(1, at, seats=2), asked(2, at, seats=3)])
     assert (said.seats.estimate, said.seats.how) == (5, "As they asked for.")
     some = found([asked(1, at, seats=2), asked(2, at), asked(3, at)], [], [], made)
-    assert some.seats.estimate == 2 + 6 and "2 of 3 did not say how many seats: counted with 3.0" in some.seats.how
+    assert (
+        some.seats.estimate == 2 + 6
+        and "2 of 3 requests did not say how many seats: counted with 3.0" in some.seats.how
+    )
     few = found([asked(1, at)], [], [], made[:4])
     assert few.seats.estimate is None and "too few bookings" in few.seats.how and "seats unknown" in few.message
     unread = found([asked(1, at)], bookings=AWAY)

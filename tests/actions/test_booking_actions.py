@@ -291,7 +291,7 @@ def three_people(world: World) -> str:
     return ",".join(PEOPLE)
 
 
-def told(preview: Preview, check: str) -> str:
+def preflight_message(preview: Preview, check: str) -> str:
     return next(one.message for one in preview.preflight if one.id == check)
 
 
@@ -334,7 +334,7 @@ def test_the_preview_of_many_links_says_how_many_and_to_whom_without_a_number(wo
         f"{masked(f'+44791165432{n}')}, Quiz night, 2026-06-09" for n in range(3)
     ]
     assert "+44791" not in repr(preview)
-    assert told(preview, "people") == f"3 people of at most {RESENDS_AT_ONCE} at once."
+    assert preflight_message(preview, "people") == f"3 people of at most {RESENDS_AT_ONCE} at once."
 
 
 def test_who_confirmed_or_was_texted_lately_is_left_out_and_named(world: World) -> None:
@@ -419,13 +419,17 @@ def test_one_link_and_many_share_the_pause_of_each_person_and_the_limit_of_an_ho
     world.makes("any", sms_sent=False)  # no text goes out, so that Twilio's log stops nobody
     world.done("resend_link", booking="old")
     many = world.executor.preview("resend_links", {"bookings": bookings})
-    assert "For 1 of 3" in told(many, "pause") and many.blocked
+    assert "For 1 of 3" in preflight_message(many, "pause") and many.blocked
     assert not world.executor.preview("resend_links", {"bookings": "second,third"}).blocked
     world.done("resend_links", bookings="second,third")
     one = world.executor.preview("resend_link", {"booking": "third"})
-    assert "For 1 of 1" in told(one, "pause") and one.blocked
-    assert told(one, "hourly") == f"It was done 3 times within the hour, of {RESENDS_PER_HOUR} that may be."
-    assert "2 more would be too many" in told(limited(world, 4).preview("resend_links", {"bookings": "a,b"}), "hourly")
+    assert "For 1 of 1" in preflight_message(one, "pause") and one.blocked
+    assert (
+        preflight_message(one, "hourly") == f"It was done 3 times within the hour, of {RESENDS_PER_HOUR} that may be."
+    )
+    assert "2 more would be too many" in preflight_message(
+        limited(world, 4).preview("resend_links", {"bookings": "a,b"}), "hourly"
+    )
 
 
 def limited(world: World, per_hour: int) -> Executor:
@@ -452,7 +456,7 @@ def test_nobody_is_texted_while_texts_do_not_go_out(world: World, action: str) -
     world.outside.pending = [{**row, "created_at": now - timedelta(hours=2)} for row in world.outside.pending]
     preview = world.executor.preview(action, args)
     assert preview.blocked
-    assert told(preview, "flow").startswith("A new link would not help now. Texts cannot be sent.")
+    assert preflight_message(preview, "flow").startswith("A new link would not help now. Texts cannot be sent.")
     order = Order(action, args, preview.digest, phrase=preview.phrase or "", reason="a test")
     request = world.executor.submit(order, OPERATOR)
     assert request.state is RequestState.REFUSED and calls(world) == []

@@ -54,7 +54,7 @@ def test_a_click_on_a_text_opens_its_story_and_the_next_click_the_next(chromium:
 def test_a_click_on_a_person_opens_them_with_what_can_be_done_also_on_a_phone(chromium: Browser, address: str) -> None:
     page, _ = open_page(chromium, f"{address}/bookings", width=390)
     settled(page)
-    chosen = page.locator(".sb-card", has_text="asked")
+    chosen = page.locator(".sb-card", has_text="· asked")
     expect(chosen).to_be_visible()  # whom to help first
     before = chosen.inner_text()
     click_row(page, 1)
@@ -66,7 +66,7 @@ def test_a_click_on_a_person_opens_them_with_what_can_be_done_also_on_a_phone(ch
     page.close()
     again, _ = open_page(chromium, link, width=390)
     settled(again)
-    expect(again.locator(".sb-card", has_text="asked")).not_to_contain_text(before)
+    expect(again.locator(".sb-card", has_text="· asked")).not_to_contain_text(before)
     again.close()
 
 

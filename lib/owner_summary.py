@@ -6,12 +6,12 @@ disagree. Where the headline cannot tell, neither can this.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from lib.affected import Affected, Person
+from lib.affected import Affected
 from lib.diagnosis import hypothesis_api
 from lib.diagnosis.check_api import CheckSpec
 from lib.diagnosis.checks import code, confirming, delivery, demand, link, recording, sending
@@ -20,7 +20,7 @@ from lib.diagnosis.code_findings import misfit_in_short
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Sending
-from lib.diagnosis.tiles import arrived_and_missed
+from lib.diagnosis.text_fates import window_totals
 from lib.formatting import counted
 from lib.model.reading import CaveatKind
 from lib.model.served_code import ErrorHandling, Problem
@@ -120,7 +120,8 @@ def _by_counts(diagnosis: Diagnosis) -> tuple[OwnerAnswer, str]:
     followed, bookings = int((journeys["sending"] == Sending.ACCEPTED).sum()), len(journeys)
     if follow.status is FAIL:
         return OwnerAnswer.NO, f"{_no(followed, bookings)} bookings in {where} got a text"
-    arrived, missed = arrived_and_missed(facts)
+    texts = window_totals(facts)
+    arrived, missed = texts.delivered, texts.ended - texts.delivered
     if arrive.status is FAIL:
         return OwnerAnswer.NO, f"{_no(arrived, arrived + missed)} texts in {facts.snapshot.window.size.message} arrived"
     if follow.status is WARN:
@@ -243,7 +244,7 @@ def _stuck(diagnosis: Diagnosis, affected: Affected | None) -> str:
         return _UNKNOWN_WHO
     if affected.people:
         at_least = "At least " if affected.at_least else ""
-        waiting = persons(affected.to_do)
+        waiting = len(affected.to_do)
         if waiting:
             who = counted(waiting, "person is", "people are")
             return f"{at_least}{who} stuck."
@@ -260,11 +261,6 @@ def _stuck(diagnosis: Diagnosis, affected: Affected | None) -> str:
     if not harmless or _not_told(diagnosis.facts, affected):
         return "Nobody is known to be stuck."
     return "Nobody is stuck."
-
-
-def persons(rows: Iterable[Person]) -> int:
-    """Return how many people these are: somebody who asked for two events is one."""
-    return len({person.mobile_number or person.booking_id for person in rows})
 
 
 def _not_told(facts: Facts, affected: Affected) -> tuple[str, ...]:

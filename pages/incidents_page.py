@@ -138,7 +138,8 @@ def people(view: View, record: IncidentRecord) -> None:
         wider = affected_view.view_since(view, time_range.since)
         found = affected_view.affected_or_reason(wider, time_range)
         if found is not None:
-            affected_view.draw_work_list(wider, found, stories=False, incident_id=incident.id)
+            affected_view.draw_summary(wider, found)
+            affected_view.draw_work_list(wider, found, incident_id=incident.id)
 
 
 def compared(view: View, record: IncidentRecord) -> None:

@@ -22,6 +22,7 @@ from lib.actions.action import (
     Args,
     Effect,
     FailedError,
+    Preflight,
     Preview,
     RefusedError,
     Tier,
@@ -195,14 +196,28 @@ class Executor:
         preview = action.preview(self.context, args)
         if action.per_hour is None:
             return preview
-        requests = self.journal.requests(since=self.journal.time() - timedelta(hours=1), limit=_ENOUGH_REQUESTS)
-        started = sum(request.action == action.id and request.started_at is not None for request in requests)
-        limit = (
-            block("hourly", f"It was done {started} times within the hour, which is the limit.")
-            if started >= action.per_hour
-            else ok("hourly", f"It was done {started} times within the hour, of {action.per_hour} that may be.")
-        )
-        return replace(preview, preflight=(*preview.preflight, limit))
+        return replace(preview, preflight=(*preview.preflight, *self._limits(action, action.per_hour, args)))
+
+    def _limits(self, action: Action, per_hour: int, args: Args) -> Iterator[Preflight]:
+        """Say what was done within the hour, by this action and those that count with it, and what may still be."""
+        now = self.journal.time()
+        done: list[tuple[datetime, str]] = []
+        for request in self.journal.requests(since=now - timedelta(hours=1), limit=_ENOUGH_REQUESTS):
+            if request.action in (action.id, *action.counted_with) and request.started_at is not None:
+                given = {argument.name: argument.value for argument in request.asked.arguments}
+                done += [(request.started_at, effect) for effect in self._action(request.action).counted_effects(given)]
+        wanted = action.counted_effects(args)
+        if len(done) + len(wanted) > per_hour:
+            more = f"; {len(wanted)} more would be too many" if len(wanted) > 1 else ""
+            yield block("hourly", f"It was done {len(done)} times within the hour{more}: the limit is {per_hour}.")
+        else:
+            yield ok("hourly", f"It was done {len(done)} times within the hour, of {per_hour} that may be.")
+        recent = {effect for at, effect in done if at + action.pause > now}
+        if again := recent.intersection(wanted):
+            wait = f"{action.pause.total_seconds() / 60:.0f} minutes"
+            yield block(
+                "pause", f"For {len(again)} of {len(wanted)} this was done less than {wait} ago: wait a little."
+            )
 
     @contextmanager
     def _heartbeats(self, request_id: UUID) -> Iterator[None]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lib.diagnosis import text_fates
 from lib.diagnosis.check_api import Answers
-from lib.diagnosis.checks import delivery, demand, recording
+from lib.diagnosis.checks import delivery, demand, recording, sending
 from lib.diagnosis.facts import CannotTellError, Facts
-from lib.diagnosis.journeys import Delivery, Sending
-from lib.formatting import counted
+from lib.diagnosis.journeys import Sending
 from lib.model.frames import MetadataState
-from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
 from lib.model.verdict import CheckStatus, Tile
 
 UNKNOWN_VALUE = "?"
+
+_WORST_FIRST = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.CANNOT_TELL)
 
 TileFunction = Callable[[Facts, Answers], tuple[CheckStatus, str, str]]
 
@@ -51,17 +52,17 @@ def _last_answer(facts: Facts, _: Answers) -> tuple[CheckStatus, str, str]:
     journeys = facts.need_journeys(facts.snapshot.texts)
     if journeys.empty:
         return CheckStatus.CANNOT_TELL, "201", f"Accepted {when}; its booking is not in this window."
-    sending = journeys["sending"].iloc[-1]
-    if sending == Sending.ACCEPTED:
+    last = journeys["sending"].iloc[-1]
+    if last == Sending.ACCEPTED:
         return CheckStatus.OK, "201, text sent", f"Accepted {when}, and Twilio has its text."
-    if sending == Sending.UNCERTAIN:
+    if last == Sending.UNCERTAIN:
         message = f"Accepted {when}; which text to its number belongs to it cannot be told."
         return CheckStatus.CANNOT_TELL, "201", message
-    if sending == Sending.REFUSED:
+    if last == Sending.REFUSED:
         return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; Twilio refuses texts to this one recipient."
-    if sending == Sending.OPTED_OUT:
+    if last == Sending.OPTED_OUT:
         return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; this customer has opted out of texts."
-    if sending == Sending.TOO_SOON:
+    if last == Sending.TOO_SOON:
         return CheckStatus.CANNOT_TELL, "201", f"Accepted {when}; its text may still be on its way."
     return CheckStatus.FAIL, "201, no text", f"Accepted {when}, but Twilio has no text for it."
 
@@ -75,41 +76,24 @@ def _null_errors(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]
     return check.status, f"{len(found):,}", check.summary
 
 
-def arrived_and_missed(facts: Facts) -> tuple[int, int]:
-    """Return how many texts of the window arrived and how many did not. Raises `CannotTellError`.
-
-    Of very many rows, as the database has them; else by Twilio's log.
-    """
-    if facts.snapshot.cut:
-        texts = facts.need_counts().texts
-        arrived, missed = (
-            int(texts.loc[texts["status"].isin(ended), "texts"].sum())
-            for ended in (DELIVERED_STATUSES, FAILED_STATUSES)
-        )
-        return arrived, missed
-    fates = facts.need_outbound()["delivery"].value_counts()
-    return int(fates.get(Delivery.DELIVERED, 0)), int(fates.get(Delivery.FAILED, 0))
-
-
 def _delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
     """One failure among many is no alarm: the check that weighs them gives the colour."""
     if facts.snapshot.cut:
         return _counted_delivered(facts, answers)
-    arrived, missed = arrived_and_missed(facts)
-    if not arrived + missed:
+    found = text_fates.totals(facts)
+    if not found.ended:
         return CheckStatus.NOT_APPLICABLE, "none", "No text has a final status in this window."
-    value = f"{arrived:,} of {arrived + missed:,}"
-    message = f"{counted(missed, 'text')} did not arrive." if missed else "All with a final status were delivered."
-    return answers[delivery.texts_arrive].status, value, message
+    checks = (answers[delivery.texts_arrive], *((answers[sending.texts_follow],) if found.not_sent else ()))
+    status = next((one for one in _WORST_FIRST if any(check.status is one for check in checks)), checks[0].status)
+    return status, found.arrived, found.message
 
 
 def _counted_delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
-    check = answers[delivery.texts_arrive]
-    arrived, missed = arrived_and_missed(facts)
+    found, check = text_fates.counted_totals(facts), answers[delivery.texts_arrive]
     message = f"As the database has them. Twilio's log since {facts.clock(facts.snapshot.rows_since)}: {check.summary}"
-    if not arrived + missed:
+    if not found.ended:
         return check.status, "unknown", f"The database has no final status of a text. {check.summary}"
-    return check.status, f"{arrived:,} of {arrived + missed:,}", message
+    return check.status, found.arrived, message
 
 
 def _counted_stored(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:

@@ -347,15 +347,12 @@ def _hop(state: HopState, marked: bool) -> Markup:
 
 def tiles(items: Sequence[Tile]) -> Markup:
     """The success criteria, big enough to read from across a room."""
-    return _tiles(
-        (
-            outside(item.label),
-            outside(item.value) if item.status is not CheckStatus.CANNOT_TELL else "cannot tell",
-            outside(item.message),
-            labels.CHECK[item.status],
-        )
-        for item in items
-    )
+    return _tiles(_tile_cell(item) for item in items)
+
+
+def _tile_cell(item: Tile) -> tuple[str, str, str, Sign]:
+    value = outside(item.value) if item.status is not CheckStatus.CANNOT_TELL else "cannot tell"
+    return outside(item.label), value, outside(item.message), labels.CHECK[item.status]
 
 
 def numbers(items: Iterable[tuple[str, str, str]]) -> Markup:
@@ -462,6 +459,23 @@ def event(
     return Markup('<li class="sb-{}"><time datetime="{}">{}</time>{}</li>').format(
         tone, last.at.astimezone(UTC).isoformat(), f"{last.at.astimezone(zone):%H:%M:%S}", body
     )
+
+
+# People and texts.
+
+
+def people(summary: str, about: str, *, waiting: bool) -> Markup:
+    """How many people there are and how far helping them is, in a line. The texts are ours."""
+    tone = Tone.WARN if waiting else Tone.QUIET
+    return Markup('<div class="sb-people sb-{}"><b>{}</b><span class="sb-detail">{}</span></div>').format(
+        tone, summary, about
+    )
+
+
+def tile_and_numbers(tile: Tile | None, items: Iterable[tuple[str, str, str]]) -> Markup:
+    """A success criterion with its verdict, and plain numbers beside it. The texts of the numbers are ours."""
+    first = [_tile_cell(tile)] if tile else []
+    return _tiles([*first, *((label, value, words, None) for label, value, words in items)])
 
 
 # A page of its own, without Streamlit: for somebody who may not open a session.

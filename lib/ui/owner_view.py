@@ -6,7 +6,7 @@ import streamlit as st
 
 from lib.diagnosis.tasks import tasks
 from lib.model.task import Task
-from lib.owner_summary import OwnerSummary, owner_summary, persons
+from lib.owner_summary import OwnerSummary, owner_summary
 from lib.ui import affected_view
 from lib.ui import html_components as html
 from lib.ui.labels import Sign, Tone
@@ -32,7 +32,7 @@ def draw_affected_line(view: View) -> None:
     found = affected_view.affected_or_reason(view)
     if found is None:
         return
-    waiting = persons(found.to_do)
+    waiting = len(found.to_do)
     sign = html.NOTHING
     if found.people:
         sign = html.chip(Sign(f"{waiting:,} still to help", "!", Tone.WARN) if waiting else _NOBODY)

@@ -79,7 +79,7 @@ FAILED_CALL = table(frames.API_USAGE, [call(n, at, 500 if n == 6 else 201) for n
         ("delivered", {}, OK, "6 of 6"),
         ("delivered", {"texts": texts(6)}, OK, "5 of 6"),  # one phone that was off is no alarm
         ("delivered", {"texts": texts(4, 5, 6)}, FAIL, "3 of 6"),
-        ("delivered", never_sent(), NOT_APPLICABLE, "none"),
+        ("delivered", never_sent(), FAIL, "0 of 6"),
         ("delivered", {"texts": AWAY}, CANNOT_TELL, "?"),
         ("stored", {}, OK, "6 of 6"),
         ("stored", {"pending_bookings": bookings(1, 2)}, WARN, "4 of 6"),

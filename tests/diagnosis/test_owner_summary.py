@@ -18,7 +18,7 @@ from lib.diagnosis.tasks import tasks
 from lib.model.frames import PENDING_BOOKINGS
 from lib.model.reading import FailureKind
 from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
-from lib.owner_summary import NOTHING_WRONG, OwnerAnswer, OwnerSummary, owner_summary, persons
+from lib.owner_summary import NOTHING_WRONG, OwnerAnswer, OwnerSummary, owner_summary
 from lib.sandbox.scenarios import SCENARIOS
 from lib.settings import Settings
 from lib.snapshot import Snapshot
@@ -235,7 +235,7 @@ def _of_people(diagnosis: Diagnosis, owner: OwnerSummary, people: Affected | Non
             yield "nobody is stuck, and that is not known"
         if diagnosis.headline.state in (HeadlineState.BROKEN, HeadlineState.CANNOT_TELL):
             yield f"nobody is stuck, and {diagnosis.headline.sentence}"
-    waiting = persons(people.to_do) if people else 0
+    waiting = len(people.to_do) if people else 0
     if waiting and str(waiting) not in owner.stuck:
         yield f"{owner.stuck} beside {waiting}"
 

@@ -42,7 +42,7 @@ def test_the_summary_says_the_week_in_plain_language(journal: Journal, clock: Cl
         "6 bookings were asked for.",
         "6 texts were sent.",
         "Of 6 texts with a final status, 0 arrived.",
-        "6 people got no working link (nothing done yet 6; seats unknown).",
+        "6 people got no working link (6 to go; seats unknown).",
         "No texts: 6 h 30 min, from Wed 18 Nov 09:00 until texts flowed again.",
         "USD 0.24 for 6 texts: USD 0.04 each.",
         "Left at Twilio: USD 40.00",
@@ -158,4 +158,4 @@ def test_what_became_of_people_is_counted_and_a_stranger_s_words_stay_text(journ
     page, marked = weekly_page(week), weekly_markdown(week)
     assert "<script>" not in page and "&lt;script&gt;" in page and "\\<script\\>" in marked
     follow_up(journal, str(incident.id), FollowUp.CALLED, ANA)  # an id that is nobody's changes nothing
-    assert "nothing done yet 6" in weekly(undelivered(), journal).body
+    assert "6 to go" in weekly(undelivered(), journal).body

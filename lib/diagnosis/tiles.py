@@ -9,6 +9,7 @@ from lib.diagnosis.check_api import Answers
 from lib.diagnosis.checks import delivery, demand, recording, sending
 from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Sending
+from lib.formatting import counted
 from lib.model.frames import MetadataState
 from lib.model.verdict import CheckStatus, Tile
 

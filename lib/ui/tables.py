@@ -311,7 +311,8 @@ def draw_choice(
 
     def choose() -> None:
         selection = st.session_state[key]["selection"]
-        clicked = [row for row, _ in selection["cells"]] or [row for row in selection["rows"] if row not in rows]
+        # A clicked cell says more than the row that was marked before; without either the row was given up.
+        clicked = [row for row, _ in selection["cells"]] or selection["rows"]
         on_choose(shown[clicked[0]] if clicked and clicked[0] < len(shown) else None)
 
     st.dataframe(

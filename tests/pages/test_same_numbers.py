@@ -114,7 +114,10 @@ def said_by(test: AppTest) -> Said:
     pieces = [str(piece.value) for piece in test.get("html") if "<style" not in str(piece.value)]
     numbers = {metric.label: metric.value for metric in test.metric}
     for piece in pieces:
-        cells = re.findall(r'<span class="sb-name">(.*?)</span><span class="sb-value[^"]*">(.*?)</span>', piece)
+        pattern = (
+            r'<span class="sb-name">([^<]*)</span>(?:<span class="sb-number">)?<span class="sb-value[^"]*">([^<]*)<'
+        )
+        cells = re.findall(pattern, piece)
         numbers |= {html.unescape(label): html.unescape(value) for label, value in cells}
     words = [
         element.value for kind in ("markdown", "caption", "subheader", "warning", "text") for element in test.get(kind)

@@ -385,9 +385,7 @@ def cause(item: Hypothesis, consequences: Sequence[Hypothesis], advice: str) -> 
     """
     body = paragraph(item.for_owner)
     if consequences:
-        rows = (
-            Markup("<li><b>{}</b>: {}</li>").format(outside(one.title), outside(one.for_owner)) for one in consequences
-        )
+        rows = (Markup("<li>{}</li>").format(outside(one.title)) for one in consequences)
         body += Markup('<p class="sb-next"><b>It also explains</b></p><ul class="sb-list">{}</ul>').format(join(rows))
     if advice:
         body += Markup('<p class="sb-next"><b>Next step</b> {}</p>').format(outside(advice))

@@ -336,7 +336,8 @@ _MARKS = {
 def _hop(state: HopState, marked: bool) -> Markup:
     """One hop; `marked` is the one that the headline is about. On a quiet day nothing is broken there."""
     sign = labels.CHECK[state.status]
-    where = _MARKS.get(state.status, "") if marked else ""
+    unseen = state.hop is Hop.VISIBILITY and state.status is CheckStatus.FAIL
+    where = _MARKS.get(CheckStatus.CANNOT_TELL if unseen else state.status, "") if marked else ""
     mark = Markup('<span class="sb-broken">{}</span>').format(where) if where else NOTHING
     return Markup(
         '<li class="sb-hop sb-{} {}">{}<span class="sb-name">{}</span>{}<span class="sb-detail">{}</span></li>'

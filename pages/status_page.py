@@ -53,13 +53,11 @@ def checks(view: View, found: tuple[Cause, ...]) -> None:
     st.subheader("Checks", anchor=False)
     if alone := unexplained(view.diagnosis, found):
         checks_view.draw_lines(alone)
-    left, middle, right = st.columns([2, 2, 1], gap="small", vertical_alignment="top")
+    left, right = st.columns(2, gap="small", vertical_alignment="top")
     with left:
         checks_view.draw_summary(view, view.diagnosis.checks)
-    with middle:
-        hypotheses_view.draw_others(view)
     with right:
-        st.page_link("pages/systems_page.py", label="All with their evidence", icon=":material/fact_check:")
+        hypotheses_view.draw_others(view)
 
 
 def shared_screen(view: View) -> None:

@@ -51,6 +51,8 @@ from pg_catalog.pg_constraint k
 join pg_catalog.pg_class c on c.oid = k.conrelid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
 where n.nspname = 'public' and k.contype = 'c'
+      -- null for a check that somebody drops at this moment
+      and pg_catalog.pg_get_constraintdef(k.oid) is not null
 order by c.relname, k.conname
 """
 _UNIQUE_SQL = """

@@ -97,6 +97,7 @@ def draw_summary(view: View, checks: Iterable[Check]) -> None:
         if is_open:
             shown = with_status(checks, CheckStatus.CANNOT_TELL, CheckStatus.OK, CheckStatus.NOT_APPLICABLE)
             draw(html.join(html.check_line(labels.CHECK[one.status], one.summary, one.id) for one in shown))
+            st.page_link("pages/systems_page.py", label="All with their evidence", icon=":material/fact_check:")
 
 
 def _evidence(view: View, check: Check) -> Markup:

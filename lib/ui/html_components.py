@@ -336,7 +336,8 @@ _MARKS = {
 def _hop(state: HopState, marked: bool) -> Markup:
     """One hop; `marked` is the one that the headline is about. On a quiet day nothing is broken there."""
     sign = labels.CHECK[state.status]
-    where = _MARKS.get(state.status, "") if marked else ""
+    unseen = state.hop is Hop.VISIBILITY and state.status is CheckStatus.FAIL
+    where = _MARKS.get(CheckStatus.CANNOT_TELL if unseen else state.status, "") if marked else ""
     mark = Markup('<span class="sb-broken">{}</span>').format(where) if where else NOTHING
     return Markup(
         '<li class="sb-hop sb-{} {}">{}<span class="sb-name">{}</span>{}<span class="sb-detail">{}</span></li>'
@@ -385,9 +386,7 @@ def cause(item: Hypothesis, consequences: Sequence[Hypothesis], advice: str) -> 
     """
     body = paragraph(item.for_owner)
     if consequences:
-        rows = (
-            Markup("<li><b>{}</b>: {}</li>").format(outside(one.title), outside(one.for_owner)) for one in consequences
-        )
+        rows = (Markup("<li>{}</li>").format(outside(one.title)) for one in consequences)
         body += Markup('<p class="sb-next"><b>It also explains</b></p><ul class="sb-list">{}</ul>').format(join(rows))
     if advice:
         body += Markup('<p class="sb-next"><b>Next step</b> {}</p>').format(outside(advice))

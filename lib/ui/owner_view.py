@@ -7,7 +7,7 @@ import streamlit as st
 from lib.diagnosis.tasks import tasks
 from lib.model.task import Task
 from lib.owner_summary import OwnerSummary, owner_summary
-from lib.ui import affected_view
+from lib.ui import affected_view, labels
 from lib.ui import html_components as html
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside
@@ -29,8 +29,11 @@ def owner_of(view: View) -> OwnerSummary:
 
 def draw_affected_line(view: View) -> None:
     """Draw who was affected in a line, with a link to the list; or that it cannot be told, and why."""
-    found = affected_view.affected_or_reason(view)
+    found = affected_view.affected_in_window(view)
     if found is None:
+        sign = html.chip(labels.CANNOT_TELL, text="Cannot tell")
+        why = "not every booking and text can be read"
+        draw(html.detail(html.text("{} {} {}", html.bold("Who was affected"), sign, why)), narrow=True)
         return
     waiting = len(found.to_do)
     sign = html.NOTHING

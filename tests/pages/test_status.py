@@ -58,7 +58,7 @@ def test_every_hypothesis_that_is_open_stands_once(open_page: Open) -> None:
     for hypothesis in diagnose(synthetic.planted(), synthetic.NOW).hypotheses:
         if hypothesis.verdict in ("confirmed", "likely", "possible"):
             title = escape(hypothesis.title)
-            assert out.count(f"{title}</b>") + out.count(f"{title}</h4>") == 1, hypothesis.id
+            assert out.count(f"<li>{title}</li>") + out.count(f"{title}</h4>") == 1, hypothesis.id
 
 
 def test_the_checks_that_are_fine_are_counted_and_open(open_page: Open) -> None:

@@ -261,12 +261,12 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit of the production branch."""
+    """One commit of the production branch. GitHub may know no author and no time of it."""
 
     sha: str
     headline: str
     author: str | None
-    committed_at: datetime
+    committed_at: datetime | None
     parents: tuple[str, ...] = ()
     verified: bool | None = None
 

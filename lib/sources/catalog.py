@@ -133,6 +133,8 @@ _OUR_AGENT = USER_AGENT.partition("/")[0] + "/"
 # How our own sessions are named in the database.
 APPLICATION = "switchboard"
 LOG_ROWS = 1000
+_LOGS = "Supabase logs"
+_LONGEST_LOG_ERROR = 200
 # The Logs API refuses a range of a day or more.
 LOG_REACH = timedelta(hours=23, minutes=59)
 # Documentation and working code disagree on the name of this column, so the second is tried when the first fails.
@@ -340,11 +342,11 @@ class ManagementCatalogClient:
         answer = self.http.get_json(
             f"{self.project}/analytics/endpoints/logs",
             params={"sql": sql, "iso_timestamp_start": start.isoformat(), "iso_timestamp_end": end.isoformat()},
-            system="Supabase logs",
+            system=_LOGS,
             headers=self.headers,
             deadline=deadline,
         )
-        return parse.rows(answer, "Supabase logs", "result")
+        return _log_rows(answer)
 
     @property
     def project(self) -> str:
@@ -564,13 +566,33 @@ def _try_source_columns(
         try:
             return client.logs(_ERRORS_SQL.format(source=column, ours=_OUR_AGENT), start, end, deadline)
         except SourceError as error:
-            if error.kind is not FailureKind.BAD_DATA:
+            if error.kind is not FailureKind.BAD_DATA and not isinstance(error, LogsError):
                 raise
     return client.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1], ours=_OUR_AGENT), start, end, deadline)
 
 
+class LogsError(SourceError):
+    """The Logs API answered 200 and says in its answer that it could not answer the question."""
+
+
+def _log_rows(answer: Any) -> list[Row]:
+    """Return the rows of an answer. An `error` may stand in the place of them, or beside a list that is empty then."""
+    if not isinstance(answer, dict) or not ("error" in answer or "result" not in answer):
+        return parse.rows(answer, _LOGS, "result")
+    error = answer.get("error")
+    if error is None and "result" in answer:
+        return parse.rows(answer, _LOGS, "result")
+    message = parse.text(error) or parse.text(error, "message")
+    said = f"“{redact(message)[:_LONGEST_LOG_ERROR].rstrip('.')}”" if message else "nothing of why"
+    raise LogsError(
+        FailureKind.UNAVAILABLE,
+        f"Supabase could not search its logs, and says {said}.",
+        "The desk asks again by itself; look for an incident at status.supabase.com.",
+    )
+
+
 class _LogRow(parse.Answer):
-    SYSTEM = "Supabase logs"
+    SYSTEM = _LOGS
     event_message: parse.TextOrEmpty
     at: Annotated[datetime | None, parse.lenient(lambda value: _log_time(value))] = found("timestamp")
     origin: parse.Text

@@ -12,7 +12,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -143,7 +143,9 @@ class Twilio:
     def account(self, deadline: Deadline) -> Observed[TwilioAccount]:
         """Read whether the account is active, and whether it is a trial."""
         raw = self._get(join(self.base_url, VERSION, "Accounts", f"{self.account_sid}.json"), deadline)
-        return Observed(_read_account(raw))
+        account = _read_account(raw)
+        # The answer may leave the SID out: it is the one that was asked for.
+        return Observed(replace(account, sid=account.sid or self.account_sid))
 
     def balance(self, deadline: Deadline) -> Observed[Balance]:
         """Read what is left on the account. Subaccounts have no balance of their own (`not_found`)."""
@@ -312,7 +314,7 @@ _read_account = parse.reader(
     TwilioAccount,
     SYSTEM,
     "the account",
-    sid=found("sid", need="the account's SID"),
+    sid=found("sid", otherwise=""),
     type=found("type", otherwise="unknown"),
 )
 _read_balance = parse.reader(
@@ -320,7 +322,7 @@ _read_balance = parse.reader(
     SYSTEM,
     "the account",
     amount=found("balance", need="the balance"),
-    currency=found("currency", need="the currency"),
+    currency=found("currency", otherwise="(currency not named)"),
 )
 
 

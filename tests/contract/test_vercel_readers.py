@@ -19,12 +19,9 @@ from tests.contract import documents
 from tests.contract.survey import (
     BASE_URL,
     CannedAnswers,
-    Known,
     Reader,
-    known_cases,
     questions,
     survey,
-    unexpected,
     value_of,
 )
 from tests.contract.variants import Body, Samples
@@ -296,18 +293,10 @@ READERS = (
     ),
 )  # fmt: skip
 
-# What is misread still, each with what mends it.
-NOT_YET: Known = {}
-
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_nothing_that_vercel_may_answer_is_misread(reader: Reader):
-    assert unexpected(reader, NOT_YET) == {}
-
-
-@pytest.mark.parametrize(("reader", "complaint"), known_cases(READERS, NOT_YET))
-def test_what_is_known_to_be_misread_is_read_right(reader: Reader, complaint: str):
-    assert complaint not in survey(reader).complaints
+    assert survey(reader).complaints == {}
 
 
 QUESTIONS = (

@@ -266,15 +266,29 @@ def test_a_full_page_of_log_rows_is_truncated(server: FakeServer, http: Http):
     assert set(observed.value["status_code"]) == {400}
 
 
-@pytest.mark.parametrize("result", [None, {"error": {"message": "boom"}}, {"result": [7]}, {"result": None}])
+def the_failure_of_logs(server: FakeServer, http: Http, answer: Any) -> SourceError:
+    server.tell(LOGS, as_json(answer))
+    day = Window.ending(datetime.now(UTC), WindowSize.DAY)
+    return failure_of(lambda: managed(server, http).errors(day, Deadline(10)))
+
+
+@pytest.mark.parametrize("result", [None, {"result": [7]}, {"result": None}])
 def test_logs_that_cannot_be_read_are_no_empty_logs(server: FakeServer, http: Http, result: Any):
-    server.tell(LOGS, as_json(result))
-    assert (
-        failure_of(
-            lambda: managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
-        ).kind
-        is FailureKind.BAD_DATA
-    )
+    assert the_failure_of_logs(server, http, result).kind is FailureKind.BAD_DATA
+
+
+@pytest.mark.parametrize("beside", [{}, {"result": []}])
+@pytest.mark.parametrize("error", ["Query timed out.", {"code": 504, "message": f"Query timed out. {PHONE}"}])
+def test_an_error_of_the_logs_is_given_in_its_own_words(
+    server: FakeServer, http: Http, error: Any, beside: dict[str, Any]
+):
+    failure = the_failure_of_logs(server, http, {"error": error, **beside})
+    assert failure.kind is FailureKind.UNAVAILABLE
+    assert "Query timed out" in str(failure) and PHONE not in str(failure)
+
+
+def test_logs_that_answer_nothing_at_all_are_unread(server: FakeServer, http: Http):
+    assert "nothing of why" in str(the_failure_of_logs(server, http, {}))
 
 
 # Refusals ------------------------------------------------------------------------------------------------

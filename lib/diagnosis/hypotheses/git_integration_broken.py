@@ -91,7 +91,8 @@ def _connected_since(facts: Facts) -> bool:
     required = facts.value(facts.snapshot.required_commit)
     events = facts.value(facts.snapshot.vercel_events) or ()
     connected = [event.at for event in events if event.type == _CONNECTED_EVENT]
-    return bool(required and required.commit and any(at > required.commit.committed_at for at in connected))
+    made_at = required and required.commit and required.commit.committed_at
+    return bool(made_at and any(at > made_at for at in connected))
 
 
 SPEC = HypothesisSpec(

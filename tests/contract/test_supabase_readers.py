@@ -161,7 +161,7 @@ def _logs() -> Document:
     """The answer of the Logs API, with the columns that we ask for: a name that a line lacks is an empty text."""
     answer = documents.facts("supabase", "Logs").schema
     text = {"type": "string"}
-    names = ("origin", "event_message", "sql_state", "status_code", "method", "path")
+    names = ("origin", "event_message", "sql_state", "status_code", "method", "path", "agent")
     columns: Schema = {"timestamp": {"type": ["string", "integer"]}, **dict.fromkeys(names, text)}
     row: Schema = {"type": "object", "properties": columns, "required": list(columns)}
     whole = {**answer, "properties": {**answer["properties"], "result": {"type": "array", "items": row}}}

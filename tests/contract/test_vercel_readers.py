@@ -117,11 +117,18 @@ def _link_meaning(canned: Any, link: Any) -> Iterator[str]:
         yield "something is told as a repository's name that cannot be one"
 
 
+def _shares(release: Any) -> set[float]:
+    return {release.get("currentCanaryPercentage"), (release.get("activeStage") or {}).get("targetPercentage")}
+
+
 def rolling_meaning(body: Any, result: Any) -> Iterator[str]:
     release = body["rollingRelease"]
     active = release is not None and release["state"] == "ACTIVE"
     if value_of(result).rolling_release_active is not active:
         yield "whether a release is rolling is not what Vercel says"
+    percent = value_of(result).rolling_release_percent
+    if percent is not None and (not active or percent not in _shares(release)):
+        yield "the share of visitors is not what Vercel says"
 
 
 def deployment_meaning(body: Any, result: Any) -> Iterator[str]:

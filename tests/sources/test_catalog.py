@@ -258,6 +258,62 @@ def test_the_other_name_of_the_source_column_is_tried(server: FakeServer, http: 
     assert "Planted" not in found.to_csv() and PHONE not in found.to_csv()
 
 
+MINE, APPS = "Switchboard/9.9 python-httpx", "node"
+
+
+def log_row(origin: str, at: str = "10:00:00", **more: str) -> dict[str, str]:
+    return {"timestamp": f"2026-11-22 {at}.000001", "origin": origin, "event_message": "", **more}
+
+
+def refused_write(table: str, at: str = "10:00:00") -> dict[str, str]:
+    words = f'null value in column "status" of relation "{table}" violates not-null constraint'
+    return log_row("postgres_logs", at, sql_state="23502", event_message=words)
+
+
+def written(agent: str, table: str, at: str = "10:00:01") -> dict[str, str]:
+    return log_row("edge_logs", at, method="PATCH", path=f"/rest/v1/{table}", status_code="400", agent=agent)
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        ([written(MINE, "messages"), refused_write("messages")], 0),
+        ([written(APPS, "messages"), refused_write("messages")], 2),
+        ([written(MINE, "messages"), refused_write("messages"), refused_write("messages", "10:00:02")], 1),
+        ([written(MINE, "messages"), refused_write("bookings")], 1),
+        ([written(MINE, "messages"), refused_write("messages", "10:00:30")], 1),
+        ([written(MINE, "messages"), log_row("postgres_logs", sql_state="23505")], 0),
+        (
+            [
+                written(MINE, "messages"),
+                written(APPS, "messages"),
+                refused_write("messages"),
+                refused_write("messages"),
+            ],
+            2,
+        ),
+    ],
+)
+def test_what_the_desk_wrote_itself_is_no_failed_write_of_the_app(
+    server: FakeServer, http: Http, lines: list[dict[str, str]], kept: int
+):
+    server.tell(LOGS, as_json({"result": lines}))
+    found = managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10)).value
+    assert len(found) == kept
+
+
+def test_what_the_desks_own_sessions_were_refused_is_no_failed_write_of_the_app(play: Play):
+    settings = load(play("healthy"))
+    before = len(errors(settings).value)
+    for application, counted in (("switchboard", 0), ("switchboard journal", 0), ("psql", 1)):
+        with (
+            psycopg.connect(str(settings.database_url.get_secret_value()), application_name=application) as session,
+            pytest.raises(psycopg.errors.NotNullViolation),
+        ):
+            session.execute("insert into public.pending_bookings (token) values (null)")
+        assert len(errors(settings).value) == before + counted
+
+
 def test_a_full_page_of_log_rows_is_truncated(server: FakeServer, http: Http):
     rows = [{"timestamp": "2026-11-22 10:00:00.000001", "origin": "edge_logs", "status_code": "400"}] * 1000
     server.tell(LOGS, as_json({"result": rows}))

@@ -107,7 +107,7 @@ def opened(server: FakeServer, http: Http, *bookings: dict[str, Any], **readings
     given = {
         "pending_bookings": reading("pending_bookings", rows(frames.PENDING_BOOKINGS, *bookings)),
         "short_links": reading(
-            "short_links", rows(frames.SHORT_LINKS, {"short_code": bodies.LINK_CODE, "token": OPEN})
+            "short_links", rows(frames.SHORT_LINKS, {"short_code": bodies.LINK_CODE, "token": OPEN, "click_count": 1})
         ),
         "texts": reading(
             "texts",
@@ -125,6 +125,23 @@ def test_the_link_is_opened_as_it_stood_in_the_text(server: FakeServer, http: Ht
     opening = opened(server, http, {"token": OPEN, "expires_at": LATER})
     assert opening.landing is Landing.CONFIRMATION
     assert server.asked[0].path == f"/l/{bodies.LINK_CODE}"
+
+
+@pytest.mark.parametrize("clicks", [0, None])
+def test_a_link_that_nobody_opened_yet_is_not_opened_by_us_for_the_app_would_count_it(
+    server: FakeServer, http: Http, clicks: int | None
+):
+    link = {"short_code": bodies.LINK_CODE, "token": OPEN, "click_count": clicks}
+    links = reading("short_links", rows(frames.SHORT_LINKS, link))
+    opening = opened(server, http, {"token": OPEN, "expires_at": LATER}, short_links=links)
+    assert opening.landing is Landing.CONFIRMATION
+    assert [asked.path for asked in server.asked] == [f"/booking-confirmation/{OPEN}"]
+
+
+def test_of_the_links_that_were_opened_before_the_newest_is_opened(server: FakeServer, http: Http):
+    newer = {"id": "newer", "token": "22222222-2222-4333-8444-555555555555", "expires_at": LATER}
+    opening = opened(server, http, {"id": "older", "token": OPEN, "expires_at": LATER}, newer)
+    assert opening.pending_booking_id == "older"
 
 
 @pytest.mark.parametrize("unread", ["short_links", "texts"])

@@ -20,9 +20,10 @@ from lib.model import frames
 from lib.model.deployments import AliasRequest, DeploymentState, GitLink, VercelEvent, VercelSigns, WorkflowRun
 from lib.model.provider import AppHealth
 from lib.model.reading import Failure, FailureKind
-from lib.model.verdict import HeadlineState
+from lib.model.verdict import CheckStatus, HeadlineState
 from lib.model.window import Window, WindowSize
-from lib.sources.http import Deadline
+from lib.sources.catalog import CatalogSource, ManagementCatalogClient
+from lib.sources.http import USER_AGENT, Deadline
 from lib.sources.twilio import Twilio
 from tests.contract.survey import BASE_URL, CannedAnswers
 from tests.diagnosis.builders import (
@@ -277,9 +278,7 @@ def cases() -> Iterator[Case]:
     canary = _project(rolling_release_active=True, rolling_release_percent=10, rolling_release_deployment_id="dpl_head")
     yield Case(7, "a canary at 10 %", FLOWING, _WAITS | canary)
 
-    yield Case(
-        8, "the desk's own calls are left out of the logs", FLOWING, {"database_errors": table(frames.DATABASE_ERRORS)}
-    )
+    yield Case(8, "a write of the desk's own that was refused", FLOWING, {"database_errors": _own_errors()})
     event = VercelEvent("env-variable-edit", ago(hours=3), "sam")
     yield Case(8, "a variable edited by hand, nothing else", FLOWING, {"vercel_events": (event,)})
 
@@ -298,16 +297,39 @@ def cases() -> Iterator[Case]:
     yield Case(10, "a revoked key, and nobody who asked", BROKEN, nobody, says="API key is refused")
 
 
+def _own_errors() -> pd.DataFrame:
+    """The logs after a write of the desk itself: the gateway's line with its User-Agent, and Postgres's refusal."""
+    at = {"timestamp": f"{ago(hours=1).isoformat()}"}
+    refused = 'null value in column "status" of relation "messages" violates not-null constraint'
+    write = {"origin": "edge_logs", "method": "PATCH", "path": "/rest/v1/messages", "status_code": "400"}
+    lines = [
+        at | write | {"event_message": "", "agent": USER_AGENT},
+        at | {"origin": "postgres_logs", "sql_state": "23502", "event_message": refused},
+    ]
+    canned = CannedAnswers({("GET", "/v1/projects/p/analytics/endpoints/logs"): {"result": lines}})
+    client = ManagementCatalogClient(canned, BASE_URL, "p", SecretStr("t"))  # type: ignore[arg-type]
+    return CatalogSource(client, None, client).errors(DAY, Deadline(10)).value
+
+
 CASES = tuple(cases())
 
 
 def as_markdown() -> str:
     """Return the cases as a table: what was given, and the headline's state and sentence."""
-    lines = ["| habit | example | headline | its sentence |", "|---|---|---|---|"]
+    usual = {check.id for check in diagnose(snapshot(), NOW).checks if check.status is not CheckStatus.OK}
+    lines = ["| habit | example | headline | its sentence | beside it |", "|---|---|---|---|---|"]
     for case in CASES:
-        head = case.diagnosis().headline
+        diagnosis = case.diagnosis()
+        head = diagnosis.headline
+        told = [
+            f"{check.id} {check.status.value}: {check.summary}"
+            for check in diagnosis.checks
+            if check.status is not CheckStatus.OK and check.id not in usual and not check.id.startswith("reason_")
+        ]
         since = (
             f" (since {'at least ' if head.since_at_least else ''}{head.since:%d %b %H:%M} UTC)" if head.since else ""
         )
-        lines.append(f"| {case.habit} | {case.name} | {head.state.value.upper()}{since} | {head.sentence} |")
+        lines.append(
+            f"| {case.habit} | {case.name} | {head.state.value.upper()}{since} | {head.sentence} | {'; '.join(told[:3])} |"
+        )
     return "\n".join(lines) + "\n"

@@ -329,7 +329,5 @@ def as_markdown() -> str:
         since = (
             f" (since {'at least ' if head.since_at_least else ''}{head.since:%d %b %H:%M} UTC)" if head.since else ""
         )
-        lines.append(
-            f"| {case.habit} | {case.name} | {head.state.value.upper()}{since} | {head.sentence} | {'; '.join(told[:3])} |"
-        )
+        lines.append(f"| {case.habit} | {case.name} | {head.state.value.upper()}{since} | {head.sentence} | {beside} |")
     return "\n".join(lines) + "\n"

@@ -326,6 +326,7 @@ def as_markdown() -> str:
             for check in diagnosis.checks
             if check.status is not CheckStatus.OK and check.id not in usual and not check.id.startswith("reason_")
         ]
+        beside = "; ".join(told[:3])
         since = (
             f" (since {'at least ' if head.since_at_least else ''}{head.since:%d %b %H:%M} UTC)" if head.since else ""
         )

@@ -28,13 +28,14 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from lib.model.database import KeyKind
 from lib.model.keys import classify, url_project_ref
-from lib.model.phone import NOBODYS_NUMBER, number
+from lib.model.phone import HOME_REGION, NOBODYS_NUMBER, REGIONS, number
 from lib.model.reading import SourceName
 from lib.model.served_code import BOOKING_ADDRESSES, METHODS
 
@@ -126,8 +127,14 @@ def _uuid(value: str) -> str:
         raise _wrong("must be a uuid: copy the id of an event from the database.") from None
 
 
-def _mobile(value: SecretStr) -> SecretStr:
-    mobile = number(value.get_secret_value())
+def _region(value: str) -> str:
+    if (region := value.strip().upper()) not in REGIONS:
+        raise _wrong("must be the two letters of a country such as GB or IE.")
+    return region
+
+
+def _mobile(value: SecretStr, info: ValidationInfo) -> SecretStr:
+    mobile = number(value.get_secret_value(), info.data.get("home_region", HOME_REGION))
     if mobile is None:
         raise _wrong("must be a mobile number such as +447…: it could not be read as one.")
     return SecretStr(mobile)
@@ -304,6 +311,7 @@ class Settings(BaseModel):
 
     booking_app_url: BaseUrl | None = None
     booking_api_key: SecretStr | None = None
+    home_region: Annotated[str, AfterValidator(_region)] = HOME_REGION  # where a number without +… is dialled from
     test_event_id: Annotated[str, AfterValidator(_uuid)] | None = None
     test_mobile_number: Annotated[SecretStr, AfterValidator(_mobile)] | None = None
 

@@ -78,6 +78,7 @@ WRONG = {
     "BOOKING_APP_URL": {"localhost:3000": "https://", "ftp://planted": "https://"},
     "TEST_EVENT_ID": {"planted": "uuid"},
     "TEST_MOBILE_NUMBER": {"planted": "+447", "12": "+447"},
+    "HOME_REGION": {"Planted": "GB", "44": "GB", "XX": "GB"},
     "TIME_ZONE": {"Europe/Planted": "Europe/London", "/etc/passwd": "Europe/London"},
     "REQUIRE_SECOND_PERSON": {"planted": "true or false"},
 }
@@ -111,6 +112,7 @@ RIGHT = {
         "POST  /api/book,/b/[token],\n/api/book/[...rest], /b/[token]",
         ("POST /api/book", "/b/[token]", "/api/book/[...rest]"),
     ),
+    "HOME_REGION": (" ie ", "IE"),
     "TIME_ZONE": ("Europe/Dublin", "Europe/Dublin"),
     "BOOKING_APP_URL": ("http://127.0.0.1:3000/", "http://127.0.0.1:3000"),
 }

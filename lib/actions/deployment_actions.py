@@ -26,10 +26,11 @@ from lib.actions.action import (
     warn,
 )
 from lib.formatting import counted
-from lib.model.deployments import Deployment, DeploymentState, Hostname, Project, same_commit
+from lib.model.deployments import Branch, Deployment, DeploymentState, GitLink, Hostname, Project, same_commit
+from lib.model.reading import FailureKind, SourceError
 from lib.sources.github_writes import GitHubWrites
 from lib.sources.http import Deadline
-from lib.sources.vercel_writes import Accepted, VercelWrites
+from lib.sources.vercel_writes import DEPLOYABLE_LINKS, Accepted, VercelWrites
 
 _READ_SECONDS = 10.0
 _WRITE_SECONDS = 30.0
@@ -127,7 +128,7 @@ class _Build(_DeploymentAction):
         found = context.sources.vercel.made_for(request_id, since, _soon())
         if found is None:
             return None
-        return Effect(f"Vercel made {found.id}.", _described(target), f"building {_short(found.sha)}", found.id)
+        return Effect(f"Vercel made {found.id}.", _described(target), f"building {found.built_from}", found.id)
 
     def not_previewed(self, target: Target) -> Target:
         return replace(target, facts=tuple(fact for fact in target.facts if fact[0] != _COMMIT))
@@ -137,15 +138,15 @@ class _Build(_DeploymentAction):
             return Verification(None, "The new build was not found.")
         deployment = _one(context, effect.found_by)
         confirmed = _confirmed(target)
-        if confirmed and deployment.sha and not same_commit(deployment.sha, confirmed):
-            message = f"It is a build of {_short(deployment.sha)}, and {_short(confirmed)} was confirmed"
+        if confirmed and deployment.commit and not same_commit(deployment.commit, confirmed):
+            message = f"It is a build of {deployment.built_from}, and {_short(confirmed)} was confirmed"
             return Verification(False, f"{message}: cancel it, or roll back if it is live.")
         if deployment.state.failed:
             why = deployment.error_message or deployment.state.value.lower()
             return Verification(False, f"The build ended: {why}.")
         if deployment.state is not DeploymentState.READY:
             return Verification(None, f"The build is {deployment.state.value.lower()}.")
-        if confirmed and not deployment.sha:
+        if confirmed and not deployment.commit:
             return Verification(None, "The build is ready; Vercel does not say of which commit it is.")
         return _served_everywhere(context, deployment)
 
@@ -164,14 +165,34 @@ def _exact_call(sha: str, branch: str) -> str:
     return f"POST /v13/deployments?forceNew=1  gitSource: {sha} of {branch}, target: production"
 
 
+def _production_branch(context: ActionContext) -> Branch:
+    """Read the branch that Vercel builds production from; the default branch, where GitHub has none of that name."""
+    link = _project(context).link
+    name = link.production_branch if link and link.type in DEPLOYABLE_LINKS else None
+    try:
+        return context.sources.github.branch(name, _soon()).value
+    except SourceError as error:
+        if name is None or error.kind is not FailureKind.NOT_FOUND:
+            raise
+        return context.sources.github.branch(None, _soon()).value
+
+
 def _build_exactly(context: ActionContext, target: Target, branch: str | None, request_id: str) -> Effect:
     """Have the commit that was confirmed built, and no other: where its branch points by now does not matter."""
     project, sha = _project(context), _confirmed(target)
     if project.link is None or project.link.repo_id is None or sha is None:
         raise RefusedError("The project is not connected to a repository: it cannot build a commit of it.")
+    if project.link.type not in DEPLOYABLE_LINKS:
+        raise RefusedError(_not_from_github(project.link))
     branch = branch or project.link.production_branch or context.sources.github.repository(_soon()).value.default_branch
     accepted = VercelWrites(context.sources.vercel).deploy_commit(
-        sha, branch, project.link.repo_id, project.name, Deadline(_WRITE_SECONDS), request_id=request_id
+        sha,
+        branch,
+        project.link.repo_id,
+        project.name,
+        Deadline(_WRITE_SECONDS),
+        request_id=request_id,
+        link_type=project.link.type,
     )
     return _effect(accepted, target, f"building {_short(sha)}")
 
@@ -180,7 +201,7 @@ def _served_everywhere(context: ActionContext, deployment: Deployment) -> Verifi
     hosts = _hosts(context)
     elsewhere = [host.name for host in hosts if host.deployment is None or host.deployment.id != deployment.id]
     if not elsewhere:
-        return Verification(True, f"Every hostname serves {_short(deployment.sha)}.")
+        return Verification(True, f"Every hostname serves {deployment.built_from}.")
     if _project(context).auto_assign_custom_domains is False:
         return Verification(False, "The build is ready but not live: production is pinned. Promote it.")
     return Verification(None, f"Ready; not yet served by {', '.join(elsewhere)}.")
@@ -203,8 +224,8 @@ class Redeploy(_Build):
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         live = _live(context)
-        again = ("builds again", f"{live.id} ({_short(live.sha)})")
-        commit = (_commit_fact(live.sha, live.commit_message),) if live.sha else ()
+        again = ("builds again", f"{live.id} ({live.built_from})")
+        commit = (_commit_fact(live.commit, live.commit_message),) if live.commit else ()
         return self._target(context, _project(context).name, again, *commit)
 
     def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
@@ -218,7 +239,7 @@ class Redeploy(_Build):
         accepted = VercelWrites(context.sources.vercel).redeploy(
             live.id, _project(context).name, Deadline(_WRITE_SECONDS), request_id=request_id
         )
-        return _effect(accepted, target, f"building {_short(live.sha)} again")
+        return _effect(accepted, target, f"building {live.built_from} again")
 
 
 class RedeployNewest(_Build):
@@ -228,7 +249,7 @@ class RedeployNewest(_Build):
     title: ClassVar[str] = "Deploy the newest commit of the branch"
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
-        branch = context.sources.github.branch(None, _soon()).value
+        branch = _production_branch(context)
         commit = _commit_fact(branch.head.sha, branch.head.headline)
         return self._target(context, _project(context).name, commit, ("newest of", branch.name))
 
@@ -277,7 +298,7 @@ class _Move(_DeploymentAction):
     def resolve(self, context: ActionContext, args: Args) -> Target:
         deployment = _one(context, args["deployment"])
         facts = (
-            ("moves to", f"{deployment.id} ({_short(deployment.sha)})"),
+            ("moves to", f"{deployment.id} ({deployment.built_from})"),
             ("its state", f"{deployment.state.value} {deployment.substate or ''}".strip()),
         )
         return self._target(context, _project(context).name, *facts)
@@ -331,7 +352,7 @@ class Promote(_Move):
         )
 
     def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
-        return _backwards(context, deployment.sha)
+        return _backwards(context, deployment.commit)
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         accepted = VercelWrites(context.sources.vercel).promote(args["deployment"], Deadline(_WRITE_SECONDS))
@@ -384,7 +405,7 @@ class CancelBuild(_DeploymentAction):
     def resolve(self, context: ActionContext, args: Args) -> Target:
         deployment = _one(context, args["deployment"])
         under_way = "under way" if deployment.state.in_progress else deployment.state.value
-        return self._target(context, deployment.id, ("commit", _short(deployment.sha)), ("state", under_way))
+        return self._target(context, deployment.id, ("commit", deployment.built_from), ("state", under_way))
 
     def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
         return (f"PATCH /v12/deployments/{args['deployment']}/cancel",)
@@ -421,7 +442,7 @@ class ForceDeploy(_DeploymentAction):
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         repository = context.sources.github.repository(_soon()).value
-        branch = context.sources.github.branch(None, _soon()).value
+        branch = _production_branch(context)
         facts = (("head", f"{branch.head.sha} {branch.head.headline}"), ("branch", branch.name))
         return self._target(context, repository.full_name, *facts)
 
@@ -435,7 +456,7 @@ class ForceDeploy(_DeploymentAction):
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         repository = context.sources.github.repository(_soon()).value
-        rules = context.sources.github.rules(_soon()).value
+        rules = context.sources.github.rules(_soon(), _production_branch(context).name).value
         in_the_way = [rule for rule in rules.rule_types if rule in _RULES_AGAINST_A_PUSH]
         return (
             block("not_archived", "The repository is archived.")
@@ -465,7 +486,7 @@ class ForceDeploy(_DeploymentAction):
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
     ) -> Effect | None:
         facts = dict(target.facts)
-        branch = context.sources.github.branch(None, _soon()).value
+        branch = context.sources.github.branch(facts["branch"], _soon()).value
         made = next((c for c in branch.commits if c.headline == _commit_message(request_id)), None)
         if made is None:
             return None
@@ -473,7 +494,7 @@ class ForceDeploy(_DeploymentAction):
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         deployments = context.sources.vercel.deployments(_soon()).value
-        built = next((d for d in deployments if same_commit(d.sha, effect.found_by)), None)
+        built = next((d for d in deployments if same_commit(d.commit, effect.found_by)), None)
         if built is None:
             return Verification(None, "Vercel has not started a build of it.")
         if built.state.failed:
@@ -495,9 +516,16 @@ def _live(context: ActionContext) -> Deployment:
     return min(serving, key=lambda deployment: deployment.created_at)
 
 
+def _not_from_github(link: GitLink) -> str:
+    kind = {"gitlab": "GitLab", "bitbucket": "Bitbucket"}.get(link.type, f"a connection of the kind {link.type}")
+    return f"The project builds from {kind}: only commits of GitHub can be built from here. Deploy it in Vercel."
+
+
 def _linked(project: Project) -> Preflight:
     if project.link is None:
         return block("linked", "The project is not connected to a repository.")
+    if project.link.type not in DEPLOYABLE_LINKS:
+        return block("linked", _not_from_github(project.link))
     return ok("linked", f"The project builds {project.link.full_name}.")
 
 
@@ -579,7 +607,7 @@ def _backwards(context: ActionContext, sha: str | None) -> tuple[Preflight, ...]
     """Warn where the commit is older than what is being served."""
     if sha is None:
         return ()
-    branch = context.sources.github.branch(None, _soon()).value
+    branch = _production_branch(context)
     serving = {host.serving_commit for host in _hosts(context) if host.serving_commit}
     # A list of commits is in the order of their dates: which contains which is known from their parents only.
     contained = {commit: branch.contains(commit, sha) for commit in serving if not same_commit(commit, sha)}

@@ -427,7 +427,7 @@ class Facts:
         deployments = self.value(self.snapshot.deployments) or ()
         hostnames = self.value(self.snapshot.hostnames) or ()
         live = [
-            Mark(deployment.ready_at, MarkKind.DEPLOYMENT, f"{(deployment.sha or 'upload')[:7]} became live")
+            Mark(deployment.ready_at, MarkKind.DEPLOYMENT, f"{deployment.built_from} became live")
             for deployment in serving_.brought_by(deployments, hostnames)
             if deployment.ready_at
         ]

@@ -126,7 +126,8 @@ def _jobs_since(facts: Facts) -> Beginning | None:
 
 def _behind_since(facts: Facts) -> Beginning | None:
     required = facts.value(facts.snapshot.required_commit)
-    return Beginning(required.commit.committed_at) if required and required.commit else None
+    made_at = required and required.commit and required.commit.committed_at
+    return Beginning(made_at) if made_at else None
 
 
 def _unknown(_: Facts) -> Beginning | None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from lib.diagnosis.check_api import Answers, CheckSpec
 from lib.diagnosis.checks import code, confirming, delivery, demand, link, recording, sending, visibility
+from lib.diagnosis.checks import deployment_failure_modes as modes
 from lib.diagnosis.checks.deployment_failure_modes import FAILURE_MODE_PREFIX
 from lib.model.verdict import CheckStatus, Hop, HopState
 
@@ -29,7 +30,12 @@ def hops(answers: Answers) -> tuple[HopState, ...]:
 
 def _state(hop: Hop, answers: Answers) -> HopState:
     decisive = answers[DECISIVE[hop]]
-    others = [check for check in answers.values() if check.hop is hop and not check.id.startswith(FAILURE_MODE_PREFIX)]
+    others = [
+        check
+        for spec, check in answers.items()
+        # The ways in which code fails to become live say why, not whether; a paused project serves nothing at all.
+        if check.hop is hop and (not check.id.startswith(FAILURE_MODE_PREFIX) or spec is modes.paused)
+    ]
     for status in (CheckStatus.FAIL, CheckStatus.WARN):
         worst = [check for check in (decisive, *others) if check.status is status]
         # A warning beside an unknown decisive check must not look like knowledge.

@@ -126,4 +126,4 @@ def changed_since_build(facts: Facts, *names: str) -> list[str]:
 
 def named(deployment: Deployment) -> str:
     """Return how a deployment is called in a sentence: its commit and what its author wrote."""
-    return f"{(deployment.sha or 'the upload')[:7]} “{deployment.commit_message or deployment.id}”"
+    return f"{deployment.built_from} “{deployment.commit_message or deployment.id}”"

@@ -23,7 +23,7 @@ class Move:
 
     @property
     def message(self) -> str:
-        share = "" if self.percent is None else f" ({self.percent:g} %)"
+        share = "" if self.percent is None else f": the new deployment is serving {self.percent:g} % of visitors"
         return f"A {self.kind} is under way{share}."
 
 

@@ -57,7 +57,8 @@ def push_of_required(facts: Facts) -> Push:
     signs = facts.need(facts.snapshot.vercel_signs)
     if signs.status_state in _REFUSED_STATES and signs.status_description:
         return _failed(required, signs.status_description)
-    if required.commit and facts.now - required.commit.committed_at < thresholds.PUSH_SETTLES:
+    made_at = required.commit and required.commit.committed_at
+    if made_at and facts.now - made_at < thresholds.PUSH_SETTLES:
         return Push(PushState.RECENT, "The push is only moments old.")
     if signs.status_state is not None or signs.has_check_suite:
         return Push(PushState.SEEN, "Vercel's GitHub app saw the commit, but there is no deployment of it.")
@@ -88,6 +89,8 @@ def _without_signs(facts: Facts, required: RequiredCommit, signs: VercelSigns) -
     if unread or signs.has_check_suite is None:
         why = unread[0] if unread else "Whether Vercel's app checked the commit could not be read."
         raise CannotTellError(facts.snapshot.vercel_signs, why)
+    if required.commit and required.commit.committed_at is None:
+        return Push(PushState.UNKNOWN, "GitHub names no time of the commit, so how old the push is is not known.")
     if not _reaches_back(facts, required):
         return Push(PushState.UNKNOWN, "The list of deployments does not go back as far as the commit.")
     return Push(PushState.UNHEARD, "There is no sign of this commit at Vercel: no deployment, no status, no check.")
@@ -99,4 +102,7 @@ def _reaches_back(facts: Facts, required: RequiredCommit) -> bool:
     if facts.snapshot.deployments.truncated:
         return False
     oldest = newest_first(listed)[-1:]
-    return not oldest or required.commit is None or oldest[0].created_at <= required.commit.committed_at
+    if not oldest or required.commit is None:
+        return True
+    made_at = required.commit.committed_at
+    return made_at is not None and oldest[0].created_at <= made_at

@@ -40,6 +40,9 @@ def reconciled(
     if begins is not None:
         at_the_edge = outbound["created_at"] < begins + thresholds.TEXT_FOLLOWS_WITHIN
         outbound.loc[at_the_edge & (outbound["recording"] == Recording.LOST), "recording"] = Recording.UNKNOWN
+    # What waits or was withdrawn on purpose did not go out: nothing of it is lost.
+    on_purpose = outbound["delivery"].isin([Delivery.WAITING, Delivery.CANCELED])
+    outbound.loc[on_purpose & (outbound["recording"] == Recording.LOST), "recording"] = Recording.UNKNOWN
     return outbound.sort_values("created_at", kind="stable", ignore_index=True)
 
 

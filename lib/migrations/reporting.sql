@@ -4,7 +4,7 @@
 -- lock = "none that anybody waits for: functions are added, no table is touched"
 -- lock_timeout = "2s"
 -- statement_timeout = "15s"
--- verify = "select count(*) = 5 from pg_catalog.pg_proc p where p.pronamespace = 'public'::pg_catalog.regnamespace and p.proname in ('switchboard_bookings', 'switchboard_texts', 'switchboard_demand', 'switchboard_reconcile', 'switchboard_indexes') and pg_catalog.obj_description(p.oid, 'pg_proc') = 'Switchboard reporting 1' and not p.prosecdef and pg_catalog.has_function_privilege('service_role', p.oid, 'execute') and not pg_catalog.has_function_privilege('anon', p.oid, 'execute') and not pg_catalog.has_function_privilege('authenticated', p.oid, 'execute')"
+-- verify = "select count(*) = 5 from pg_catalog.pg_proc p where p.pronamespace = 'public'::pg_catalog.regnamespace and p.proname in ('switchboard_bookings', 'switchboard_texts', 'switchboard_demand', 'switchboard_reconcile', 'switchboard_indexes') and pg_catalog.obj_description(p.oid, 'pg_proc') = 'Switchboard reporting 2' and not p.prosecdef and pg_catalog.has_function_privilege('service_role', p.oid, 'execute') and not pg_catalog.has_function_privilege('anon', p.oid, 'execute') and not pg_catalog.has_function_privilege('authenticated', p.oid, 'execute')"
 -- functions = ["switchboard_bookings", "switchboard_texts", "switchboard_demand", "switchboard_reconcile", "switchboard_indexes"]
 -- undone_by = "reporting_removed"
 
@@ -15,6 +15,8 @@
 -- Bookings initiated in [begins, ends): for each bucket and for each of the newest events how many there are, and how
 -- far they came. `metadata` is null for everybody where the column is missing; `has_metadata` tells that apart: inside
 -- the lateral query the name means the table's own column if there is one, and the stand-in beside it if not.
+-- An app that wrote it with JSON.stringify stored a text that holds JSON. It is searched as a text: a cast would fail
+-- over one that holds none.
 -- Buckets are few. The planner takes every instant for one of its own and would sort all rows: so no sort, here and below.
 create or replace function public.switchboard_bookings(
     begins timestamptz, ends timestamptz, bucket_seconds integer, own text[]
@@ -25,14 +27,18 @@ set search_path = '' set enable_sort = off
 as $$
     with reached as (
         select p.bucket, p.event_id, count(*) as initiated, count(p.sid) as stored,
-            count(*) filter (where p.sid is null and p.metadata = '{}') as empty,
-            count(*) filter (where p.sid is null and p.metadata <> '{}') as without_sms,
+            count(*) filter (where p.sid is null and (p.metadata = '{}' or p.as_text = '{}')) as empty,
+            count(*) filter (where p.sid is null and p.metadata <> '{}' and p.as_text is distinct from '{}') as without_sms,
             count(*) filter (where p.confirmed) as confirmed, count(*) filter (where p.booked) as booked,
             max(p.created_at) as last_at
         from (select null::jsonb as metadata) as absent
         cross join lateral (
             select created_at, date_bin(make_interval(secs => bucket_seconds), created_at, begins) as bucket, event_id,
-                metadata, nullif(metadata -> 'initial_sms' ->> 'message_sid', '') as sid,
+                metadata, case when jsonb_typeof(metadata) = 'string' then btrim(metadata #>> '{}') end as as_text,
+                nullif(case
+                    when jsonb_typeof(metadata) <> 'string' then metadata -> 'initial_sms' ->> 'message_sid'
+                    else substring(metadata #>> '{}' from '"initial_sms"\s*:\s*\{[^{}]*"message_sid"\s*:\s*"([^"]+)"')
+                end, '') as sid,
                 confirmed_at is not null or booking_id is not null as confirmed, booking_id is not null as booked
             from public.pending_bookings
             where created_at >= begins and created_at < ends and (mobile_number <> all (own)) is not false
@@ -117,7 +123,11 @@ as $$
             select kept.sid
             from (select null::jsonb as metadata) as absent
             cross join lateral (
-                select metadata -> 'initial_sms' ->> 'message_sid' as sid from public.pending_bookings
+                select case
+                    when jsonb_typeof(metadata) <> 'string' then metadata -> 'initial_sms' ->> 'message_sid'
+                    else substring(metadata #>> '{}' from '"initial_sms"\s*:\s*\{[^{}]*"message_sid"\s*:\s*"([^"]+)"')
+                end as sid
+                from public.pending_bookings
             ) as kept
             where kept.sid = any (sids)
         )) end
@@ -145,11 +155,11 @@ as $$
     )
 $$;
 
-comment on function public.switchboard_bookings(timestamptz, timestamptz, integer, text[]) is 'Switchboard reporting 1';
-comment on function public.switchboard_texts(timestamptz, timestamptz, integer, text[]) is 'Switchboard reporting 1';
-comment on function public.switchboard_demand(timestamptz, timestamptz, integer, text[]) is 'Switchboard reporting 1';
-comment on function public.switchboard_reconcile(text[]) is 'Switchboard reporting 1';
-comment on function public.switchboard_indexes(integer) is 'Switchboard reporting 1';
+comment on function public.switchboard_bookings(timestamptz, timestamptz, integer, text[]) is 'Switchboard reporting 2';
+comment on function public.switchboard_texts(timestamptz, timestamptz, integer, text[]) is 'Switchboard reporting 2';
+comment on function public.switchboard_demand(timestamptz, timestamptz, integer, text[]) is 'Switchboard reporting 2';
+comment on function public.switchboard_reconcile(text[]) is 'Switchboard reporting 2';
+comment on function public.switchboard_indexes(integer) is 'Switchboard reporting 2';
 
 revoke all on function
     public.switchboard_bookings(timestamptz, timestamptz, integer, text[]),

@@ -81,6 +81,13 @@ class Deployment:
         """The commit that was built; None where Vercel names none, or what was built is not what it holds."""
         return None if self.git_dirty else self.sha
 
+    @property
+    def built_from(self) -> str:
+        """What was built, in short: its commit, or an upload and the commit that this began from."""
+        if self.commit:
+            return self.commit[:7]
+        return f"upload on {self.sha[:7]}" if self.sha else "upload"
+
 
 @dataclass(frozen=True, slots=True)
 class GitLink:
@@ -261,12 +268,12 @@ class Repository:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """One commit of the production branch."""
+    """One commit of the production branch. GitHub may know no author and no time of it."""
 
     sha: str
     headline: str
     author: str | None
-    committed_at: datetime
+    committed_at: datetime | None
     parents: tuple[str, ...] = ()
     verified: bool | None = None
 

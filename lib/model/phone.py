@@ -8,7 +8,9 @@ from functools import lru_cache
 
 import phonenumbers
 
+# Where a number without +… is dialled from, unless the setting HOME_REGION says otherwise.
 HOME_REGION = "GB"
+REGIONS: frozenset[str] = frozenset(phonenumbers.SUPPORTED_REGIONS)
 # The first of Ofcom's numbers for drama, 07700 900000 to 900999: possible, and nobody's.
 NOBODYS_NUMBER = "+447700900000"
 # What Twilio puts before a number that it reaches by another way than a text.
@@ -18,13 +20,16 @@ _LOOKS_LIKE_A_NUMBER = re.compile(r"[+\d\s().-]+")
 
 
 @lru_cache(maxsize=4096)
-def number(text: str) -> str | None:
-    """Return the phone number in `text` in E.164 (`+447…`), or None if that is no number one can call."""
+def number(text: str, region: str = HOME_REGION) -> str | None:
+    """Return the phone number in `text` in E.164 (`+447…`), or None if that is no number one can call.
+
+    A national form is read as one of `region`, one of `REGIONS`.
+    """
     plain = _plain(text)
     if not _LOOKS_LIKE_A_NUMBER.fullmatch(plain):
         return None
     try:
-        parsed = phonenumbers.parse(plain, HOME_REGION)
+        parsed = phonenumbers.parse(plain, region)
     except phonenumbers.NumberParseException:
         return None
     # Not "possible, but only locally", as a short code or a slip of the pen is.
@@ -40,9 +45,9 @@ def _plain(text: str) -> str:
     return "".join("-" if unicodedata.category(c) == "Pd" else c for c in kept).strip()
 
 
-def e164(text: str | None) -> str | None:
+def e164(text: str | None, region: str = HOME_REGION) -> str | None:
     """Return `text` in E.164, or as it stands if it is no number (an alphanumeric sender)."""
-    return text if text is None else number(text) or text
+    return text if text is None else number(text, region) or text
 
 
 def masked(text: str | None, *, show_last: int = 3) -> str:

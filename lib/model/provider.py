@@ -10,10 +10,11 @@ from enum import StrEnum
 
 @dataclass(frozen=True, slots=True)
 class TwilioAccount:
-    """The Twilio account: its status is active, suspended or closed; its type Full or Trial."""
+    """The Twilio account: its status is active, suspended or closed, or None where Twilio names none; its type Full or
+    Trial."""
 
     sid: str
-    status: str
+    status: str | None
     type: str
 
 

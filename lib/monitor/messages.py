@@ -101,7 +101,7 @@ def of_deployment(news: DeploymentNews, dashboard_url: str | None) -> Message:
 
 
 def _name(deployment: Deployment) -> str:
-    commit = deployment.sha[:7] if deployment.sha else "an upload"
+    commit = deployment.built_from if deployment.sha else "an upload"
     subject = plain_line((deployment.commit_message or "").partition("\n")[0], 50)
     return f"{commit} “{subject}”" if subject else commit
 

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from lib.sandbox import booking_app_code, vercel_twin
+from lib.sandbox import booking_app_code, github_shapes, vercel_twin
 from lib.sandbox.twin_api import TwinCall, TwinRefusalError, answer
 from lib.sandbox.twin_helpers import Json, iso, read_json
 from lib.sandbox.world import Connection, Row, World
@@ -26,8 +26,8 @@ from lib.sandbox.world import Connection, Row, World
 RATE_LIMIT = 5000  # per hour, for one user
 CI_TIME = timedelta(seconds=40)
 USER = {"id": 583231, "login": "sam-lantern", "name": "Sam Porter", "email": "sam@lantern-arms.example"}
-_VERCEL_APP = {"id": 8329, "slug": "vercel", "name": "Vercel"}
-_ACTIONS_APP = {"id": 15368, "slug": "github-actions", "name": "GitHub Actions"}
+_VERCEL_APP = github_shapes.app(8329, "vercel", "Vercel")
+_ACTIONS_APP = github_shapes.app(15368, "github-actions", "GitHub Actions")
 _DOCS = "https://docs.github.com/rest"
 
 
@@ -51,6 +51,11 @@ class GitHubCall(TwinCall):
     @property
     def html(self) -> str:
         return f"https://github.com/{self.world.credentials.github_repository}"
+
+    @property
+    def repository(self) -> dict[str, Json]:
+        """The repository, as answers about something in it repeat it."""
+        return github_shapes.repository(self.world.credentials.github_repository, _repository_row(self)["id"], self.api)
 
     def commit(self, ref: str) -> Row:
         """The commit that `ref` (a branch or the start of a commit id) means."""
@@ -140,13 +145,15 @@ def _add_commit(call: GitHubCall, message: str, parent: Row, files: dict[str, st
 
 def _commit_shape(call: GitHubCall, row: Row) -> dict[str, Json]:
     person = {"name": row["author_name"], "email": row["author_email"], "date": iso(row["committed_at"])}
-    login = {"login": row["author_login"], "type": "User"}
+    login = github_shapes.account(row["author_login"])
     return {
         "sha": row["sha"],
         "node_id": f"C_{row['sha'][:12]}",
         "url": f"{call.api}/commits/{row['sha']}",
         "html_url": f"{call.html}/commit/{row['sha']}",
+        "comments_url": f"{call.api}/commits/{row['sha']}/comments",
         "commit": {
+            "url": f"{call.api}/git/commits/{row['sha']}",
             "author": person,
             "committer": person,
             "message": row["message"],
@@ -156,18 +163,47 @@ def _commit_shape(call: GitHubCall, row: Row) -> dict[str, Json]:
         },
         "author": login,
         "committer": login,
-        "parents": [{"sha": parent, "url": f"{call.api}/commits/{parent}"} for parent in [row["parent"]] if parent],
+        "parents": [
+            {"sha": parent, "url": f"{call.api}/commits/{parent}", "html_url": f"{call.html}/commit/{parent}"}
+            for parent in [row["parent"]]
+            if parent
+        ],
     }
 
 
 def _verification(row: Row) -> dict[str, Json]:
     reason = "valid" if row["verified"] else "unsigned"
-    return {"verified": row["verified"], "reason": reason, "signature": None, "payload": None}
+    at = iso(row["committed_at"]) if row["verified"] else None
+    return {"verified": row["verified"], "reason": reason, "signature": None, "payload": None, "verified_at": at}
 
 
-def _files(row: Row) -> list[dict[str, Json]]:
+def _simple_commit(row: Row) -> dict[str, Json]:
+    """A commit as the runs and checks on it repeat it."""
+    person = {"name": row["author_name"], "email": row["author_email"]}
+    return {
+        "id": row["sha"],
+        "tree_id": row["tree"],
+        "message": row["message"],
+        "timestamp": iso(row["committed_at"]),
+        "author": person,
+        "committer": person,
+    }
+
+
+def _files(call: GitHubCall, row: Row) -> list[dict[str, Json]]:
+    """What a commit changed. How much of each file it was is not kept."""
     return [
-        {"filename": path, "status": "modified", "additions": 4, "deletions": 1, "changes": 5}
+        {
+            "sha": github_shapes.blob_id(f"{row['sha']} {path}"),
+            "filename": path,
+            "status": "modified",
+            "additions": 4,
+            "deletions": 1,
+            "changes": 5,
+            "blob_url": f"{call.html}/blob/{row['sha']}/{path}",
+            "raw_url": f"{call.html}/raw/{row['sha']}/{path}",
+            "contents_url": f"{call.api}/contents/{path}?ref={row['sha']}",
+        }
         for path in row["changed_files"]
     ]
 
@@ -191,29 +227,16 @@ def _cut(call: GitHubCall, rows: list[Any]) -> tuple[list[Any], dict[str, str]]:
 # Reads ---------------------------------------------------------------------------------------------------
 
 
-def _repository(call: GitHubCall) -> Json:
+def _repository_row(call: GitHubCall) -> Row:
     row = call.connection.execute("select * from twin.repository").fetchone()
-    pushed = call.connection.execute("select max(at) as at from twin.pushes").fetchone()
-    if row is None or pushed is None:
+    if row is None:
         raise GitHubRefusalError(404, "Not Found")
-    full_name = call.world.credentials.github_repository
-    owner, name = full_name.split("/")
-    return {
-        "id": row["id"],
-        "node_id": f"R_{row['id']}",
-        "name": name,
-        "full_name": full_name,
-        "private": True,
-        "owner": {"login": owner, "type": "Organization"},
-        "html_url": call.html,
-        "default_branch": row["default_branch"],
-        "created_at": iso(row["created_at"]),
-        "updated_at": iso(pushed["at"]),
-        "pushed_at": iso(pushed["at"]),
-        "archived": False,
-        "disabled": False,
-        "permissions": {"admin": False, "maintain": False, "push": True, "triage": True, "pull": True},
-    }
+    return row
+
+
+def _repository(call: GitHubCall) -> Json:
+    pushed = call.connection.execute("select max(at) as at from twin.pushes").fetchone()
+    return github_shapes.whole_repository(call.repository, _repository_row(call), iso(pushed["at"]) if pushed else None)
 
 
 def _branch(call: GitHubCall) -> Json:
@@ -221,7 +244,12 @@ def _branch(call: GitHubCall) -> Json:
     return {
         "name": branch["name"],
         "commit": _commit_shape(call, call.commit(branch["sha"])),
+        "_links": {
+            "self": f"{call.api}/branches/{branch['name']}",
+            "html": f"{call.html}/tree/{branch['name']}",
+        },
         "protected": branch["protected"],
+        "protection_url": f"{call.api}/branches/{branch['name']}/protection",
         "protection": {
             "enabled": branch["protected"],
             "required_status_checks": {"enforcement_level": "off", "contexts": [], "checks": []},
@@ -249,7 +277,7 @@ def _commit(call: GitHubCall) -> Json:
     row = call.commit(call.path["ref"])
     return _commit_shape(call, row) | {
         "stats": {"additions": 4, "deletions": 1, "total": 5},
-        "files": _files(row),
+        "files": _files(call, row),
     }
 
 
@@ -264,11 +292,14 @@ def _compare(call: GitHubCall) -> Json:
     ahead = [row for row in reversed(head_line) if row["sha"] not in base_shas]
     behind = [row for row in base_line if row["sha"] not in head_shas]
     status = {(False, False): "identical", (True, False): "ahead", (False, True): "behind"}
-    changed = {path: file for row in ahead for path, file in zip(row["changed_files"], _files(row), strict=True)}
+    changed = {path: file for row in ahead for path, file in zip(row["changed_files"], _files(call, row), strict=True)}
     merge_base = next(row for row in base_line if row["sha"] in head_shas)
     return {
         "url": f"{call.api}/compare/{base_ref}...{head_ref}",
         "html_url": f"{call.html}/compare/{base_ref}...{head_ref}",
+        "permalink_url": f"{call.html}/compare/{base['sha'][:12]}...{head['sha'][:12]}",
+        "diff_url": f"{call.html}/compare/{base_ref}...{head_ref}.diff",
+        "patch_url": f"{call.html}/compare/{base_ref}...{head_ref}.patch",
         "base_commit": _commit_shape(call, base),
         "merge_base_commit": _commit_shape(call, merge_base),
         "status": status.get((bool(ahead), bool(behind)), "diverged"),
@@ -292,7 +323,7 @@ def _activity(call: GitHubCall) -> Json:
             "ref": f"refs/heads/{row['branch']}",
             "timestamp": iso(row["at"]),
             "activity_type": "branch_creation" if set(row["before"]) == {"0"} else "push",
-            "actor": {"login": row["actor"], "type": "User"},
+            "actor": github_shapes.account(row["actor"]),
         }
         for row in rows
         if ref in (None, row["branch"], f"refs/heads/{row['branch']}")
@@ -304,19 +335,32 @@ def _activity(call: GitHubCall) -> Json:
 def _runs(call: GitHubCall) -> Json:
     """One CI run for each push."""
     rows = call.connection.execute(
-        """select p.id, p.branch, p.after, p.at, c.message from twin.pushes p
+        """select p.id, p.branch, p.after, p.at, c.* from twin.pushes p
            join twin.commits c on c.sha = p.after order by p.at desc, p.id desc"""
     ).fetchall()
     sha, branch = call.query("head_sha"), call.query("branch")
     runs = []
+    repository = call.repository
     for row in rows:
         if sha not in (None, row["after"]) or branch not in (None, row["branch"]):
             continue
         ended = row["at"] + CI_TIME <= call.now
+        url = f"{call.api}/actions/runs/{9_000_000 + row['id']}"
         runs.append(
             {
                 "id": 9_000_000 + row["id"],
+                "node_id": f"WFR_{row['id']}",
                 "name": "CI",
+                "path": ".github/workflows/ci.yml",
+                "workflow_id": 1,
+                "pull_requests": [],
+                "head_commit": _simple_commit(row),
+                "head_repository": repository,
+                "repository": repository,
+                "url": url,
+                "workflow_url": f"{call.api}/actions/workflows/1",
+                "check_suite_url": f"{call.api}/check-suites/{int(row['after'][:8], 16)}",
+                **{f"{what}_url": f"{url}/{what}" for what in ("jobs", "logs", "cancel", "rerun", "artifacts")},
                 "head_branch": row["branch"],
                 "head_sha": row["after"],
                 "display_title": row["message"].splitlines()[0],
@@ -358,6 +402,9 @@ def _status(call: GitHubCall) -> Json:
         statuses.append(
             {
                 "id": int(build["created_at"].timestamp()),
+                "node_id": f"SC_{build['id']}",
+                "url": f"{call.api}/statuses/{commit['sha']}",
+                "avatar_url": f"https://avatars.githubusercontent.com/in/{_VERCEL_APP['id']}?v=4",
                 "context": "Vercel",
                 "state": state,
                 "description": message,
@@ -368,7 +415,16 @@ def _status(call: GitHubCall) -> Json:
         )
     state = statuses[0]["state"] if statuses else "pending"
     combined = "failure" if state == "error" else state
-    return {"state": combined, "sha": commit["sha"], "total_count": len(statuses), "statuses": statuses}
+    url = f"{call.api}/commits/{commit['sha']}"
+    return {
+        "state": combined,
+        "sha": commit["sha"],
+        "total_count": len(statuses),
+        "statuses": statuses,
+        "repository": call.repository,
+        "commit_url": url,
+        "url": f"{url}/status",
+    }
 
 
 def _check_runs(call: GitHubCall) -> Json:
@@ -378,8 +434,21 @@ def _check_runs(call: GitHubCall) -> Json:
     if row is None or row["at"] is None:
         return {"total_count": 0, "check_runs": []}
     ended = row["at"] + CI_TIME <= call.now
+    number = int(commit["sha"][:8], 16)
+    url = f"{call.api}/check-runs/{number}"
     run = {
-        "id": int(commit["sha"][:8], 16),
+        "id": number,
+        "node_id": f"CR_{number}",
+        "url": url,
+        "details_url": f"{call.html}/runs/{number}",
+        "external_id": "",
+        "check_suite": {"id": number},
+        "pull_requests": [],
+        "output": {
+            **dict.fromkeys(("title", "summary", "text")),
+            "annotations_count": 0,
+            "annotations_url": f"{url}/annotations",
+        },
         "name": "test",
         "head_sha": commit["sha"],
         "status": "completed" if ended else "in_progress",
@@ -387,21 +456,34 @@ def _check_runs(call: GitHubCall) -> Json:
         "started_at": iso(row["at"]),
         "completed_at": iso(row["at"] + CI_TIME) if ended else None,
         "app": _ACTIONS_APP,
-        "html_url": f"{call.html}/runs/{int(commit['sha'][:8], 16)}",
+        "html_url": f"{call.html}/runs/{number}",
     }
     return {"total_count": 1, "check_runs": [run]}
 
 
 def _check_suites(call: GitHubCall) -> Json:
     commit = call.commit(call.path["ref"])
+    repository = call.repository
+    first = int(commit["sha"][:8], 16)
     suites = [
         {
-            "id": int(commit["sha"][:8], 16) + index,
+            "id": first + index,
+            "node_id": f"CS_{first + index}",
+            "url": f"{call.api}/check-suites/{first + index}",
+            "head_branch": _repository_row(call)["default_branch"],
+            "before": commit["parent"],
+            "after": commit["sha"],
+            "head_commit": _simple_commit(commit),
+            "repository": repository,
+            "pull_requests": [],
+            "latest_check_runs_count": 1 if app is _ACTIONS_APP else 0,
+            "check_runs_url": f"{call.api}/check-suites/{first + index}/check-runs",
             "head_sha": commit["sha"],
             "status": "completed",
             "conclusion": "success" if app is _ACTIONS_APP else None,
             "app": app,
             "created_at": iso(commit["committed_at"]),
+            "updated_at": iso(commit["committed_at"]),
         }
         for index, app in enumerate([_ACTIONS_APP, *[_VERCEL_APP] * bool(_vercel_builds(call, commit["sha"]))])
     ]
@@ -420,7 +502,13 @@ def _deployments(call: GitHubCall) -> Json:
             "ref": row["branch"],
             "task": "deploy",
             "environment": "Production" if row["target"] else "Preview",
-            "creator": {"login": "vercel[bot]", "type": "Bot"},
+            "node_id": f"DE_{row['id']}",
+            "payload": {},
+            "description": None,
+            "url": f"{call.api}/deployments/{int(row['created_at'].timestamp() * 1000)}",
+            "statuses_url": f"{call.api}/deployments/{int(row['created_at'].timestamp() * 1000)}/statuses",
+            "repository_url": call.api,
+            "creator": github_shapes.account("vercel[bot]", "Bot"),
             "created_at": iso(row["created_at"]),
             "updated_at": iso(min(row["done_at"], call.now)),
         }
@@ -452,22 +540,48 @@ def _hooks(call: GitHubCall) -> Json:
     return []  # Vercel's GitHub App never shows here
 
 
-def _contents(call: GitHubCall) -> Json:
-    """A file, or the files of a folder, as of `ref`."""
-    path = call.path["path"].strip("/")
-    line = lineage(call.connection, call.commit(call.query("ref") or "main")["sha"])
-    rows = call.connection.execute(
+def _all_files(call: GitHubCall, row: Row) -> dict[str, str]:
+    """Return the files of a commit, by path."""
+    line = lineage(call.connection, row["sha"])
+    changed = call.connection.execute(
         """select distinct on (f.path) f.path, f.content from twin.files f join twin.commits c on c.sha = f.since
-           where (f.path = %(path)s or starts_with(f.path, %(path)s || '/')) and f.since = any(%(line)s)
-           order by f.path, c.position desc""",
-        {"path": path, "line": [row["sha"] for row in line]},
+           where f.since = any(%s) order by f.path, c.position desc""",
+        [[commit["sha"] for commit in line]],
     ).fetchall()
-    if not rows:
+    committed = {file["path"]: file["content"] for file in changed}
+    return booking_app_code.tree(row["records_texts"], row["confirmation_needs_login"], committed)
+
+
+def _contents(call: GitHubCall) -> Json:
+    """A file, or what stands in a folder itself, as of `ref`."""
+    path = call.path["path"].strip("/")
+    ref = call.query("ref") or str(_repository_row(call)["default_branch"])
+    files = _all_files(call, call.commit(ref))
+
+    def entry(one: str) -> dict[str, Json]:
+        return github_shapes.entry(call.api, call.html, ref, one, files)
+
+    if path in files:
+        content = base64.encodebytes(files[path].encode()).decode()
+        return entry(path) | {"encoding": "base64", "content": content}
+    here = [one for one in [*github_shapes.folders_of(files), *files] if one.rpartition("/")[0] == path]
+    if not here:
         raise GitHubRefusalError(404, "Not Found")
-    if rows[0]["path"] != path:
-        return [_file_shape(call, row) for row in rows]
-    content = base64.encodebytes(rows[0]["content"].encode()).decode()
-    return _file_shape(call, rows[0]) | {"encoding": "base64", "content": content}
+    return [entry(one) for one in sorted(here)]
+
+
+def _tree(call: GitHubCall) -> Json:
+    """A tree, by itself, its commit or its branch; with `recursive` all below it."""
+    wanted = call.path["tree"]
+    by_id = call.connection.execute(
+        "select * from twin.commits where tree = %s order by position desc limit 1", [wanted]
+    ).fetchone()
+    try:
+        row = by_id or call.commit(wanted)
+    except GitHubRefusalError:
+        raise GitHubRefusalError(404, "Not Found") from None
+    entries = github_shapes.tree(call.api, _all_files(call, row), recursive=call.query("recursive") is not None)
+    return {"sha": row["tree"], "url": f"{call.api}/git/trees/{row['tree']}", "tree": entries, "truncated": False}
 
 
 def _tarball(call: GitHubCall) -> Json:
@@ -488,14 +602,7 @@ def _signature(world: World, sha: str) -> str:
 def _archive(call: GitHubCall) -> Json:
     """Give the archive to whoever knows its signed address."""
     row = call.commit(call.path["sha"])
-    line = lineage(call.connection, row["sha"])
-    changed = call.connection.execute(
-        """select distinct on (f.path) f.path, f.content from twin.files f join twin.commits c on c.sha = f.since
-           where f.since = any(%s) order by f.path, c.position desc""",
-        [[commit["sha"] for commit in line]],
-    ).fetchall()
-    committed = {file["path"]: file["content"] for file in changed}
-    whole = booking_app_code.tree(row["records_texts"], row["confirmation_needs_login"], committed)
+    whole = _all_files(call, row)
     folder = f"{call.world.credentials.github_repository.replace('/', '-')}-{row['sha'][:7]}"
     return Response(booking_app_code.archive(folder, whole), media_type="application/x-gzip")
 
@@ -506,19 +613,6 @@ def _holds_the_address(world: World, request: Request) -> None:
         raise GitHubRefusalError(400, "A signed address takes no token.")
     if request.query_params.get("token") != _signature(world, request.path_params["sha"]):
         raise GitHubRefusalError(404, "Not Found")
-
-
-def _file_shape(call: GitHubCall, row: Row) -> dict[str, Json]:
-    content = row["content"].encode()
-    blob = hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-    return {
-        "type": "file",
-        "name": row["path"].rsplit("/", 1)[-1],
-        "path": row["path"],
-        "sha": blob,
-        "size": len(content),
-        "url": f"{call.api}/contents/{row['path']}",
-    }
 
 
 def _ref(call: GitHubCall) -> Json:
@@ -539,7 +633,8 @@ def _git_commit_shape(call: GitHubCall, row: Row) -> dict[str, Json]:
     shape = _commit_shape(call, row)
     inner = shape["commit"]
     kept = {key: inner[key] for key in ("author", "committer", "message", "tree", "verification")}
-    return {"sha": row["sha"], "url": shape["url"], "html_url": shape["html_url"], "parents": shape["parents"], **kept}
+    same = {key: shape[key] for key in ("node_id", "html_url", "parents")}
+    return {"sha": row["sha"], "url": inner["url"], **same, **kept}
 
 
 def _rate_limit(call: GitHubCall) -> Json:
@@ -664,6 +759,7 @@ def routes(world: World) -> list[BaseRoute]:
         Route(f"/codeload/{world.credentials.github_repository}/legacy.tar.gz/{{sha}}", archive, methods=["GET"]),
         route("GET", f"{repository}/git/ref/heads/{{branch}}", _ref, contents),
         route("GET", f"{repository}/git/commits/{{sha}}", _git_commit, contents),
+        route("GET", f"{repository}/git/trees/{{tree}}", _tree, contents),
         route("POST", f"{repository}/git/commits", _create_commit, "contents=write"),
         route("PATCH", f"{repository}/git/refs/heads/{{branch}}", _update_ref, "contents=write"),
         route("POST", "/graphql", _graphql, "contents=write"),

@@ -161,6 +161,7 @@ class Management:
             attributes = {"parsed.error_severity": line.severity, "parsed.detail": "", "parsed.query": ""}
             attributes |= {"parsed.sql_state_code": line.sql_state} if line.sql_state else {}
             attributes |= {"parsed.user_name": line.user} if line.user else {}
+            attributes |= {"parsed.application_name": line.application} if line.application else {}
             yield (
                 f"{line.at.isoformat()}-{number}",
                 line.at,

@@ -59,6 +59,7 @@ class PostgresLogLine:
     message: str  # with its DETAIL and STATEMENT lines, as the platform's event_message
     sql_state: str | None
     user: str | None
+    application: str | None = None
 
 
 class Postgres:
@@ -222,4 +223,5 @@ def _log_line(entry: Mapping[str, Any]) -> PostgresLogLine:
         message="\n".join(parts),
         sql_state=entry.get("state_code"),
         user=entry.get("user"),
+        application=entry.get("application_name"),
     )

@@ -260,7 +260,7 @@ def _usage_today(call: TwilioCall) -> Json:
         "count_unit": "messages",
         "usage": str(row["segments"]),
         "usage_unit": "segments",
-        "price": f"{row['price']:.5f}",
+        "price": float(row["price"]),  # a number here, though a text everywhere else
         "price_unit": "usd",
         "start_date": f"{today:%Y-%m-%d}",
         "end_date": f"{today:%Y-%m-%d}",

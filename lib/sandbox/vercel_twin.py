@@ -29,6 +29,10 @@ PLANTED_SECRETS = (PLANTED_ENV_VALUE, PLANTED_BYPASS_SECRET, PLANTED_HOOK_URL, P
 
 ALIAS_JOB_TIME = timedelta(seconds=1)  # how long promote and rollback take to move the hostnames
 _USER = {"uid": "usr_sandbox", "username": "sam-lantern", "email": "sam@lantern-arms.example", "name": "Sam"}
+_REGION, _PLAN, _NODE = "iad1", "pro", "22.x"
+_BUILD_COMMAND = "next build --turbopack"
+# What an account and a project may use, as far as it has to be said.
+_RESOURCES = {"functionDefaultRegions": ["lhr1"]}
 _LOCK = 7_311_001  # advisory lock: one settles at a time
 
 
@@ -259,7 +263,7 @@ def _meta(world: World, build: Row) -> dict[str, str]:
 
 def _creator(build: Row) -> dict[str, str]:
     username = build["creator"]
-    return {"uid": f"usr_{username}", "type": "user", "username": username, "githubLogin": username}
+    return {"uid": f"usr_{username}", "type": "user", "username": username}
 
 
 def _common(call: VercelCall, build: Row) -> dict[str, Json]:
@@ -267,7 +271,6 @@ def _common(call: VercelCall, build: Row) -> dict[str, Json]:
     state = state_of(build, call.now)
     ended = state in ("READY", "ERROR")
     promoted = build["promoted_at"] is not None and build["promoted_at"] <= call.now
-    ignored = state == "CANCELED" and build["canceled_at"] == build["created_at"]
     is_production = build["target"] == "production"
     shape: dict[str, Json] = {
         "name": _project(call.connection)["name"],
@@ -275,7 +278,6 @@ def _common(call: VercelCall, build: Row) -> dict[str, Json]:
         "url": build["url"],
         "created": milliseconds(build["created_at"]),
         "createdAt": milliseconds(build["created_at"]),
-        "buildingAt": milliseconds(build["building_at"]) if build["building_at"] <= call.now else None,
         "readyState": state,
         "target": build["target"],
         "source": build["source"],
@@ -289,23 +291,27 @@ def _common(call: VercelCall, build: Row) -> dict[str, Json]:
         if is_production:
             shape["readySubstate"] = "PROMOTED" if promoted else "STAGED"
     if state == "ERROR":
-        shape |= {"errorCode": "BUILD_FAILED", "errorMessage": build["error_message"], "errorStep": "buildStep"}
-    if state == "CANCELED":
-        shape["canceledAt"] = milliseconds(build["canceled_at"])
-    if ignored:
-        shape |= {
-            "errorMessage": "The Deployment has been canceled as a result of running the command defined in the "
-            '"Ignored Build Step" setting.',
-            "errorLink": "https://vercel.com/docs/project-configuration/git-settings#ignored-build-step",
-            "buildSkipped": False,
-        }
+        shape |= {"errorCode": "BUILD_FAILED", "errorMessage": build["error_message"]}
+    if _was_ignored(build):
+        shape["errorMessage"] = (
+            "The Deployment has been canceled as a result of running the command defined in the "
+            '"Ignored Build Step" setting.'
+        )
     if ended:
         shape |= {"checksState": "completed", "checksConclusion": "succeeded" if state == "READY" else "skipped"}
     return shape
 
 
+def _was_ignored(build: Row) -> bool:
+    """Whether the ignored build step stopped it, which happens in the moment in which it is made."""
+    return build["canceled_at"] is not None and build["canceled_at"] == build["created_at"]
+
+
 def _listed(call: VercelCall, build: Row) -> dict[str, Json]:
     shape = _common(call, build)
+    shape["creator"] |= {"githubLogin": build["creator"]}
+    if build["building_at"] <= call.now:
+        shape["buildingAt"] = milliseconds(build["building_at"])
     promoted_at = build["promoted_at"] if build["target"] else build["done_at"]
     return shape | {
         "uid": build["id"],
@@ -317,11 +323,13 @@ def _listed(call: VercelCall, build: Row) -> dict[str, Json]:
 
 
 def _single(call: VercelCall, build: Row) -> dict[str, Json]:
+    """A deployment on its own: no `created`, and more of how it came about than in the list."""
     shape = _common(call, build)
+    del shape["created"]
     world, state = call.world, shape["readyState"]
-    repository = _repository(call.connection)
-    owner, name = world.credentials.github_repository.split("/")
     promoted = state == "READY" and (build["promoted_at"] is not None or build["target"] is None)
+    # Vercel's description leaves out neither of these, also not of a build that waits.
+    begun = min(build["building_at"], call.now)
     shape |= {
         "id": build["id"],
         "version": 2,
@@ -331,31 +339,65 @@ def _single(call: VercelCall, build: Row) -> dict[str, Json]:
         "aliasAssigned": promoted,
         "aliasAssignedAt": milliseconds(build["promoted_at"]) if promoted else None,
         "autoAssignCustomDomains": build["auto_assign"],
-        "bootedAt": milliseconds(build["building_at"]) if build["building_at"] <= call.now else None,
-        "gitSource": {
-            "type": "github",
-            "repoId": repository["id"],
-            "ref": build["branch"],
-            "sha": build["sha"],
-            "org": owner,
-            "repo": name,
-            "prId": None,
-        },
+        "bootedAt": milliseconds(begun),
+        "buildingAt": milliseconds(begun),
+        "buildSkipped": False,
+        "createdIn": _REGION,
+        "gitSource": _git_source_shape(call, build),
         "project": {"id": world.credentials.vercel_project_id, "name": shape["name"], "framework": "nextjs"},
+        "projectSettings": {"framework": "nextjs", "nodeVersion": _NODE, "buildCommand": _BUILD_COMMAND},
         "team": _team(world),
         "ownerId": world.credentials.vercel_team_id,
-        "plan": "pro",
+        "plan": _PLAN,
         "regions": ["lhr1"],
+        "routes": None,
         "env": sorted(build["env"]),
         "build": {"env": sorted(build["env"])},
-        "isRollbackCandidate": _is_rollback_candidate(call, build),
         "isInConcurrentBuildsQueue": False,
         "isInSystemBuildsQueue": False,
         "public": False,
     }
     if state == "ERROR":
-        shape["buildErrorAt"] = milliseconds(build["done_at"])
+        shape |= {"errorStep": "buildStep", "buildErrorAt": milliseconds(build["done_at"])}
+    if state == "CANCELED":
+        shape["canceledAt"] = milliseconds(build["canceled_at"])
+    if _was_ignored(build):
+        shape["errorLink"] = "https://vercel.com/docs/project-configuration/git-settings#ignored-build-step"
     return shape
+
+
+def _git_source_shape(call: VercelCall, build: Row) -> dict[str, Json]:
+    owner, name = call.world.credentials.github_repository.split("/")
+    return {
+        "type": "github",
+        "repoId": _repository(call.connection)["id"],
+        "ref": build["branch"],
+        "sha": build["sha"],
+        "org": owner,
+        "repo": name,
+    }
+
+
+def _of_project(call: VercelCall, build: Row) -> dict[str, Json]:
+    """A deployment as the project repeats it: shorter, and some of it by other names."""
+    single = _single(call, build)
+    same = ("id", "name", "url", "createdAt", "buildingAt", "readyState", "readySubstate", "target", "meta", "type")
+    more = ("alias", "aliasAssigned", "aliasError", "checksState", "checksConclusion", "createdIn", "plan")
+    username = build["creator"]
+    return {
+        **{key: single[key] for key in (*same, *more) if key in single},
+        **({"readyAt": single["ready"]} if "ready" in single else {}),
+        "creator": {
+            "uid": f"usr_{username}",
+            "username": username,
+            "email": f"{username}@lantern-arms.example",
+            "githubLogin": username,
+        },
+        "deploymentHostname": build["url"],
+        "private": False,
+        "teamId": call.world.credentials.vercel_team_id,
+        "userId": f"usr_{username}",
+    }
 
 
 def _is_rollback_candidate(call: VercelCall, build: Row) -> bool:
@@ -402,12 +444,23 @@ def _limit(call: VercelCall, maximum: int = 100) -> int:
 
 
 def _user(call: VercelCall) -> Json:
-    return {"user": {"id": _USER["uid"], **_USER, "defaultTeamId": None, "version": "northstar"}}
+    """The short form, which is what a token of a team gets."""
+    known = {"id": _USER["uid"], **{key: _USER[key] for key in ("username", "email", "name")}}
+    return {"user": known | {"avatar": None, "defaultTeamId": None, "limited": True}}
 
 
 def _teams(call: VercelCall) -> Json:
-    team = _team(call.world) | {"createdAt": 1690000000000, "membership": {"role": "MEMBER", "confirmed": True}}
+    since = 1690000000000
+    membership = {"role": "MEMBER", "confirmed": True, "created": since, "createdAt": since}
+    team = _team(call.world) | {
+        "avatar": None, "createdAt": since, "limited": True, "limitedBy": ["scope"], "membership": membership,
+    }  # fmt: skip
     return {"teams": [team], "pagination": {"count": 1, "next": None, "prev": None}}
+
+
+def _projects(call: VercelCall) -> Json:
+    project = _project_shape(call, _project(call.connection))
+    return {"projects": [project], "pagination": {"count": 1, "next": None, "prev": None}}
 
 
 def _get_project(call: VercelCall) -> Json:
@@ -421,19 +474,24 @@ def _project_shape(call: VercelCall, project: Row) -> dict[str, Json]:
         [world.credentials.production_hostname],
     ).fetchone()
     newest = call.connection.execute("select * from twin.builds order by created_at desc limit 4").fetchall()
-    production = None if live is None else _single(call, live)
+    production = None if live is None else _of_project(call, live)
+    by, note = project["auto_assign_updated_by"], project["rollback_note"]
     return {
         "id": world.credentials.vercel_project_id,
         "name": project["name"],
         "accountId": world.credentials.vercel_team_id,
         "framework": "nextjs",
-        "buildCommand": "next build --turbopack",
-        "nodeVersion": "22.x",
+        "buildCommand": _BUILD_COMMAND,
+        "nodeVersion": _NODE,
+        "directoryListing": False,
+        "defaultResourceConfig": _RESOURCES,
+        "resourceConfig": _RESOURCES,
+        "deploymentExpiration": {},
         "createdAt": milliseconds(project["created_at"]),
         "updatedAt": milliseconds(call.now),
-        "link": _link(call, project),
+        **({"link": _link(call, project)} if project["git_linked"] else {}),
         "autoAssignCustomDomains": project["auto_assign_domains"],
-        "autoAssignCustomDomainsUpdatedBy": project["auto_assign_updated_by"],
+        **({"autoAssignCustomDomainsUpdatedBy": by} if by else {}),
         "autoExposeSystemEnvs": True,
         "commandForIgnoringBuildStep": project["ignore_command"],
         "enableAffectedProjectsDeployments": False,
@@ -442,28 +500,34 @@ def _project_shape(call: VercelCall, project: Row) -> dict[str, Json]:
         "paused": project["paused"],
         "live": not project["paused"],
         "rollingRelease": None,
-        "rollbackDescription": project["rollback_note"],
+        **({"rollbackDescription": {"userId": _USER["uid"], **note}} if note else {}),
         "lastAliasRequest": _shown_alias_request(project),
         "lastRollbackTarget": None,
         "skewProtectionMaxAge": 0,
         "ssoProtection": {"deploymentType": "prod_deployment_urls_and_all_previews"},
         "targets": {"production": production} if production else {},
-        "latestDeployments": [_single(call, build) for build in newest],
+        "latestDeployments": [_of_project(call, build) for build in newest],
         "alias": [
             {"domain": host, "environment": "production", "target": "PRODUCTION", "deployment": production}
             for host in _hostnames(call.connection)
         ],
-        "crons": {"enabledAt": milliseconds(project["created_at"]), "definitions": []},
+        "crons": {
+            "enabledAt": milliseconds(project["created_at"]),
+            "disabledAt": None,
+            "updatedAt": milliseconds(project["created_at"]),
+            "deploymentId": None,
+            "definitions": [],
+        },
         # The real API returns these secrets too.
         "env": _env_rows(call.connection),
         "passwordProtection": None,
-        "protectionBypass": {PLANTED_BYPASS_SECRET: {"createdAt": 1700000000000, "scope": "automation-bypass"}},
+        "protectionBypass": {
+            PLANTED_BYPASS_SECRET: {"createdAt": 1700000000000, "createdBy": _USER["uid"], "scope": "automation-bypass"}
+        },
     }
 
 
 def _link(call: VercelCall, project: Row) -> Json:
-    if not project["git_linked"]:
-        return None
     owner, name = call.world.credentials.github_repository.split("/")
     return {
         "type": "github",
@@ -496,7 +560,6 @@ def _env_rows(connection: Connection) -> list[dict[str, Json]]:
             "value": PLANTED_ENV_VALUE,
             "type": row["type"],
             "target": row["target"],
-            "gitBranch": None,
             "customEnvironmentIds": [],
             "createdAt": milliseconds(row["created_at"]),
             "updatedAt": milliseconds(row["updated_at"]),
@@ -652,7 +715,10 @@ def _build_log(build: Row, now: datetime) -> list[dict[str, Json]]:
 
 
 def _env(call: VercelCall) -> Json:
-    return {"envs": _env_rows(call.connection)} if call.project else None
+    _ = call.project
+    # Only this list says what is wrong with each.
+    rows = [row | {"securityIssues": []} for row in _env_rows(call.connection)]
+    return {"envs": rows, "pagination": {"count": len(rows), "next": None, "prev": None}}
 
 
 def _activity(call: VercelCall) -> Json:
@@ -679,7 +745,13 @@ def _activity(call: VercelCall) -> Json:
             "text": row["text"],
             "entities": [],
             "createdAt": milliseconds(row["at"]),
-            "user": {"uid": f"usr_{row['actor']}", "username": row["actor"]},
+            "principalId": f"usr_{row['actor']}",
+            "user": {
+                "uid": f"usr_{row['actor']}",
+                "username": row["actor"],
+                "email": f"{row['actor']}@lantern-arms.example",
+                "avatar": "",
+            },
             "userId": f"usr_{row['actor']}",
         }
         for row in rows
@@ -698,7 +770,6 @@ def _dns(call: VercelCall) -> Json:
         "configuredBy": "CNAME" if known else None,
         "acceptedChallenges": ["http-01"],
         "misconfigured": not known,
-        "conflicts": [],
         "recommendedCNAME": [{"rank": 1, "value": "cname.vercel-dns.com."}],
         "recommendedIPv4": [{"rank": 1, "value": ["216.198.79.1"]}],
     }
@@ -719,10 +790,9 @@ def _alias_results(call: VercelCall) -> Json:
         return {}
     status = {"succeeded": "completed"}.get(request["jobStatus"], request["jobStatus"])
     rows = [
-        {"alias": {"alias": host}, "id": f"als_{host}", "status": status, "createdAt": request["requestedAt"]}
-        for host in _hostnames(call.connection)
+        {"alias": host, "id": f"als_{host}", "status": status} for host in _hostnames(call.connection)[: _limit(call)]
     ]
-    return _paged(rows, "aliases", "createdAt", _limit(call))
+    return {"aliases": rows, "pagination": {"count": len(rows), "next": None, "prev": None}}
 
 
 # Writes --------------------------------------------------------------------------------------------------
@@ -952,6 +1022,7 @@ def routes(world: World) -> list[BaseRoute]:
     return [
         route("GET", "/v2/user", _user, scoped=False),
         route("GET", "/v2/teams", _teams, scoped=False),
+        route("GET", "/v10/projects", _projects),
         route("GET", project, _get_project),
         route("PATCH", project, _patch_project),
         route("PATCH", f"{project}/branch", _patch_branch),

@@ -34,7 +34,7 @@ from lib.model import frames
 from lib.model.database import Visibility
 from lib.model.frames import MetadataState
 from lib.model.keys import classify, key_project_ref, url_project_ref
-from lib.model.phone import e164
+from lib.model.phone import HOME_REGION, e164
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
 from lib.sources import parse
@@ -99,12 +99,15 @@ def _query(schema: pa.DataFrameSchema, *computed: str, places: Mapping[str, str]
     return TableQuery(schema, {name: name for name in schema.columns if name not in computed} | dict(places), **how)
 
 
+# The columns of all tables that hold a phone number.
+_NUMBERS = ("mobile_number", "to_number", "from_number")
+
+
 def _pending_booking(row: Row) -> Row:
     if "metadata" in row:
         row = row | {"metadata": _unwrapped(row["metadata"])}
     sms = _initial_sms(row.get("metadata"))
     return row | {
-        "mobile_number": e164(parse.text(row, "mobile_number")),
         "metadata_state": metadata_state(row),
         "sms_sid": sms.get("message_sid"),
         "sms_sent_at": sms.get("sent_at"),
@@ -138,10 +141,6 @@ def metadata_state(row: Row) -> MetadataState:
     if metadata == {}:
         return MetadataState.EMPTY
     return MetadataState.STORED if _initial_sms(metadata).get("message_sid") else MetadataState.WITHOUT_SMS
-
-
-def _message(row: Row) -> Row:
-    return row | {name: e164(parse.text(row, name)) for name in ("to_number", "from_number")}
 
 
 def _api_key(row: Row) -> Row:
@@ -190,7 +189,7 @@ EVENTS = _query(frames.EVENTS, parse=_event)
 CUSTOMERS = _query(
     frames.CUSTOMERS, extra=lambda query, _: query.or_("sms_opt_in.is.false,messaging_status.neq.active")
 )
-MESSAGES = _query(frames.MESSAGES, time="created_at", parse=_message)
+MESSAGES = _query(frames.MESSAGES, time="created_at")
 DELIVERY_RECEIPTS = _query(frames.DELIVERY_RECEIPTS, time="created_at")
 WEBHOOK_LOG = _query(frames.WEBHOOK_LOG, places={"message_status": "params->>MessageStatus"}, time="processed_at")
 AUDIT_LOG = _query(frames.AUDIT_LOG, time="created_at")
@@ -232,6 +231,7 @@ class BookingData:
     url: str
     key: SecretStr
     max_rows: int = MAX_ROWS
+    home_region: str = HOME_REGION
     # Columns that a table was found not to have, until it has them.
     _missing: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
     # By the monotonic clock: until when Supabase wants to be left alone.
@@ -279,7 +279,7 @@ class BookingData:
             missing = self._missing_of(query.table, frozenset(query.database_columns), deadline)
             rows, total, enough = self._rows(query, window, deadline, missing, newest)
         self._missing[query.table] = missing
-        frame, odd = frames.readable(query.schema, [query.parse(row) for row in rows])
+        frame, odd = frames.readable(query.schema, [self._parsed(query, row) for row in rows])
         if query.time:
             frame = frame.sort_values([query.time, "id"], ignore_index=True)
         since = None
@@ -457,6 +457,11 @@ class BookingData:
             ) from None
         except ValueError:
             raise _unreadable() from None
+
+    def _parsed(self, query: TableQuery, row: Row) -> Row:
+        """Return a row of the answer as one of the frame; its phone numbers in the form by which they are joined."""
+        row = query.parse(row)
+        return row | {name: e164(parse.text(row, name), self.home_region) for name in _NUMBERS if name in row}
 
     def _refuse_unreadable(self, response: httpx.Response) -> None:
         """Raise for every answer that is not of the Data API: refusals, proxies' pages, overload."""

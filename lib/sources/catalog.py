@@ -114,25 +114,32 @@ _CATALOG_SQL = "select pg_catalog.json_build_object({}) as catalog".format(
 )
 # Writes only: our own reads of a missing column would fill this log with themselves. A column missing from an
 # UPDATE never reaches Postgres; it shows at the gateway alone, as a 400 to PATCH. What the desk asks for itself is no
-# write of the app: whatever bears its User-Agent, and calls of its reporting functions, which need not be installed.
+# write of the app: the sessions that bear its name, and calls of its reporting functions, which need not be installed.
+# Its own writes through the Data API are read to know which refusals of Postgres were theirs: see `_of_the_app`.
 _ERRORS_SQL = """
 select timestamp, {source} as origin, event_message, log_attributes['parsed.sql_state_code'] as sql_state,
        log_attributes['response.status_code'] as status_code, log_attributes['request.method'] as method,
-       log_attributes['request.path'] as path
+       log_attributes['request.path'] as path, log_attributes['request.headers.user_agent'] as agent
 from logs
 where ({source} = 'postgres_logs'
-       and log_attributes['parsed.sql_state_code'] in ('23502', '23503', '23505', '23514', '42501'))
+       and log_attributes['parsed.sql_state_code'] in ('23502', '23503', '23505', '23514', '42501')
+       and coalesce(log_attributes['parsed.application_name'], '') not like '{application}%')
    or ({source} = 'edge_logs' and log_attributes['request.method'] in ('POST', 'PATCH', 'PUT', 'DELETE')
        and log_attributes['response.status_code'] in ('400', '401', '403', '404', '406', '409', '500')
-       and coalesce(log_attributes['request.headers.user_agent'], '') not like '{ours}%'
-       and coalesce(log_attributes['request.path'], '') not like '/rest/v1/rpc/switchboard%')
+       and coalesce(log_attributes['request.path'], '') not like '/rest/v1/rpc/switchboard%'
+       and not (coalesce(log_attributes['request.headers.user_agent'], '') like '{ours}%'
+                and coalesce(log_attributes['request.path'], '') like '/rest/v1/rpc/%'))
 order by timestamp desc limit 1000
 """
 # What the User-Agent of every version of the desk begins with.
 _OUR_AGENT = USER_AGENT.partition("/")[0] + "/"
 # How our own sessions are named in the database.
 APPLICATION = "switchboard"
+# How far apart the gateway's time of a write and Postgres's time of its refusal may be.
+_SAME_WRITE = timedelta(seconds=3)
 LOG_ROWS = 1000
+_LOGS = "Supabase logs"
+_LONGEST_LOG_ERROR = 200
 # The Logs API refuses a range of a day or more.
 LOG_REACH = timedelta(hours=23, minutes=59)
 # Documentation and working code disagree on the name of this column, so the second is tried when the first fails.
@@ -340,11 +347,11 @@ class ManagementCatalogClient:
         answer = self.http.get_json(
             f"{self.project}/analytics/endpoints/logs",
             params={"sql": sql, "iso_timestamp_start": start.isoformat(), "iso_timestamp_end": end.isoformat()},
-            system="Supabase logs",
+            system=_LOGS,
             headers=self.headers,
             deadline=deadline,
         )
-        return parse.rows(answer, "Supabase logs", "result")
+        return _log_rows(answer)
 
     @property
     def project(self) -> str:
@@ -488,7 +495,7 @@ class CatalogSource:
         if len(rows) >= LOG_ROWS:
             sentence = f"Only the newest {LOG_ROWS:,} log rows were read."
             caveats.append(Caveat(CaveatKind.TRUNCATED, "logs", sentence))
-        frame = frames.frame(frames.DATABASE_ERRORS, [_database_error(row) for row in rows])
+        frame = frames.frame(frames.DATABASE_ERRORS, _of_the_app([_database_error(row) for row in rows]))
         return Observed(frame.sort_values("at", kind="stable", ignore_index=True), tuple(caveats))
 
     def _client(self, what: str) -> CatalogClient:
@@ -562,15 +569,60 @@ def _try_source_columns(
 ) -> list[Row]:
     for column in _SOURCE_COLUMNS[:-1]:
         try:
-            return client.logs(_ERRORS_SQL.format(source=column, ours=_OUR_AGENT), start, end, deadline)
+            return client.logs(_errors_sql(column), start, end, deadline)
         except SourceError as error:
-            if error.kind is not FailureKind.BAD_DATA:
+            if error.kind is not FailureKind.BAD_DATA and not isinstance(error, LogsError):
                 raise
-    return client.logs(_ERRORS_SQL.format(source=_SOURCE_COLUMNS[-1], ours=_OUR_AGENT), start, end, deadline)
+    return client.logs(_errors_sql(_SOURCE_COLUMNS[-1]), start, end, deadline)
+
+
+def _errors_sql(source: str) -> str:
+    return _ERRORS_SQL.format(source=source, ours=_OUR_AGENT, application=APPLICATION)
+
+
+def _of_the_app(rows: list[Row]) -> list[Row]:
+    """Return the rows without the desk's own writes, and without what Postgres says of these.
+
+    The gateway knows who wrote. Postgres does not: its line at the same time about the same table is taken for ours,
+    one for each write. A line that names no table fits a write of any.
+    """
+    ours = [row for row in rows if (row["agent"] or "").startswith(_OUR_AGENT)]
+    theirs = [row for row in rows if not (row["agent"] or "").startswith(_OUR_AGENT)]
+    for write in ours:
+        same = [row for row in theirs if row["origin"] == "postgres_logs" and _is_of(row, write)]
+        if same:
+            theirs.remove(min(same, key=lambda row: (row["table_name"] is None, abs(row["at"] - write["at"]))))
+    return theirs
+
+
+def _is_of(row: Row, write: Row) -> bool:
+    if row["at"] is None or write["at"] is None or abs(row["at"] - write["at"]) > _SAME_WRITE:
+        return False
+    return row["table_name"] in (None, write["table_name"])
+
+
+class LogsError(SourceError):
+    """The Logs API answered 200 and says in its answer that it could not answer the question."""
+
+
+def _log_rows(answer: Any) -> list[Row]:
+    """Return the rows of an answer. An `error` may stand in the place of them, or beside a list that is empty then."""
+    if not isinstance(answer, dict) or not ("error" in answer or "result" not in answer):
+        return parse.rows(answer, _LOGS, "result")
+    error = answer.get("error")
+    if error is None and "result" in answer:
+        return parse.rows(answer, _LOGS, "result")
+    message = parse.text(error) or parse.text(error, "message")
+    said = f"“{redact(message)[:_LONGEST_LOG_ERROR].rstrip('.')}”" if message else "nothing of why"
+    raise LogsError(
+        FailureKind.UNAVAILABLE,
+        f"Supabase could not search its logs, and says {said}.",
+        "The desk asks again by itself; look for an incident at status.supabase.com.",
+    )
 
 
 class _LogRow(parse.Answer):
-    SYSTEM = "Supabase logs"
+    SYSTEM = _LOGS
     event_message: parse.TextOrEmpty
     at: Annotated[datetime | None, parse.lenient(lambda value: _log_time(value))] = found("timestamp")
     origin: parse.Text
@@ -578,6 +630,7 @@ class _LogRow(parse.Answer):
     status_code: parse.Integer
     method: parse.Text
     path: parse.TextOrEmpty
+    agent: parse.Text
 
 
 def _database_error(raw: Row) -> dict[str, Any]:

@@ -32,6 +32,10 @@ OPTIONAL_NEEDS: Mapping[str, tuple[str, ...]] = {
     "reconciled": ("texts", "messages", "pending_bookings"),
     "link_opening": ("short_links", "texts"),
     "served_code": ("branch",),
+    "branch": ("project", "deployments"),
+    "required_commit": ("project", "deployments"),
+    "rules": ("project", "deployments"),
+    "vercel_signs": ("project",),
 }
 
 
@@ -89,10 +93,26 @@ def _compared(github: GitHub, base: str, head: str, deadline: Deadline) -> Compa
         return error
 
 
+def production_branch(readings: Readings) -> str | None:
+    """Return the branch that Vercel builds production from; None where it does not say: then it is the default branch.
+
+    A setting that was just changed to a branch from which no build ever came must not decide what ought to be live.
+    """
+    project = readings["project"].value
+    link = project.link if project else None
+    if link is None or not link.production_branch or not link.type.startswith("github"):
+        return None
+    deployments = readings["deployments"].value or ()
+    pushed = {one.branch for one in deployments if one.branch and one.source in ("git", None) and one.action is None}
+    return link.production_branch if not pushed or link.production_branch in pushed else None
+
+
 def vercel_signs(github: GitHub, readings: Readings, deadline: Deadline) -> Observed[VercelSigns]:
     """Read the signs of Vercel's app on the required commit; a branch may have a switch of its own."""
     required, branch = present(readings["required_commit"]), present(readings["branch"])
-    return github.vercel_signs(required.sha, deadline, branch=branch.name)
+    project = readings["project"].value
+    directory = project.root_directory if project else None
+    return github.vercel_signs(required.sha, deadline, branch=branch.name, directory=directory)
 
 
 def served_code(archive: GitHubArchive, readings: Readings, deadline: Deadline) -> Observed[tuple[ServedCode, ...]]:
@@ -192,19 +212,30 @@ def _recorded(readings: Readings) -> set[str]:
 
 
 def link_opening(app: BookingApp, readings: Readings, deadline: Deadline) -> Observed[LinkOpening | None]:
-    """Open the newest confirmation link that has not expired, as it stood in the text; None if there is none."""
+    """Open a confirmation link that has not expired; None if there is none.
+
+    The app counts whoever opens the link of a text. So it is the newest of those that somebody opened before: one more
+    count changes nothing. Where nobody opened one, it is the page itself that the newest link leads to.
+    """
     pending = present(readings["pending_bookings"])
     asked_at = readings["pending_bookings"].observed_at
     open_ones = pending[pending["confirmed_at"].isna() & (pending["expires_at"] > asked_at)].dropna(subset="token")
     if open_ones.empty:
         return Observed(None)
-    booking = open_ones.iloc[-1]
+    clicked = open_ones[open_ones["token"].isin(_clicked_tokens(readings))]
+    booking = open_ones.iloc[-1] if clicked.empty else clicked.iloc[-1]
     hostnames = tuple(host.name for host in readings["hostnames"].value or ()) if "hostnames" in readings else ()
-    url = _link_in_text(booking["token"], readings)
+    url = None if clicked.empty else _link_in_text(booking["token"], readings)
     if url is None or not app.may_open(url, hostnames):
         url = app.confirmation_url(booking["token"])
     opened = app.open_link(url, booking["id"], deadline, hostnames)
     return Observed(opened.value, opened.caveats)
+
+
+def _clicked_tokens(readings: Readings) -> set[str]:
+    """Return the tokens whose link somebody opened, as far as the app counted it."""
+    links = readings["short_links"].value
+    return set() if links is None else set(links.loc[links["click_count"] > 0, "token"].dropna())
 
 
 def _link_in_text(token: str, readings: Readings) -> str | None:

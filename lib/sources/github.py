@@ -84,8 +84,7 @@ class GitHub:
         if not rows:
             raise _no_commits(name)
         _read_commit(rows[0])  # without the head, the next commit would seem to be it
-        # GitHub knows no time of a commit whose author and committer are null. A walk along parents that comes to
-        # one that is left out ends there as unknown.
+        # A walk along parents that comes to one that is left out ends there as unknown.
         commits, caveats = parse.readable_rows(rows, SYSTEM, f"commits of {name}", _read_commit)
         if isinstance(detail, SourceError):
             caveats += (Caveat(CaveatKind.PARTIAL, name, f"Whether {name} is protected is not known: {detail}"),)

@@ -54,7 +54,9 @@ class Sources:
     @cached_property
     def booking_data(self) -> BookingData:
         settings = self._configured(SourceName.BOOKING_DATA)
-        return BookingData(given(settings.supabase_url), given(settings.supabase_secret_key))
+        return BookingData(
+            given(settings.supabase_url), given(settings.supabase_secret_key), home_region=settings.home_region
+        )
 
     @cached_property
     def reporting(self) -> Reporting:
@@ -117,6 +119,7 @@ class Sources:
             auth_token=settings.twilio_auth_token,
             api_key=settings.twilio_api_key,
             api_secret=settings.twilio_api_secret,
+            home_region=settings.home_region,
         )
 
     @cached_property

@@ -12,7 +12,7 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
@@ -22,7 +22,7 @@ import pandas as pd
 from pydantic import AfterValidator, SecretStr
 
 from lib.model import frames
-from lib.model.phone import e164
+from lib.model.phone import HOME_REGION, e164
 from lib.model.provider import Balance, TwilioAccount
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, SourceError
 from lib.model.window import Window
@@ -75,6 +75,7 @@ class Twilio:
     auth_token: SecretStr | None = None
     api_key: SecretStr | None = None
     api_secret: SecretStr | None = None
+    home_region: str = HOME_REGION
     # Digests are comparable within this process only: short bodies could be guessed from a plain hash.
     _digest_key: bytes = field(default_factory=lambda: secrets.token_bytes(16), init=False, repr=False)
 
@@ -143,7 +144,9 @@ class Twilio:
     def account(self, deadline: Deadline) -> Observed[TwilioAccount]:
         """Read whether the account is active, and whether it is a trial."""
         raw = self._get(join(self.base_url, VERSION, "Accounts", f"{self.account_sid}.json"), deadline)
-        return Observed(_read_account(raw))
+        account = _read_account(raw)
+        # The answer may leave the SID out: it is the one that was asked for.
+        return Observed(replace(account, sid=account.sid or self.account_sid))
 
     def balance(self, deadline: Deadline) -> Observed[Balance]:
         """Read what is left on the account. Subaccounts have no balance of their own (`not_found`)."""
@@ -210,6 +213,8 @@ class Twilio:
         body = _readable(row.pop("body"))
         link = _first_link(body)
         return row | {
+            "to_number": e164(row["to_number"], self.home_region),
+            "from_number": e164(row["from_number"], self.home_region),
             "link_url": link,
             "link_code": _link_code(link),
             "body_digest": self._digest(body) if body else None,
@@ -274,7 +279,6 @@ class _Answer(parse.Answer):
     SYSTEM = SYSTEM
 
 
-_Number = Annotated[parse.Text, AfterValidator(e164)]
 _Message = Annotated[str | None, parse.lenient(parse.clean(MAX_MESSAGE_LENGTH))]
 # Alerts give codes as texts, the log as numbers.
 _Code = Annotated[parse.Integer, AfterValidator(lambda code: None if code is None else str(code))]
@@ -286,8 +290,8 @@ class _Text(_Answer):
     sid: parse.Text = found(need="a text's SID")
     status: _Lower = found(need="a text's status")
     direction: parse.Text = found(need="a text's direction")
-    to_number: _Number = found("to")
-    from_number: _Number = found("from")
+    to_number: parse.Text = found("to")
+    from_number: parse.Text = found("from")
     body: parse.Text
     segments: parse.Integer = found("num_segments")  # sent as a text
     price: _Float  # negative, sent as a text; null until it is billed
@@ -312,7 +316,7 @@ _read_account = parse.reader(
     TwilioAccount,
     SYSTEM,
     "the account",
-    sid=found("sid", need="the account's SID"),
+    sid=found("sid", otherwise=""),
     type=found("type", otherwise="unknown"),
 )
 _read_balance = parse.reader(
@@ -320,7 +324,7 @@ _read_balance = parse.reader(
     SYSTEM,
     "the account",
     amount=found("balance", need="the balance"),
-    currency=found("currency", need="the currency"),
+    currency=found("currency", otherwise="(currency not named)"),
 )
 
 

@@ -273,7 +273,14 @@ class Vercel:
         release = answer["rollingRelease"] if enveloped else answer
         state = parse.text(release, "state")
         active = False if release is None else state == "ACTIVE" if state else None
-        return Observed(replace(project, rolling_release_active=active))
+        project = replace(project, rolling_release_active=active)
+        if active:
+            project = replace(
+                project,
+                rolling_release_percent=_canary_share(release),
+                rolling_release_deployment_id=parse.text(release, "canaryDeployment", "id"),
+            )
+        return Observed(project)
 
     def _explained(self, error: SourceError, deadline: Deadline) -> SourceError:
         """Ask whose token it is: it may not be accepted, or accepted and without rights to these ids."""
@@ -394,6 +401,17 @@ class _Resolver:
                 reading.set_exception(error)
         # Whoever reads it is bound by the same deadline, so this wait ends.
         return reading.result()
+
+
+def _canary_share(release: Json) -> float | None:
+    """Return the share of visitors, in per cent, that the new deployment gets; None where Vercel does not say.
+
+    A stage names what it aims at: where it shifts visitors little by little, that is not yet what they get.
+    """
+    share = parse.decimal(parse.at(release, "currentCanaryPercentage"))
+    if share is None and not parse.boolean(release, "activeStage", "linearShift"):
+        share = parse.decimal(parse.at(release, "activeStage", "targetPercentage"))
+    return float(share) if share is not None and 0 <= share <= 100 else None
 
 
 _clean = parse.clean(MAX_ERROR_LENGTH)

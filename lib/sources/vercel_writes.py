@@ -19,6 +19,8 @@ from lib.sources.vercel import COMMIT_PLACES, REQUEST_META, SYSTEM, Vercel, read
 from lib.sources.vercel import HINTS as READ_HINTS
 
 MAX_DESCRIPTION_LENGTH = 250
+# Links of which Vercel takes a repository's id and a commit. GitLab and Bitbucket take other fields.
+DEPLOYABLE_LINKS = frozenset({"github", "github-limited"})
 
 HINTS: Mapping[FailureKind, str] = {
     **READ_HINTS,
@@ -67,14 +69,25 @@ class VercelWrites:
         return self._deploy(body | ({"target": target} if target else {}), deadline)
 
     def deploy_commit(
-        self, sha: str, branch: str, repo_id: int, project_name: str, deadline: Deadline, *, request_id: str
+        self,
+        sha: str,
+        branch: str,
+        repo_id: int,
+        project_name: str,
+        deadline: Deadline,
+        *,
+        request_id: str,
+        link_type: str = "github",
     ) -> Accepted:
-        """Build exactly `sha` of `branch` for production, without a push. `repo_id` is the project's link's."""
+        """Build exactly `sha` of `branch` for production, without a push.
+
+        `repo_id` and `link_type` (one of `DEPLOYABLE_LINKS`) are the project's link's.
+        """
         body = {
             "name": project_name,
             "project": self.vercel.project_id,
             "target": "production",
-            "gitSource": {"type": "github", "repoId": repo_id, "ref": branch, "sha": sha},
+            "gitSource": {"type": link_type, "repoId": repo_id, "ref": branch, "sha": sha},
             **_meta(request_id),
         }
         return self._deploy(body, deadline)

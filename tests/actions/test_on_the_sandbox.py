@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 
-from lib.actions.action import Effect
+from lib.actions.action import Effect, PreflightStatus
 from lib.actions.action_registry import open_executor
 from lib.actions.executor import Executor, Order
 from lib.actions.preview_store import PreviewStore
 from lib.affected import Affected, PersonState, affected, follow_ups_of
 from lib.diagnosis.facts import Facts, Terms
 from lib.journal.request import Request, RequestState
+from lib.model.reading import Observed
 from lib.model.window import WindowSize
 from lib.sandbox.releases import FIX
 from lib.sandbox.serve import Running
@@ -69,6 +71,26 @@ def test_a_number_that_is_nobodys_tests_the_call_and_promises_nothing_of_deliver
     with sandbox.world.connection() as connection:
         made = connection.execute("select from public.pending_bookings where mobile_number = '+447700900000'")
         assert len(made.fetchall()) == 1
+
+
+@pytest.mark.parametrize("kind", ["gitlab", "bitbucket", "github-custom-host"])
+def test_a_project_that_builds_from_elsewhere_has_no_commit_of_github_built(
+    context: Executor, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    vercel = context.context.sources.vercel
+    project = vercel.project(Deadline(10)).value
+    elsewhere = replace(project, link=replace(project.link, type=kind))  # type: ignore[type-var]
+    monkeypatch.setattr(type(vercel), "project", lambda *_: Observed(elsewhere))
+    checks = {check.id: check for check in context.preview("deploy_commit", {"sha": FIX}).preflight}
+    assert checks["linked"].status is PreflightStatus.BLOCK and "only commits of GitHub" in checks["linked"].message
+
+
+def test_an_upload_with_changes_of_its_own_is_not_taken_for_its_commit(context: Executor, sandbox: Running) -> None:
+    with sandbox.world.connection() as connection:
+        connection.execute("""update twin.deployments set meta = meta || '{"gitDirty": "1"}'""")
+    facts = dict(context.preview("redeploy", {}).target.facts)
+    assert "commit" not in facts, "what it holds is not what is built again"
+    assert "upload on " in facts["builds again"]
 
 
 def test_the_newest_commit_that_was_previewed_is_built_whatever_branch_is_live(

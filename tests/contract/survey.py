@@ -8,8 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
 from lib.model.reading import FailureKind, Observed, SourceError
 from tests.contract.documents import Document
 from tests.contract.variants import Body, Samples, Variant, variants
@@ -78,6 +76,8 @@ class Reader:
     sparse: bool = True  # whether also bodies with only what must be there are tried
     pairs: frozenset[str] = frozenset()  # fields below which two places are varied at once
     may_refuse: frozenset[FailureKind] = frozenset()  # what may be said instead of a value, with a sentence of its own
+    # What an answer may lack so that nothing can be read from it: "the balance", … The reading then fails, and says so.
+    needs: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,9 @@ def _complaints(reader: Reader, canned: CannedAnswers, variant: Variant) -> Iter
     try:
         result = reader.ask(canned)
     except SourceError as error:
-        if error.kind not in reader.may_refuse:
+        if error.kind not in reader.may_refuse and not any(
+            f" without {need}, or " in str(error) for need in reader.needs
+        ):
             # The columns at its end would make a complaint of each of their combinations.
             yield _COLUMNS.sub(".", f"{error.kind}: {error}")
         return
@@ -127,27 +129,6 @@ def _complaints(reader: Reader, canned: CannedAnswers, variant: Variant) -> Iter
         yield f"not a SourceError: {error!r}"
         return
     yield from reader.meaning(variant.body.value(), result)
-
-
-Known = Mapping[str, Mapping[str, str]]
-
-
-def unexpected(reader: Reader, known: Known) -> dict[str, str]:
-    """Return the complaints about a reader that are not known yet, each with a body that it came of."""
-    found = survey(reader).complaints
-    return {complaint: body for complaint, body in found.items() if complaint not in known.get(reader.name, {})}
-
-
-def known_cases(readers: Iterable[Reader], known: Known) -> list[Any]:
-    """Return a reader and a complaint for each that is known and not mended yet."""
-    by_name = {reader.name: reader for reader in readers}
-    return [
-        pytest.param(
-            by_name[name], complaint, marks=pytest.mark.xfail(strict=True, reason=reason), id=f"{name}: {complaint}"
-        )
-        for name, complaints in known.items()
-        for complaint, reason in complaints.items()
-    ]
 
 
 def questions(readers: Iterable[Reader], name: str) -> list[tuple[str, Mapping[str, Any]]]:

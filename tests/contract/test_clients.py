@@ -29,10 +29,6 @@ def healthy(sandbox: Running, play: Callable[[str], dict[str, str]]) -> None:
     play("healthy")
 
 
-def _not_yet(reason: str) -> pytest.MarkDecorator:
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 # Vercel -------------------------------------------------------------------------------------------------
 
 VERCEL_READINGS = (
@@ -54,17 +50,7 @@ def unread_by_vercel(sandbox: Running, healthy: None) -> dict[str, str]:
     return dict(json.loads(told.stdout))
 
 
-NOT_YET = {
-    "projects": "serve the list of projects",
-    "project": "add defaultResourceConfig, resourceConfig and what else must be there",
-    "environment": "add securityIssues",
-}
-
-
-@pytest.mark.parametrize(
-    "reading",
-    [pytest.param(name, marks=[_not_yet(NOT_YET[name])] if name in NOT_YET else []) for name in VERCEL_READINGS],
-)
+@pytest.mark.parametrize("reading", VERCEL_READINGS)
 def test_vercels_client_reads_the_twin(reading: str, unread_by_vercel: dict[str, str]):
     assert unread_by_vercel.get(reading) is None
 
@@ -127,14 +113,12 @@ def test_pygithub_reads_a_file(repository: Repository):
     assert json.loads(repository.get_contents("vercel.json").decoded_content)
 
 
-@_not_yet("list a folder itself, with its folders, not all files below it")
 def test_pygithub_reads_the_contents_of_a_folder(repository: Repository):
     found = repository.get_contents("supabase")
     assert [(entry.type, entry.path) for entry in found] == [("dir", "supabase/migrations")]
     assert {entry.type for entry in repository.get_contents("")} == {"dir", "file"}
 
 
-@_not_yet("serve trees, by commit, branch or tree, with recursive=1")
 def test_pygithub_reads_the_tree_of_a_commit(repository: Repository):
     tree = repository.get_git_tree("main", recursive=True)
     assert {"vercel.json", "supabase/migrations"} <= {entry.path for entry in tree.tree}

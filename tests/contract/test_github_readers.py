@@ -18,12 +18,9 @@ from tests.contract import documents
 from tests.contract.survey import (
     BASE_URL,
     CannedAnswers,
-    Known,
     Reader,
-    known_cases,
     questions,
     survey,
-    unexpected,
     value_of,
 )
 from tests.contract.variants import Body, Samples
@@ -249,25 +246,10 @@ READERS = (
     ),
 )  # fmt: skip
 
-# What is misread still, each with what mends it. Of a list, one commit without a time is left out and said: this is
-# about the head of the branch and the required commit, which nothing can stand in for.
-_COMMIT_TIME = "let a commit's time be unknown: author and committer may be null, and so may their dates"
-NOT_YET: Known = {
-    "commits": {"bad_data: GitHub answered without a commit's time, or in a form that cannot be read.": _COMMIT_TIME},
-    "required commit": {
-        "bad_data: GitHub answered without a commit's time, or in a form that cannot be read.": _COMMIT_TIME
-    },
-}
-
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
 def test_nothing_that_github_may_answer_is_misread(reader: Reader):
-    assert unexpected(reader, NOT_YET) == {}
-
-
-@pytest.mark.parametrize(("reader", "complaint"), known_cases(READERS, NOT_YET))
-def test_what_is_known_to_be_misread_is_read_right(reader: Reader, complaint: str):
-    assert complaint not in survey(reader).complaints
+    assert survey(reader).complaints == {}
 
 
 QUESTIONS = (

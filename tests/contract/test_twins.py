@@ -142,45 +142,6 @@ UNDESCRIBED = {
     "vercel POST /v9/projects/{project}/link": "not in @vercel/sdk: Vercel's command line calls it",
     "vercel DELETE /v9/projects/{project}/link": "not in @vercel/sdk: Vercel's command line calls it",
 }
-# What is not so yet, each with what mends it.
-NOT_YET: Mapping[str, str] = {
-    "vercel GET /v2/user": "add avatar and limited; drop uid and version from the user",
-    "vercel GET /v2/teams": "add avatar, limited, limitedBy and the membership's created and createdAt",
-    "vercel GET /v10/projects": "serve the list of projects",
-    "vercel GET /v9/projects/{project}": (
-        "give its deployments their own, shorter shape, leave out what is null, add four that are always there"
-    ),
-    "vercel PATCH /v9/projects/{project}": "as for GET",
-    "vercel GET /v10/projects/{project}/env": "add securityIssues and pagination, no gitBranch where there is none",
-    "vercel POST /v10/projects/{project}/env": "leave gitBranch out where there is none",
-    "vercel GET /v1/projects/{project}/promote/aliases": "a row is a hostname, an id and a status",
-    "vercel GET /v6/domains/{host}/config": "drop conflicts",
-    "vercel GET /v3/events": "add principalId and the user's avatar and email",
-    "vercel GET /v7/deployments": "drop what only the single deployment has",
-    "vercel GET /v13/deployments/{deployment}": (
-        "drop what only the list has, add buildSkipped, createdIn, projectSettings and routes"
-    ),
-    "vercel POST /v13/deployments": "as for the single deployment; leave out times that are not yet",
-    "vercel PATCH /v12/deployments/{queued}/cancel": "as for the single deployment; leave out times that are not yet",
-    "github GET /repos/{repository}": "give the whole repository and owner",
-    "github GET /repos/{repository}/branches/main": "give whole users and commits, add _links and protection_url",
-    "github GET /repos/{repository}/commits": "give whole users, verified_at, url and comments_url",
-    "github GET /repos/{repository}/commits/{sha}": "as for the list, and whole files",
-    "github GET /repos/{repository}/commits/{sha}/status": "give whole statuses and the repository",
-    "github GET /repos/{repository}/commits/{sha}/check-runs": "give whole runs and apps",
-    "github GET /repos/{repository}/commits/{sha}/check-suites": "give whole suites and apps",
-    "github GET /repos/{repository}/compare/{older}...{sha}": "give whole commits and files, and the three addresses",
-    "github GET /repos/{repository}/activity": "give whole users",
-    "github GET /repos/{repository}/actions/runs": "give whole runs",
-    "github GET /repos/{repository}/deployments": "give whole deployments",
-    "github GET /repos/{repository}/contents/vercel.json": "give the file's addresses",
-    "github GET /repos/{repository}/contents/supabase": "list the folder itself, not all files below it",
-    "github GET /repos/{repository}/git/trees/{sha}": "serve trees",
-    "github GET /repos/{repository}/git/commits/{sha}": "add node_id, verified_at and the parents' html_url",
-    "github POST /repos/{repository}/git/commits": "as for GET",
-    "twilio GET /2010-04-01/Accounts/{account}/Usage/Records/Today.json": "send the price as a number",
-}
-
 SCENARIOS = ("build-failing", "not-promoted", "git-disconnected", "undelivered", "receipts-stale", "healthy")
 
 
@@ -287,19 +248,9 @@ def _wrongs(one: Answer, answer: httpx.Response) -> set[str]:
     return wrongs(one.described(), body)
 
 
-def _param(one: Answer) -> Any:
-    reason = NOT_YET.get(one.name)
-    marks = [pytest.mark.xfail(strict=True, reason=reason)] if reason else []
-    return pytest.param(one, marks=marks, id=one.name)
-
-
-@pytest.mark.parametrize("one", [_param(one) for one in ANSWERS])
+@pytest.mark.parametrize("one", ANSWERS, ids=lambda one: one.name)
 def test_a_twin_answers_what_the_vendor_could(one: Answer, found: dict[str, set[str]]):
     assert sorted(found[one.name]) == []
-
-
-def test_what_is_not_yet_so_is_about_answers_that_there_are():
-    assert NOT_YET.keys() <= {one.name for one in ANSWERS}
 
 
 def test_every_route_of_a_twin_is_held_against_a_description_or_named_as_undescribed(sandbox: Running):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lib.affected import AffectedReason, affected
-from lib.diagnosis.checks import delivery, demand, sending
+from lib.diagnosis.checks import code, delivery, demand, sending
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.facts import CannotTellError
 from lib.diagnosis.journeys import Sending
@@ -98,7 +98,11 @@ def _customers(diagnosis: Diagnosis) -> bool:
 def _plan(diagnosis: Diagnosis) -> Iterator[str]:
     verdicts = {one.id: one.verdict for one in diagnosis.hypotheses}
     for task in tasks(diagnosis, Settings()):
-        if verdicts[task.cause] is Verdict.RULED_OUT:
+        # A variable that the live build lacks is a fault of its own, also where texts do not need it.
+        is_a_variable = task.id in ("set_variables", "redeploy") and diagnosis.check(code.required_env).status is FAIL
+        if verdicts[task.cause] is Verdict.RULED_OUT and not is_a_variable:
             yield f"task {task.id} against {task.cause}, which is ruled out"
-    if diagnosis.headline.state is HeadlineState.FLOWING and tasks(diagnosis, Settings()):
-        yield f"flowing, and there is something to do: {[task.id for task in tasks(diagnosis, Settings())]}"
+    # To wait until a move of the hostnames has ended cures nothing.
+    due = [task.id for task in tasks(diagnosis, Settings()) if task.id != "await_move"]
+    if diagnosis.headline.state is HeadlineState.FLOWING and due:
+        yield f"flowing, and there is something to do: {due}"

@@ -14,7 +14,7 @@ from lib.diagnosis.facts import Facts
 from lib.model import frames
 from lib.model.database import AppliedMigration, KeyKind, Visibility
 from lib.model.deployments import BuildLog, BuildLogLine, DeploymentState, LogLevel
-from lib.model.provider import Balance
+from lib.model.provider import Balance, TwilioAccount
 from lib.model.reading import Caveat, CaveatKind, Failure, FailureKind
 from lib.model.verdict import Check, CheckStatus
 from tests.diagnosis.builders import (
@@ -213,6 +213,7 @@ TABLE: list[tuple[str, CheckStatus, dict[str, Any]]] = [
     ("texts_prompt", WARN, texts(*(text(n, at, created_at=at + timedelta(minutes=3)) for n, at in NUMBERED))),
     ("account_active", OK, {"balance": Failure(FailureKind.NOT_FOUND, "A subaccount has none.")}),
     ("account_active", CANNOT_TELL, {"balance": AWAY}),
+    ("account_active", CANNOT_TELL, {"account": TwilioAccount("AC", None, "Full")}),
     ("account_active", FAIL, {"balance": Balance(Decimal(0), "USD")}),
     ("account_active", WARN, {"balance": Balance(Decimal("0.5"), "USD")}),
     ("account_errors", OK, {}),

@@ -518,7 +518,7 @@ ROLLING = {"deployments": (dataclasses.replace(HEAD_BUILD, substate="ROLLING"), 
         (moving("promote", "pending"), "A promotion is under way.", True),
         (moving("rollback", "in-progress", "dpl_old"), "A rollback is under way.", False),
         (moving("something new", "in-progress"), "A move of the hostnames is under way.", True),
-        (CANARY, "A rolling release is under way (10 %).", True),
+        (CANARY, "A rolling release is under way: the new deployment is serving 10 % of visitors.", True),
         (project(rolling_release_active=True), "A rolling release is under way.", False),
         (project(rolling_release_active=None) | ROLLING, "A rolling release is under way.", True),
         (

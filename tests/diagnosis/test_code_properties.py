@@ -80,7 +80,7 @@ def histories(draw: st.DrawFn) -> History:
 def branch_of(draw: st.DrawFn, history: History) -> Branch:
     """The branch as GitHub lists it: what the head contains by date, and only the first of these."""
     on_it = [one for one in history.commits if history.holds(history.head.sha, one.sha)]
-    by_date = sorted(on_it, key=lambda one: one.committed_at, reverse=True)
+    by_date = sorted(on_it, key=lambda one: one.committed_at or ago(days=99), reverse=True)
     listed = [history.head, *(one for one in by_date if one.sha != history.head.sha)]
     kept = draw(st.integers(1, len(listed)))
     return Branch("main", tuple(listed[:kept]), protected=None, complete=kept == len(listed))

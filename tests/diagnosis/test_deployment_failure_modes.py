@@ -112,6 +112,8 @@ TABLE: list[tuple[int, CheckStatus, dict[str, Any]]] = [
     (5, WARN, ABSENT),
     (5, WARN, ABSENT | wanted(dataclasses.replace(COMMITS[0], committed_at=ago(minutes=1)))),
     (5, CANNOT_TELL, ABSENT | {"vercel_signs": AWAY}),
+    # How old the push is is not known: Vercel may be about to hear of it.
+    (5, CANNOT_TELL, ABSENT | wanted(dataclasses.replace(COMMITS[0], committed_at=None)) | {"vercel_signs": UNSEEN}),
     (6, OK, {}),
     (6, FAIL, project(link=None)),
     (6, FAIL, project(link=GitLink("github", "other", "booking", 8, "main", 0))),

@@ -100,7 +100,12 @@ def test_direct_evidence_confirms_and_its_opposite_rules_out(cause: str, check: 
         ("code_not_deployed", {"fix_live": CANNOT_TELL}, Verdict.RULED_OUT),
         ("build_failing", {"builds_pass": WARN}, Verdict.LIKELY),
         ("not_promoted", {"nothing_waits": WARN}, Verdict.POSSIBLE),
-        ("git_integration_broken", {"reason_09_ignored_step": FAIL}, Verdict.CONFIRMED),
+        (
+            "git_integration_broken",
+            {"reason_09_ignored_step": FAIL, "reason_00_nothing_wrong": FAIL},
+            Verdict.CONFIRMED,
+        ),
+        ("git_integration_broken", {"reason_09_ignored_step": FAIL}, Verdict.POSSIBLE),
         ("git_integration_broken", {"reason_08_git_deploys_off": CANNOT_TELL}, Verdict.CANNOT_TELL),
         ("not_null_constraint", {"null_customer_errors": CANNOT_TELL, "schema_contract": FAIL}, Verdict.POSSIBLE),
         ("not_null_constraint", {"schema_contract": FAIL}, Verdict.RULED_OUT),

@@ -224,11 +224,18 @@ def test_the_failure_of_everything_is_a_diagnosis_too() -> None:
         assert not [hop for hop in diagnosis.hops if hop.status is CheckStatus.OK]
 
 
+def hold_together(world: tuple[Snapshot, datetime, Terms]) -> None:
+    """Fail on two answers that contradict each other, and say what else was found of that snapshot."""
+    seen, now, terms = world
+    diagnosis = diagnose(seen, now, terms)
+    unwell = [f"{one.id}: {one.status}: {one.summary}" for one in diagnosis.checks if one.status is not CheckStatus.OK]
+    assert list(contradictions(diagnosis)) == [], "\n".join([diagnosis.headline.sentence, *unwell])
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(snapshots())
 def test_no_two_answers_about_any_snapshot_contradict_each_other(world: tuple[Snapshot, datetime, Terms]) -> None:
-    seen, now, terms = world
-    assert list(contradictions(diagnose(seen, now, terms))) == []
+    hold_together(world)
 
 
 @pytest.mark.long
@@ -238,5 +245,4 @@ def test_no_two_answers_about_any_snapshot_contradict_each_other(world: tuple[Sn
 def test_no_two_answers_about_ten_thousand_snapshots_contradict_each_other(
     world: tuple[Snapshot, datetime, Terms],
 ) -> None:
-    seen, now, terms = world
-    assert list(contradictions(diagnose(seen, now, terms))) == []
+    hold_together(world)

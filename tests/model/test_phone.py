@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.model.phone import e164, masked
+from lib.model.phone import e164, masked, number
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,15 @@ def test_one_number_has_one_form_however_it_is_written(written: str):
 @pytest.mark.parametrize("text", ["INFO2024", "LanternArms", "60001", "", "n/a", "+", "07700 900123 ext 4", "٠٧٧"])
 def test_what_is_no_number_stays_as_it_is(text: str):
     assert e164(text) == text
+
+
+@pytest.mark.parametrize(
+    ("region", "written", "read"),
+    [("IE", "085 012 3456", "+353850123456"), ("US", "(202) 555-0123", "+12025550123")],
+)
+def test_a_national_form_is_read_as_one_of_the_home_region(region: str, written: str, read: str):
+    assert number(written, region) == read
+    assert e164("+447700900123", region) == "+447700900123", "an international form stands for itself"
 
 
 def test_a_number_abroad_keeps_its_country_and_no_number_is_none():

@@ -258,6 +258,62 @@ def test_the_other_name_of_the_source_column_is_tried(server: FakeServer, http: 
     assert "Planted" not in found.to_csv() and PHONE not in found.to_csv()
 
 
+MINE, APPS = "Switchboard/9.9 python-httpx", "node"
+
+
+def log_row(origin: str, at: str = "10:00:00", **more: str) -> dict[str, str]:
+    return {"timestamp": f"2026-11-22 {at}.000001", "origin": origin, "event_message": "", **more}
+
+
+def refused_write(table: str, at: str = "10:00:00") -> dict[str, str]:
+    words = f'null value in column "status" of relation "{table}" violates not-null constraint'
+    return log_row("postgres_logs", at, sql_state="23502", event_message=words)
+
+
+def written(agent: str, table: str, at: str = "10:00:01") -> dict[str, str]:
+    return log_row("edge_logs", at, method="PATCH", path=f"/rest/v1/{table}", status_code="400", agent=agent)
+
+
+@pytest.mark.parametrize(
+    ("lines", "kept"),
+    [
+        ([written(MINE, "messages"), refused_write("messages")], 0),
+        ([written(APPS, "messages"), refused_write("messages")], 2),
+        ([written(MINE, "messages"), refused_write("messages"), refused_write("messages", "10:00:02")], 1),
+        ([written(MINE, "messages"), refused_write("bookings")], 1),
+        ([written(MINE, "messages"), refused_write("messages", "10:00:30")], 1),
+        ([written(MINE, "messages"), log_row("postgres_logs", sql_state="23505")], 0),
+        (
+            [
+                written(MINE, "messages"),
+                written(APPS, "messages"),
+                refused_write("messages"),
+                refused_write("messages"),
+            ],
+            2,
+        ),
+    ],
+)
+def test_what_the_desk_wrote_itself_is_no_failed_write_of_the_app(
+    server: FakeServer, http: Http, lines: list[dict[str, str]], kept: int
+):
+    server.tell(LOGS, as_json({"result": lines}))
+    found = managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10)).value
+    assert len(found) == kept
+
+
+def test_what_the_desks_own_sessions_were_refused_is_no_failed_write_of_the_app(play: Play):
+    settings = load(play("healthy"))
+    before = len(errors(settings).value)
+    for application, counted in (("switchboard", 0), ("switchboard journal", 0), ("psql", 1)):
+        with (
+            psycopg.connect(str(settings.database_url.get_secret_value()), application_name=application) as session,
+            pytest.raises(psycopg.errors.NotNullViolation),
+        ):
+            session.execute("insert into public.pending_bookings (token) values (null)")
+        assert len(errors(settings).value) == before + counted
+
+
 def test_a_full_page_of_log_rows_is_truncated(server: FakeServer, http: Http):
     rows = [{"timestamp": "2026-11-22 10:00:00.000001", "origin": "edge_logs", "status_code": "400"}] * 1000
     server.tell(LOGS, as_json({"result": rows}))
@@ -266,15 +322,29 @@ def test_a_full_page_of_log_rows_is_truncated(server: FakeServer, http: Http):
     assert set(observed.value["status_code"]) == {400}
 
 
-@pytest.mark.parametrize("result", [None, {"error": {"message": "boom"}}, {"result": [7]}, {"result": None}])
+def the_failure_of_logs(server: FakeServer, http: Http, answer: Any) -> SourceError:
+    server.tell(LOGS, as_json(answer))
+    day = Window.ending(datetime.now(UTC), WindowSize.DAY)
+    return failure_of(lambda: managed(server, http).errors(day, Deadline(10)))
+
+
+@pytest.mark.parametrize("result", [None, {"result": [7]}, {"result": None}])
 def test_logs_that_cannot_be_read_are_no_empty_logs(server: FakeServer, http: Http, result: Any):
-    server.tell(LOGS, as_json(result))
-    assert (
-        failure_of(
-            lambda: managed(server, http).errors(Window.ending(datetime.now(UTC), WindowSize.DAY), Deadline(10))
-        ).kind
-        is FailureKind.BAD_DATA
-    )
+    assert the_failure_of_logs(server, http, result).kind is FailureKind.BAD_DATA
+
+
+@pytest.mark.parametrize("beside", [{}, {"result": []}])
+@pytest.mark.parametrize("error", ["Query timed out.", {"code": 504, "message": f"Query timed out. {PHONE}"}])
+def test_an_error_of_the_logs_is_given_in_its_own_words(
+    server: FakeServer, http: Http, error: Any, beside: dict[str, Any]
+):
+    failure = the_failure_of_logs(server, http, {"error": error, **beside})
+    assert failure.kind is FailureKind.UNAVAILABLE
+    assert "Query timed out" in str(failure) and PHONE not in str(failure)
+
+
+def test_logs_that_answer_nothing_at_all_are_unread(server: FakeServer, http: Http):
+    assert "nothing of why" in str(the_failure_of_logs(server, http, {}))
 
 
 # Refusals ------------------------------------------------------------------------------------------------

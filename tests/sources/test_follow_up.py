@@ -15,7 +15,9 @@ from lib.model.deployments import (
     Comparison,
     Deployment,
     DeploymentState,
+    GitLink,
     Hostname,
+    Project,
     RequiredCommit,
     RequiredFrom,
 )
@@ -107,7 +109,7 @@ def opened(server: FakeServer, http: Http, *bookings: dict[str, Any], **readings
     given = {
         "pending_bookings": reading("pending_bookings", rows(frames.PENDING_BOOKINGS, *bookings)),
         "short_links": reading(
-            "short_links", rows(frames.SHORT_LINKS, {"short_code": bodies.LINK_CODE, "token": OPEN})
+            "short_links", rows(frames.SHORT_LINKS, {"short_code": bodies.LINK_CODE, "token": OPEN, "click_count": 1})
         ),
         "texts": reading(
             "texts",
@@ -125,6 +127,23 @@ def test_the_link_is_opened_as_it_stood_in_the_text(server: FakeServer, http: Ht
     opening = opened(server, http, {"token": OPEN, "expires_at": LATER})
     assert opening.landing is Landing.CONFIRMATION
     assert server.asked[0].path == f"/l/{bodies.LINK_CODE}"
+
+
+@pytest.mark.parametrize("clicks", [0, None])
+def test_a_link_that_nobody_opened_yet_is_not_opened_by_us_for_the_app_would_count_it(
+    server: FakeServer, http: Http, clicks: int | None
+):
+    link = {"short_code": bodies.LINK_CODE, "token": OPEN, "click_count": clicks}
+    links = reading("short_links", rows(frames.SHORT_LINKS, link))
+    opening = opened(server, http, {"token": OPEN, "expires_at": LATER}, short_links=links)
+    assert opening.landing is Landing.CONFIRMATION
+    assert [asked.path for asked in server.asked] == [f"/booking-confirmation/{OPEN}"]
+
+
+def test_of_the_links_that_were_opened_before_the_newest_is_opened(server: FakeServer, http: Http):
+    newer = {"id": "newer", "token": "22222222-2222-4333-8444-555555555555", "expires_at": LATER}
+    opening = opened(server, http, {"id": "older", "token": OPEN, "expires_at": LATER}, newer)
+    assert opening.pending_booking_id == "older"
 
 
 @pytest.mark.parametrize("unread", ["short_links", "texts"])
@@ -181,6 +200,46 @@ def test_the_log_of_a_build_that_is_fine_or_a_preview_is_not_read(server: FakeSe
     for found in ((fine, failed_before), (preview, fine), (preview,), ()):
         assert follow_up.build_log(bodies.vercel(server.url, http), found, Deadline(10)).value is None
     assert server.asked == []
+
+
+def production(branch: str | None, *built_from: str | None, kind: str = "github") -> dict[str, Reading[Any]]:
+    link = GitLink(kind, "inn", "booking", 7, branch, 0)
+    project = Project("prj", "booking", None, link, True, root_directory="apps/web")
+    builds = tuple(
+        Deployment(f"dpl_{n}", "", DeploymentState.READY, NOW, branch=name, source="git")
+        for n, name in enumerate(built_from)
+    )
+    return {"project": reading("project", project), "deployments": reading("deployments", builds)}
+
+
+@pytest.mark.parametrize(
+    ("given", "branch"),
+    [
+        (production("release", "release", "feature"), "release"),
+        (production("release"), "release"),  # nothing was built yet
+        (production("release", "main"), None),  # the setting was just changed: production came from elsewhere
+        (production(None, "main"), None),
+        (production("release", "release", kind="gitlab"), None),
+        (production("release", "release") | {"project": reading("project", failure=FailureKind.TIMEOUT)}, None),
+        (
+            production("release", "main") | {"deployments": reading("deployments", failure=FailureKind.TIMEOUT)},
+            "release",
+        ),
+    ],
+)
+def test_the_production_branch_is_the_one_that_vercel_builds_from(given: dict[str, Any], branch: str | None):
+    assert follow_up.production_branch(given) == branch
+
+
+def test_vercel_json_is_read_in_the_projects_root_directory(server: FakeServer, http: Http):
+    server.tell_all(bodies.GITHUB)
+    github = bodies.github(server.url, http)
+    given = production("main", "main") | {
+        "branch": reading("branch", github.branch(None, Deadline(10)).value),
+        "required_commit": reading("required_commit", github.required_commit(None, Deadline(10)).value),
+    }
+    follow_up.vercel_signs(github, given, Deadline(10))
+    assert any(asked.path.endswith("/contents/apps/web/vercel.json") for asked in server.asked)
 
 
 def comparisons(server: FakeServer, http: Http, *serving: str | None) -> list[str]:

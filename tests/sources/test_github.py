@@ -70,10 +70,21 @@ def test_a_branch_longer_than_one_page_does_not_reach_back_to_the_start(
     assert github.branch("main", soon).value.complete is False
 
 
-def test_a_commit_without_a_time_is_left_out_and_said(github: GitHub, server: FakeServer, soon: Deadline):
+def test_a_commit_without_a_time_is_read_with_its_parents(github: GitHub, server: FakeServer, soon: Deadline):
     shas = [f"{n:040x}" for n in range(3)]
     rows = [bodies.commit(sha, "x", parent) for sha, parent in zip(shas, [*shas[1:], None], strict=True)]
-    rows[1]["commit"] |= {"author": None, "committer": None}
+    for row in rows[:2]:
+        row["commit"] |= {"author": None, "committer": None}
+    server.tell(f"{REPO}/commits", as_json(rows))
+    branch = github.branch("main", soon).value
+    assert [commit.committed_at is None for commit in branch.commits] == [True, True, False]
+    assert branch.contains(shas[0], shas[2]) is True
+
+
+def test_a_commit_that_cannot_be_read_is_left_out_and_said(github: GitHub, server: FakeServer, soon: Deadline):
+    shas = [f"{n:040x}" for n in range(3)]
+    rows = [bodies.commit(sha, "x", parent) for sha, parent in zip(shas, [*shas[1:], None], strict=True)]
+    rows[1]["sha"] = None
     server.tell(f"{REPO}/commits", as_json(rows))
     observed = github.branch("main", soon)
     assert [commit.sha for commit in observed.value.commits] == [shas[0], shas[2]]
@@ -86,7 +97,7 @@ def test_a_full_page_does_not_reach_back_to_the_start_though_one_of_it_is_left_o
     github: GitHub, server: FakeServer, soon: Deadline
 ):
     rows = [bodies.commit(f"{n:040x}", "x", None) for n in range(100)]
-    rows[5]["commit"] |= {"author": None, "committer": None}
+    rows[5]["sha"] = None
     server.tell(f"{REPO}/commits", as_json(rows))
     branch = github.branch("main", soon).value
     assert (len(branch.commits), branch.complete) == (99, False)
@@ -94,7 +105,7 @@ def test_a_full_page_does_not_reach_back_to_the_start_though_one_of_it_is_left_o
 
 def test_no_other_commit_passes_for_a_head_that_cannot_be_read(github: GitHub, server: FakeServer, soon: Deadline):
     head, other = bodies.commit(FIX, "x", OLD), bodies.commit(OLD, "y", None)
-    server.tell(f"{REPO}/commits", as_json([head | {"commit": {"author": None, "committer": None}}, other]))
+    server.tell(f"{REPO}/commits", as_json([head | {"sha": None}, other]))
     assert failure_of(lambda: github.branch("main", soon)).kind is FailureKind.BAD_DATA
 
 

@@ -119,6 +119,30 @@ def test_a_missing_column_is_no_zero(counting: Callable[[str], Sources], few_are
     assert diagnosis.hypotheses[0].id == "missing_column"
 
 
+def test_metadata_that_was_stored_as_a_json_text_counts_as_what_it_holds(
+    counting: Callable[[str], Sources], sandbox: Running
+) -> None:
+    """As an app stores it that wrote `JSON.stringify`."""
+    sources, window = counting("healthy"), month()
+    before = sources.reporting.counts(window, Deadline(20)).value
+    (kept,) = execute(
+        sandbox,
+        "select id, metadata->'initial_sms'->>'message_sid' as sid from public.pending_bookings "
+        "where metadata->'initial_sms' is not null order by created_at desc limit 1",
+    )
+    execute(sandbox, "update public.pending_bookings set metadata = to_jsonb(metadata::text) returning id")
+    after = sources.reporting.counts(window, Deadline(20)).value
+    assert before is not None and after is not None and before.total("stored") > 0
+    for count in ("initiated", "stored", "empty", "without_sms"):
+        assert after.total(count) == before.total(count), count
+    found = sources.reporting.reconcile([kept["sid"]], Deadline(20)).value
+    assert found is not None and list(found["with_booking"]) == [True]
+
+    execute(sandbox, "update public.pending_bookings set metadata = to_jsonb('no JSON'::text) returning id")
+    odd = sources.reporting.counts(window, Deadline(20)).value
+    assert odd is not None and (odd.total("stored"), odd.total("empty")) == (0, 0)
+
+
 def test_a_text_is_found_wherever_the_database_keeps_it(counting: Callable[[str], Sources], sandbox: Running) -> None:
     sources = counting("healthy")
     (row,) = execute(sandbox, "select message_sid from public.messages where direction = 'outbound' limit 1")

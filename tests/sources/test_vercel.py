@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -111,6 +112,38 @@ def test_a_project_that_rolls_out_gradually_is_asked_how_far_it_is(
     )
     server.tell("/v1/projects/prj_1/rolling-release", as_json(answer))
     assert vercel.project(soon).value.rolling_release_active is active
+
+
+@pytest.mark.parametrize(
+    ("release", "percent"),
+    [
+        ({"currentCanaryPercentage": 10, "activeStage": {"targetPercentage": 50}}, 10),
+        ({"activeStage": {"targetPercentage": 50}}, 50),
+        ({"activeStage": {"targetPercentage": 50, "linearShift": True}}, None),
+        ({"activeStage": None}, None),
+        ({"currentCanaryPercentage": 250}, None),
+        ({"currentCanaryPercentage": "soon"}, None),
+    ],
+)
+def test_the_share_of_visitors_that_the_new_deployment_serves_is_read(
+    release: dict[str, Any], percent: float | None, vercel: Vercel, server: FakeServer, soon: Deadline
+):
+    server.tell(
+        "/v9/projects/prj_1", as_json(bodies.VERCEL["/v9/projects/prj_1"] | {"rollingRelease": {"target": "p"}})
+    )
+    canary = {"state": "ACTIVE", "canaryDeployment": {"id": "dpl_new"}}
+    server.tell("/v1/projects/prj_1/rolling-release", as_json({"rollingRelease": canary | release}))
+    project = vercel.project(soon).value
+    assert (project.rolling_release_percent, project.rolling_release_deployment_id) == (percent, "dpl_new")
+
+
+def test_a_release_that_has_ended_serves_nobody_a_part(vercel: Vercel, server: FakeServer, soon: Deadline):
+    server.tell(
+        "/v9/projects/prj_1", as_json(bodies.VERCEL["/v9/projects/prj_1"] | {"rollingRelease": {"target": "p"}})
+    )
+    ended = {"state": "COMPLETE", "currentCanaryPercentage": 100}
+    server.tell("/v1/projects/prj_1/rolling-release", as_json({"rollingRelease": ended}))
+    assert vercel.project(soon).value.rolling_release_percent is None
 
 
 def test_a_wrong_project_and_a_bad_token_are_different(vercel: Vercel, server: FakeServer, soon: Deadline):

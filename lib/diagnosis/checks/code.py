@@ -147,7 +147,7 @@ def code_read(facts: Facts) -> CheckResult:
 def builds_pass(facts: Facts) -> CheckResult:
     unended = [d for d in production(facts) if d.state not in BUILT]
     ended = [d for d in production(facts) if d.state in BUILT]
-    notes = [f"{(d.sha or 'upload')[:7]} at {facts.clock(d.created_at)}: {d.state.value.lower()}" for d in unended]
+    notes = [f"{d.built_from} at {facts.clock(d.created_at)}: {d.state.value.lower()}" for d in unended]
     if not ended:
         return not_applicable("No production build has finished.", *notes)
     newest = ended[0]
@@ -155,7 +155,7 @@ def builds_pass(facts: Facts) -> CheckResult:
     if not failed:
         return ok(
             "The newest finished production build passed.",
-            f"{(newest.sha or 'upload')[:7]} at {facts.clock(newest.created_at)}",
+            f"{newest.built_from} at {facts.clock(newest.created_at)}",
             *(note for d, note in zip(unended, notes, strict=True) if d.created_at > newest.created_at),
         )
     log = facts.value(facts.snapshot.build_log)
@@ -163,7 +163,7 @@ def builds_pass(facts: Facts) -> CheckResult:
     evidence = (
         *((f"first error: {first_error.text}",) if first_error else ()),
         *((f"Vercel says: {newest.error_message}",) if newest.error_message else ()),
-        f"{(newest.sha or 'upload')[:7]} at {facts.clock(newest.created_at)}",
+        f"{newest.built_from} at {facts.clock(newest.created_at)}",
     )
     times = f"The last {failed} production builds failed" if failed > 1 else "The newest production build failed"
     told = f"{first_error.text if first_error else ''} {newest.error_message or ''}"
@@ -184,7 +184,7 @@ def nothing_waits(facts: Facts) -> CheckResult:
     facts.need(facts.snapshot.deployments)
     waits = waiting(facts)
     pinned = project.auto_assign_custom_domains is False
-    evidence = tuple(f"{(d.sha or 'upload')[:7]} is ready since {facts.clock(d.ready_at)}" for d in waits if d.ready_at)
+    evidence = tuple(f"{d.built_from} is ready since {facts.clock(d.ready_at)}" for d in waits if d.ready_at)
     note = project.rollback_note
     if note and pinned:
         evidence += (f"rolled back by {note.username or 'someone'}: “{note.description or 'no reason given'}”",)

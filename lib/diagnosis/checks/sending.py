@@ -150,6 +150,8 @@ def account_active(facts: Facts) -> CheckResult:
     evidence = [f"account type {account.type}"]
     if balance is not None:
         evidence.append(f"balance {balance.amount:.2f} {balance.currency}")
+    if account.status is None:
+        return cannot_tell("Twilio does not say whether the account is active.", *evidence)
     if account.status != "active":
         return fail(f"The Twilio account is {account.status}.", *evidence)
     if balance is None and not _without_balance(facts):

@@ -26,7 +26,9 @@ _GIT_SETTINGS = ("Vercel → Project → Settings → Git", "settings/git")
 def judge(statuses: Statuses) -> Verdict:
     signs = [statuses[spec] for spec in _SIGNS]
     if CheckStatus.FAIL in signs:
-        return Verdict.CONFIRMED
+        # Where it is not known that the commit is not live, what stopped one build of it may have cost nothing.
+        known = CheckStatus.FAIL in (statuses[modes.nothing_wrong], statuses[code.git_integration])
+        return Verdict.CONFIRMED if known else Verdict.POSSIBLE
     verdict = decided_by(code.git_integration, on_warn=Verdict.POSSIBLE)(statuses)
     unknown = verdict is Verdict.RULED_OUT and CheckStatus.CANNOT_TELL in signs
     return Verdict.CANNOT_TELL if unknown else verdict
@@ -58,7 +60,7 @@ def tasks(context: TaskContext) -> Iterator[Task]:
         )
         yield _setting(context, "reconnect_repository", message, *_GIT_SETTINGS, ours)
     for spec in _NOT_BUILT:
-        if context.fails(spec):
+        if context.fails(spec) and context.fails(modes.nothing_wrong):
             message = f"{context.summary(spec)} What changes that: {spec.would_change}"
             yield _setting(context, spec.id, message, *_GIT_SETTINGS, "")
 
@@ -91,7 +93,8 @@ def _connected_since(facts: Facts) -> bool:
     required = facts.value(facts.snapshot.required_commit)
     events = facts.value(facts.snapshot.vercel_events) or ()
     connected = [event.at for event in events if event.type == _CONNECTED_EVENT]
-    return bool(required and required.commit and any(at > required.commit.committed_at for at in connected))
+    made_at = required and required.commit and required.commit.committed_at
+    return bool(made_at and any(at > made_at for at in connected))
 
 
 SPEC = HypothesisSpec(
@@ -107,6 +110,7 @@ SPEC = HypothesisSpec(
     judge=judge,
     checks=(code.git_integration,),
     signs=_SIGNS,
+    basis=(modes.nothing_wrong,),
     tasks=tasks,
     runbook="""
 - Look: *Deployments*: repository, production branch, the last push that reached Vercel, and the reason that is named.

@@ -22,8 +22,23 @@ def judge(statuses: Statuses) -> Verdict:
 
 
 def tasks(context: TaskContext) -> list[Task]:
-    """Return the migrations that add what is missing."""
+    """Return the migrations that add what is missing, where its lack costs something now or as soon as it is live."""
+    if not _is_due(context):
+        return []
     return migration_tasks(context, SPEC.id, Break.MISSING_COLUMN, Break.MISSING_TABLE)
+
+
+def _is_due(context: TaskContext) -> bool:
+    """Whether the code that is served needs what is missing, or newer code that is about to become live.
+
+    Which code is served may be unknown: then texts that are not recorded say that it needs it.
+    """
+    exists = context.answers[recording.columns_exist].status
+    if exists is CheckStatus.FAIL or context.new_code_is_due:
+        return True
+    signs = (recording.texts_recorded, recording.metadata_stored)
+    costs = any(context.answers[sign].status in (CheckStatus.FAIL, CheckStatus.WARN) for sign in signs)
+    return exists is CheckStatus.CANNOT_TELL and costs
 
 
 SPEC = HypothesisSpec(

@@ -42,9 +42,10 @@ def tasks(context: TaskContext) -> Iterator[Task]:
 
 
 def _variables(context: TaskContext) -> Task:
-    known = context.facts.value(context.facts.snapshot.env_names) or ()
+    reading = context.facts.snapshot.env_names
+    known = context.facts.value(reading) or ()
     there = {one.key for one in known if one.in_production}
-    unset = [name for name in context.settings.required_env_names if name not in there]
+    unset = [name for name in context.settings.required_env_names if name not in there and not reading.truncated]
     if not unset:
         return rebuild(SPEC.id, context.summary(code.required_env))
     return Task(

@@ -301,7 +301,7 @@ def _apply(change: Change, schema: Schema) -> Schema:
         case "set default" | "drop default":
             return _changed_column(schema, table, name, default="set" if change.kind == "set default" else None)
         case "alter type":
-            return _changed_column(schema, table, name, type=_type(node.get("typeName", {}), schema))
+            return _changed_column(schema, table, name, type=type_name(node.get("typeName", {}), schema))
         case "add check":
             return _with_check(schema, table, name, node, change.sql)
         case "add unique":
@@ -404,7 +404,7 @@ def _with_column(schema: Schema, table: str, node: Tree, sql: str) -> Schema:
     column = SchemaColumn(
         table=table,
         name=name,
-        type=_type(node.get("typeName", {}), schema),
+        type=type_name(node.get("typeName", {}), schema),
         nullable=not (serial or identity or {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} & kinds.keys()),
         default="set" if serial or "CONSTR_DEFAULT" in kinds else None,
         filled=bool(identity or generated),
@@ -421,18 +421,18 @@ def _with_column(schema: Schema, table: str, node: Tree, sql: str) -> Schema:
     return schema
 
 
-def _type(node: Tree, schema: Schema) -> str:
+def type_name(node: Tree, schema: Schema | None) -> str:
     """Return a type as `format_type` prints it."""
     name = _named(node.get("names", ()))
-    known = {one.name for one in schema.enums or ()}
-    type_name = name if name in known else _TYPES.get(name, name)
+    known = {one.name for one in (schema.enums if schema else None) or ()}
+    printed = name if name in known else _TYPES.get(name, name)
     sizes = [
         one["A_Const"]["ival"].get("ival", 0) for one in node.get("typmods", ()) if "ival" in one.get("A_Const", {})
     ]
     if sizes:
-        head, _, tail = type_name.partition(" with")
-        type_name = f"{head}({','.join(map(str, sizes))})" + (f" with{tail}" if tail else "")
-    return type_name + "[]" * bool(node.get("arrayBounds"))
+        head, _, tail = printed.partition(" with")
+        printed = f"{head}({','.join(map(str, sizes))})" + (f" with{tail}" if tail else "")
+    return printed + "[]" * bool(node.get("arrayBounds"))
 
 
 def _with_check(schema: Schema, table: str, name: str, node: Tree, sql: str) -> Schema:
@@ -485,7 +485,7 @@ def _with_routine(schema: Schema, name: str, node: Tree) -> Schema:
         if mode in ("FUNC_PARAM_OUT", "FUNC_PARAM_TABLE"):
             continue
         variadic = variadic or mode == "FUNC_PARAM_VARIADIC"
-        type_ = _type(parameter.get("argType", {}), schema)
+        type_ = type_name(parameter.get("argType", {}), schema)
         arguments.append(FunctionArgument(str(parameter.get("name", "")), type_, "defexpr" in parameter))
     routine = Routine(name, tuple(arguments), variadic)
     types = [argument.type for argument in arguments]

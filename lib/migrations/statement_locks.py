@@ -59,9 +59,7 @@ def locks(statements: Iterable[ReadStatement]) -> tuple[TableLock, ...]:
             if lock.table in new:
                 continue
             known = found.get(lock.table, lock)
-            found[lock.table] = TableLock(
-                lock.table, max(known.mode, lock.mode), known.reads_all or lock.reads_all
-            )
+            found[lock.table] = TableLock(lock.table, max(known.mode, lock.mode), known.reads_all or lock.reads_all)
         if statement.kind == "CreateStmt":
             new.add(_table(statement.tree.get("relation")))
     return tuple(found.values())

@@ -212,7 +212,7 @@ def _name(names: Sequence[Tree]) -> str:
 
 def _is_public(node: Tree | None) -> bool:
     relation = node or {}
-    return relation.get("schemaname", "public") == "public" and relation.get("relpersistence", "p") == "p"
+    return bool(relation.get("schemaname", "public") == "public" and relation.get("relpersistence", "p") == "p")
 
 
 def _elsewhere(node: Tree | None) -> _Why:
@@ -404,7 +404,9 @@ _RULES: dict[str, Rule] = {
 }
 _OUTSIDE = "It cannot run inside of a transaction."
 _REFUSED: dict[str, _Why] = {
-    "TransactionStmt": _Why("It ends or begins a transaction of its own, so nothing could be rolled back.", Instead.PSQL),
+    "TransactionStmt": _Why(
+        "It ends or begins a transaction of its own, so nothing could be rolled back.", Instead.PSQL
+    ),
     "TruncateStmt": _Why("TRUNCATE empties the table."),
     "DropdbStmt": _Why("It drops a whole database."),
     "VacuumStmt": _Why(_OUTSIDE, Instead.PSQL),
@@ -435,18 +437,21 @@ _REFUSED |= dict.fromkeys(
 
 # Functions of Postgres that only compute, or give a new id. Whatever else is called is not known here.
 _KNOWN_FUNCTIONS = frozenset(
-    """
-    abs age array_agg array_append array_length array_position array_remove array_to_string avg bool_and bool_or btrim
-    cardinality ceil ceiling char_length character_length clock_timestamp concat concat_ws count date_part date_trunc
-    encode extract floor format gen_random_bytes gen_random_uuid initcap json_agg json_build_array json_build_object
-    jsonb_agg jsonb_array_length jsonb_build_array jsonb_build_object jsonb_object_agg jsonb_set jsonb_strip_nulls
-    jsonb_typeof left length lower lpad ltrim make_date make_interval max md5 min mod nextval now num_nonnulls
-    num_nulls octet_length position power random rank regexp_like regexp_match regexp_replace repeat replace reverse
-    right round row_number rpad rtrim sha256 split_part sqrt starts_with statement_timestamp string_agg
-    string_to_array strpos substr substring sum timezone to_char to_date to_json to_jsonb to_number to_timestamp
-    to_tsvector transaction_timestamp translate trim trunc unnest upper uuid_generate_v4
-    """.split()
-)
+    {
+        "abs", "age", "array_agg", "array_append", "array_length", "array_position", "array_remove", "array_to_string",
+        "avg", "bool_and", "bool_or", "btrim", "cardinality", "ceil", "ceiling", "char_length", "character_length",
+        "clock_timestamp", "concat", "concat_ws", "count", "date_part", "date_trunc", "encode", "extract", "floor",
+        "format", "gen_random_bytes", "gen_random_uuid", "initcap", "json_agg", "json_build_array", "json_build_object",
+        "jsonb_agg", "jsonb_array_length", "jsonb_build_array", "jsonb_build_object", "jsonb_object_agg", "jsonb_set",
+        "jsonb_strip_nulls", "jsonb_typeof", "left", "length", "lower", "lpad", "ltrim", "make_date", "make_interval",
+        "max", "md5", "min", "mod", "nextval", "now", "num_nonnulls", "num_nulls", "octet_length", "position", "power",
+        "random", "rank", "regexp_like", "regexp_match", "regexp_replace", "repeat", "replace", "reverse", "right",
+        "round", "row_number", "rpad", "rtrim", "sha256", "split_part", "sqrt", "starts_with", "statement_timestamp",
+        "string_agg", "string_to_array", "strpos", "substr", "substring", "sum", "timezone", "to_char", "to_date",
+        "to_json", "to_jsonb", "to_number", "to_timestamp", "to_tsvector", "transaction_timestamp", "translate", "trim",
+        "trunc", "unnest", "upper", "uuid_generate_v4",
+    }
+)  # fmt: skip
 # Of Supabase, for policies and defaults: they only read who asks.
 _KNOWN_OF_AUTH = frozenset({"uid", "role", "jwt", "email"})
 
@@ -456,4 +461,3 @@ def _is_known(names: Sequence[str]) -> bool:
     if schema == ["auth"]:
         return name in _KNOWN_OF_AUTH
     return name in _KNOWN_FUNCTIONS and schema in ([], ["pg_catalog"], ["extensions"])
-

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from lib.model.database import AppliedMigration
@@ -158,6 +158,24 @@ _KEPT = 8
 _Given: TypeAlias = tuple[ServedCode, Schema, Sequence[AppliedMigration] | None, tuple[str, ...], str]
 _made: list[tuple[CommitFindings, _Given]] = []
 _lock = threading.Lock()
+
+
+def with_cures_of(found: CommitFindings, newer: Sequence[CommitFindings], schema: Schema) -> CommitFindings:
+    """Return the findings with what files of newer commits would cure, on the way of a booking, where its own do not.
+
+    A migration may lie in the newest commit before any code that comes with it is served.
+    """
+    cured: dict[Misfit, str] = {}
+    for other in newer:
+        for misfit in found.on_flow:
+            if misfit.migration is not None or misfit in cured or not other.code.migrations:
+                continue
+            files = repository_migrations.files_that_cure(misfit, other.code.migrations, other.migrations, schema)
+            if files:
+                cured[misfit] = files[-1].version
+    if not cured:
+        return found
+    return replace(found, misfits=tuple(replace(one, migration=cured.get(one, one.migration)) for one in found.misfits))
 
 
 def misfit_line(misfit: Misfit) -> str:

@@ -33,7 +33,8 @@ class Migration:
     answer with one boolean, whether the columns that they are about exist or not. `lock_timeout` and
     `statement_timeout` are whole seconds, as "2s". `visible` are the columns, as `table.column`, and `functions` the
     functions of `public` that the Data API must know afterwards. Exactly one of `undone_by` and `cannot_be_undone` is
-    set. `allows` are lint rules that it breaks on purpose, and `because`. `also_locks` are further tables that it locks.
+    set. `allows` are lint rules that it breaks on purpose, and `because`. `also_locks` are further tables that it
+    locks.
     """
 
     name: str

@@ -347,12 +347,16 @@ class Runner:
         """Whether the history holds the file; None if the migration is none. Raises `SourceError`."""
         if self.history is None:
             return None
-        if not self._answer(_HAS_HISTORY_SQL, deadline):
+        if not self.has_history(deadline):
             return False
         asked = sql.SQL(
             "select exists (select from supabase_migrations.schema_migrations where version = {}) as answer"
         )
         return self._answer(asked.format(self.history.version).as_string(None), deadline)
+
+    def has_history(self, deadline: Deadline) -> bool:
+        """Whether the database keeps a migration history. Raises `SourceError`."""
+        return self._answer(_HAS_HISTORY_SQL, deadline)
 
     def _answer(self, question: str, deadline: Deadline) -> bool:
         found = self.executor.rows(question, deadline)

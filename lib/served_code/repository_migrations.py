@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from lib.model.database import AppliedMigration, CheckConstraint
@@ -82,8 +83,9 @@ class MigrationReading:
     unread: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=512)
 def read(sql: str) -> MigrationReading:
-    """Read one file of SQL. No input makes it fail."""
+    """Read one file of SQL; done once for the same text. No input makes it fail."""
     changes: list[Change] = []
     unread: list[str] = []
     for number, statement in enumerate(split(sql)):
@@ -616,6 +618,32 @@ def cures(
         )
         for misfit in open_
     )
+
+
+def files_that_cure(
+    misfit: Misfit, files: Sequence[MigrationFile], states: Iterable[RepositoryMigration], schema: Schema
+) -> tuple[MigrationFile, ...]:
+    """Return the files that were not applied and that together cure a misfit, in their order; none if none do.
+
+    One that cures it alone is preferred. Else they are the fewest of the first ones: a file may build on another.
+    """
+    waiting = {one.path for one in states if one.state is MigrationState.NOT_APPLIED}
+    candidates = [file for file in sorted(files, key=lambda one: one.version) if file.path in waiting]
+
+    def cure(chosen: Sequence[MigrationFile]) -> bool:
+        after = schema
+        for file in chosen:
+            after = applied(read(file.sql), after)
+        return _key(misfit) not in _keys_of(judge((misfit.use,), after).misfits)
+
+    for file in candidates:
+        if cure((file,)):
+            return (file,)
+    needed = next((candidates[:end] for end in range(2, len(candidates) + 1) if cure(candidates[:end])), [])
+    for file in needed[:-1]:
+        without = [one for one in needed if one is not file]
+        needed = without if cure(without) else needed
+    return tuple(needed)
 
 
 _Key = tuple[Use, str, str | None, str | None, object]

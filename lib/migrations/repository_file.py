@@ -17,7 +17,7 @@ from psycopg import sql
 from lib.migrations.catalogue import Migration, MigrationStep
 from lib.migrations.script import HistoryRow
 from lib.migrations.statement_locks import TableLock, locks
-from lib.migrations.statement_rules import Instead, ReadFile, Refusal, as_script, read
+from lib.migrations.statement_rules import Instead, ReadFile, StatementRefusal, as_script, read
 from lib.model.served_code import MigrationFile, Schema
 from lib.served_code import repository_migrations
 from lib.served_code.repository_migrations import Change
@@ -44,7 +44,7 @@ class RepositoryFile:
     locks: tuple[TableLock, ...]
 
     @property
-    def refusals(self) -> tuple[Refusal, ...]:
+    def refusals(self) -> tuple[StatementRefusal, ...]:
         return self.content.refusals
 
     @property
@@ -93,7 +93,7 @@ def open_file(file: MigrationFile, schema: Schema | None = None) -> RepositoryFi
     content = read(file.sql, schema)
     if not _NAME.fullmatch(file.name) or not _VERSION.fullmatch(file.version):
         content = ReadFile(
-            content.statements, (Refusal(1, "The file's name has characters that a name does not need."),)
+            content.statements, (StatementRefusal(1, "The file's name has characters that a name does not need."),)
         )
     return RepositoryFile(file, content, locks(content.statements))
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lib.model.served_code import Schema
 from lib.served_code.repository_migrations import type_name
-from lib.served_code.statements import Tree, UnreadableStatementError, pieces, split, text, tree
+from lib.served_code.statements import Tree, UnreadableStatementError, is_comment, pieces, split, text, tree
 
 LONGEST_FILE = 100_000  # characters: more than that nobody looks through in a dialog
 MOST_STATEMENTS = 200
@@ -30,7 +30,7 @@ class Instead(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class StatementRefusal:
     """Why a statement is not run from here, in one sentence, and where it begins in the file."""
 
     line: int
@@ -53,7 +53,7 @@ class ReadFile:
     """The statements of a file in their order, and why it may not be run; it may where `refusals` is empty."""
 
     statements: tuple[ReadStatement, ...]
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[StatementRefusal, ...]
 
     @property
     def changes_rows(self) -> bool:
@@ -64,28 +64,30 @@ class ReadFile:
 def read(sql: str, schema: Schema | None = None) -> ReadFile:
     """Read a file and judge each statement. `schema` says which types columns have now. No input makes it fail."""
     if len(sql) > LONGEST_FILE:
-        return ReadFile((), (Refusal(1, f"The file is longer than {LONGEST_FILE:,} characters."),))
+        return ReadFile((), (StatementRefusal(1, f"The file is longer than {LONGEST_FILE:,} characters."),))
     if hidden := _hidden(sql):
         return ReadFile((), (hidden,))
     found = tuple(pieces(sql))
     if len(found) > MOST_STATEMENTS:
-        return ReadFile((), (Refusal(1, f"The file has more than {MOST_STATEMENTS} statements."),))
+        return ReadFile((), (StatementRefusal(1, f"The file has more than {MOST_STATEMENTS} statements."),))
     statements: list[ReadStatement] = []
-    refusals: list[Refusal] = []
+    refusals: list[StatementRefusal] = []
     for piece in found:
-        if next(split(piece.sql), None) is None:
+        if next(split(piece.sql), None) is None and is_comment(piece.sql):
             statements.append(ReadStatement(piece.sql, piece.line))
             continue
         try:
             statements.append(ReadStatement(piece.sql, piece.line, *tree(piece.sql)))
         except UnreadableStatementError as error:
-            refusals.append(Refusal(piece.line, f"{str(error).rstrip('.')}, so what it does is not known."))
+            refusals.append(StatementRefusal(piece.line, f"{str(error).rstrip('.')}, so what it does is not known."))
     if not any(one.kind for one in statements) and not refusals:
-        refusals.append(Refusal(1, "The file has no statement."))
+        refusals.append(StatementRefusal(1, "The file has no statement."))
     context = _Context(schema, statements)
     for one in statements:
         if one.kind:
-            refusals += [Refusal(one.line, why.reason, why.instead) for why in dict.fromkeys(_judge(one, context))]
+            refusals += [
+                StatementRefusal(one.line, why.reason, why.instead) for why in dict.fromkeys(_judge(one, context))
+            ]
     return ReadFile(tuple(statements), tuple(refusals))
 
 
@@ -99,11 +101,13 @@ def _ended(sql: str) -> str:
     return f"{sql}\n;" if "--" in sql.rpartition("\n")[2] else f"{sql};"
 
 
-def _hidden(sql: str) -> Refusal | None:
+def _hidden(sql: str) -> StatementRefusal | None:
     """Return why what is shown would not be what runs: characters that hide or reverse text."""
     for number, line in enumerate(sql.split("\n"), start=1):
         if any(sign not in "\t\r" and unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp") for sign in line):
-            return Refusal(number, "It holds characters that cannot be seen, so what is shown is not what would run.")
+            return StatementRefusal(
+                number, "It holds characters that cannot be seen, so what is shown is not what would run."
+            )
     return None
 
 

@@ -119,6 +119,14 @@ def tree(sql: str) -> tuple[str, Tree]:
     return kind, inside
 
 
+def is_comment(sql: str) -> bool:
+    """Whether a text holds no statement, and no comment that goes on after it."""
+    try:
+        return not pgparse.parse(sql)
+    except (pgparse.PGQueryError, RecursionError, ValueError, UnicodeError):
+        return False
+
+
 def expression(sql: str) -> Tree:
     """Return the tree of one expression. Raises `UnreadableStatementError`."""
     _, select = tree(f"select {sql}")

@@ -200,7 +200,7 @@ def _named(names: Sequence[str]) -> str:
 
 def _commit_check(found: _Resolved, commit: str) -> Preflight:
     if found.served_by:
-        return ok("commit", f"{commit[:7]} is what {', '.join(found.served_by)} serves.")
+        return ok("commit", f"{commit[:7]} is served by {', '.join(found.served_by)}.")
     if found.is_head:
         return warn("commit", f"{commit[:7]} is the newest commit, and production does not serve it yet.")
     message = f"{commit[:7]} is neither served nor the newest commit: take the file of one that is."

@@ -66,11 +66,14 @@ def _of_the_code(facts: Facts) -> dict[str, str]:
     What code that is to become live needs is part of it: else its deployment would break the flow anew.
     """
     if facts.code.complete:
-        return {
-            fault: misfit_line(misfit)
-            for misfit in (*facts.code.next_on_flow, *facts.code.on_flow)
-            if (fault := _fault(misfit)) is not None and not misfit.sometimes
-        }
+        faults: dict[str, str] = {}
+        # The one that is told of several on the same place: of served code before the newest, a write before a read.
+        found = (*facts.code.on_flow, *facts.code.next_on_flow)
+        for misfit in sorted(found, key=lambda one: not one.use.operation.is_write):
+            fault = _fault(misfit)
+            if fault is not None and not misfit.sometimes:
+                faults.setdefault(fault, misfit_line(misfit))
+        return faults
     return {
         f"{breach.kind.value}:{breach.place}": breach.sentence
         for breach in facts.breaches or ()

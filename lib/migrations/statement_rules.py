@@ -16,7 +16,15 @@ from typing import Any
 
 from lib.model.served_code import Schema
 from lib.served_code.repository_migrations import type_name
-from lib.served_code.statements import Tree, UnreadableStatementError, is_comment, pieces, split, text, tree
+from lib.served_code.statements import (
+    Tree,
+    UnreadableStatementError,
+    is_comment,
+    split,
+    statements_with_comments,
+    text,
+    tree,
+)
 
 LONGEST_FILE = 100_000  # characters: more than that nobody looks through in a dialog
 MOST_STATEMENTS = 200
@@ -67,7 +75,7 @@ def read(sql: str, schema: Schema | None = None) -> ReadFile:
         return ReadFile((), (StatementRefusal(1, f"The file is longer than {LONGEST_FILE:,} characters."),))
     if hidden := _hidden(sql):
         return ReadFile((), (hidden,))
-    found = tuple(pieces(sql))
+    found = tuple(statements_with_comments(sql))
     if len(found) > MOST_STATEMENTS:
         return ReadFile((), (StatementRefusal(1, f"The file has more than {MOST_STATEMENTS} statements."),))
     statements: list[ReadStatement] = []

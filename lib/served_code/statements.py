@@ -48,7 +48,7 @@ def split(sql: str) -> Iterator[Statement]:
         yield from _statement(sql, start, end)
 
 
-def pieces(sql: str) -> Iterator[Statement]:
+def statements_with_comments(sql: str) -> Iterator[Statement]:
     """Yield the statements with the comments before each, as Supabase's command line splits a file.
 
     Comments that no statement follows are a piece of their own. `line` is where the statement begins, or the comments.

@@ -19,7 +19,7 @@ from lib.model.served_code import MigrationFile, ServedCode
 from lib.model.task import Task
 from lib.model.window import WindowSize
 from lib.sandbox.serve import Running
-from lib.served_code.statements import pieces
+from lib.served_code.statements import statements_with_comments
 from lib.settings import load
 from lib.snapshot import take, utc_now
 from lib.sources.http import Deadline
@@ -127,7 +127,7 @@ def test_the_file_that_allows_the_refused_value_is_advised_and_cures_it(
     code = executor.context.sources.github_archive.code(head(executor), Deadline(10))
     (file,) = (one for one in code.migrations if one.version == LINKS)
     assert history_of(sandbox, LINKS) == [
-        {"name": "allow_confirmation_links", "statements": [one.sql for one in pieces(file.sql)]}
+        {"name": "allow_confirmation_links", "statements": [one.sql for one in statements_with_comments(file.sql)]}
     ]
     assert advised(executor) == ()
     again = executor.preview(RUN, dict(task.args))
@@ -201,7 +201,7 @@ def test_what_is_refused_is_shown_with_its_reason_and_the_command_to_use_instead
     executor = opened("healthy")
     args = with_file(executor, sql)
     preview = executor.preview(RUN, args)
-    assert preview.blocked and all(one.sql in preview.calls[0] for one in pieces(sql))
+    assert preview.blocked and all(one.sql in preview.calls[0] for one in statements_with_comments(sql))
     assert reason in check(preview, "statements") and command in check(preview, "statements")
     order = Order(RUN, args, preview.digest, args["version"], "Try it anyway.")
     assert executor.submit(order, OPERATOR).state is RequestState.REFUSED

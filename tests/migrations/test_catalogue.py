@@ -12,7 +12,7 @@ import pytest
 
 from lib.migrations.catalogue import Migration, catalogue
 from lib.migrations.script import HistoryRow, scripts
-from lib.served_code.statements import pieces, tree
+from lib.served_code.statements import statements_with_comments, tree
 
 SQUAWK = Path(sys.executable).with_name("squawk")
 EVERY = pytest.mark.parametrize("migration", catalogue().values(), ids=lambda migration: migration.name)
@@ -106,6 +106,6 @@ def test_a_name_in_the_history_cannot_leave_its_quotes():
     history = HistoryRow("1", hostile, (hostile, "a\\'b"))
     (script,) = scripts(catalogue()["pending_bookings_metadata"], history=history)
     assert "'o''brien''); drop table x; --'" in script.sql
-    *_, recorded, _, _ = pieces(script.sql)
+    *_, recorded, _, _ = statements_with_comments(script.sql)
     kind, inside = tree(recorded.sql)
     assert kind == "InsertStmt" and inside["relation"]["relname"] == "schema_migrations"

@@ -13,7 +13,7 @@ from lib.migrations.statement_locks import locks
 from lib.migrations.statement_rules import Instead, as_script, is_wider, read
 from lib.model.served_code import MigrationFile, Relation, Schema, SchemaColumn
 from lib.served_code import repository_migrations
-from lib.served_code.statements import pieces, tree
+from lib.served_code.statements import statements_with_comments, tree
 
 SCHEMA = Schema(
     (Relation("messages"), Relation("events")),
@@ -24,7 +24,7 @@ SCHEMA = Schema(
 )
 
 
-def reasons(sql: str) -> str:
+def refused_because(sql: str) -> str:
     return " ".join(one.reason for one in read(sql, SCHEMA).refusals)
 
 
@@ -56,7 +56,7 @@ ALLOWED = [
 
 @pytest.mark.parametrize("sql", ALLOWED)
 def test_what_says_what_it_does_is_allowed(sql: str):
-    assert reasons(sql) == ""
+    assert refused_because(sql) == ""
 
 
 REFUSED = [
@@ -154,7 +154,7 @@ def test_what_is_not_known_or_loses_something_is_refused_with_the_way_to_run_it(
     sql: str, reason: str, instead: Instead
 ):
     found = [one for one in read(sql, SCHEMA).refusals if reason in one.reason]
-    assert found, reasons(sql)
+    assert found, refused_because(sql)
     assert found[0].instead is instead
 
 
@@ -166,8 +166,8 @@ def test_a_refusal_says_the_line_of_its_statement():
 @pytest.mark.parametrize("sql", ALLOWED)
 def test_what_runs_is_every_statement_of_the_file_and_no_other(sql: str):
     rendered = as_script(read(sql, SCHEMA).statements)
-    kinds = [tree(one.sql)[0] for one in pieces(sql)]
-    assert [tree(one.sql)[0] for one in pieces(rendered) if one.sql.strip("- ")] == kinds
+    kinds = [tree(one.sql)[0] for one in statements_with_comments(sql)]
+    assert [tree(one.sql)[0] for one in statements_with_comments(rendered) if one.sql.strip("- ")] == kinds
 
 
 @given(st.text(alphabet=st.sampled_from("ab;'\"$-/*\\\n ()"), max_size=60))
@@ -175,7 +175,7 @@ def test_no_text_makes_it_fail_and_what_is_allowed_ends_in_itself(text: str):
     """What follows a file that may run is read as it would be without the file."""
     found = read(text)
     if not found.refusals:
-        *_, last = pieces(f"{as_script(found.statements)}\n\ncommit;")
+        *_, last = statements_with_comments(f"{as_script(found.statements)}\n\ncommit;")
         assert last.sql.endswith("commit")
 
 
@@ -270,7 +270,7 @@ def test_a_name_cannot_reach_out_of_the_question_that_is_asked_afterwards(name: 
     opened = open_file(MigrationFile("supabase/migrations/1_a.sql", "1", "a", sql))
     assert name not in opened.migration.verify
     (step,) = scripts(opened.migration, history=opened.history)
-    kinds = [tree(one.sql)[0] for one in pieces(step.sql)]
+    kinds = [tree(one.sql)[0] for one in statements_with_comments(step.sql)]
     assert kinds.count("TransactionStmt") == 2 and kinds.count("DoStmt") == 2 and "DropStmt" not in kinds
 
 

@@ -46,7 +46,7 @@ from lib.migrations.runner import MigrationOutcome, MigrationStatus, Runner
 from lib.migrations.script import scripts
 from lib.migrations.statement_rules import Instead
 from lib.model.database import AppliedMigration
-from lib.model.served_code import MigrationFile, MigrationState, Misfit, Schema, ServedCode
+from lib.model.served_code import MigrationFile, MigrationState, Misfit, Schema, ServedCode, Way
 from lib.redaction import redact
 from lib.served_code import flow, live_schema, repository_migrations
 from lib.served_code.misfits import judge
@@ -62,20 +62,20 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True)
 class _Resolved:
-    """One file as the repository has it, and what it is held against. `head` is the newest commit's id."""
+    """One file as the repository has it, and what it is held against: the code that is served, on its flow's way."""
 
     opened: RepositoryFile
     runner: Runner
     status: MigrationStatus
     schema: Schema
     pending: tuple[str, ...]
-    served: tuple[ServedCode, ...]
+    served: tuple[tuple[ServedCode, Way], ...]
     served_by: tuple[str, ...]
     is_head: bool
 
     def misfits(self, schema: Schema) -> tuple[Misfit, ...]:
         """What the code that is served asks of a schema and does not get, each once whichever commit it is of."""
-        found = (misfit for code in self.served for misfit in judge(code.uses, schema, flow.way(code)).misfits)
+        found = (misfit for code, way in self.served for misfit in judge(code.uses, schema, way).misfits)
         return tuple(dict.fromkeys(found))
 
 
@@ -159,6 +159,7 @@ def _resolved(context: ActionContext, args: Args) -> _Resolved:
     schema = context.sources.catalog.live_schema(_soon()).value
     opened = open_file(_file(code, version), schema)
     runner = runner_on(context, opened.history)
+    root = context.sources.vercel.project(_soon()).value.root_directory or ""  # null: the repository's own
     served = dict.fromkeys(host.serving_commit for host in hosts if host.serving_commit)
     return _Resolved(
         opened=opened,
@@ -166,7 +167,10 @@ def _resolved(context: ActionContext, args: Args) -> _Resolved:
         status=runner.inspect(opened.migration),
         schema=schema,
         pending=_pending(code, _history(context, runner), schema, version),
-        served=tuple(_code(context, sha) for sha in served),
+        served=tuple(
+            (one, flow.way(one, context.settings.served_code_addresses, root))
+            for one in (_code(context, sha) for sha in served)
+        ),
         served_by=tuple(host.name for host in hosts if host.serving_commit == commit),
         is_head=branch.head.sha == commit,
     )

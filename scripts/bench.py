@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -37,16 +39,20 @@ from lib.launch import LaunchedSandbox, start_sandbox  # noqa: E402
 from lib.migrations.catalogue import catalogue  # noqa: E402
 from lib.migrations.script import scripts  # noqa: E402
 from lib.model.window import WindowSize  # noqa: E402
+from lib.sandbox import booking_app_code  # noqa: E402
 from lib.sandbox.booking_app_twin import USER_AGENT  # noqa: E402
 from lib.sandbox.faults import SYSTEMS  # noqa: E402
+from lib.served_code import reader  # noqa: E402
+from lib.served_code.archive import CODE, Files  # noqa: E402
 from lib.settings import load  # noqa: E402
 from lib.snapshot import SnapshotCache, take, utc_now  # noqa: E402
-from lib.sources.http import Deadline  # noqa: E402
+from lib.sources.http import Deadline, Http, HttpResponse  # noqa: E402
 from lib.sources.source_registry import Sources, connect  # noqa: E402
 from scripts.dashboard import CHROMIUM_FLAGS, READY_SECONDS, dashboard  # noqa: E402
 from scripts.loads import data_api_calls, write_rows  # noqa: E402
 
 ROUNDS = 5
+CODE_FILES = 500
 VIEWERS = 50
 FEW, MANY = (10_000, 2_000), (1_000_000, 200_000)  # texts and bookings in 30 days
 PAINT_SECONDS, RERUN_SECONDS, START_SECONDS = 1.5, 0.15, 10.0
@@ -254,6 +260,83 @@ def a_month(sandbox: LaunchedSandbox) -> list[Measurement]:
     ]
 
 
+# The code that is served -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class CodeReading:
+    """What reading so many files of code took in a process of its own: its processor time, and memory above idle."""
+
+    files: int
+    uses: int
+    seconds: float
+    megabytes: float
+
+
+def code_files() -> Files:
+    """The sandbox's own booking app, often enough to be as large as a real one: 500 files of code."""
+    tree = booking_app_code.tree("on_pending", False, {})
+    code = [(path, text.encode()) for path, text in sorted(tree.items()) if path.endswith(CODE)]
+    copies = (
+        (f"part{number // len(code)}/{path}", text) for number, (path, text) in zip(range(CODE_FILES), cycle(code))
+    )
+    return Files(dict(copies))
+
+
+def read_the_code() -> None:
+    """What the fresh process does: figures on its stdout."""
+    files, idle = code_files(), resident_mb()
+    started = time.process_time()
+    code = reader.read(files, None)
+    took = time.process_time() - started
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(asdict(CodeReading(len(code.files), len(code.uses), took, most - idle))))
+
+
+def code_reading() -> list[Measurement]:
+    command = [sys.executable, __file__, "--code"]
+    found = [
+        CodeReading(**json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout))
+        for _ in range(ROUNDS)
+    ]
+    first = found[0]
+    if first.files != CODE_FILES or not first.uses:
+        raise SystemExit(f"{first.files} files with {first.uses} uses were read, so nothing was measured.")
+    took = statistics.median(one.seconds for one in found)
+    above = max(one.megabytes for one in found)
+    print(
+        f"{first.files:,} files of code, {first.uses:,} uses of the database: {took:.2f} s, {above:.0f} MB above idle"
+    )
+    return [
+        Measurement(f"reading {CODE_FILES} files of code, its own time", took, "s", "< 2", took < 2),
+        Measurement("its memory above idle, code", above, "MB", "< 150", above < 150),
+    ]
+
+
+class CountingHttp(Http):
+    """Counts the calls for a commit's archive."""
+
+    for_code = 0
+
+    def get(self, url: str, **asking: Any) -> HttpResponse:
+        self.for_code += "/tarball/" in url
+        return super().get(url, **asking)
+
+
+def diagnose_again(sandbox: LaunchedSandbox) -> Measurement:
+    """Diagnose twice, each time as a process that has just started: what the first read of a commit is kept."""
+    delay(sandbox, 0)
+    calls = []
+    for _ in range(2):
+        http = CountingHttp()
+        snapshot = take(Sources(load(sandbox.settings, ROOT / "no-such-file"), http, utc_now), WindowSize.DAY)
+        found = diagnose(snapshot, utc_now()).facts.code
+        if not found.serving:
+            raise SystemExit(f"No code was read, so its calls were not counted: {found.why_partial}")
+        calls.append(http.for_code)
+    return Measurement("calls for code, a second diagnose of the commit", calls[1], "", "0", calls[1] == 0)
+
+
 # In a browser ---------------------------------------------------------------------------------------------
 
 
@@ -343,9 +426,10 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="also write the figures here, to compare with later")
     parser.add_argument("--compare", type=Path, help="an earlier file of --json to show beside")
     parser.add_argument("--month", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--code", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.month:
-        look_at_the_month()
+    if arguments.month or arguments.code:
+        look_at_the_month() if arguments.month else read_the_code()
         return 0
     console = Console(highlight=False)
     # Read first: --json may write to the same file.
@@ -353,6 +437,8 @@ def main() -> int:
         {item["what"]: item["value"] for item in json.loads(arguments.compare.read_text())} if arguments.compare else {}
     )
     measurements = []
+    with console.status("reading code"):
+        measurements += code_reading()
     with console.status("start, paint and rerun in a browser"):
         measurements += in_a_browser()
     with quiet_sandbox() as sandbox:
@@ -361,6 +447,7 @@ def main() -> int:
             viewers,
             diagnose_against_the_old_way,
             own_time_of_diagnose,
+            diagnose_again,
         ):
             with console.status(measure.__name__.replace("_", " ")):
                 measurements.append(measure(sandbox))

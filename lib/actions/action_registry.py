@@ -20,6 +20,7 @@ from lib.actions.dry_run import DryRunMigration
 from lib.actions.executor import Executor
 from lib.actions.migration_actions import InstallReporting, RunMigration, UndoMigration
 from lib.actions.preview_store import PreviewStore
+from lib.actions.repository_migration import DryRunRepositoryMigration, RunRepositoryMigration
 from lib.journal.engine import PROJECT
 from lib.journal.journal import Journal
 from lib.settings import Settings
@@ -42,6 +43,8 @@ ACTIONS: Mapping[str, Action] = {
         DryRunMigration(),
         UndoMigration(),
         InstallReporting(),
+        RunRepositoryMigration(),
+        DryRunRepositoryMigration(),
         TestBooking(),
         TestValidation(),
         ResendLink(),

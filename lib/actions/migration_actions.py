@@ -26,20 +26,29 @@ from lib.diagnosis.applicable_migrations import cured_by, database_faults
 from lib.diagnosis.facts import Facts
 from lib.migrations.catalogue import Migration, catalogue
 from lib.migrations.executors import migration_executor
-from lib.migrations.runner import MigrationOutcome, MigrationStatus, Runner
-from lib.migrations.script import scripts
+from lib.migrations.runner import MigrationOutcome, MigrationResult, MigrationStatus, Runner
+from lib.migrations.script import HistoryRow, scripts
 from lib.model.reading import FailureKind
 from lib.sources.http import OutcomeUnknownError
 
-_LOCK_ATTEMPTS = 3
+LOCK_ATTEMPTS = 3
 # The migration that adds the reporting functions.
 REPORTING = "reporting"
 
 
-def runner_on(context: ActionContext) -> Runner:
-    """Return the runner on the desk's way into the database. Raises `SourceError` if there is none."""
+def runner_on(context: ActionContext, history: HistoryRow | None = None) -> Runner:
+    """Return the runner on the desk's way into the database. Raises `SourceError` if there is none.
+
+    `history` is the row of a file of the app's repository.
+    """
     catalog = context.sources.catalog
-    return Runner(executor=migration_executor(catalog), data_api=catalog.description, clock=context.clock)
+    executor = migration_executor(catalog)
+    return Runner(executor=executor, data_api=catalog.description, clock=context.clock, history=history)
+
+
+def lock_on_database(context: ActionContext) -> str:
+    """Name what only one migration may touch at a time, whichever it is."""
+    return f"database:{context.settings.supabase_project_ref or 'main'}"
 
 
 def _named(name: str) -> Migration:
@@ -64,7 +73,7 @@ class _Migrate(Action):
         return _named(args["name"])
 
     def lock(self, context: ActionContext, args: Args) -> str:
-        return f"database:{context.settings.supabase_project_ref or 'main'}"
+        return lock_on_database(context)
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         migration = self.migration(args)
@@ -72,11 +81,7 @@ class _Migrate(Action):
         facts = (
             ("migration", migration.name),
             ("SQL", migration.digest[:12]),
-            (
-                "database",
-                f"{status.identity.database} as {status.identity.user}, Postgres {status.identity.server_version}",
-            ),
-            ("project", context.settings.supabase_project_ref or "not named"),
+            *database_facts(context, status),
             ("in place", "yes" if status.in_place else "no"),
         )
         return Target(migration.table, facts)
@@ -91,7 +96,12 @@ class _Migrate(Action):
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         migration = self.migration(args)
         status = runner_on(context).inspect(migration)
-        return (*_world_checks(migration, status), self.applicability(context, migration))
+        needed = (
+            block("needed", "It is in place already: there is nothing to do.")
+            if status.in_place
+            else ok("needed", "It is not in place.")
+        )
+        return (needed, *database_checks(migration, status), self.applicability(context, migration))
 
     def undo_for(self, args: Args) -> str:
         migration = self.migration(args)
@@ -105,13 +115,9 @@ class _Migrate(Action):
         return warn("cures", "It would not help: no error that it fixes was found.")
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
-        result = runner_on(context).run(self.migration(args), attempts=_LOCK_ATTEMPTS, on_progress=progress)
-        if result.outcome is MigrationOutcome.UNKNOWN:
-            raise OutcomeUnknownError(FailureKind.UNAVAILABLE, result.message, "Read the catalog again.")
-        if result.outcome not in (MigrationOutcome.SUCCEEDED, MigrationOutcome.NOTHING_TO_DO):
-            done = f"{result.steps_done} of {len(self.migration(args).steps)} steps done" if result.steps_done else ""
-            raise FailedError(result.message, after=done)
-        return Effect(result.message, "not in place", "in place", self.migration(args).name)
+        migration = self.migration(args)
+        result = runner_on(context).run(migration, attempts=LOCK_ATTEMPTS, on_progress=progress)
+        return effect_of(result, migration)
 
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
@@ -123,30 +129,52 @@ class _Migrate(Action):
         return Effect("The catalog shows the change.", "not in place", "in place", migration.name)
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
-        status = runner_on(context).inspect(self.migration(args))
-        if not status.in_place:
-            return Verification(False, "The catalog does not show the change.")
-        if status.visible is False:
-            return Verification(None, "The catalog shows the change; the Data API has not loaded it yet.")
-        through = "" if status.visible is None else ", and so does the Data API"
-        return Verification(True, f"The catalog shows the change{through}.")
+        return verification_of(runner_on(context).inspect(self.migration(args)))
 
 
-def _world_checks(migration: Migration, status: MigrationStatus) -> tuple[Preflight, ...]:
-    held = [f"pid {blocker.pid} ({blocker.application or 'unnamed'}, {blocker.state})" for blocker in status.blockers]
+def database_facts(context: ActionContext, status: MigrationStatus) -> tuple[tuple[str, str], ...]:
+    """Name the database that a migration would change."""
+    who = status.identity
     return (
-        block("needed", "It is in place already: there is nothing to do.")
-        if status.in_place
-        else ok("needed", "It is not in place."),
+        ("database", f"{who.database} as {who.user}, Postgres {who.server_version}"),
+        ("project", context.settings.supabase_project_ref or "not named"),
+    )
+
+
+def effect_of(result: MigrationResult, migration: Migration) -> Effect:
+    """Return what a run did. Raises `OutcomeUnknownError` or `FailedError` where that is not what was asked for."""
+    if result.outcome is MigrationOutcome.UNKNOWN:
+        raise OutcomeUnknownError(FailureKind.UNAVAILABLE, result.message, "Read the catalog again.")
+    if result.outcome not in (MigrationOutcome.SUCCEEDED, MigrationOutcome.NOTHING_TO_DO):
+        done = f"{result.steps_done} of {len(migration.steps)} steps done" if result.steps_done else ""
+        raise FailedError(result.message, after=done)
+    return Effect(result.message, "not in place", "in place", migration.name)
+
+
+def verification_of(status: MigrationStatus) -> Verification:
+    """Return whether the catalog and the Data API show the change."""
+    if not status.in_place:
+        return Verification(False, "The catalog does not show the change.")
+    if status.visible is False:
+        return Verification(None, "The catalog shows the change; the Data API has not loaded it yet.")
+    through = "" if status.visible is None else ", and so does the Data API"
+    return Verification(True, f"The catalog shows the change{through}.")
+
+
+def database_checks(migration: Migration, status: MigrationStatus) -> tuple[Preflight, ...]:
+    """Say whether the database can be changed now: that it takes writes, and who is in the way."""
+    held = [f"pid {blocker.pid} ({blocker.application or 'unnamed'}, {blocker.state})" for blocker in status.blockers]
+    tables = ", ".join(migration.tables)
+    return (
         ok("writable", "The database accepts changes.")
         if not (status.identity.in_recovery or status.identity.read_only)
         else block("writable", "The database accepts no changes: it is a replica, or read-only."),
         ok("requires", "Its precondition holds.")
         if status.requires_met
         else block("requires", migration.requires_message or "Its precondition does not hold."),
-        warn("blockers", f"Somebody holds a lock on {migration.table}: {', '.join(held)}. It may have to give up.")
+        warn("blockers", f"Somebody holds a lock on {tables}: {', '.join(held)}. It may have to give up.")
         if held
-        else ok("blockers", f"Nobody holds a lock on {migration.table}."),
+        else ok("blockers", f"Nobody holds a lock on {tables}."),
     )
 
 

@@ -154,7 +154,7 @@ def _show_preview(preview: Preview, as_json: bool) -> None:
     for name, value in preview.target.facts:
         out.print(f"  {escape(name)}: {escape(value)}")
     for call in preview.calls:
-        out.print(escape(call), style="cyan")
+        out.print(escape(call), style="cyan", soft_wrap=True)  # SQL can be copied as it runs
     for message in preview.will_differ:
         out.print(f"  · {escape(message)}")
     for check in preview.preflight:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from lib.journal.text_rules import tidy
 from lib.model.database import AppliedMigration
 from lib.model.served_code import (
     BOOKING_ADDRESSES,
@@ -160,8 +161,29 @@ _made: list[tuple[CommitFindings, _Given]] = []
 _lock = threading.Lock()
 
 
+def with_cures_of(found: CommitFindings, newer: Sequence[CommitFindings], schema: Schema) -> CommitFindings:
+    """Return the findings with what files of newer commits would cure, on the way of a booking, where its own do not.
+
+    A migration may lie in the newest commit before any code that comes with it is served.
+    """
+    cured: dict[Misfit, str] = {}
+    for other in newer:
+        for misfit in found.on_flow:
+            if misfit.migration is not None or misfit in cured or not other.code.migrations:
+                continue
+            files = repository_migrations.files_that_cure(misfit, other.code.migrations, other.migrations, schema)
+            if files:
+                cured[misfit] = files[-1].version
+    if not cured:
+        return found
+    return replace(found, misfits=tuple(replace(one, migration=cured.get(one, one.migration)) for one in found.misfits))
+
+
 def misfit_line(misfit: Misfit) -> str:
-    """Return a misfit as evidence: who does what where, what the database says, and what would cure it."""
+    """Return a misfit as evidence: who does what where, what the database says, and what would cure it.
+
+    Names and literals are the app's own words, and may be hostile: they are redacted, bounded and on one line.
+    """
     cure = (
         f"; the repository's migration {misfit.migration} would fix it and is not in effect" if misfit.migration else ""
     )
@@ -174,9 +196,10 @@ def misfit_in_short(misfit: Misfit) -> str:
 
 
 def _said(misfit: Misfit) -> str:
-    who = _hop(misfit.hop) or misfit.use.route or misfit.file
-    place = f"({misfit.file}, line {misfit.line})"
-    column = f"{misfit.table}.{misfit.column}" if misfit.column else misfit.table
+    who = _shown(_hop(misfit.hop) or misfit.use.route or "") or _file(misfit.file)
+    place = f"({_file(misfit.file)}, line {misfit.line})"
+    table, detail = _shown(misfit.table or ""), _shown(misfit.detail)
+    column = f"{table}.{_shown(misfit.column)}" if misfit.column else table
     maybe = "can " if misfit.sometimes else ""
     plain = {"writes": "write", "reads": "read", "leaves out": "leave out", "calls": "call", "names": "name"}
 
@@ -190,24 +213,41 @@ def _said(misfit: Misfit) -> str:
         case Problem.MISSING_TABLE | Problem.MISSING_COLUMN:
             said = f"{does('writes' if written else 'reads')} {column} {place}, {_VERBS[misfit.problem]}"
         case Problem.MISSING_FUNCTION:
-            said = f"{does('calls')} {misfit.detail}() {place}, {_VERBS[misfit.problem]}"
+            said = f"{does('calls')} {detail}() {place}, {_VERBS[misfit.problem]}"
         case Problem.LEFT_OUT:
             said = f"{does('leaves out')} {column} {place}, which must have a value"
         case Problem.NULL_REFUSED:
             said = f"{does('writes')} null to {column} {place}, which {_refuser(misfit)} refuses"
         case Problem.REFUSED_LITERAL:
-            said = (
-                f"{does('writes')} “{str(misfit.literal)[:80]}” to {column} {place}, which {_refuser(misfit)} refuses"
-            )
+            literal = _shown(str(misfit.literal))
+            said = f"{does('writes')} “{literal}” to {column} {place}, which {_refuser(misfit)} refuses"
         case Problem.NO_UNIQUE_INDEX:
-            said = f"{does('names')} ({misfit.detail}) of {misfit.table} in onConflict {place}, without a unique index"
+            said = f"{does('names')} ({detail}) of {table} in onConflict {place}, without a unique index"
         case Problem.TYPE:
-            said = f"{misfit.sentence.partition('. ')[0].rstrip('.')} {place}"
+            said = f"{_shown(misfit.sentence.partition('. ')[0].rstrip('.'), 300)} {place}"
     return said
 
 
+def _shown(text: str, most: int = 80) -> str:
+    """Return the app's own words as they may be shown: without what cannot be seen, secrets, and length."""
+    safe = " ".join(tidy(text).split())
+    return safe if len(safe) <= most else f"{safe[: most - 1]}…"
+
+
+def _file(path: str) -> str:
+    """Return the path of a file as it may be shown: its end, where it is long.
+
+    Part by part: a folder may be named like the address that it answers.
+    """
+    shown = "/".join(_shown(part) for part in path.split("/"))
+    return shown if len(shown) <= _LONGEST_PATH else f"…{shown[1 - _LONGEST_PATH :]}"
+
+
+_LONGEST_PATH = 120
+
+
 def _refuser(misfit: Misfit) -> str:
-    return "NOT NULL" if misfit.detail == "NOT NULL" else f"the check {misfit.detail}"
+    return "NOT NULL" if misfit.detail == "NOT NULL" else f"the check {_shown(misfit.detail)}"
 
 
 def _hop(address: str | None) -> str | None:

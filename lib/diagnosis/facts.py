@@ -345,8 +345,10 @@ class Facts:
         root = (project.root_directory if project else None) or ""  # null: the repository's own
         held = [code_findings.hold(code, self.schema, history, self.terms.addresses, root) for code in codes]
         served = {host.serving_commit for host in hosts if not host.redirect_to}
-        serving = tuple(one for one in held if one.code.commit in served)
         others = tuple(one for one in held if one.code.commit not in served)
+        serving = tuple(
+            code_findings.with_cures_of(one, others, self.schema) for one in held if one.code.commit in served
+        )
         return CodeFindings(serving, others, self._why_partial(serving, served))
 
     def _why_partial(self, serving: tuple[code_findings.CommitFindings, ...], served: set[str | None]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 FOLDER = Path(__file__).parent
 _STEP = re.compile(r"^-- step: (?P<words>.+)$", re.MULTILINE)
 _SECONDS = re.compile(r"[1-9][0-9]{0,2}s")
-_LISTS = frozenset({"cures", "visible", "functions", "allows"})
+_LISTS = frozenset({"cures", "visible", "functions", "allows", "also_locks"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ class Migration:
     answer with one boolean, whether the columns that they are about exist or not. `lock_timeout` and
     `statement_timeout` are whole seconds, as "2s". `visible` are the columns, as `table.column`, and `functions` the
     functions of `public` that the Data API must know afterwards. Exactly one of `undone_by` and `cannot_be_undone` is
-    set. `allows` are lint rules that it breaks on purpose, and `because`.
+    set. `allows` are lint rules that it breaks on purpose, and `because`. `also_locks` are further tables that it
+    locks.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Migration:
     cannot_be_undone: str | None = None
     allows: tuple[str, ...] = ()
     because: str = ""
+    also_locks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a header that promises too little. Raises `ValueError`."""
@@ -67,6 +69,11 @@ class Migration:
         for duty, done in checks.items():
             if not done:
                 raise ValueError(f"The migration {self.name} must {duty}.")
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The tables that it locks."""
+        return (self.table, *self.also_locks)
 
     @property
     def lock_seconds(self) -> int:

@@ -51,8 +51,8 @@ class MigrationExecutor(Protocol):
     def rows(self, sql: str, deadline: Deadline) -> list[Row]:
         """Return the answer to a question. Raises `SourceError`."""
 
-    def run(self, script: str, deadline: Deadline) -> None:
-        """Run a script of one transaction, once.
+    def run(self, script: str, deadline: Deadline) -> list[Row]:
+        """Run a script of one transaction, once; return the rows of its last statement that gave any.
 
         Raises `SqlRefusedError` where Postgres refused, `OutcomeUnknownError` where the answer was lost, and any
         other `SourceError` where the script was never sent.
@@ -69,7 +69,7 @@ class DirectMigrationExecutor:
     def rows(self, sql: str, deadline: Deadline) -> list[Row]:
         return replace(self.client, read_only=False).rows(sql, deadline)
 
-    def run(self, script: str, deadline: Deadline) -> None:
+    def run(self, script: str, deadline: Deadline) -> list[Row]:
         try:
             connection = self.client.connect(deadline)
         except psycopg.Error as error:
@@ -78,9 +78,18 @@ class DirectMigrationExecutor:
             try:
                 # The script has its own BEGIN and COMMIT.
                 connection.autocommit = True
-                connection.execute(script.encode())
+                return _last_rows(connection.execute(script.encode()))
             except psycopg.Error as error:
                 raise _told(error) from None
+
+
+def _last_rows(cursor: psycopg.Cursor[Row]) -> list[Row]:
+    found: list[Row] = []
+    while True:
+        if cursor.description is not None:
+            found = cursor.fetchall() or found
+        if not cursor.nextset():
+            return found
 
 
 def _told(error: psycopg.Error) -> Exception:
@@ -107,7 +116,7 @@ class ManagementMigrationExecutor:
         )
         return parse.rows(answer, MANAGEMENT_API)
 
-    def run(self, script: str, deadline: Deadline) -> None:
+    def run(self, script: str, deadline: Deadline) -> list[Row]:
         try:
             answer = self.client.http.send_json(
                 "POST",
@@ -127,8 +136,9 @@ class ManagementMigrationExecutor:
             raise OutcomeUnknownError(
                 error.kind, f"{error} Whether it did what we asked is not known.", error.failure.hint, status=400
             ) from None
-        # The rows are of no interest; that they are rows says that it was the Management API that answered.
-        understood(MANAGEMENT_API, lambda: parse.rows(answer.json(MANAGEMENT_API), MANAGEMENT_API))
+        # That they are rows says that it was the Management API that answered. Of several results it gives the last
+        # that is not empty (supabase/postgres-meta, src/lib/db.ts).
+        return understood(MANAGEMENT_API, lambda: parse.rows(answer.json(MANAGEMENT_API), MANAGEMENT_API))
 
     @property
     def _url(self) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from psycopg import sql
+
 from lib.migrations.catalogue import Migration, MigrationStep
 from lib.migrations.executors import MigrationExecutor, SqlRefusedError
 from lib.migrations.script import BUSY, LOCK_KEY, NOT_VERIFIED, RELOAD_SCHEMA, HistoryRow, scripts
@@ -20,7 +22,7 @@ from lib.model.database import Blocker, CatalogAccess, DatabaseIdentity
 from lib.model.reading import SourceError
 from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.catalog import DescriptionCatalogClient, blockers, identity
+from lib.sources.catalog import DescriptionCatalogClient, Row, blockers, identity
 from lib.sources.http import Deadline, OutcomeUnknownError
 
 OnProgress = Callable[[str], None]
@@ -45,6 +47,9 @@ select exists (
 """  # noqa: S608 - a constant
 
 
+_HAS_HISTORY_SQL = "select pg_catalog.to_regclass('supabase_migrations.schema_migrations') is not null as answer"
+
+
 class MigrationOutcome(StrEnum):
     """How a run ended. Only after SUCCEEDED and UNKNOWN may the last step tried have changed anything."""
 
@@ -60,8 +65,10 @@ class MigrationOutcome(StrEnum):
 class MigrationStatus:
     """What the database says of a migration now.
 
-    `in_place` is the answer to its `verify`, `requires_met` to its `requires`. `blockers` hold locks on its table,
+    `in_place` is the answer to its `verify`, `requires_met` to its `requires`. `blockers` hold locks on its tables,
     the longest transaction first. `visible` is whether the Data API knows its columns; None: it is not connected.
+    `recorded` is whether the history holds it: what comes from a file is in place only with its record. None: it comes
+    from no file.
     """
 
     identity: DatabaseIdentity
@@ -69,6 +76,7 @@ class MigrationStatus:
     requires_met: bool
     blockers: tuple[Blocker, ...]
     visible: bool | None
+    recorded: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,7 @@ class MigrationResult:
 
     `before` and `after` say whether the change was in place; None: not looked, or it could not be seen.
     `visible` is what the Data API says afterwards. `blockers` are who was in the way when the lock was not to be had.
+    `rows` are the answer to the question that a dry run asked.
     """
 
     outcome: MigrationOutcome
@@ -87,6 +96,7 @@ class MigrationResult:
     steps_done: int = 0
     seconds: float = 0.0
     blockers: tuple[Blocker, ...] = ()
+    rows: tuple[Row, ...] = ()
 
     @property
     def verified(self) -> bool:
@@ -102,11 +112,15 @@ class _Stop(Exception):  # noqa: N818 - it ends a run; its result says whether t
 
 @dataclass(frozen=True, kw_only=True)
 class Runner:
-    """Runs migrations through one door. `clock` gives the time in UTC, `sleep` waits for so many seconds."""
+    """Runs migrations through one way in. `clock` gives the time in UTC, `sleep` waits for so many seconds.
+
+    `history` is the row that the migration adds to the history: only for one that is a file of the app's repository.
+    """
 
     executor: MigrationExecutor
     data_api: DescriptionCatalogClient | None
     clock: Callable[[], datetime]
+    history: HistoryRow | None = None
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
 
@@ -120,6 +134,7 @@ class Runner:
             requires_met,
             self._blockers(migration, deadline),
             self._visible(migration),
+            self._recorded(deadline),
         )
 
     def run(
@@ -128,24 +143,24 @@ class Runner:
         *,
         dry_run: bool = False,
         attempts: int = 1,
-        history: HistoryRow | None = None,
+        question: str = "",
         on_progress: OnProgress = lambda message: None,
     ) -> MigrationResult:
         """Run `migration`, or rehearse it and roll back; raises nothing that an outcome can say.
 
-        `attempts` (at most 3) is how often a step is tried where its lock is not to be had. `history` adds a row to
-        the migration history: only where the app's repository has that file. `on_progress` hears each step.
+        `attempts` (at most 3) is how often a step is tried where its lock is not to be had. `question` is asked of a
+        dry run's changes before they are rolled back. `on_progress` hears each step.
         A rehearsal takes the same locks as the real thing, for milliseconds.
         """
         start = self.monotonic()
         try:
-            result = self._run(migration, dry_run, min(attempts, MAX_ATTEMPTS), history, on_progress)
+            result = self._run(migration, dry_run, min(attempts, MAX_ATTEMPTS), question, on_progress)
         except _Stop as stop:
             result = stop.result
         return replace(result, seconds=self.monotonic() - start)
 
     def _run(
-        self, migration: Migration, dry_run: bool, attempts: int, history: HistoryRow | None, on_progress: OnProgress
+        self, migration: Migration, dry_run: bool, attempts: int, question: str, on_progress: OnProgress
     ) -> MigrationResult:
         try:
             status = self.inspect(migration)
@@ -158,13 +173,14 @@ class Runner:
         if not status.requires_met:
             return _refusal(migration.requires_message, before=False)
         if status.blockers:
-            on_progress(f"Locks on {migration.table} now: {self._named(status.blockers)}.")
-        rendered = scripts(migration, dry_run=dry_run, history=history)
+            on_progress(f"Locks on {', '.join(migration.tables)} now: {self._named(status.blockers)}.")
+        rendered = scripts(migration, dry_run=dry_run, history=self.history, question=question)
+        rows: list[Row] = []
         for number, step in enumerate(rendered):
             on_progress(f"Step {number + 1} of {len(migration.steps)}: {step.message}.")
-            self._step(migration, step, number, dry_run, attempts, on_progress)
+            rows = self._step(migration, step, number, dry_run, attempts, on_progress)
         if dry_run:
-            return _dry_run_done(migration)
+            return replace(_dry_run_done(migration), rows=tuple(rows))
         return self._confirmed(migration, "It is in place.", on_progress)
 
     def _nothing_to_do(
@@ -197,13 +213,14 @@ class Runner:
         dry_run: bool,
         attempts: int,
         on_progress: OnProgress,
-    ) -> None:
-        """Run one step. Raises `_Stop` if it did not happen, or if nobody can say."""
+    ) -> list[Row]:
+        """Run one step and return its rows. Raises `_Stop` if it did not happen, or if nobody can say."""
         seconds = _GRACE_SECONDS + migration.statement_seconds * step.sql.count(";\n")
-        for attempt in range(1, attempts + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
-                self.executor.run(step.sql, Deadline(seconds))
-                return
+                return self.executor.run(step.sql, Deadline(seconds))
             except SqlRefusedError as error:
                 if error.state == _LOCK_NOT_AVAILABLE and attempt < attempts:
                     on_progress(f"The lock was not free within {migration.lock_timeout}; trying again.")
@@ -320,18 +337,34 @@ class Runner:
 
     def _answers(self, migration: Migration, deadline: Deadline) -> tuple[bool, bool]:
         """Return the answers to `verify` and `requires`. No answer (null) is a no."""
-        sql = f"select ({migration.verify}) as in_place, ({migration.requires or 'true'}) as requires_met"
-        found = self.executor.rows(sql, deadline)
+        question = f"select ({migration.verify}) as in_place, ({migration.requires or 'true'}) as requires_met"
+        found = self.executor.rows(question, deadline)
         row = parse.need(found[0] if found else None, f"The {self.executor.way}", "whether the change is in place")
-        return row.get("in_place") is True, row.get("requires_met") is True
+        in_place = row.get("in_place") is True and self._recorded(deadline) is not False
+        return in_place, row.get("requires_met") is True
 
-    def _answer(self, sql: str, deadline: Deadline) -> bool:
-        found = self.executor.rows(sql, deadline)
+    def _recorded(self, deadline: Deadline) -> bool | None:
+        """Whether the history holds the file; None if the migration is none. Raises `SourceError`."""
+        if self.history is None:
+            return None
+        if not self.has_history(deadline):
+            return False
+        asked = sql.SQL(
+            "select exists (select from supabase_migrations.schema_migrations where version = {}) as answer"
+        )
+        return self._answer(asked.format(self.history.version).as_string(None), deadline)
+
+    def has_history(self, deadline: Deadline) -> bool:
+        """Whether the database keeps a migration history. Raises `SourceError`."""
+        return self._answer(_HAS_HISTORY_SQL, deadline)
+
+    def _answer(self, question: str, deadline: Deadline) -> bool:
+        found = self.executor.rows(question, deadline)
         answer = parse.boolean(found[0] if found else None, "answer")
         return parse.need(answer, f"The {self.executor.way}", "a yes or no")
 
     def _blockers(self, migration: Migration, deadline: Deadline) -> tuple[Blocker, ...]:
-        return tuple(held for held in blockers(self.executor, deadline) if held.table == migration.table)
+        return tuple(held for held in blockers(self.executor, deadline) if held.table in migration.tables)
 
     def _blockers_now(self, migration: Migration) -> tuple[Blocker, ...]:
         try:

@@ -28,11 +28,12 @@ class HistoryRow:
     """A row for the migration history of Supabase's command line.
 
     Only for a file with this version and name in the app's own repository: a row without a file makes the next
-    `supabase db push` fail.
+    `supabase db push` fail. `statements` are those of the file, each with the comments before it.
     """
 
     version: str
     name: str
+    statements: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if not _VERSION.fullmatch(self.version):
@@ -40,23 +41,28 @@ class HistoryRow:
 
 
 def scripts(
-    migration: Migration, *, dry_run: bool = False, history: HistoryRow | None = None
+    migration: Migration, *, dry_run: bool = False, history: HistoryRow | None = None, question: str = ""
 ) -> tuple[MigrationStep, ...]:
-    """Return what runs, one script for each transaction.
+    """Return what runs, one script for each transaction. A dry run asks `question` before it is rolled back.
 
     A rehearsal ends in ROLLBACK: it takes the same locks for as long, and changes nothing. Of several steps only
     the first is rehearsed: the others build on it, and would have to run under its locks.
     """
     end = len(migration.steps) - 1
     rendered = tuple(
-        MigrationStep(step.message, _transaction(migration, step.sql, history, last=number == end, dry_run=dry_run))
+        MigrationStep(
+            step.message,
+            _transaction(
+                migration, step.sql, history, last=number == end, dry_run=dry_run, question=question if dry_run else ""
+            ),
+        )
         for number, step in enumerate(migration.steps)
     )
     return rendered[:1] if dry_run else rendered
 
 
 def _transaction(
-    migration: Migration, statements: str, history: HistoryRow | None, *, last: bool, dry_run: bool
+    migration: Migration, statements: str, history: HistoryRow | None, *, last: bool, dry_run: bool, question: str
 ) -> str:
     parts = [
         "begin;\n"
@@ -68,8 +74,9 @@ def _transaction(
     ]
     if last:
         parts.append(_unless(f"({migration.verify})", NOT_VERIFIED, "the change is not what it must be"))
-        parts += [_history(migration, history)] if history else []
+        parts += [_history(history)] if history else []
         parts.append(RELOAD_SCHEMA)
+    parts += [f"{question.strip()};"] if question else []
     return "\n\n".join([*parts, "rollback;" if dry_run else "commit;"]) + "\n"
 
 
@@ -83,9 +90,18 @@ def _unless(condition: str, state: str, message: str) -> str:
     )
 
 
-def _history(migration: Migration, row: HistoryRow) -> str:
+# As Supabase's command line does (supabase/cli, pkg/migration/history.go), word for word.
+_HISTORY_TABLE = """\
+CREATE SCHEMA IF NOT EXISTS supabase_migrations;
+CREATE TABLE IF NOT EXISTS supabase_migrations.schema_migrations (version text NOT NULL PRIMARY KEY);
+ALTER TABLE supabase_migrations.schema_migrations ADD COLUMN IF NOT EXISTS statements text[];
+ALTER TABLE supabase_migrations.schema_migrations ADD COLUMN IF NOT EXISTS name text;
+"""
+
+
+def _history(row: HistoryRow) -> str:
+    # A version that is on record already is an error, and rolls all of it back: somebody else was quicker.
     insert = sql.SQL(
-        "insert into supabase_migrations.schema_migrations (version, name, statements)\n"
-        "values ({}, {}, array[{}]) on conflict (version) do nothing;"
-    ).format(row.version, row.name, migration.sql)
-    return insert.as_string(None)
+        "INSERT INTO supabase_migrations.schema_migrations(version, name, statements)\nVALUES({}, {}, {}::text[]);"
+    ).format(row.version, row.name, list(row.statements))
+    return _HISTORY_TABLE + insert.as_string(None)

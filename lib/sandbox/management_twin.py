@@ -190,7 +190,7 @@ def _answer_query(request: Request, dsn: str) -> Response:
 
 
 def _run(dsn: str, query: str, parameters: list[Any] | None, *, read_only: bool) -> list[Row]:
-    """Run `query`, which may be several statements, and return the rows of the last one.
+    """Run `query`, which may be several statements, and return the rows of the last one that gave any.
 
     One connection per call: as through the platform's pooler, no session state survives it.
     """
@@ -202,9 +202,12 @@ def _run(dsn: str, query: str, parameters: list[Any] | None, *, read_only: bool)
             connection.execute("set default_transaction_read_only = on")
         cursor = connection.cursor(row_factory=dict_row)
         cursor.execute(query, parameters or None)
-        while cursor.nextset():
-            pass
-        return cursor.fetchall() if cursor.description is not None else []
+        rows: list[Row] = []
+        while True:
+            if cursor.description is not None:
+                rows = cursor.fetchall() or rows
+            if not cursor.nextset():
+                return rows
 
 
 def _postgres_message(error: psycopg.Error) -> str:

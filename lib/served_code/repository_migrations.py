@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from lib.model.database import AppliedMigration, CheckConstraint
@@ -82,8 +83,9 @@ class MigrationReading:
     unread: tuple[str, ...] = ()
 
 
+@lru_cache(maxsize=512)
 def read(sql: str) -> MigrationReading:
-    """Read one file of SQL. No input makes it fail."""
+    """Read one file of SQL; done once for the same text. No input makes it fail."""
     changes: list[Change] = []
     unread: list[str] = []
     for number, statement in enumerate(split(sql)):
@@ -301,7 +303,7 @@ def _apply(change: Change, schema: Schema) -> Schema:
         case "set default" | "drop default":
             return _changed_column(schema, table, name, default="set" if change.kind == "set default" else None)
         case "alter type":
-            return _changed_column(schema, table, name, type=_type(node.get("typeName", {}), schema))
+            return _changed_column(schema, table, name, type=type_name(node.get("typeName", {}), schema))
         case "add check":
             return _with_check(schema, table, name, node, change.sql)
         case "add unique":
@@ -404,7 +406,7 @@ def _with_column(schema: Schema, table: str, node: Tree, sql: str) -> Schema:
     column = SchemaColumn(
         table=table,
         name=name,
-        type=_type(node.get("typeName", {}), schema),
+        type=type_name(node.get("typeName", {}), schema),
         nullable=not (serial or identity or {"CONSTR_NOTNULL", "CONSTR_PRIMARY"} & kinds.keys()),
         default="set" if serial or "CONSTR_DEFAULT" in kinds else None,
         filled=bool(identity or generated),
@@ -421,18 +423,18 @@ def _with_column(schema: Schema, table: str, node: Tree, sql: str) -> Schema:
     return schema
 
 
-def _type(node: Tree, schema: Schema) -> str:
+def type_name(node: Tree, schema: Schema | None) -> str:
     """Return a type as `format_type` prints it."""
     name = _named(node.get("names", ()))
-    known = {one.name for one in schema.enums or ()}
-    type_name = name if name in known else _TYPES.get(name, name)
+    known = {one.name for one in (schema.enums if schema else None) or ()}
+    printed = name if name in known else _TYPES.get(name, name)
     sizes = [
         one["A_Const"]["ival"].get("ival", 0) for one in node.get("typmods", ()) if "ival" in one.get("A_Const", {})
     ]
     if sizes:
-        head, _, tail = type_name.partition(" with")
-        type_name = f"{head}({','.join(map(str, sizes))})" + (f" with{tail}" if tail else "")
-    return type_name + "[]" * bool(node.get("arrayBounds"))
+        head, _, tail = printed.partition(" with")
+        printed = f"{head}({','.join(map(str, sizes))})" + (f" with{tail}" if tail else "")
+    return printed + "[]" * bool(node.get("arrayBounds"))
 
 
 def _with_check(schema: Schema, table: str, name: str, node: Tree, sql: str) -> Schema:
@@ -485,7 +487,7 @@ def _with_routine(schema: Schema, name: str, node: Tree) -> Schema:
         if mode in ("FUNC_PARAM_OUT", "FUNC_PARAM_TABLE"):
             continue
         variadic = variadic or mode == "FUNC_PARAM_VARIADIC"
-        type_ = _type(parameter.get("argType", {}), schema)
+        type_ = type_name(parameter.get("argType", {}), schema)
         arguments.append(FunctionArgument(str(parameter.get("name", "")), type_, "defexpr" in parameter))
     routine = Routine(name, tuple(arguments), variadic)
     types = [argument.type for argument in arguments]
@@ -616,6 +618,32 @@ def cures(
         )
         for misfit in open_
     )
+
+
+def files_that_cure(
+    misfit: Misfit, files: Sequence[MigrationFile], states: Iterable[RepositoryMigration], schema: Schema
+) -> tuple[MigrationFile, ...]:
+    """Return the files that were not applied and that together cure a misfit, in their order; none if none do.
+
+    One that cures it alone is preferred. Else they are the fewest of the first ones: a file may build on another.
+    """
+    waiting = {one.path for one in states if one.state is MigrationState.NOT_APPLIED}
+    candidates = [file for file in sorted(files, key=lambda one: one.version) if file.path in waiting]
+
+    def cure(chosen: Sequence[MigrationFile]) -> bool:
+        after = schema
+        for file in chosen:
+            after = applied(read(file.sql), after)
+        return _key(misfit) not in _keys_of(judge((misfit.use,), after).misfits)
+
+    for file in candidates:
+        if cure((file,)):
+            return (file,)
+    needed = next((candidates[:end] for end in range(2, len(candidates) + 1) if cure(candidates[:end])), [])
+    for file in needed[:-1]:
+        without = [one for one in needed if one is not file]
+        needed = without if cure(without) else needed
+    return tuple(needed)
 
 
 _Key = tuple[Use, str, str | None, str | None, object]

@@ -44,6 +44,25 @@ class UnreadableStatementError(Exception):
 
 def split(sql: str) -> Iterator[Statement]:
     """Yield the statements: semicolons inside of strings, comments, and dollar quotation end none."""
+    for start, end in _pieces(sql):
+        yield from _statement(sql, start, end)
+
+
+def statements_with_comments(sql: str) -> Iterator[Statement]:
+    """Yield the statements with the comments before each, as Supabase's command line splits a file.
+
+    Comments that no statement follows are a piece of their own. `line` is where the statement begins, or the comments.
+    """
+    for start, end in _pieces(sql):
+        text = sql[start:end].strip()
+        if text:
+            statement = next(_statement(sql, start, end), None)
+            begins = sql.count("\n", 0, end - len(sql[start:end].lstrip())) + 1
+            yield Statement(text, statement.line if statement is not None else begins)
+
+
+def _pieces(sql: str) -> Iterator[tuple[int, int]]:
+    """Yield where each statement begins and ends, with the space and the comments before it."""
     start = position = 0
     while position < len(sql):
         found = _TOKEN.search(sql, position)
@@ -56,9 +75,9 @@ def split(sql: str) -> Iterator[Statement]:
             closing = sql.find(found["tag"], position)
             position = len(sql) if closing < 0 else closing + len(found["tag"])
         elif found["end"]:
-            yield from _statement(sql, start, found.start())
+            yield start, found.start()
             start = position
-    yield from _statement(sql, start, len(sql))
+    yield start, len(sql)
 
 
 def _end_of_comment(sql: str, position: int) -> int:
@@ -98,6 +117,14 @@ def tree(sql: str) -> tuple[str, Tree]:
         raise UnreadableStatementError("It is not one statement.")
     kind, inside = next(iter(parsed[0]["stmt"].items()))
     return kind, inside
+
+
+def is_comment(sql: str) -> bool:
+    """Whether a text holds no statement, and no comment that goes on after it."""
+    try:
+        return not pgparse.parse(sql)
+    except (pgparse.PGQueryError, RecursionError, ValueError, UnicodeError):
+        return False
 
 
 def expression(sql: str) -> Tree:

@@ -30,6 +30,7 @@ _LABELS = {
     "redeploy": "Redeploy",
     "roll_back": "Roll back",
     "run_migration": "Run this migration",
+    "run_repository_migration": "Run this migration",
 }
 _CURES = Sign("cures what was seen", "→", Tone.WARN)
 _CURES_NOTHING = Sign("cures nothing that was seen", "–", Tone.QUIET)

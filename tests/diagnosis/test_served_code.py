@@ -9,15 +9,18 @@ from typing import Any
 import pytest
 
 from lib.diagnosis.applicable_migrations import database_faults
+from lib.diagnosis.code_findings import misfit_line
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.model.database import AppliedMigration, CheckConstraint
 from lib.model.reading import Failure, FailureKind
 from lib.model.served_code import Schema, ServedCode, UniqueKey
 from lib.model.verdict import Check, CheckStatus, Verdict
+from lib.redaction import redact
 from lib.sandbox import booking_app_code
 from lib.served_code import live_schema, reader
 from lib.served_code.archive import Files
+from lib.served_code.misfits import judge
 from tests.diagnosis.builders import (
     FIX_BUILD,
     HEAD,
@@ -115,6 +118,40 @@ def test_a_missing_column_is_confirmed_by_the_line_that_writes_it():
     assert "which the database does not have" in line and line.endswith("its error is ignored")
     assert any("serves booking.example since" in one for one in found.evidence)
     assert verdict(diagnosis, "missing_column") is Verdict.CONFIRMED
+    assert line in found.summary, "the cause cites the line"
+    cause = next(one for one in diagnosis.hypotheses if one.id == "missing_column")
+    assert line in cause.for_engineer
+
+
+@pytest.mark.parametrize(
+    ("hostile", "never"),
+    [
+        ("src/lib/sms/sk_live_abcdefgh12345678.ts", "sk_live_abcdefgh12345678"),
+        ("src/lib/sms/+447700900123.ts", "7700900123"),
+        ("src/lib/sms/a\u202eb\n<script>.ts", "\u202e"),
+        ("src/lib/sms/" + "x" * 4_000 + ".ts", "x" * 200),
+    ],
+)
+def test_a_hostile_name_of_a_file_is_cited_without_what_is_hidden_in_it(hostile: str, never: str):
+    read = code("on_pending")
+    named = tuple(
+        dataclasses.replace(one, path=hostile, uses=tuple(dataclasses.replace(use, file=hostile) for use in one.uses))
+        if one.path == RECORD
+        else one
+        for one in read.files
+    )
+    found = judge((use for one in named for use in one.uses), schema(METADATA)).misfits
+    (line, *_) = [misfit_line(one) for one in found if one.file == hostile]
+    assert never not in line and "\n" not in line and len(line) < 500
+    assert "line " in line and METADATA in line
+
+
+def test_the_files_that_answer_an_address_are_named_whole():
+    for path in ("src/app/api/webhooks/twilio/route.ts", "src/app/booking-confirmation/[token]/page.tsx"):
+        use = dataclasses.replace(code("on_pending").uses[0], file=path, table="gone")
+        (misfit,) = judge((use,), schema()).misfits
+        assert f"({path}, line {misfit.line})" in misfit_line(misfit)
+        assert redact(misfit_line(misfit)) == misfit_line(misfit)
 
 
 @pytest.mark.parametrize("variant", ["with_customer", "without_customer"])

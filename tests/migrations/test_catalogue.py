@@ -12,6 +12,7 @@ import pytest
 
 from lib.migrations.catalogue import Migration, catalogue
 from lib.migrations.script import HistoryRow, scripts
+from lib.served_code.statements import statements_with_comments, tree
 
 SQUAWK = Path(sys.executable).with_name("squawk")
 EVERY = pytest.mark.parametrize("migration", catalogue().values(), ids=lambda migration: migration.name)
@@ -27,7 +28,7 @@ def complaints(script: str) -> set[str]:
 
 @EVERY
 def test_every_script_passes_the_linter_but_for_what_its_header_allows(migration: Migration):
-    history = HistoryRow("20251122120000", migration.name)
+    history = HistoryRow("20251122120000", migration.name, (migration.sql,))
     rendered = (*scripts(migration), *scripts(migration, history=history), *scripts(migration, dry_run=True))
     found = set().union(*(complaints(step.sql) for step in rendered))
     assert found == set(migration.allows), "allowed and not needed is as wrong as needed and not allowed"
@@ -97,10 +98,14 @@ def test_a_header_that_promises_too_little_is_refused(wrong: dict[str, object], 
 
 def test_a_version_in_the_history_is_digits_and_nothing_else():
     with pytest.raises(ValueError, match="digits"):
-        HistoryRow("2025'); drop table x; --", "name")
+        HistoryRow("2025'); drop table x; --", "name", ())
 
 
 def test_a_name_in_the_history_cannot_leave_its_quotes():
-    history = HistoryRow("1", "o'brien'); drop table x; --")
+    hostile = "o'brien'); drop table x; --"
+    history = HistoryRow("1", hostile, (hostile, "a\\'b"))
     (script,) = scripts(catalogue()["pending_bookings_metadata"], history=history)
     assert "'o''brien''); drop table x; --'" in script.sql
+    *_, recorded, _, _ = statements_with_comments(script.sql)
+    kind, inside = tree(recorded.sql)
+    assert kind == "InsertStmt" and inside["relation"]["relname"] == "schema_migrations"

@@ -384,16 +384,62 @@ def test_a_row_of_history_is_written_only_where_a_version_is_given(sandbox: Runn
     either.run(METADATA)
     assert ask(sandbox, "select version from supabase_migrations.schema_migrations") == before
     do(sandbox, "alter table public.pending_bookings drop column metadata")
-    either.run(METADATA, history=HistoryRow("20991122120000", "pending_bookings_metadata"))
+    written = ("-- Why.\nalter table a", 'it\'s \\ "so"')
+    replace(either, history=HistoryRow("20991122120000", "pending_bookings_metadata", written)).run(METADATA)
     (row,) = ask(sandbox, "select name, statements from supabase_migrations.schema_migrations where version ~ '^2099'")
-    assert row == {"name": "pending_bookings_metadata", "statements": [METADATA.sql]}
+    assert row == {"name": "pending_bookings_metadata", "statements": [*written]}
 
 
 def test_history_and_change_are_in_one_transaction(sandbox: Running, play: Play, either: Runner):
     play("missing-column")
     broken: Migration = replace(METADATA, verify="select false")
-    either.run(broken, history=HistoryRow("20991122120000", "pending_bookings_metadata"))
+    replace(either, history=HistoryRow("20991122120000", "pending_bookings_metadata", ())).run(broken)
     assert not ask(sandbox, "select from supabase_migrations.schema_migrations where version ~ '^2099'")
+
+
+def test_where_there_is_no_history_it_is_made_as_the_command_line_makes_it(
+    sandbox: Running, play: Play, either: Runner
+):
+    play("missing-column")
+    do(sandbox, "drop schema supabase_migrations cascade")
+    file = replace(either, history=HistoryRow("20991122120000", "metadata", ("select 1",)))
+    assert file.inspect(METADATA).recorded is False
+    assert file.run(METADATA, dry_run=True).outcome is MigrationOutcome.DRY_RUN
+    assert file.inspect(METADATA).recorded is False
+    assert file.run(METADATA).outcome is MigrationOutcome.SUCCEEDED
+    assert ask(sandbox, "select * from supabase_migrations.schema_migrations") == [
+        {"version": "20991122120000", "statements": ["select 1"], "name": "metadata"}
+    ]
+
+
+def test_a_file_whose_effect_is_there_is_in_place_only_with_its_record(sandbox: Running, play: Play, either: Runner):
+    play("healthy")
+    file = replace(either, history=HistoryRow("20991122120000", "metadata", ("select 1",)))
+    assert not file.inspect(METADATA).in_place
+    assert file.run(METADATA).outcome is MigrationOutcome.SUCCEEDED
+    assert file.run(METADATA).outcome is MigrationOutcome.NOTHING_TO_DO
+
+
+def test_who_records_the_same_version_first_wins_and_the_other_changes_nothing(
+    sandbox: Running, play: Play, either: Runner
+):
+    play("missing-column")
+    do(
+        sandbox,
+        "insert into supabase_migrations.schema_migrations (version, name) values ('20991122120000', 'metadata')",
+    )
+    file = replace(either, history=HistoryRow("20991122120000", "metadata", ("select 1",)))
+    result = file.run(METADATA)
+    assert result.outcome is MigrationOutcome.FAILED and "23505" in result.message
+    assert not has_metadata(sandbox)
+
+
+def test_a_dry_run_answers_a_question_about_what_it_did_before_it_is_rolled_back(
+    sandbox: Running, play: Play, either: Runner
+):
+    play("missing-column")
+    result = either.run(METADATA, dry_run=True, question=f"select ({METADATA.verify}) as it")
+    assert result.rows == ({"it": True},) and not has_metadata(sandbox)
 
 
 # Lost answers ----------------------------------------------------------------------------------------------

@@ -71,10 +71,12 @@ def test_the_row_cap_can_be_read(manage: Ask) -> None:
     assert manage("/postgrest").json()["max_rows"] == 1000
 
 
-def test_the_last_statement_of_a_query_answers(manage: Ask) -> None:
+def test_the_last_statement_of_a_query_that_gave_rows_answers(manage: Ask) -> None:
+    """As supabase/postgres-meta does it (src/lib/db.ts)."""
     answer = manage("/database/query", {"query": "select 1 as a; select 2 as b"})
     assert (answer.status_code, answer.json()) == (201, [{"b": 2}])
-    assert manage("/database/query", {"query": "begin; select 1 as a; commit"}).json() == []
+    assert manage("/database/query", {"query": "begin; select 1 as a; commit"}).json() == [{"a": 1}]
+    assert manage("/database/query", {"query": "begin; commit"}).json() == []
 
 
 def test_values_come_as_the_platform_writes_them(manage: Ask) -> None:

@@ -138,19 +138,23 @@ def columns_exist(facts: Facts) -> CheckResult:
     reads are direct evidence, too; their success proves less.
     """
     if found := [one for one in facts.code.on_flow if one.problem in _MISSING]:
-        return _misfitting(facts, found, "The booking code {} what the database does not have: {}.")
+        return _misfitting(facts, found, "The booking code and the database do not fit")
     if facts.code.complete:
         return ok("The database has every column that the booking code writes.", *facts.code.gaps)
     return _declared_columns(facts)
 
 
 def _misfitting(facts: Facts, found: list[Misfit], message: str) -> CheckResult:
-    """Say what does not fit, by file and line: certainly, or on some of the ways through the code."""
-    places = ", ".join(dict.fromkeys(_place(one) for one in found))
-    verb = "writes to" if any(one.use.operation.is_write for one in found) else "reads"
+    """Say what does not fit, by file and line: certainly, or on some of the ways through the code.
+
+    The first of what is certain is cited in the sentence itself, and a write before a read; of the others the place.
+    """
+    first = min(found, key=lambda one: (one.sometimes, not one.use.operation.is_write))
+    others = [place for place in dict.fromkeys(_place(one) for one in found) if place != _place(first)]
+    also = f" Also: {', '.join(others)}." if others else ""
     evidence = (*dict.fromkeys(map(misfit_line, found)), *_live_since(facts, found), *_changed_lately(facts))
     certain = any(not one.sometimes for one in found)
-    return (fail if certain else warn)(message.format(verb, places), *evidence)
+    return (fail if certain else warn)(f"{message}: {misfit_line(first)}.{also}", *evidence)
 
 
 def _place(misfit: Misfit) -> str:
@@ -261,7 +265,7 @@ def relevant_breaches(facts: Facts) -> tuple[Breach, ...]:
 )
 def schema_contract(facts: Facts) -> CheckResult:
     if found := list(facts.code.on_flow):
-        return _misfitting(facts, found, "The database refuses what the live code asks of {1}.")
+        return _misfitting(facts, found, "The database refuses what the live code asks of it")
     if facts.code.complete:
         if facts.schema is not None and facts.schema.checks is None:
             return cannot_tell("The columns fit the code; their constraints could not be read.", *facts.code.gaps)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from lib.diagnosis.applicable_migrations import FORBIDDEN, migration_tasks
 from lib.diagnosis.check_api import Statuses
-from lib.diagnosis.checks import demand
+from lib.diagnosis.checks import demand, recording
 from lib.diagnosis.checks import deployment_failure_modes as modes
 from lib.diagnosis.contract import Break
 from lib.diagnosis.hypothesis_api import HypothesisSpec, TaskContext, decided_by, read_app_log
@@ -48,7 +48,7 @@ SPEC = HypothesisSpec(
     explains=frozenset({Hop.DEMAND}),
     judge=judge,
     checks=(demand.api_answers,),
-    signs=(demand.front_door,),
+    signs=(demand.front_door, recording.columns_exist, recording.schema_contract),
     rest=(modes.paused,),
     tasks=tasks,
     runbook="""

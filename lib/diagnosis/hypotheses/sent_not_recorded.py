@@ -29,7 +29,7 @@ SPEC = HypothesisSpec(
     explains=frozenset({Hop.RECORDED}),
     judge=decided_by(recording.texts_recorded),
     checks=(recording.texts_recorded, recording.metadata_stored),
-    signs=(recording.writes_succeed,),
+    signs=(recording.writes_succeed, recording.schema_contract),
     tasks=tasks,
     runbook="""
 No missing column and no NOT NULL explains it.

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lib.model import frames
 from lib.model.deployments import Branch, BuildLog, Comparison, Deployment, VercelSigns
-from lib.model.provider import LinkOpening
+from lib.model.provider import Landing, LinkOpening
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, Reading, SourceError
 from lib.model.served_code import ServedCode
 from lib.sources.booking_app import BookingApp
@@ -205,6 +205,11 @@ def link_opening(app: BookingApp, readings: Readings, deadline: Deadline) -> Obs
         url = app.confirmation_url(booking["token"])
     opened = app.open_link(url, booking["id"], deadline, hostnames)
     return Observed(opened.value, opened.caveats)
+
+
+def link_opened(observed: Observed[LinkOpening | None]) -> bool:
+    """Whether a link that was known before opened as it should. Anything else may be because it is not the newest."""
+    return observed.value is not None and observed.value.landing is Landing.CONFIRMATION
 
 
 def _link_in_text(token: str, readings: Readings) -> str | None:

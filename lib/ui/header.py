@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -23,7 +22,6 @@ from lib.ui.page_frame import STATUS, View, current_journal_state, current_view,
 from lib.ui.runtime import AppRuntime
 from lib.ui.styles import draw, sharing
 
-HEAD_START_SECONDS = 0.3
 _PACES = (0.0, 1.0, 4.0, 30.0, 120.0)
 
 
@@ -39,16 +37,6 @@ def draw_header(viewer: Viewer, title: str) -> None:
     if problem := st.session_state.pop("sandbox_problem", None):
         st.warning(plain(problem), icon=":material/warning:")
     _draw_headline(title)
-
-
-def head_start() -> None:
-    """Let a browser that has just come paint the headline before it gets the rest.
-
-    If it gets both at once it shows nothing until it has loaded the code of the charts, which takes a second.
-    """
-    if "came" not in st.session_state:
-        st.session_state["came"] = True
-        time.sleep(HEAD_START_SECONDS)
 
 
 def _draw_controls(viewer: Viewer, played: SandboxState | None) -> None:

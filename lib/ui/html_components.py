@@ -7,7 +7,7 @@ shortened as well (`masking.outside`). Streamlit's sanitizer stands behind this;
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from lib import formatting
 from lib.journal.entry import Entry
+from lib.journal.last_headline import LastHeadline
 from lib.journal.text_rules import actor_name
 from lib.model.reading import Failure
 from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile
@@ -506,3 +507,28 @@ def entrance(title: str, sentence: str, *, token_field: str | None = None, reloa
     """
     form = _TOKEN_FORM.format(token_field) if token_field else NOTHING
     return _ENTRANCE.format(head=_RELOAD if reload else NOTHING, title=title, sentence=sentence, form=form)
+
+
+# The first frame.
+
+
+def last_known(last: LastHeadline | None, *, now: datetime) -> Markup:
+    """The headline that was last known, grey and with its age, while the desk looks; or that none is known yet.
+
+    It has the form of the headline and is none: nothing that is old is green, red or amber.
+    """
+    if last is None:
+        state, sentence = "LOOKING NOW", "Nothing is known yet: the systems are being read for the first time."
+        clock = NOTHING
+    else:
+        state, sentence = f"LAST KNOWN: {last.state.word}", outside(last.answer or last.sentence)
+        old = Markup('<span class="sb-age" data-sb-at="{}">{}</span>').format(
+            round(last.at.timestamp()), formatting.duration(max(now - last.at, timedelta(0)))
+        )
+        clock = Markup('<span class="sb-clock">{} old, about {}.<br>Looking now.</span>').format(old, last.size.message)
+    return Markup(
+        '<div class="sb-headline sb-unknown sb-large sb-last-known" role="status" data-sb-now="{now}">'
+        '<span class="sb-glyph" aria-hidden="true">…</span>'
+        '<div class="sb-words"><span class="sb-state">{state}</span><span class="sb-known">{sentence}</span></div>'
+        "{clock}</div>"
+    ).format(now=f"{now.timestamp():.1f}", state=state, sentence=sentence, clock=clock)

@@ -21,8 +21,8 @@ from lib.cache import Cache
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.journal.errors import JournalError
-from lib.model.deployments import BuildLog
 from lib.journal.last_headline import LastHeadline, LastHeadlines, systems_key
+from lib.model.deployments import BuildLog
 from lib.model.reading import FailureKind, SourceError
 from lib.model.window import WindowSize
 from lib.redaction import redact_logs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -98,7 +99,7 @@ def test_the_stretches_tile_the_window_and_good_ones_have_evidence(world: tuple[
     for hop, history in drawn.items():
         bins = history.bins
         assert bins[0].start == seen.window.start and bins[-1].end == seen.window.end
-        assert all(one.end == following.start for one, following in zip(bins, bins[1:], strict=False))
+        assert all(one.end == following.start for one, following in itertools.pairwise(bins))
         assert sum(run.judged for run in history.runs) == sum(one.judged for one in bins)
         assert [run.state for run in history.runs if run.start >= run.end] == []
         for one in bins[:-1]:

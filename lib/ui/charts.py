@@ -117,7 +117,7 @@ def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: fl
             figure.add_vline(x=moment, line={"color": colour, "width": 1, "dash": "dot"}, opacity=0.7)
 
 
-# Each state has a colour, a pattern and a glyph: none is told by its colour alone. In the order of the legend.
+# Each state has a colour, a pattern and a glyph: none is told by its colour alone.
 _BARS: Final[Mapping[BinState, tuple[str, str, str]]] = {
     BinState.GOOD: (GREEN, "", "✓"),
     BinState.SOME_FAILED: (ORANGE, "/", "!"),
@@ -127,7 +127,12 @@ _BARS: Final[Mapping[BinState, tuple[str, str, str]]] = {
 }
 _FAINT = 0.18  # how strongly a stretch is drawn that says nothing
 CHANGES = "What changed"
-_HOP_ROW, _HOP_FOOT = 23, 62  # pixels
+_DAY_MS = 86_400_000
+_TIMES: Final = [
+    {"dtickrange": [None, _DAY_MS - 1], "value": "%H:%M\n%-d %b"},
+    {"dtickrange": [_DAY_MS, None], "value": "%-d %b"},
+]
+_HOP_ROW, _HOP_FOOT = 23, 36  # pixels
 
 
 def hop_history(histories: Sequence[HopHistory], marks: Sequence[Mark], zone: ZoneInfo) -> go.Figure:
@@ -136,19 +141,21 @@ def hop_history(histories: Sequence[HopHistory], marks: Sequence[Mark], zone: Zo
     figure = _figure(height=_HOP_ROW * len(rows) + _HOP_FOOT + 8)
     for state, (colour, pattern, glyph) in _BARS.items():
         runs = [(history, run) for history in histories for run in history.runs if run.state is state]
+        if not runs:
+            continue
         says_nothing = state in (BinState.NOTHING, BinState.UNKNOWN)
-        lines = {"shape": pattern, "size": 6, "fgcolor": GREY if says_nothing else "#ffffff", "fgopacity": 0.35}
+        lines = {"shape": pattern, "size": 6, "fillmode": "overlay", "fgopacity": 0.4}
+        lines["fgcolor"] = GREY if says_nothing else "#000000" if state is BinState.BAD else "#ffffff"
         figure.add_bar(
             orientation="h",
             name=str(state),
-            # Without a stretch of this state, one without a length: the legend has all of them.
-            y=[labels.HOP[history.hop] for history, _ in runs] or [CHANGES],
-            base=list(_local([run.start for _, run in runs] or [histories[0].bins[0].start], zone)),
-            x=[(run.end - run.start) / timedelta(milliseconds=1) for _, run in runs] or [0.0],
-            text=[glyph for _ in runs] or [""],
+            y=[labels.HOP[history.hop] for history, _ in runs],
+            base=list(_local([run.start for _, run in runs], zone)),
+            x=[(run.end - run.start) / timedelta(milliseconds=1) for _, run in runs],
+            text=[glyph for _ in runs],
             textposition="inside",
             insidetextanchor="middle",
-            insidetextfont={"color": GREY if says_nothing else "#ffffff"},
+            insidetextfont={"color": GREY if says_nothing else "#ffffff", "size": 11},
             textangle=0,
             marker={"color": _faint(colour) if says_nothing else colour, "pattern": lines, "line": {"width": 0}},
             hovertext=[in_chart(_of_run(history, run, zone)) for history, run in runs],
@@ -157,24 +164,16 @@ def hop_history(histories: Sequence[HopHistory], marks: Sequence[Mark], zone: Zo
     _draw_marks(figure, marks, zone, at=CHANGES)
     window = [histories[0].bins[0].start, histories[0].bins[-1].end]
     figure.update_xaxes(type="date", range=list(_local(window, zone)), showgrid=False, tickangle=0, nticks=6)
+    figure.update_xaxes(tickformatstops=_TIMES)
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=rows[::-1], showgrid=False)
     figure.update_yaxes(range=[-0.5, len(rows) - 0.5])
     figure.update_layout(
         barmode="overlay",
-        bargap=0.2,
-        uniformtext={"mode": "hide", "minsize": 10},
+        bargap=0.12,
+        uniformtext={"mode": "hide", "minsize": 8},
         hovermode="closest",
         margin={"b": _HOP_FOOT},
-        # Over the whole width, also that of the names: on a phone the bars leave too little.
-        legend={
-            "xref": "container",
-            "yref": "container",
-            "x": 0,
-            "y": 0,
-            "yanchor": "bottom",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
+        showlegend=False,  # it stands below in words, where it fits on a phone as well
     )
     return figure
 

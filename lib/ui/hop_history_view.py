@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import streamlit as st
 
 from lib.diagnosis.hop_history import BinState, HopHistory, hop_histories, when_it_broke
 from lib.diagnosis.hops import DECISIVE
+from lib.diagnosis.timeline import MarkKind
 from lib.model.verdict import Hop
 from lib.ui import charts, incidents_view, labels
 from lib.ui.first_frame import draw_chart
 from lib.ui.page_frame import View, panel
 
+# The words to the colours, patterns and glyphs of the bars, and to the marks above them.
+_LEGEND: Final = (
+    ":green-badge[✓ good]",
+    ":orange-badge[! some failed, striped]",
+    ":red-badge[✕ bad, crossed]",
+    ":gray-badge[nothing to judge, pale]",
+    ":gray-badge[? unknown, dotted]",
+)
+_MARKS: Final[Mapping[MarkKind, str]] = {
+    MarkKind.DEPLOYMENT: "▼",
+    MarkKind.ROLLBACK: "▲",
+    MarkKind.MIGRATION: "■",
+    MarkKind.INCIDENT: "★",
+    MarkKind.ACTION: "●",
+}
 # So many of the newest stretches of a bar are said where it cannot be seen.
 _SAID = 4
 SHARED_HEIGHT: Final = 300  # pixels, on a shared screen
@@ -29,6 +45,8 @@ def draw_hop_history(view: View) -> None:
     figure = view.diagnosis.cached(("hop_history", marks), lambda: charts.hop_history(histories, marks, view.zone))
     alt = " ".join(_said(view, history) for history in histories)
     draw_chart(figure, key="hop_history", alt=alt, height=SHARED_HEIGHT if view.sharing else None)
+    kinds = [kind for kind in MarkKind if any(mark.kind is kind for mark in marks)]
+    st.markdown(" ".join((*_LEGEND, *(f":blue-badge[{_MARKS[kind]} {kind}]" for kind in kinds))))
     if not view.sharing:
         _draw_links()
 

@@ -7,7 +7,7 @@ shortened as well (`masking.outside`). Streamlit's sanitizer stands behind this;
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -515,20 +515,20 @@ def entrance(title: str, sentence: str, *, token_field: str | None = None, reloa
 def last_known(last: LastHeadline | None, *, now: datetime) -> Markup:
     """The headline that was last known, grey and with its age, while the desk looks; or that none is known yet.
 
-    It has the form of the headline and is none: nothing that is old is green, red or amber.
+    It stands where the headline will, and is none: nothing that is old is green, amber or red.
     """
     if last is None:
         state, sentence = "LOOKING NOW", "Nothing is known yet: the systems are being read for the first time."
-        clock = NOTHING
+        how_old = NOTHING
     else:
         state, sentence = f"LAST KNOWN: {last.state.word}", outside(last.answer or last.sentence)
-        old = Markup('<span class="sb-age" data-sb-at="{}">{}</span>').format(
-            round(last.at.timestamp()), formatting.duration(max(now - last.at, timedelta(0)))
+        how_old = Markup("<p>{} about {}. <b>Looking now.</b></p>").format(
+            Markup('<span data-sb-at="{}">{}</span> old,').format(
+                round(last.at.timestamp()), formatting.duration(now - last.at)
+            ),
+            last.size.message,
         )
-        clock = Markup('<span class="sb-clock">{} old, about {}.<br>Looking now.</span>').format(old, last.size.message)
     return Markup(
-        '<div class="sb-headline sb-unknown sb-large sb-last-known" role="status" data-sb-now="{now}">'
-        '<span class="sb-glyph" aria-hidden="true">…</span>'
-        '<div class="sb-words"><span class="sb-state">{state}</span><span class="sb-known">{sentence}</span></div>'
-        "{clock}</div>"
-    ).format(now=f"{now.timestamp():.1f}", state=state, sentence=sentence, clock=clock)
+        '<div class="sb-last-known sb-unknown" role="status" data-sb-now="{now}">'
+        '<span class="sb-known-state">{state}</span><p class="sb-known">{sentence}</p>{how_old}</div>'
+    ).format(now=f"{now.timestamp():.1f}", state=state, sentence=sentence, how_old=how_old)

@@ -32,8 +32,8 @@ from streamlit.proto.AutoRerun_pb2 import AutoRerun  # noqa: E402
 from streamlit.proto.BackMsg_pb2 import BackMsg  # noqa: E402
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg  # noqa: E402
 from supabase import create_client  # noqa: E402
-from websockets.sync.client import ClientConnection  # noqa: E402
 from websockets.sync.client import connect as connect_websocket  # noqa: E402
+from websockets.sync.connection import Connection  # noqa: E402
 
 from lib.diagnosis.diagnose import diagnose  # noqa: E402
 from lib.launch import LaunchedSandbox, start_sandbox  # noqa: E402
@@ -89,10 +89,11 @@ TIMES_CLICK = """
     element.click()
 })
 """
+_WINDOW = '.st-key-window button:has-text("%s")'
 # What is clicked in turn on each page, so that each click changes something: the window, and a box that opens.
 CLICKED = {
-    "/status": (("text=1h", "text=24h"), (".st-key-counted summary",)),
-    "/action-plan": (("text=1h", "text=24h"),),
+    "/status": ((_WINDOW % "1h", _WINDOW % "24h"), (".st-key-counted summary",)),
+    "/action-plan": ((_WINDOW % "1h", _WINDOW % "24h"),),
 }
 
 
@@ -340,7 +341,7 @@ def rerun_seconds(address: str) -> float:
     with connect_websocket(
         f"ws://{origin}/_stcore/stream", subprotocols=["streamlit"], origin=address, max_size=None
     ) as wire:
-        # The first run has no charts. A browser that has painted it asks for the rest, by the fragment that comes soonest.
+        # The first run has no charts. A browser that has painted it asks for them, by the fragment that comes soonest.
         soonest = min((message.auto_rerun for message in _run(wire) if message.HasField("auto_rerun")), key=_interval)
         _run(wire, soonest.fragment_id)
         _until_finished(wire)
@@ -355,7 +356,7 @@ def _interval(message: AutoRerun) -> float:
     return float(message.interval)
 
 
-def _run(wire: ClientConnection, fragment_id: str = "") -> list[ForwardMsg]:
+def _run(wire: Connection, fragment_id: str = "") -> list[ForwardMsg]:
     """Have the page run, or one fragment of it, and return all that it sent."""
     ask = BackMsg()
     ask.rerun_script.page_name = ""
@@ -364,7 +365,7 @@ def _run(wire: ClientConnection, fragment_id: str = "") -> list[ForwardMsg]:
     return _until_finished(wire)
 
 
-def _until_finished(wire: ClientConnection) -> list[ForwardMsg]:
+def _until_finished(wire: Connection) -> list[ForwardMsg]:
     messages: list[ForwardMsg] = []
     while not messages or messages[-1].WhichOneof("type") != "script_finished":
         messages.append(ForwardMsg.FromString(wire.recv(decode=False)))

@@ -344,7 +344,6 @@ def rerun_seconds(address: str) -> float:
         # The first run has no charts. A browser that has painted it asks for them, by the fragment that comes soonest.
         soonest = min((message.auto_rerun for message in _run(wire) if message.HasField("auto_rerun")), key=_interval)
         _run(wire, soonest.fragment_id)
-        _until_finished(wire)
         for _ in range(2 * ROUNDS):
             started = time.perf_counter()
             _run(wire)
@@ -367,9 +366,15 @@ def _run(wire: Connection, fragment_id: str = "") -> list[ForwardMsg]:
 
 def _until_finished(wire: Connection) -> list[ForwardMsg]:
     messages: list[ForwardMsg] = []
-    while not messages or messages[-1].WhichOneof("type") != "script_finished":
+    while not messages or not _ends(messages[-1]):
         messages.append(ForwardMsg.FromString(wire.recv(decode=False)))
     return messages
+
+
+def _ends(message: ForwardMsg) -> bool:
+    """Whether a run has finished, and not to be followed by another one at once."""
+    finished = message.WhichOneof("type") == "script_finished"
+    return finished and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN
 
 
 @dataclass(frozen=True)

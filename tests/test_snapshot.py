@@ -134,13 +134,13 @@ def test_a_link_that_is_known_is_opened_at_once_and_only_a_good_opening_of_it_co
     tried: list[Reading[Any]] = []
     real = follow_up.link_opening
 
-    def opening(app: BookingApp, readings: Mapping[str, Reading[Any]], deadline: Deadline) -> Observed[Any]:
+    def open_and_note(app: BookingApp, readings: Mapping[str, Reading[Any]], deadline: Deadline) -> Observed[Any]:
         tried.append(readings["pending_bookings"])
         opened = real(app, readings, deadline)
         known = readings["pending_bookings"] is first.pending_bookings
         return Observed(replace(opened.value, landing=from_known)) if known and opened.value else opened
 
-    monkeypatch.setattr(follow_up, "link_opening", opening)
+    monkeypatch.setattr(follow_up, "link_opening", open_and_note)
     week = cache.snapshot(WindowSize.WEEK)
     cache.close()
     assert len(tried) == asked and tried[0] is first.pending_bookings

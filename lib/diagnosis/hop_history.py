@@ -1,6 +1,6 @@
-"""When did it break? For each hop and stretch of time, what the rows of that time say of the hop.
+"""When did it break? For each hop and bin of time, what the rows of that time say of the hop.
 
-Made of the same facts and by the same rules as the checks. A stretch without anything to judge says so, what was not
+Made of the same facts and by the same rules as the checks. A bin without anything to judge says so, what was not
 read is unknown, and nothing is good without evidence of its own.
 """
 
@@ -26,7 +26,7 @@ from lib.model.window import Window
 
 
 class BinState(StrEnum):
-    """What is known of a hop in one stretch of time."""
+    """What is known of a hop in one bin of time."""
 
     GOOD = "good"
     SOME_FAILED = "some failed"
@@ -37,7 +37,7 @@ class BinState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HopBin:
-    """One stretch `[start, end)` of a hop's bar (UTC): of `judged` cases `failed` did.
+    """One bin `[start, end)` of a hop's bar (UTC): of `judged` cases `failed` did.
 
     Without cases the state is that of the hop as a whole: which code served, or what is the case now.
     """
@@ -51,7 +51,7 @@ class HopBin:
 
 @dataclass(frozen=True, slots=True)
 class HopHistory:
-    """The bar of one hop: stretches that follow each other without a gap, over the whole window.
+    """The bar of one hop: bins that follow each other without a gap, over the whole window.
 
     `why_unknown` is the reason where all of it is unknown; else empty.
     """
@@ -88,7 +88,7 @@ class Cases:
 # That a key sees every row is no hop of time: where it does not, every bar is unknown.
 HOPS: Final = tuple(hop for hop in Hop if hop is not Hop.VISIBILITY)
 
-# Checks about this moment, not about rows. Where one fails, the newest stretch of its hop is bad.
+# Checks about this moment, not about rows. Where one fails, the newest bin of its hop is bad.
 ABOUT_NOW: Final[Mapping[Hop, tuple[CheckSpec, ...]]] = {
     Hop.DEMAND: (demand.front_door, demand.api_key_active),
     Hop.CODE: (code.serving_commit, code.builds_pass, code.nothing_waits, code.required_env, code.git_integration),
@@ -190,7 +190,7 @@ def _history(hop: Hop, facts: Facts, answers: Answers) -> HopHistory:
 
 
 def _bins(window: Window) -> tuple[HopBin, ...]:
-    """Return stretches that tile the window, all unknown."""
+    """Return bins that tile the window, all unknown."""
     width, bins = window.size.bucket, []
     start = window.start
     while start < window.end:
@@ -205,7 +205,7 @@ def _rows_since(facts: Facts) -> datetime:
 
 
 def _judge(bins: tuple[HopBin, ...], cases: Cases) -> tuple[HopBin, ...]:
-    """Judge each stretch by its own cases; one bad case alone is somebody's bad luck, as in the checks."""
+    """Judge each bin by its own cases; one bad case alone is somebody's bad luck, as in the checks."""
     number, bad = _numbers(bins, cases.at), cases.bad.to_numpy(dtype=bool)
     lasting = _in_a_run(bad, cases.who)
     judged, failed = _counts(bins, number), _counts(bins, number[bad])
@@ -297,7 +297,7 @@ def _in_a_run(
 
 
 def _numbers(bins: tuple[HopBin, ...], at: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    """Return in which stretch each time lies; -1 for one outside of the window."""
+    """Return in which bin each time lies; -1 for one outside of the window."""
     starts = pd.DatetimeIndex([one.start for one in bins])
     times = pd.DatetimeIndex(pd.to_datetime(at, utc=True))
     found: np.ndarray[tuple[int], np.dtype[np.int64]] = starts.searchsorted(times, side="right") - 1
@@ -315,16 +315,16 @@ def _none() -> pd.Series:
 
 
 def when_it_broke(histories: tuple[HopHistory, ...]) -> tuple[HopHistory, HopBin] | None:
-    """Return the hop that has been bad the longest of those that still are, and since which stretch; None if none is.
+    """Return the hop that has been bad the longest of those that still are, and since which bin; None if none is.
 
-    What is bad still: in the newest stretch of which anything is known, or all through until it.
+    What is bad still: in the newest bin of which anything is known, or all through until it.
     """
     found = []
     for history in histories:
         known = [run for run in history.runs if run.state not in (BinState.NOTHING, BinState.UNKNOWN)]
         if not known or known[-1].state is not BinState.BAD:
             continue
-        # Quiet and unknown stretches between bad ones are no end of the outage.
+        # Quiet and unknown bins between bad ones are no end of the outage.
         begin = len(known) - 1
         while begin and known[begin - 1].state is BinState.BAD:
             begin -= 1

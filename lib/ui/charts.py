@@ -125,7 +125,7 @@ _BARS: Final[Mapping[BinState, tuple[str, str, str]]] = {
     BinState.NOTHING: (GREY, "", ""),
     BinState.UNKNOWN: (GREY, ".", "?"),
 }
-_FAINT = 0.18  # how strongly a stretch is drawn that says nothing
+_FAINT = 0.18  # how strongly a bin is drawn that says nothing
 CHANGES = "What changed"
 _DAY_MS = 86_400_000
 _TIMES: Final = [

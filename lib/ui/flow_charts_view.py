@@ -1,4 +1,4 @@
-"""How many bookings and texts there were, per stretch of time and per stage: the numbers behind the bars."""
+"""How many bookings and texts there were, per bin of time and per stage: the numbers behind the bars."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _MARKS: Final[Mapping[MarkKind, str]] = {
     MarkKind.INCIDENT: "★",
     MarkKind.ACTION: "●",
 }
-# So many of the newest stretches of a bar are said where it cannot be seen.
+# So many of the newest bins of a bar are said where it cannot be seen.
 _SAID = 4
 SHARED_HEIGHT: Final = 300  # pixels, on a shared screen
 

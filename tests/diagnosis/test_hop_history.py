@@ -1,4 +1,4 @@
-"""When did it break? What each stretch of a hop's bar says, held against the checks about the rows of that stretch."""
+"""When did it break? What each bin of a hop's bar says, held against the checks about the rows of that bin."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def within(frame: pd.DataFrame, column: str, one: HopBin) -> pd.DataFrame:
 
 
 def status_of_rows(check: CheckSpec, facts: Facts, one: HopBin) -> CheckStatus:
-    """Answer `check` from the rows of one stretch alone, joined as in the whole window."""
+    """Answer `check` from the rows of one bin alone, joined as in the whole window."""
     taken = facts.snapshot
     changed: dict[str, Any] = {}
     for name, column in (("api_usage", "created_at"), ("pending_bookings", "confirmed_at")):
@@ -91,7 +91,7 @@ def test_no_stretch_is_good_where_the_check_of_its_rows_is_not(world: tuple[Snap
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(snapshots())
-def test_the_stretches_tile_the_window_and_good_ones_have_evidence(world: tuple[Snapshot, datetime, Terms]) -> None:
+def test_the_bins_tile_the_window_and_good_ones_have_evidence(world: tuple[Snapshot, datetime, Terms]) -> None:
     seen, now, terms = world
     diagnosis = diagnose(seen, now, terms)
     drawn = bars(diagnosis)

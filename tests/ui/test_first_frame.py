@@ -128,13 +128,13 @@ def test_the_last_known_headline_is_drawn_while_the_desk_looks_and_gone_afterwar
     LastHeadlines(journal.database, systems_key(settings)).keep(KNOWN)
     slow, drawn, draw = Slow(), [], first_frame.draw
 
-    def seen(component: html.Markup) -> None:
+    def note(component: html.Markup) -> None:
         draw(component)
         drawn.append(str(component))
         if "DEGRADED" in drawn[-1]:
             slow.let.set()
 
-    monkeypatch.setattr(first_frame, "draw", seen)
+    monkeypatch.setattr(first_frame, "draw", note)
     test = opened(service_on(settings, journal, slow), monkeypatch).run()
     assert not test.exception
     assert "LAST KNOWN: DEGRADED" in drawn[-1] and "Texts are not sent." in drawn[-1] and "Looking now" in drawn[-1]

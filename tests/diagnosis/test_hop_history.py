@@ -78,7 +78,7 @@ def status_of_rows(check: CheckSpec, facts: Facts, one: HopBin) -> CheckStatus:
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(snapshots())
-def test_no_stretch_is_good_where_the_check_of_its_rows_is_not(world: tuple[Snapshot, datetime, Terms]) -> None:
+def test_no_bin_is_good_where_the_check_of_its_rows_is_not(world: tuple[Snapshot, datetime, Terms]) -> None:
     seen, now, terms = world
     diagnosis = diagnose(seen, now, terms)
     for hop, history in bars(diagnosis).items():

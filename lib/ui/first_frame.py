@@ -17,7 +17,7 @@ import streamlit as st
 from lib.diagnosis.diagnose import Diagnosis
 from lib.model.window import WindowSize
 from lib.snapshot import utc_now
-from lib.ui import charts
+from lib.ui import charts, runtime
 from lib.ui import html_components as html
 from lib.ui.page_frame import chosen_window, diagnosis_service, show_in_run
 from lib.ui.runtime import DiagnosisService
@@ -36,6 +36,7 @@ REST_SECONDS = 0.2
 def draw_until_diagnosed() -> None:
     """Draw what was last known until there is a diagnosis, and let the rest of this run show that one."""
     show_in_run(None)
+    runtime.app_runtime().sandbox()  # if somebody switched it, the desk follows: nothing of before is shown
     service, size = diagnosis_service(), chosen_window()
     slot = st.empty()
     if (recent := service.recent(size)) is not None:

@@ -18,7 +18,15 @@ from lib.ui import html_components as html
 from lib.ui.guard import Viewer
 from lib.ui.masking import outside, plain, plain_person
 from lib.ui.next_step import next_step_button
-from lib.ui.page_frame import STATUS, View, current_journal_state, current_view, diagnosis_service, refresh_seconds
+from lib.ui.page_frame import (
+    STATUS,
+    View,
+    chosen_window,
+    current_journal_state,
+    current_view,
+    diagnosis_service,
+    refresh_seconds,
+)
 from lib.ui.runtime import AppRuntime
 from lib.ui.styles import draw, sharing
 
@@ -45,7 +53,7 @@ def _draw_controls(viewer: Viewer, played: SandboxState | None) -> None:
         _draw_share_switch()
     else:
         action_dialog.draw_freeze_switch()
-    with st.popover(f"View · {_chosen_window()}", icon=":material/tune:", key="view"):
+    with st.popover(f"View · {chosen_window()}", icon=":material/tune:", key="view"):
         st.segmented_control(
             "Window", list(WindowSize), default=WindowSize.DAY, required=True, key="window", bind="query-params"
         )
@@ -56,12 +64,6 @@ def _draw_controls(viewer: Viewer, played: SandboxState | None) -> None:
             _draw_sandbox_controls(played, viewer)
         name = plain(NO_LOGIN) if viewer.email is None else f"{plain_person(viewer.email)} ({viewer.role})"
         st.badge(name, icon=":material/person:", color="gray")
-
-
-def _chosen_window() -> WindowSize:
-    """Return the window that is chosen. In the first run its control is not drawn yet, and the address says it."""
-    chosen = st.session_state.get("window") or st.query_params.get("window")
-    return WindowSize(chosen) if chosen in list(WindowSize) else WindowSize.DAY
 
 
 def _draw_share_switch() -> None:

@@ -25,6 +25,7 @@ from lib.journal.last_headline import LastHeadline, LastHeadlines, systems_key
 from lib.model.deployments import BuildLog
 from lib.model.reading import FailureKind, SourceError
 from lib.model.window import WindowSize
+from lib.owner_summary import owner_summary
 from lib.redaction import redact_logs
 from lib.settings import Settings
 from lib.snapshot import Clock, Snapshot, SnapshotCache, utc_now
@@ -286,7 +287,7 @@ def last_headline(diagnosis: Diagnosis) -> LastHeadline:
     return LastHeadline(
         state=head.state,
         sentence=head.sentence,
-        answer="",
+        answer=owner_summary(diagnosis, (), None).answer,
         since=head.since,
         since_at_least=head.since_at_least,
         size=facts.snapshot.window.size,

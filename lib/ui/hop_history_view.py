@@ -80,5 +80,5 @@ def _draw_links() -> None:
             st.page_link(
                 "pages/systems_page.py",
                 label=labels.HOP[hop],
-                query_params={f"check_{DECISIVE[hop].id}": "true"},
+                query_params={f"hop_{hop.value}": "true", f"check_{DECISIVE[hop].id}": "true"},
             )

@@ -123,7 +123,7 @@ def test_each_hop_has_a_bar_in_words_and_a_link_to_its_evidence(open_page: Open)
     links = {link.proto.label: link.proto.query_string for link in page.get("page_link")}
     for hop in HOPS:
         assert f"check_{DECISIVE[hop].id}=true" in links[labels.HOP[hop]]
-    opened = open_page("systems", synthetic.planted(), state={"check_texts_arrive": True})
+    opened = open_page("systems", synthetic.planted(), state={"hop_delivered": True, "check_texts_arrive": True})
     assert b"Would change it" in sent(opened)
 
 

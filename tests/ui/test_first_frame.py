@@ -12,6 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lib.actions.action import ActionContext
+from lib.actions.action_registry import ACTIONS
 from lib.actions.executor import Executor
 from lib.actions.preview_store import PreviewStore
 from lib.journal.journal import Journal
@@ -71,7 +72,7 @@ class Slow:
 
 def service_on(settings: Settings, journal: Journal, snapshots: Slow) -> DiagnosisService:
     context = ActionContext(Sources(settings, Http(clock=utc_now), utc_now), settings, utc_now, synthetic.planted)
-    executor = Executor(journal, context, {}, PreviewStore(), sleep=lambda seconds: None)
+    executor = Executor(journal, context, ACTIONS, PreviewStore(), sleep=lambda seconds: None)
     return DiagnosisService(
         settings, snapshots, lambda: synthetic.NOW, open_action_service=lambda: ActionService(executor)
     )

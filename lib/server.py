@@ -215,6 +215,7 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
         monitor.start()
     if await asyncio.to_thread(asks_for_token):
         START_TOKEN.announce()
+    await asyncio.to_thread(lambda: app_runtime().warm_up())
     tasks = [asyncio.create_task(collect()), asyncio.create_task(end_waiting_connections())]
     yield
     for task in tasks:

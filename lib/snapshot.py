@@ -134,8 +134,10 @@ class ReadingSpec:
 
     `label` completes "can …" for a person. `every` is how often it is asked while somebody views a page; three times
     that is its budget. `needs` are readings that must be there first; `ask` gets them by name, and also those
-    of `glances` that happen to be known already: they are not waited for. A `background` reading is waited for only
-    by who asks for everything (`SnapshotCache.fresh`); `progress` says how far it has come.
+    of `glances` that happen to be known already: they are not waited for. With `from_known` it is asked at once with
+    what is already known of its needs, and waits for them only where `from_known` does not accept that answer. A
+    `background` reading is waited for only by who asks for everything (`SnapshotCache.fresh`); `progress` says how far
+    it has come.
     """
 
     name: str
@@ -147,6 +149,7 @@ class ReadingSpec:
     windowed: bool = False
     needs: tuple[str, ...] = ()
     glances: tuple[str, ...] = ()
+    from_known: Callable[[Observed[Any]], bool] | None = None
     background: bool = False
     progress: Callable[[Sources], str] = lambda _: ""
 
@@ -301,6 +304,7 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
         windowed=True,
         needs=("pending_bookings", "short_links", "texts"),
         glances=("hostnames",),
+        from_known=follow_up.link_opened,
     ),
     _catalog(
         "live_schema",
@@ -443,19 +447,38 @@ class SnapshotCache:
             name: self._asked.get(_key(_BY_NAME[name], window.size)) or self._latest[_key(_BY_NAME[name], window.size)]
             for name in question.needs
         }
-        future = self._pool.submit(self._observe, question, window, needed)
+        known = self._known(question, window.size) if question.from_known else None
+        future = self._pool.submit(self._observe, question, window, needed, known)
         self._asked[key] = future
         return future
 
+    def _known(self, question: ReadingSpec, size: WindowSize) -> Readings | None:
+        """Return what is known of the needs of `question`, of this window or of another; None if not of all.
+
+        Only what a verdict may rest on is known. It is kept in memory alone: links in it are secret. Lock held.
+        """
+        known = {}
+        for name in question.needs:
+            need = _BY_NAME[name]
+            readings = [self._latest.get(_key(need, each)) for each in (size, *WindowSize)]
+            usable = (reading for reading in readings if reading and reading.usable(self.clock()))
+            if (reading := next(usable, None)) is None:
+                return None
+            known[name] = reading
+        return known
+
     def _observe(
-        self, question: ReadingSpec, window: Window, needed: Mapping[str, Future[Reading[Any]] | Reading[Any]]
+        self,
+        question: ReadingSpec,
+        window: Window,
+        needed: Mapping[str, Future[Reading[Any]] | Reading[Any]],
+        known: Readings | None,
     ) -> Reading[Any]:
         """Ask one question and keep the reading. Runs in the pool, after what it needs was submitted."""
+        if known is not None and (reading := self._observe_from_known(question, window, known)) is not None:
+            return self._keep(question, window, reading)
         readings = {name: item.result() if isinstance(item, Future) else item for name, item in needed.items()}
-        with self._lock:
-            for name in question.glances:
-                if known := self._latest.get(_key(_BY_NAME[name], window.size)):
-                    readings[name] = known
+        readings |= self._glances(question, window)
         started = time.monotonic()
         try:
             observed = self._ask(question, window, readings)
@@ -469,6 +492,24 @@ class SnapshotCache:
                 "This is a bug in Switchboard: please report it.",
             )
             reading = self._reading(question, started, failure=failure)
+        return self._keep(question, window, reading)
+
+    def _observe_from_known(self, question: ReadingSpec, window: Window, known: Readings) -> Reading[Any] | None:
+        """Ask with what is known already; None where the answer does not count, because what is known may be old."""
+        started = time.monotonic()
+        try:
+            observed = self._ask(question, window, {**known, **self._glances(question, window)})
+        except Exception:  # noqa: BLE001 - whatever it is: it is asked again, and then its failure counts
+            return None
+        accepts = question.from_known
+        return self._reading(question, started, observed=observed) if accepts and accepts(observed) else None
+
+    def _glances(self, question: ReadingSpec, window: Window) -> Readings:
+        with self._lock:
+            found = {name: self._latest.get(_key(_BY_NAME[name], window.size)) for name in question.glances}
+        return {name: reading for name, reading in found.items() if reading}
+
+    def _keep(self, question: ReadingSpec, window: Window, reading: Reading[Any]) -> Reading[Any]:
         with self._lock:
             reading = _with_failing_since(reading, self._latest.get(_key(question, window.size)))
             self._latest[_key(question, window.size)] = reading

@@ -9,6 +9,7 @@ import streamlit as st
 from lib.model.verdict import CheckStatus, Hop
 from lib.ui import action_buttons, action_dialog, charts, checks_view, code_view, deployment_list, deployments_view
 from lib.ui import html_components as html
+from lib.ui.first_frame import draw_chart
 from lib.ui.page_frame import View, draw_page, expander, panel
 from lib.ui.styles import draw
 
@@ -80,7 +81,7 @@ def settings(view: View) -> None:
             if is_open:
                 figure = charts.durations(found, view.zone)
                 alt = "How long each production build took, and whether it failed."
-                st.plotly_chart(figure, key="durations", config=charts.CONFIG, alt=alt)
+                draw_chart(figure, key="durations", alt=alt)
     left, right = st.columns(2, gap="large")
     with left:
         if panel(view, "From push to deployment", view.snapshot.project) and view.snapshot.project.value:

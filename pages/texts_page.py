@@ -11,6 +11,7 @@ from lib.diagnosis import text_fates, text_log
 from lib.diagnosis.facts import CannotTellError
 from lib.ui import action_buttons, charts, counts_view, tables, texts_view
 from lib.ui import html_components as html
+from lib.ui.first_frame import draw_chart
 from lib.ui.masking import outside
 from lib.ui.page_frame import View, draw_page, expander, panel
 from lib.ui.styles import draw
@@ -104,7 +105,7 @@ def by_status(view: View, outbound: pd.DataFrame) -> None:
         left, right = st.columns([2, 3], gap="large")
         with left:
             figure = charts.delivery(statuses)
-            st.plotly_chart(figure, key="statuses", config=charts.CONFIG, alt="Texts by Twilio's status.")
+            draw_chart(figure, key="statuses", alt="Texts by Twilio's status.")
         with right:
             alt = "Texts by status and error, with what to do."
             tables.draw_table(view, statuses, tables.STATUSES, key="statuses_table", alt=alt)

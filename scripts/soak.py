@@ -93,12 +93,14 @@ async def run(wire: ClientConnection, ask: BackMsg, page: str, timers: dict[str,
     while True:
         message = ForwardMsg.FromString(await asyncio.wait_for(wire.recv(decode=False), 60))
         kind = message.WhichOneof("type")
-        if kind == "auto_rerun":
+        if kind == "new_session" and not message.new_session.fragment_ids_this_run:
+            timers.clear()  # a run of the whole page says anew what is drawn again, as in a browser
+        elif kind == "auto_rerun":
             INTERVALS[message.auto_rerun.fragment_id] = message.auto_rerun.interval
             timers[message.auto_rerun.fragment_id] = time.monotonic() + message.auto_rerun.interval
         elif kind == "delta" and message.delta.new_element.WhichOneof("type") == "exception":
             seen.errors.append(f"{page or '/'}: {message.delta.new_element.exception.message}"[:200])
-        elif kind == "script_finished":
+        elif kind == "script_finished" and message.script_finished != ForwardMsg.FINISHED_EARLY_FOR_RERUN:
             return time.monotonic() - started
 
 

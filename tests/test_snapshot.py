@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lib.diagnosis.facts import Facts
 from lib.model.deployments import Hostname
-from lib.model.reading import CaveatKind, FailureKind, Freshness, Observed, SourceName, source_health
+from lib.model.provider import Landing
+from lib.model.reading import CaveatKind, FailureKind, Freshness, Observed, Reading, SourceName, source_health
 from lib.model.window import WindowSize
 from lib.sandbox.serve import Running
 from lib.settings import load
 from lib.snapshot import READING_SPECS, Snapshot, SnapshotCache, take
-from lib.sources import source_registry
+from lib.sources import follow_up, source_registry
+from lib.sources.booking_app import BookingApp
+from lib.sources.http import Deadline
 from lib.sources.source_registry import Sources, connect
 from lib.sources.vercel import Vercel
 from tests.clocks import Clock
@@ -115,6 +120,32 @@ def test_one_system_that_is_down_fails_its_own_readings_and_no_others(
     others = [source for source in SourceName if source not in (SourceName.TWILIO, SourceName.BOOKING_APP)]
     assert not any(failed(snapshot, source) for source in others)
     assert snapshot.link_opening.failure is None, "the link can be opened without Twilio's log"
+
+
+@pytest.mark.parametrize(
+    ("from_known", "asked"), [(Landing.CONFIRMATION, 1), (Landing.NOT_FOUND, 2), (Landing.LOGIN, 2)]
+)
+def test_a_link_that_is_known_is_opened_at_once_and_only_a_good_opening_of_it_counts(
+    play: Play, monkeypatch: pytest.MonkeyPatch, from_known: Landing, asked: int
+):
+    """Who has another window read waits for no bookings; a link that fails may be old, and the newest is tried."""
+    cache = SnapshotCache(connect(load(play("healthy")), lambda: datetime.now(UTC)))
+    first = cache.snapshot(DAY)
+    tried: list[Reading[Any]] = []
+    real = follow_up.link_opening
+
+    def open_and_note(app: BookingApp, readings: Mapping[str, Reading[Any]], deadline: Deadline) -> Observed[Any]:
+        tried.append(readings["pending_bookings"])
+        opened = real(app, readings, deadline)
+        known = readings["pending_bookings"] is first.pending_bookings
+        return Observed(replace(opened.value, landing=from_known)) if known and opened.value else opened
+
+    monkeypatch.setattr(follow_up, "link_opening", open_and_note)
+    week = cache.snapshot(WindowSize.WEEK)
+    cache.close()
+    assert len(tried) == asked and tried[0] is first.pending_bookings
+    assert asked == 1 or tried[1] is week.pending_bookings
+    assert week.link_opening.value and week.link_opening.value.landing is Landing.CONFIRMATION
 
 
 def test_a_source_that_is_not_configured_says_what_to_set(cache: SnapshotCache, clock: Clock):

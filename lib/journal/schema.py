@@ -75,3 +75,5 @@ heartbeats = _TABLES["beats"]
 monitor = _TABLES["monitor"]
 alerts = _TABLES["alerts"]
 outbox = _TABLES["outbox"]
+# Outside of the chain as well: what was last known, to be shown as such while the desk looks again.
+last_headlines = _TABLES["last_headlines"]

@@ -177,4 +177,20 @@ SCHEMA_STEPS: tuple[SchemaStep, ...] = (
         name="beats",
         both=("create table beats (request_id text primary key, at text not null)",),
     ),
+    SchemaStep(
+        number=4,
+        name="last_headlines",
+        both=(
+            # `systems` is a digest of which systems they are, so that a sandbox and live systems never share a row.
+            """
+            create table last_headlines (
+                systems text not null,
+                span text not null,
+                at text not null,
+                payload text not null,
+                primary key (systems, span)
+            )
+            """,
+        ),
+    ),
 )

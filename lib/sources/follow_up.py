@@ -11,7 +11,7 @@ import pandas as pd
 
 from lib.model import frames
 from lib.model.deployments import Branch, BuildLog, Comparison, Deployment, VercelSigns
-from lib.model.provider import LinkOpening
+from lib.model.provider import Landing, LinkOpening
 from lib.model.reading import Caveat, CaveatKind, FailureKind, Observed, Reading, SourceError
 from lib.model.served_code import ServedCode
 from lib.sources.booking_app import BookingApp
@@ -236,6 +236,11 @@ def _clicked_tokens(readings: Readings) -> set[str]:
     """Return the tokens whose link somebody opened, as far as the app counted it."""
     links = readings["short_links"].value
     return set() if links is None else set(links.loc[links["click_count"] > 0, "token"].dropna())
+
+
+def link_opened(observed: Observed[LinkOpening | None]) -> bool:
+    """Whether a link that was known before opened as it should. Anything else may be because it is not the newest."""
+    return observed.value is not None and observed.value.landing is Landing.CONFIRMATION
 
 
 def _link_in_text(token: str, readings: Readings) -> str | None:

@@ -7,7 +7,7 @@ Text, grid and background come from Streamlit's theme. What is unknown is named 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from lib.chart_colours import BLUE, GREEN, GREY, ORANGE, PURPLE, VERMILION
+from lib.diagnosis.hop_history import BinState, HopBin, HopHistory
 from lib.diagnosis.journeys import Stage
 from lib.diagnosis.timeline import COUNTED, READ, Mark, MarkKind, Series
 from lib.model.deployments import Deployment
@@ -96,7 +97,7 @@ def _within_bucket(starts: pd.Index, zone: ZoneInfo) -> dict[str, Any]:
     return {"xperiod": milliseconds, "xperiod0": _local(starts[:1], zone)[0], "xperiodalignment": "middle"}
 
 
-def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: float) -> None:
+def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: float | str) -> None:
     for kind, (symbol, colour) in _MARKS.items():
         of_kind = [mark for mark in marks[-MAX_POINTS:] if mark.kind is kind]
         if not of_kind:
@@ -114,6 +115,80 @@ def _draw_marks(figure: go.Figure, marks: Sequence[Mark], zone: ZoneInfo, at: fl
         )
         for moment in times:
             figure.add_vline(x=moment, line={"color": colour, "width": 1, "dash": "dot"}, opacity=0.7)
+
+
+# Each state has a colour, a pattern and a glyph: none is told by its colour alone.
+_BARS: Final[Mapping[BinState, tuple[str, str, str]]] = {
+    BinState.GOOD: (GREEN, "", "✓"),
+    BinState.SOME_FAILED: (ORANGE, "/", "!"),
+    BinState.BAD: (VERMILION, "x", "✕"),
+    BinState.NOTHING: (GREY, "", ""),
+    BinState.UNKNOWN: (GREY, ".", "?"),
+}
+_FAINT = 0.18  # how strongly a bin is drawn that says nothing
+CHANGES = "What changed"
+_DAY_MS = 86_400_000
+_TIMES: Final = [
+    {"dtickrange": [None, _DAY_MS - 1], "value": "%H:%M\n%-d %b"},
+    {"dtickrange": [_DAY_MS, None], "value": "%-d %b"},
+]
+_HOP_ROW, _HOP_FOOT = 23, 36  # pixels
+
+
+def hop_history(histories: Sequence[HopHistory], marks: Sequence[Mark], zone: ZoneInfo) -> go.Figure:
+    """Draw one bar per hop over time, with what was changed as vertical marks above them."""
+    rows = [CHANGES, *(labels.HOP[history.hop] for history in histories)]
+    figure = _figure(height=_HOP_ROW * len(rows) + _HOP_FOOT + 8)
+    for state, (colour, pattern, glyph) in _BARS.items():
+        runs = [(history, run) for history in histories for run in history.runs if run.state is state]
+        if not runs:
+            continue
+        says_nothing = state in (BinState.NOTHING, BinState.UNKNOWN)
+        lines = {"shape": pattern, "size": 6, "fillmode": "overlay", "fgopacity": 0.4}
+        lines["fgcolor"] = GREY if says_nothing else "#000000" if state is BinState.BAD else "#ffffff"
+        figure.add_bar(
+            orientation="h",
+            name=str(state),
+            y=[labels.HOP[history.hop] for history, _ in runs],
+            base=list(_local([run.start for _, run in runs], zone)),
+            x=[(run.end - run.start) / timedelta(milliseconds=1) for _, run in runs],
+            text=[glyph for _ in runs],
+            textposition="inside",
+            insidetextanchor="middle",
+            insidetextfont={"color": GREY if says_nothing else "#ffffff", "size": 11},
+            textangle=0,
+            marker={"color": _faint(colour) if says_nothing else colour, "pattern": lines, "line": {"width": 0}},
+            hovertext=[in_chart(_of_run(history, run, zone)) for history, run in runs],
+            hoverinfo="text",
+        )
+    _draw_marks(figure, marks, zone, at=CHANGES)
+    window = [histories[0].bins[0].start, histories[0].bins[-1].end]
+    figure.update_xaxes(type="date", range=list(_local(window, zone)), showgrid=False, tickangle=0, nticks=6)
+    figure.update_xaxes(tickformatstops=_TIMES)
+    figure.update_yaxes(type="category", categoryorder="array", categoryarray=rows[::-1], showgrid=False)
+    figure.update_yaxes(range=[-0.5, len(rows) - 0.5])
+    figure.update_layout(
+        barmode="overlay",
+        bargap=0.12,
+        uniformtext={"mode": "hide", "minsize": 8},
+        hovermode="closest",
+        margin={"b": _HOP_FOOT},
+        showlegend=False,  # it stands below in words, where it fits on a phone as well
+    )
+    return figure
+
+
+def _faint(colour: str) -> str:
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{_FAINT})"
+
+
+def _of_run(history: HopHistory, run: HopBin, zone: ZoneInfo) -> str:
+    began, ended = (at.astimezone(zone) for at in (run.start, run.end))
+    until = f"{ended:%H:%M}" if ended.date() == began.date() else f"{ended:%d %b %H:%M}"
+    counts = f" ({run.failed:,} of {run.judged:,} {labels.HOP_FAILED[history.hop]})" if run.judged else ""
+    why = f": {history.why_unknown}" if run.state is BinState.UNKNOWN and history.why_unknown else ""
+    return f"{labels.HOP[history.hop]}, {began:%d %b %H:%M} to {until}: {run.state}{counts}{why}"
 
 
 def funnel(stages: Mapping[Stage, int | None], least: Collection[Stage] = ()) -> go.Figure:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -19,11 +18,18 @@ from lib.ui import html_components as html
 from lib.ui.guard import Viewer
 from lib.ui.masking import outside, plain, plain_person
 from lib.ui.next_step import next_step_button
-from lib.ui.page_frame import STATUS, View, current_journal_state, current_view, diagnosis_service, refresh_seconds
+from lib.ui.page_frame import (
+    STATUS,
+    View,
+    chosen_window,
+    current_journal_state,
+    current_view,
+    diagnosis_service,
+    refresh_seconds,
+)
 from lib.ui.runtime import AppRuntime
 from lib.ui.styles import draw, sharing
 
-HEAD_START_SECONDS = 0.3
 _PACES = (0.0, 1.0, 4.0, 30.0, 120.0)
 
 
@@ -41,23 +47,13 @@ def draw_header(viewer: Viewer, title: str) -> None:
     _draw_headline(title)
 
 
-def head_start() -> None:
-    """Let a browser that has just come paint the headline before it gets the rest.
-
-    If it gets both at once it shows nothing until it has loaded the code of the charts, which takes a second.
-    """
-    if "came" not in st.session_state:
-        st.session_state["came"] = True
-        time.sleep(HEAD_START_SECONDS)
-
-
 def _draw_controls(viewer: Viewer, played: SandboxState | None) -> None:
     """Draw what a viewer can set, in one sheet. On a shared screen only the window, and the way out beside it."""
     if sharing():
         _draw_share_switch()
     else:
         action_dialog.draw_freeze_switch()
-    with st.popover(f"View · {_chosen_window()}", icon=":material/tune:", key="view"):
+    with st.popover(f"View · {chosen_window()}", icon=":material/tune:", key="view"):
         st.segmented_control(
             "Window", list(WindowSize), default=WindowSize.DAY, required=True, key="window", bind="query-params"
         )
@@ -68,12 +64,6 @@ def _draw_controls(viewer: Viewer, played: SandboxState | None) -> None:
             _draw_sandbox_controls(played, viewer)
         name = plain(NO_LOGIN) if viewer.email is None else f"{plain_person(viewer.email)} ({viewer.role})"
         st.badge(name, icon=":material/person:", color="gray")
-
-
-def _chosen_window() -> WindowSize:
-    """Return the window that is chosen. In the first run its control is not drawn yet, and the address says it."""
-    chosen = st.session_state.get("window") or st.query_params.get("window")
-    return WindowSize(chosen) if chosen in list(WindowSize) else WindowSize.DAY
 
 
 def _draw_share_switch() -> None:

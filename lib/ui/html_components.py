@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 
 from lib import formatting
 from lib.journal.entry import Entry
+from lib.journal.last_headline import LastHeadline
 from lib.journal.text_rules import actor_name
 from lib.model.reading import Failure
 from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile
@@ -505,3 +506,28 @@ def entrance(title: str, sentence: str, *, token_field: str | None = None, reloa
     """
     form = _TOKEN_FORM.format(token_field) if token_field else NOTHING
     return _ENTRANCE.format(head=_RELOAD if reload else NOTHING, title=title, sentence=sentence, form=form)
+
+
+# The first frame.
+
+
+def last_known(last: LastHeadline | None, *, now: datetime) -> Markup:
+    """The headline that was last known, grey and with its age, while the desk looks; or that none is known yet.
+
+    It stands where the headline will, and is none: nothing that is old is green, amber or red.
+    """
+    if last is None:
+        state, sentence = "LOOKING NOW", "Nothing is known yet: the systems are being read for the first time."
+        how_old = NOTHING
+    else:
+        state, sentence = f"LAST KNOWN: {last.state.word}", outside(last.answer or last.sentence)
+        how_old = Markup("<p>{} about {}. <b>Looking now.</b></p>").format(
+            Markup('<span data-sb-at="{}">{}</span> old,').format(
+                round(last.at.timestamp()), formatting.duration(now - last.at)
+            ),
+            last.size.message,
+        )
+    return Markup(
+        '<div class="sb-last-known sb-unknown" role="status" data-sb-now="{now}">'
+        '<span class="sb-known-state">{state}</span><p class="sb-known">{sentence}</p>{how_old}</div>'
+    ).format(now=f"{now.timestamp():.1f}", state=state, sentence=sentence, how_old=how_old)

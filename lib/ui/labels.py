@@ -135,6 +135,15 @@ HOP: Final[Mapping[Hop, str]] = {
     Hop.LINK: "Link opens",
     Hop.CONFIRMED: "Confirmed and booked",
 }
+# What failed of the cases of a hop, after "2 of 7 ". The code that serves has no cases.
+HOP_FAILED: Final[Mapping[Hop, str]] = {
+    Hop.DEMAND: "booking calls ended in an error",
+    Hop.ACCEPTED: "bookings got no text",
+    Hop.DELIVERED: "texts did not arrive",
+    Hop.RECORDED: "texts were not recorded",
+    Hop.LINK: "people who opened their link did not confirm",
+    Hop.CONFIRMED: "confirmations became no booking",
+}
 STAGE: Final[Mapping[Stage, str]] = {
     Stage.INITIATED: "Initiated",
     Stage.ACCEPTED: "Accepted by Twilio",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from lib.ui import html_components as html
 from lib.ui import runtime
 from lib.ui.action_service import ActionService
 from lib.ui.masking import plain
-from lib.ui.runtime import DiagnosisService
+from lib.ui.runtime import SHARED_SECONDS, DiagnosisService
 from lib.ui.styles import draw, sharing
 
 T = TypeVar("T")
@@ -159,11 +160,37 @@ def cached_with_journal(view: View, key: Hashable, make: Callable[[Journal], T])
     )
 
 
+def chosen_window() -> WindowSize:
+    """Return the window that is chosen. In the first run its control is not drawn yet, and the address says it."""
+    chosen = st.session_state.get("window") or st.query_params.get("window")
+    return WindowSize(chosen) if chosen in list(WindowSize) else WindowSize.DAY
+
+
+# Where session state keeps what the run that draws the whole page shows. Refreshes of a part look for something newer.
+_SHOWN_IN_RUN = "shown_in_run"
+
+
+def show_in_run(diagnosis: Diagnosis | None) -> None:
+    """Let everything that is drawn until this is called with None show `diagnosis`, without waiting for a newer one."""
+    if diagnosis is None:
+        st.session_state.pop(_SHOWN_IN_RUN, None)
+    else:
+        st.session_state[_SHOWN_IN_RUN] = (diagnosis, time.monotonic())
+
+
+def _shown_in_run(size: WindowSize) -> Diagnosis | None:
+    diagnosis, since = st.session_state.get(_SHOWN_IN_RUN, (None, 0.0))
+    # A run that was cut short by a click did not end it.
+    if diagnosis is None or time.monotonic() - since > SHARED_SECONDS:
+        return None
+    return diagnosis if diagnosis.facts.snapshot.window.size is size else None
+
+
 def current_view() -> View:
     """Return what this viewer sees in the chosen window; waits for the first answers of the sources."""
-    size = WindowSize(st.session_state.get("window") or WindowSize.DAY)
+    size = chosen_window()
     service = diagnosis_service()
-    return View(service.diagnosis(size), service.settings, sharing())
+    return View(_shown_in_run(size) or service.diagnosis(size), service.settings, sharing())
 
 
 def refresh_seconds() -> float:

@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,9 +21,11 @@ from lib.cache import Cache
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.journal.errors import JournalError
+from lib.journal.last_headline import LastHeadline, LastHeadlines, systems_key
 from lib.model.deployments import BuildLog
 from lib.model.reading import FailureKind, SourceError
 from lib.model.window import WindowSize
+from lib.owner_summary import owner_summary
 from lib.redaction import redact_logs
 from lib.settings import Settings
 from lib.snapshot import Clock, Snapshot, SnapshotCache, utc_now
@@ -37,6 +40,8 @@ log = logging.getLogger(__name__)
 SHARED_SECONDS = 4.0
 # Without a newer reading the diagnosis is made again after this time, because readings age.
 JUDGED_AGAIN_SECONDS = 20.0
+# A click is answered with a diagnosis that is at most so old, while a new one is made: nobody waits for it.
+RECENT_SECONDS = 20.0
 # When somebody asks to look again, every source is asked; but not more often than this, whoever asks.
 RECHECKED_AGAIN_SECONDS = 5.0
 # Build logs of builds that are over never change: so many are kept. One that could not be read is asked for again.
@@ -44,6 +49,8 @@ LOGS_KEPT = 20
 LOG_SECONDS, LOG_AGAIN_SECONDS = 8.0, 20.0
 # A journal that could not be opened is tried again after this time.
 OPENED_AGAIN_SECONDS = 30.0
+# A headline that says the same is stored again after this time: what a restart shows is at most so much too old.
+STORED_AGAIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,13 @@ class DiagnosisService:
         self._build_logs = _logs()
         self._logs_read: set[str] = set()
         self._judged = Cache(max_age=SHARED_SECONDS)
+        self._last: dict[WindowSize, LastHeadline] = {}  # what was last known; replaced as a whole
+        self._stored: dict[WindowSize, LastHeadline] = {}
+        self._recalling: Future[None] | None = None
+        self._diagnosing: dict[WindowSize, Future[Diagnosis]] = {}
+        self._newest: dict[WindowSize, _Judged] = {}
+        self._last_lock = threading.Lock()
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="diagnosis")
         self._rechecks: set[WindowSize] = set()  # windows that somebody wants to be read again
         self._rechecked_at = dict.fromkeys(WindowSize, float("-inf"))
 
@@ -125,6 +139,7 @@ class DiagnosisService:
 
     def close(self) -> None:
         """Stop reading and begin no further action."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
         if self._action_service:
             self._action_service.close()
         self._close()
@@ -172,6 +187,43 @@ class DiagnosisService:
             self._logs_read.add(deployment_id)
         return self._build_logs.get(deployment_id, lambda _: self._read_build_log(deployment_id))
 
+    def diagnosing(self, size: WindowSize) -> Future[Diagnosis]:
+        """Return the diagnosis of the window `size` as it comes, made in a thread of its own."""
+        with self._last_lock:
+            running = self._diagnosing.get(size)
+            if running is None or running.done():
+                running = self._diagnosing[size] = self._pool.submit(self.diagnosis, size)
+            return running
+
+    def recent(self, size: WindowSize) -> Diagnosis | None:
+        """Return the newest diagnosis of the window `size` if it is recent, and have the next one made; never waits.
+
+        None if there is none, or if somebody wants the sources asked again.
+        """
+        newest = self._newest.get(size)
+        if newest is None or size in self._rechecks or time.monotonic() - newest.at > RECENT_SECONDS:
+            return None
+        if time.monotonic() - newest.at > SHARED_SECONDS:
+            self.diagnosing(size)
+        return newest.diagnosis
+
+    def last_known(self, size: WindowSize) -> LastHeadline | None:
+        """Return the last headline that is known of the window `size`, else the newest of another; None if none is.
+
+        It is there to be shown as such, and nothing may be decided by it. The journal is read in a thread of its own:
+        until it was, there may be none.
+        """
+        with self._last_lock:
+            if self._recalling is None:
+                self._recalling = self._pool.submit(self._recall)
+        last = self._last
+        return last.get(size) or max(last.values(), key=lambda headline: headline.at, default=None)
+
+    def forget_last_known(self) -> None:
+        """Let nothing that was stored before be shown: other things happen on these systems now."""
+        with self._last_lock:
+            self._recalling = Future()
+
     def newest_reading(self) -> datetime | None:
         """Return when the newest reading of any window was observed; None before the first."""
         return max((judged.newest for judged in self._judged.values(_Judged)), default=None)
@@ -189,7 +241,58 @@ class DiagnosisService:
         newest = max(reading.observed_at for reading in snapshot.readings)
         if before and newest == before.newest and now - before.at < JUDGED_AGAIN_SECONDS:
             return before
-        return _Judged(diagnose(snapshot, self._clock(), Terms.of(self.settings)), newest, now)
+        diagnosis = diagnose(snapshot, self._clock(), Terms.of(self.settings))
+        self._remember(diagnosis)
+        judged = self._newest[size] = _Judged(diagnosis, newest, now)
+        return judged
+
+    def _remember(self, diagnosis: Diagnosis) -> None:
+        """Keep the headline as the last known one, and store it if it says something new or was not for a while."""
+        headline = last_headline(diagnosis)
+        with self._last_lock:
+            self._last = self._last | {headline.size: headline}
+            stored = self._stored.get(headline.size)
+            if stored and stored.says_the_same(headline) and headline.at - stored.at < STORED_AGAIN:
+                return
+            self._stored[headline.size] = headline
+        try:
+            self._pool.submit(self._store, headline)
+        except RuntimeError:  # the service was closed meanwhile
+            log.debug("A headline of a service that is closed is not stored.")
+
+    def _last_headlines(self) -> LastHeadlines | None:
+        action_service = self.action_service()
+        return LastHeadlines(action_service.journal.database, systems_key(self.settings)) if action_service else None
+
+    def _store(self, headline: LastHeadline) -> None:
+        try:
+            if kept := self._last_headlines():
+                kept.keep(headline)
+        except JournalError as error:
+            log.warning("The headline is not stored to be shown after a restart: %s", error)
+
+    def _recall(self) -> None:
+        try:
+            if kept := self._last_headlines():
+                stored = kept.read()
+                with self._last_lock:
+                    self._last = {**stored, **self._last}
+        except JournalError as error:
+            log.warning("The last known headline cannot be read: %s", error)
+
+
+def last_headline(diagnosis: Diagnosis) -> LastHeadline:
+    """Return what is kept of a diagnosis to be shown after a restart."""
+    head, facts = diagnosis.headline, diagnosis.facts
+    return LastHeadline(
+        state=head.state,
+        sentence=head.sentence,
+        answer=owner_summary(diagnosis, (), None).answer,
+        since=head.since,
+        since_at_least=head.since_at_least,
+        size=facts.snapshot.window.size,
+        at=facts.now,
+    )
 
 
 class AppRuntime:
@@ -216,6 +319,12 @@ class AppRuntime:
     def desk(self) -> DiagnosisService | None:
         """The diagnosis service; None while its sandbox starts or if it could not start."""
         return self._desk
+
+    def warm_up(self) -> None:
+        """Begin to read the systems before anybody looks."""
+        if desk := self._desk:
+            desk.last_known(WindowSize.DAY)
+            desk.diagnosing(WindowSize.DAY)
 
     def sandbox(self, *, now: bool = False) -> SandboxState | None:
         """Return what the sandbox plays, or a moment ago played; None on live systems or if it does not answer.
@@ -280,6 +389,8 @@ class AppRuntime:
         old = self._desk
         if anew or old is None or state.replaces(before, old.settings, self._environ):
             self._desk = DiagnosisService.on(state.settings_over(self._environ))
+            if anew or before is not None:
+                self._desk.forget_last_known()
             if old:
                 old.close()
 

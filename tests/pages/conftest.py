@@ -23,7 +23,7 @@ from lib.settings import Settings
 from lib.snapshot import Snapshot, utc_now
 from lib.sources.http import Http
 from lib.sources.source_registry import Sources
-from lib.ui import guard, header, runtime
+from lib.ui import first_frame, guard, runtime
 from lib.ui.action_service import ActionService
 from lib.ui.runtime import DiagnosisService
 from tests.pages import synthetic
@@ -60,7 +60,6 @@ def on_this_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(guard, "_cookies", dict)
     monkeypatch.setattr(guard, "_peer", lambda: "127.0.0.1")
     monkeypatch.setattr(guard, "_systems", lambda: (True, ()))
-    monkeypatch.setattr(header, "HEAD_START_SECONDS", 0.0)  # there is no browser that paints
     monkeypatch.setattr(manifest_scanner, "scan_component_manifests", _scanned_once)
     yield
     st.cache_resource.clear()
@@ -88,7 +87,8 @@ def open_page(monkeypatch: pytest.MonkeyPatch) -> Open:
         desk = DiagnosisService(settings or Settings(), lambda size: taken, clock, **opens)
         monkeypatch.setattr(runtime, "app_runtime", lambda: ReadyRuntime(desk))
         test = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
-        for key, value in (state or {}).items():
+        # There is no browser that paints and then asks for the charts.
+        for key, value in ({first_frame.PAINTED: True} | (state or {})).items():
             test.session_state[key] = value
         if user is not None:
             test.user = user

@@ -9,8 +9,10 @@ import pytest
 
 from lib import handbook
 from lib.diagnosis.diagnose import diagnose
+from lib.diagnosis.hop_history import HOPS
+from lib.diagnosis.hops import DECISIVE
 from lib.handbook import Document
-from lib.model.verdict import HeadlineState
+from lib.model.verdict import HeadlineState, Hop
 from lib.monitor.monitor_status import MonitorStatus
 from lib.snapshot import utc_now
 from lib.ui import labels
@@ -111,6 +113,24 @@ def test_the_evidence_of_a_check_is_sent_once_it_is_opened(open_page: Open) -> N
     assert b"Would change it" not in sent(test.run())
     test.session_state["check_fix_live"] = True
     assert b"Would change it" in sent(test.run())
+
+
+def test_each_hop_has_a_bar_in_words_and_a_link_to_its_evidence(open_page: Open) -> None:
+    page = open_page("status", synthetic.planted())
+    chart = page.get("plotly_chart")[0].proto
+    for hop in HOPS:
+        assert f"{labels.HOP[hop]}: " in chart.alt
+    links = {link.proto.label: link.proto.query_string for link in page.get("page_link")}
+    for hop in HOPS:
+        assert f"check_{DECISIVE[hop].id}=true" in links[labels.HOP[hop]]
+    opened = open_page("systems", synthetic.planted(), state={"hop_delivered": True, "check_texts_arrive": True})
+    assert b"Would change it" in sent(opened)
+
+
+def test_a_shared_screen_has_the_bars_and_no_links(open_page: Open) -> None:
+    page = open_page("status", synthetic.planted(), state={"share": True})
+    labels_ = [link.proto.label for link in page.get("page_link")]
+    assert page.get("plotly_chart") and labels.HOP[Hop.DELIVERED] not in labels_
 
 
 def test_a_booking_can_be_linked_to(open_page: Open) -> None:

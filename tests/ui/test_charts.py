@@ -10,9 +10,11 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import plotly.graph_objects as go
 
+from lib.diagnosis.hop_history import BinState, HopBin, HopHistory
 from lib.diagnosis.journeys import Stage
 from lib.diagnosis.timeline import Mark, MarkKind, Series
 from lib.model.deployments import Deployment, DeploymentState
+from lib.model.verdict import Hop
 from lib.ui import charts
 
 ZONE = ZoneInfo("Europe/London")
@@ -83,3 +85,35 @@ def test_a_failed_build_without_a_duration_is_not_a_build_of_no_time() -> None:
     assert "failed" not in drawn
     assert drawn["failed, duration not said"]["y"][0] > 2.0
     assert drawn["ready"]["y"] == [2.0]
+
+
+def bar(hop: Hop, *states: BinState) -> HopHistory:
+    hour = timedelta(hours=1)
+    bins = (HopBin(START + place * hour, START + (place + 1) * hour, state, 2, 1) for place, state in enumerate(states))
+    return HopHistory(hop, tuple(bins))
+
+
+def test_a_hops_bins_stand_where_they_were_and_none_is_told_by_colour_alone() -> None:
+    history = bar(Hop.DELIVERED, BinState.GOOD, BinState.GOOD, BinState.BAD, BinState.UNKNOWN, BinState.NOTHING)
+    some = bar(Hop.ACCEPTED, *[BinState.SOME_FAILED] * 5)
+    drawn = traces(charts.hop_history((history, some), (), ZONE))
+    assert set(drawn) == {state.value for state in BinState}
+    hour = 3_600_000
+    assert drawn["good"]["x"] == [2 * hour] and drawn["good"]["base"][0].startswith("2026-07-01T13:00")
+    assert drawn["bad"]["x"] == [hour] and drawn["bad"]["y"] == ["Delivered"]
+    looks = [(trace["marker"]["pattern"]["shape"], *trace["text"]) for trace in drawn.values()]
+    assert len(set(looks)) == len(BinState)
+    assert drawn["bad"]["hovertext"] == ["Delivered, 01 Jul 15:00 to 16:00: bad (1 of 2 texts did not arrive)"]
+
+
+def test_the_reason_why_a_hop_is_unknown_is_text() -> None:
+    history = HopHistory(Hop.ACCEPTED, bar(Hop.ACCEPTED, BinState.UNKNOWN).bins, "<b>Twilio</b> did not answer.")
+    hover = traces(charts.hop_history((history,), (), ZONE))["unknown"]["hovertext"][0]
+    assert "&lt;b&gt;Twilio" in hover
+
+
+def test_what_was_changed_stands_above_the_hops() -> None:
+    mark = Mark(START + timedelta(minutes=90), MarkKind.MIGRATION, "column added")
+    figure = charts.hop_history((bar(Hop.RECORDED, *[BinState.BAD] * 3),), (mark,), ZONE)
+    assert traces(figure)["migration"]["y"] == [charts.CHANGES] and len(figure.layout.shapes) == 1
+    assert figure.layout.yaxis.categoryarray[-1] == charts.CHANGES

@@ -10,7 +10,7 @@ from lib.diagnosis.facts import Facts
 from lib.diagnosis.statistics import percent
 from lib.formatting import counted
 from lib.model.provider import Landing
-from lib.model.verdict import Hop
+from lib.model.verdict import CheckStatus, Hop
 
 _LANDING_MESSAGES = {
     Landing.LOGIN: "The confirmation link leads a stranger to a login.",
@@ -60,14 +60,35 @@ def openers_confirm(facts: Facts) -> CheckResult:
     confirmed = opened["confirmed_at"].notna()
     who, count = counted(len(opened), "person", "people"), int(confirmed.sum())
     summary = f"Of {who} who opened their link, {count:,} confirmed."
+    status = openers_status(confirmed)
     if not count:
-        too_few = len(opened) < thresholds.OPENERS_WITHOUT_CONFIRM
-        return cannot_tell(f"{summary} That is too few to judge by.") if too_few else fail(summary)
-    run = int(confirmed.iloc[::-1].to_numpy().argmax())  # so many of the newest did not
-    chance = (1 - (count + 1) / (len(opened) - run + 2)) ** run
-    if chance >= thresholds.CONFIRM_P_TO_DOUBT:
+        return fail(summary) if status is CheckStatus.FAIL else cannot_tell(f"{summary} That is too few to judge by.")
+    if status is CheckStatus.OK:
         return ok(summary)
     last = facts.clock(opened.loc[confirmed, "created_at"].iloc[-1].to_pydatetime())
     message = f"{summary} The last who did booked at {last}."
-    rare = f"{run:,} in a row did not: by chance alone, that happens in {percent(chance)} of cases"
-    return warn(message, rare) if chance < thresholds.CONFIRM_P_TO_WARN else cannot_tell(message, rare)
+    run = _run_of_others(confirmed)
+    rare = f"{run:,} in a row did not: by chance alone, that happens in {percent(_chance_of_run(confirmed))} of cases"
+    return warn(message, rare) if status is CheckStatus.WARN else cannot_tell(message, rare)
+
+
+def openers_status(confirmed: pd.Series) -> CheckStatus:
+    """Judge people who opened their link, oldest first, by whether each confirmed."""
+    if not confirmed.any():
+        too_few = len(confirmed) < thresholds.OPENERS_WITHOUT_CONFIRM
+        return CheckStatus.CANNOT_TELL if too_few else CheckStatus.FAIL
+    chance = _chance_of_run(confirmed)
+    if chance >= thresholds.CONFIRM_P_TO_DOUBT:
+        return CheckStatus.OK
+    return CheckStatus.WARN if chance < thresholds.CONFIRM_P_TO_WARN else CheckStatus.CANNOT_TELL
+
+
+def _run_of_others(confirmed: pd.Series) -> int:
+    """Count the newest in a row who did not confirm; somebody did before."""
+    return int(confirmed.iloc[::-1].to_numpy().argmax())
+
+
+def _chance_of_run(confirmed: pd.Series) -> float:
+    """Return how likely so many in a row would not confirm, by the share of the others who did."""
+    run, count = _run_of_others(confirmed), int(confirmed.sum())
+    return float((1 - (count + 1) / (len(confirmed) - run + 2)) ** run)

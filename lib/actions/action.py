@@ -148,11 +148,13 @@ class Action(ABC):
     `asks` are the names of the arguments it takes. `undo` is another action's id, or says that it cannot be undone.
     Methods raise `SourceError` when a source does not answer; `run` raises it only where nothing happened, its kind
     `OutcomeUnknownError` where nobody can say, and `FailedError` where its own words say what stays.
+    `button` names the button that confirms it, by the act: a verb and its object, as "Cancel the build".
     `leaves_nothing` is for what only looks: there is no effect that anybody could doubt, so it never ends as unknown.
     """
 
     id: ClassVar[str]
     title: ClassVar[str]
+    button: ClassVar[str] = ""
     tier: ClassVar[Tier]
     touches: ClassVar[Touches]
     asks: ClassVar[tuple[str, ...]] = ()
@@ -190,6 +192,10 @@ class Action(ABC):
     @abstractmethod
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         """Look once whether it worked; the executor asks again until it settles."""
+
+    def button_for(self, args: Args) -> str:
+        """Return the name of the button that confirms it, by the act."""
+        return self.button or self.title
 
     def undo_for(self, args: Args) -> str:
         """Return how it is undone, or the words that it cannot be."""

@@ -257,7 +257,8 @@ class TestBooking(_Booking):
 
     __test__ = False  # its name is the design's, and no test
     id: ClassVar[str] = "test_booking"
-    title: ClassVar[str] = "Fire a test booking to our own phone"
+    title: ClassVar[str] = "Make a test booking for our own phone"
+    button: ClassVar[str] = "Make the test booking"
     tier: ClassVar[Tier] = Tier.CONFIRM
     cooldown: ClassVar[timedelta] = timedelta(seconds=30)
 
@@ -300,6 +301,7 @@ class TestValidation(_Booking):
     __test__ = False  # its name is the design's, and no test
     id: ClassVar[str] = "test_validation"
     title: ClassVar[str] = "Test the booking call alone, without a text that arrives"
+    button: ClassVar[str] = "Test the call"
     tier: ClassVar[Tier] = Tier.CONFIRM
     cooldown: ClassVar[timedelta] = timedelta(seconds=30)
     settles_within: ClassVar[timedelta] = timedelta(seconds=30)
@@ -351,6 +353,7 @@ class ResendLink(_Booking):
 
     id: ClassVar[str] = "resend_link"
     title: ClassVar[str] = "Send one person a new link"
+    button: ClassVar[str] = "Send the link"
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     cooldown: ClassVar[timedelta] = RESEND_PAUSE
     per_hour: ClassVar[int | None] = RESENDS_PER_HOUR
@@ -417,6 +420,7 @@ class RecheckLink(Action):
 
     id: ClassVar[str] = "recheck_link"
     title: ClassVar[str] = "Open the newest confirmation link again"
+    button: ClassVar[str] = "Open the link"
     tier: ClassVar[Tier] = Tier.ONE_CLICK
     touches: ClassVar[Touches] = Touches.NOTHING
     undo: ClassVar[str] = "It counts as one opening; nothing else changes."

@@ -199,6 +199,7 @@ class Redeploy(_Build):
 
     id: ClassVar[str] = "redeploy"
     title: ClassVar[str] = "Redeploy the same commit"
+    button: ClassVar[str] = "Redeploy"
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         live = _live(context)
@@ -225,6 +226,7 @@ class RedeployNewest(_Build):
 
     id: ClassVar[str] = "redeploy_newest"
     title: ClassVar[str] = "Deploy the newest commit of the branch"
+    button: ClassVar[str] = "Deploy the newest commit"
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         branch = context.sources.github.branch(None, _soon()).value
@@ -246,6 +248,7 @@ class DeployCommit(_Build):
 
     id: ClassVar[str] = "deploy_commit"
     title: ClassVar[str] = "Deploy exactly one commit, without a push"
+    button: ClassVar[str] = "Deploy this commit"
     asks: ClassVar[tuple[str, ...]] = ("sha",)
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
@@ -325,6 +328,7 @@ class Promote(_Move):
 
     id: ClassVar[str] = "promote"
     title: ClassVar[str] = "Promote a ready build"
+    button: ClassVar[str] = "Promote this build"
     tier: ClassVar[Tier] = Tier.CONFIRM
     undo: ClassVar[str] = "roll_back"
     kind: ClassVar[str] = "promote"
@@ -351,6 +355,7 @@ class RollBack(_Move):
 
     id: ClassVar[str] = "roll_back"
     title: ClassVar[str] = "Roll production back"
+    button: ClassVar[str] = "Roll back"
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     undo: ClassVar[str] = "promote"
     kind: ClassVar[str] = "rollback"
@@ -387,6 +392,7 @@ class CancelBuild(_DeploymentAction):
 
     id: ClassVar[str] = "cancel_build"
     title: ClassVar[str] = "Cancel a build"
+    button: ClassVar[str] = "Stop the build"
     tier: ClassVar[Tier] = Tier.CONFIRM
     undo: ClassVar[str] = "deploy_commit"
     asks: ClassVar[tuple[str, ...]] = ("deployment",)
@@ -429,6 +435,7 @@ class ForceDeploy(_DeploymentAction):
 
     id: ClassVar[str] = "force_deploy"
     title: ClassVar[str] = "Force a deployment by an empty commit"
+    button: ClassVar[str] = "Push an empty commit"
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     undo: ClassVar[str] = "A commit stays in the history; roll_back moves production."
 

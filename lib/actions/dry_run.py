@@ -16,6 +16,7 @@ class DryRunMigration(RunMigration):
 
     id: ClassVar[str] = "rehearse_migration"
     title: ClassVar[str] = "Try a migration, and roll it back"
+    button: ClassVar[str] = "Try it and roll back"
     tier: ClassVar[Tier] = Tier.CONFIRM
     touches: ClassVar[Touches] = Touches.NOTHING
     undo: ClassVar[str] = "Nothing stays that could be undone."
@@ -24,6 +25,9 @@ class DryRunMigration(RunMigration):
 
     def undo_for(self, args: Args) -> str:
         return self.undo
+
+    def button_for(self, args: Args) -> str:
+        return self.button
 
     def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
         return tuple(step.sql for step in scripts(self.migration(args), dry_run=True))

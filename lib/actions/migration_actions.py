@@ -93,6 +93,9 @@ class _Migrate(Action):
         status = runner_on(context).inspect(migration)
         return (*_world_checks(migration, status), self.applicability(context, migration))
 
+    def button_for(self, args: Args) -> str:
+        return self.migration(args).button
+
     def undo_for(self, args: Args) -> str:
         migration = self.migration(args)
         return migration.undone_by or f"Cannot be undone. {migration.cannot_be_undone or ''}".strip()

@@ -104,3 +104,8 @@ def test_a_name_in_the_history_cannot_leave_its_quotes():
     history = HistoryRow("1", "o'brien'); drop table x; --")
     (script,) = scripts(catalogue()["pending_bookings_metadata"], history=history)
     assert "'o''brien''); drop table x; --'" in script.sql
+
+
+@EVERY
+def test_its_button_is_named_by_the_act(migration: Migration):
+    assert 1 < len(migration.button.split()) <= 4 and migration.button[0].isupper()

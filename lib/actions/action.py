@@ -8,17 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import SecretStr
 
 from lib.settings import Settings
 from lib.snapshot import Snapshot
 from lib.sources.source_registry import Sources
+
+T = TypeVar("T")
 
 Args = Mapping[str, str]
 OnProgress = Callable[[str], None]
@@ -134,12 +136,29 @@ class Verification:
 
 @dataclass(frozen=True)
 class ActionContext:
-    """What an action may use: the sources, the settings, the time, and what the desk sees now."""
+    """What an action may use: the sources, the settings, the time, and what the desk sees now.
+
+    `answers` keeps what was asked in this context, for a preview: it looks at the target once, at one moment.
+    """
 
     sources: Sources
     settings: Settings
     clock: Callable[[], datetime]
     take_snapshot: Callable[[], Snapshot]
+    answers: dict[Hashable, Any] | None = field(default=None, repr=False, compare=False)
+
+    def for_one_look(self) -> ActionContext:
+        """Return this context for one look at the outside world: each question is asked once."""
+        return replace(self, answers={})
+
+    def ask(self, question: Hashable, read: Callable[[], T]) -> T:
+        """Return what `read` reads; within one look, what it read the first time. Raises as `read` does."""
+        if self.answers is None:
+            return read()
+        if question not in self.answers:
+            self.answers[question] = read()
+        answer: T = self.answers[question]
+        return answer
 
 
 class Action(ABC):
@@ -218,6 +237,7 @@ class Action(ABC):
         if unknown or missing:
             message = [f"{name} is not known here" for name in unknown] + [f"{name} is needed" for name in missing]
             raise RefusedError(f"{self.title}: {', '.join(message)}.")
+        context = context.for_one_look()
         target = self.resolve(context, args)
         return Preview(
             action=self.id,

@@ -81,7 +81,10 @@ class _BookingTrace:
 
 def _bookings_of(context: ActionContext, number: str) -> pd.DataFrame:
     """Return the pending bookings of `number` within the last day, oldest first."""
-    pending = context.sources.booking_data.read(tables.PENDING_BOOKINGS, _window(context), _soon()).value
+    pending = context.ask(
+        "bookings of a day",
+        lambda: context.sources.booking_data.read(tables.PENDING_BOOKINGS, _window(context), _soon()).value,
+    )
     return pending[pending["mobile_number"] == number].sort_values("created_at", kind="stable", ignore_index=True)
 
 
@@ -401,7 +404,10 @@ class ResendLink(_Booking):
 
     def _booking(self, context: ActionContext, args: Args) -> Any:
         window = _window(context, WindowSize.MONTH)
-        pending = context.sources.booking_data.read(tables.PENDING_BOOKINGS, window, _soon()).value
+        pending = context.ask(
+            "bookings of a month",
+            lambda: context.sources.booking_data.read(tables.PENDING_BOOKINGS, window, _soon()).value,
+        )
         found = pending[pending["id"] == args["booking"]]
         if found.empty:
             raise RefusedError("This booking is not in the last 30 days.")

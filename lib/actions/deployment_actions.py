@@ -25,7 +25,7 @@ from lib.actions.action import (
     warn,
 )
 from lib.formatting import counted
-from lib.model.deployments import Deployment, DeploymentState, Hostname, Project, same_commit
+from lib.model.deployments import Branch, Deployment, DeploymentState, Hostname, Project, Repository, same_commit
 from lib.sources.github_writes import GitHubWrites
 from lib.sources.http import Deadline
 from lib.sources.vercel_writes import Accepted, VercelWrites
@@ -43,11 +43,11 @@ def _soon() -> Deadline:
 
 
 def _project(context: ActionContext) -> Project:
-    return context.sources.vercel.project(_soon()).value
+    return context.ask("project", lambda: context.sources.vercel.project(_soon()).value)
 
 
 def _hosts(context: ActionContext) -> Sequence[Hostname]:
-    found = context.sources.vercel.hostnames(_soon()).value
+    found = context.ask("hostnames", lambda: context.sources.vercel.hostnames(_soon()).value)
     return [host for host in found if host.redirect_to is None]
 
 
@@ -67,7 +67,17 @@ def _short(sha: str | None) -> str:
 
 
 def _one(context: ActionContext, deployment_id: str) -> Deployment:
-    return context.sources.vercel.deployment(deployment_id, _soon())
+    return context.ask(("deployment", deployment_id), lambda: context.sources.vercel.deployment(deployment_id, _soon()))
+
+
+def _branch(context: ActionContext) -> Branch:
+    return context.ask(
+        "branch", lambda: context.sources.github.branch(_repository(context).default_branch, _soon()).value
+    )
+
+
+def _repository(context: ActionContext) -> Repository:
+    return context.ask("repository", lambda: context.sources.github.repository(_soon()).value)
 
 
 class _DeploymentAction(Action):
@@ -168,7 +178,7 @@ def _build_exactly(context: ActionContext, target: Target, branch: str | None, r
     project, sha = _project(context), _confirmed(target)
     if project.link is None or project.link.repo_id is None or sha is None:
         raise RefusedError("The project is linked to no repository: it cannot build a commit of it.")
-    branch = branch or project.link.production_branch or context.sources.github.repository(_soon()).value.default_branch
+    branch = branch or project.link.production_branch or _repository(context).default_branch
     accepted = VercelWrites(context.sources.vercel).deploy_commit(
         sha, branch, project.link.repo_id, project.name, Deadline(_WRITE_SECONDS), request_id=request_id
     )
@@ -229,7 +239,7 @@ class RedeployNewest(_Build):
     button: ClassVar[str] = "Deploy the newest commit"
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
-        branch = context.sources.github.branch(None, _soon()).value
+        branch = _branch(context)
         commit = _commit_fact(branch.head.sha, branch.head.headline)
         return self._target(context, _project(context).name, commit, ("newest of", branch.name))
 
@@ -440,8 +450,8 @@ class ForceDeploy(_DeploymentAction):
     undo: ClassVar[str] = "A commit stays in the history; roll_back moves production."
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
-        repository = context.sources.github.repository(_soon()).value
-        branch = context.sources.github.branch(None, _soon()).value
+        repository = _repository(context)
+        branch = _branch(context)
         facts = (("head", f"{branch.head.sha} {branch.head.headline}"), ("branch", branch.name))
         return self._target(context, repository.full_name, *facts)
 
@@ -454,8 +464,8 @@ class ForceDeploy(_DeploymentAction):
         return ("The branch gets one commit without changes.", "If Vercel hears of it, a production build starts.")
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
-        repository = context.sources.github.repository(_soon()).value
-        rules = context.sources.github.rules(_soon()).value
+        repository = _repository(context)
+        rules = context.sources.github.rules(_soon(), repository.default_branch).value
         in_the_way = [rule for rule in rules.rule_types if rule in _RULES_AGAINST_A_PUSH]
         return (
             block("not_archived", "The repository is archived.")
@@ -485,7 +495,7 @@ class ForceDeploy(_DeploymentAction):
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
     ) -> Effect | None:
         facts = dict(target.facts)
-        branch = context.sources.github.branch(None, _soon()).value
+        branch = _branch(context)
         made = next((c for c in branch.commits if c.headline == _commit_message(request_id)), None)
         if made is None:
             return None
@@ -525,7 +535,7 @@ def _backwards(context: ActionContext, sha: str | None) -> tuple[Preflight, ...]
     """Warn where the commit is older than what is being served."""
     if sha is None:
         return ()
-    branch = context.sources.github.branch(None, _soon()).value
+    branch = _branch(context)
     serving = {host.serving_commit for host in _hosts(context) if host.serving_commit}
     # A list of commits is in the order of their dates: which contains which is known from their parents only.
     contained = {commit: branch.contains(commit, sha) for commit in serving if not same_commit(commit, sha)}

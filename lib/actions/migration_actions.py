@@ -50,6 +50,11 @@ def _named(name: str) -> Migration:
         raise RefusedError(f"There is no migration {name} in the catalogue. There are: {known}.") from None
 
 
+def _status(context: ActionContext, migration: Migration) -> MigrationStatus:
+    """Return how the migration stands in the database. Whether the Data API knows it matters once it has run."""
+    return context.ask(("migration", migration.name), lambda: runner_on(context).inspect(migration, ask_data_api=False))
+
+
 class _Migrate(Action):
     """What running and undoing have in common: both run one migration of the catalogue."""
 
@@ -68,7 +73,7 @@ class _Migrate(Action):
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         migration = self.migration(args)
-        status = runner_on(context).inspect(migration)
+        status = _status(context, migration)
         facts = (
             ("migration", migration.name),
             ("SQL", migration.digest[:12]),
@@ -90,7 +95,7 @@ class _Migrate(Action):
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         migration = self.migration(args)
-        status = runner_on(context).inspect(migration)
+        status = _status(context, migration)
         return (*_world_checks(migration, status), self.applicability(context, migration))
 
     def button_for(self, args: Args) -> str:
@@ -121,7 +126,7 @@ class _Migrate(Action):
     ) -> Effect | None:
         migration = self.migration(args)
         # Not in place proves nothing yet: what was sent may still wait its turn.
-        if not runner_on(context).inspect(migration).in_place:
+        if not runner_on(context).inspect(migration, ask_data_api=False).in_place:
             return None
         return Effect("The catalog shows the change.", "not in place", "in place", migration.name)
 

@@ -20,7 +20,7 @@ from lib.model.database import Blocker, CatalogAccess, DatabaseIdentity
 from lib.model.reading import SourceError
 from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.catalog import DescriptionCatalogClient, blockers, identity
+from lib.sources.catalog import STATE_SQL, DescriptionCatalogClient, Row, blockers, database_state
 from lib.sources.http import Deadline, OutcomeUnknownError
 
 OnProgress = Callable[[str], None]
@@ -61,7 +61,8 @@ class MigrationStatus:
     """What the database says of a migration now.
 
     `in_place` is the answer to its `verify`, `requires_met` to its `requires`. `blockers` hold locks on its table,
-    the longest transaction first. `visible` is whether the Data API knows its columns; None: it is not connected.
+    the longest transaction first. `visible` is whether the Data API knows its columns; None: it is not connected, or
+    was not asked.
     """
 
     identity: DatabaseIdentity
@@ -110,16 +111,18 @@ class Runner:
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
 
-    def inspect(self, migration: Migration) -> MigrationStatus:
-        """Read what preview and preflight need, without changing anything. Raises `SourceError`."""
-        deadline = Deadline(LOOK_SECONDS)
-        in_place, requires_met = self._answers(migration, deadline)
+    def inspect(self, migration: Migration, *, ask_data_api: bool = True) -> MigrationStatus:
+        """Read what preview and preflight need, without changing anything: one question on one connection.
+
+        Raises `SourceError`. Without `ask_data_api` it is not asked whether the Data API knows the change.
+        """
+        row = self._row(f"select {_answers_sql(migration)}, {STATE_SQL}", Deadline(LOOK_SECONDS))
+        who, held = database_state(row, self.executor.way)
         return MigrationStatus(
-            identity(self.executor, deadline),
-            in_place,
-            requires_met,
-            self._blockers(migration, deadline),
-            self._visible(migration),
+            who,
+            *_yes_or_no(row),
+            tuple(blocker for blocker in held if blocker.table == migration.table),
+            self._visible(migration) if ask_data_api else None,
         )
 
     def run(
@@ -320,10 +323,11 @@ class Runner:
 
     def _answers(self, migration: Migration, deadline: Deadline) -> tuple[bool, bool]:
         """Return the answers to `verify` and `requires`. No answer (null) is a no."""
-        sql = f"select ({migration.verify}) as in_place, ({migration.requires or 'true'}) as requires_met"
+        return _yes_or_no(self._row(f"select {_answers_sql(migration)}", deadline))
+
+    def _row(self, sql: str, deadline: Deadline) -> Row:
         found = self.executor.rows(sql, deadline)
-        row = parse.need(found[0] if found else None, f"The {self.executor.way}", "whether the change is in place")
-        return row.get("in_place") is True, row.get("requires_met") is True
+        return parse.need(found[0] if found else None, f"The {self.executor.way}", "whether the change is in place")
 
     def _answer(self, sql: str, deadline: Deadline) -> bool:
         found = self.executor.rows(sql, deadline)
@@ -347,6 +351,14 @@ class Runner:
         named = [_name(blocker, self.clock()) for blocker in sessions.values()]
         more = len(named) - _NAMED_BLOCKERS
         return ", ".join(named[:_NAMED_BLOCKERS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _answers_sql(migration: Migration) -> str:
+    return f"({migration.verify}) as in_place, ({migration.requires or 'true'}) as requires_met"
+
+
+def _yes_or_no(row: Row) -> tuple[bool, bool]:
+    return row.get("in_place") is True, row.get("requires_met") is True
 
 
 def _name(blocker: Blocker, now: datetime) -> str:

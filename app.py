@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from lib.ui import action_dialog, header, page_frame, styles
+from lib.ui import action_dialog, header, page_frame, request_progress, styles
 from lib.ui.guard import Viewer, guard, who_looks
 
 st.set_page_config(page_title="Switchboard", page_icon="📟", layout="wide")
@@ -58,7 +58,7 @@ viewer = guard()
 page_frame.diagnosis_service()  # stops here while its sandbox starts
 header.draw_header(viewer, large=page.title == "Status")
 styles.install_styles()
-action_dialog.draw_requests()
+request_progress.draw_requests(on_plan=page.url_path == "action-plan")
 header.head_start()
 page.run()
 # Last, and outside of every fragment, so that the dialog stays whatever the page does.

@@ -16,7 +16,7 @@ from lib.journal.incident_export import IncidentRecord, incident_record
 from lib.model.window import WindowSize
 from lib.reports.diagnosis_record import diagnosis_record
 from lib.reports.documents import ExportFormat, export
-from lib.ui import action_dialog, affected_view, incidents_view
+from lib.ui import action_dialog, affected_view, incidents_view, request_progress
 from lib.ui import html_components as html
 from lib.ui.action_service import ActionService
 from lib.ui.masking import plain
@@ -64,7 +64,7 @@ def log(view: View, action_service: ActionService) -> None:
     requests = action_service.journal.requests(incident_id=record.incident.id)
     if requests:
         st.subheader("Requests and their receipts", anchor=False)
-        draw(action_dialog.request_cards(requests, view, action_service))
+        draw(request_progress.request_cards(requests, view, action_service))
     if action_dialog.may_act():
         note(view, record)
 

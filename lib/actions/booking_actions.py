@@ -276,8 +276,9 @@ class TestBooking(_Booking):
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
+            f"A booking is made for our own phone, {dict(target.facts)['number']}, and one text goes to it.",
             "One pending booking is made; it takes no seat and expires in a day.",
-            "One text goes to our own phone, at the usual price.",
+            "The text costs the usual price.",
         )
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
@@ -320,6 +321,7 @@ class TestValidation(_Booking):
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
+            "A booking is made for a number that nobody has.",
             "One pending booking is made; it takes no seat and expires in a day.",
             "Twilio refuses its text, or takes and loses it: that says nothing about delivery.",
         )
@@ -379,7 +381,11 @@ class ResendLink(_Booking):
         return Target(name, facts)
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
-        return ("This person gets a new text with a new link.", "One more pending booking is made for them.")
+        number = dict(target.facts)["number"]
+        return (
+            f"The customer with the number {number} gets a new text with a new link.",
+            "One more pending booking is made for them.",
+        )
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         facts = dict(target.facts)

@@ -125,9 +125,12 @@ class _Build(_DeploymentAction):
     undo: ClassVar[str] = "roll_back"
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
+        sha, _, headline = dict(target.facts).get(_COMMIT, "").partition(" ")
+        named = f"{_short(sha)} “{headline}”" if headline else _short(sha) if sha else "what is being served"
         return (
-            "A new production build starts; settings and variables are read anew.",
-            "If it passes, and production is not pinned, the hostnames move to it.",
+            f"Vercel builds {named} for production.",
+            "If the build passes, and production is not pinned, the hostnames move to it.",
+            "Settings and variables are read anew.",
         )
 
     def find(
@@ -199,9 +202,14 @@ def _described(target: Target) -> str:
     return "; ".join(f"{name} {value}" for name, value in target.facts)
 
 
+def _report_queue(accepted: Accepted, progress: OnProgress) -> None:
+    """Say that it waits, where it does. Of that moment alone: in the receipt it would still be said once it is live."""
+    if accepted.queued:
+        progress("Vercel has put it in its queue.")
+
+
 def _effect(accepted: Accepted, target: Target, after: str) -> Effect:
-    queued = " It waits its turn." if accepted.queued else ""
-    return Effect(f"Vercel accepted it: {accepted.id}.{queued}", _described(target), after, accepted.id)
+    return Effect(f"Vercel accepted it: {accepted.id}.", _described(target), after, accepted.id)
 
 
 class Redeploy(_Build):
@@ -348,7 +356,7 @@ class Promote(_Move):
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
-            "The hostnames move to it at once, without a build.",
+            f"The hostnames move to {dict(target.facts)['moves to']} at once, without a build.",
             "New builds become live by themselves again, even if somebody had switched that off on purpose.",
         )
 
@@ -357,6 +365,7 @@ class Promote(_Move):
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         accepted = VercelWrites(context.sources.vercel).promote(args["deployment"], Deadline(_WRITE_SECONDS))
+        _report_queue(accepted, progress)
         return _effect(accepted, target, f"moving to {args['deployment']}")
 
 
@@ -375,7 +384,8 @@ class RollBack(_Move):
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
-            "The hostnames move back at once; variables and schedules of that build come back with it.",
+            f"The hostnames move back to {dict(target.facts)['moves to']} at once.",
+            "Variables and schedules of that build come back with it.",
             "Production is pinned: new builds wait until something is promoted.",
             "The database does not go back: migrations stay.",
         )
@@ -394,6 +404,7 @@ class RollBack(_Move):
         accepted = VercelWrites(context.sources.vercel).roll_back(
             args["deployment"], f"Switchboard {request_id}", Deadline(_WRITE_SECONDS)
         )
+        _report_queue(accepted, progress)
         return _effect(accepted, target, f"moving back to {args['deployment']}")
 
 
@@ -417,7 +428,7 @@ class CancelBuild(_DeploymentAction):
         return (f"PATCH /v12/deployments/{args['deployment']}/cancel",)
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
-        return ("The build stops; what is being served stays.",)
+        return (f"Vercel stops the build of {dict(target.facts)['commit']}.", "What is being served stays.")
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         if _one(context, args["deployment"]).state.in_progress:
@@ -461,7 +472,11 @@ class ForceDeploy(_DeploymentAction):
         return (f"createCommitOnBranch  {target.name} {facts['branch']}, expectedHeadOid: {head}, no file changes",)
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
-        return ("The branch gets one commit without changes.", "If Vercel hears of it, a production build starts.")
+        branch = dict(target.facts)["branch"]
+        return (
+            f"The branch {branch} gets one commit without changes.",
+            "If Vercel hears of it, a production build starts.",
+        )
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         repository = _repository(context)

@@ -33,7 +33,10 @@ class DryRunMigration(RunMigration):
         return tuple(step.sql for step in scripts(self.migration(args), dry_run=True))
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
-        return ("Nothing: it is rolled back. Writes to the table may have to wait for milliseconds.",)
+        return (
+            "The migration runs as it would, and is rolled back: nothing stays of it.",
+            "Writes to the table may have to wait for milliseconds.",
+        )
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         result = runner_on(context).run(self.migration(args), dry_run=True, on_progress=progress)

@@ -109,8 +109,8 @@ class _Migrate(Action):
         """Say which error that was seen it cures, or that it cures none."""
         cured = cured_by(migration, database_faults(Facts(context.take_snapshot(), context.clock())))
         if cured:
-            return ok("cures", f"It cures what was seen: {' '.join(cured)}")
-        return warn("cures", "It cures nothing that was seen: no error of the kind is known.")
+            return ok("cures", f"It fixes what was seen: {' '.join(cured)}")
+        return warn("cures", "It would not help now: no error of the kind was seen.")
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         result = runner_on(context).run(self.migration(args), attempts=_LOCK_ATTEMPTS, on_progress=progress)
@@ -180,7 +180,7 @@ class UndoMigration(_Migrate):
         return _named(wanted.undone_by)
 
     def applicability(self, context: ActionContext, migration: Migration) -> Preflight:
-        return warn("cures", "Undoing is no cure: do it once nothing relies on it any more.")
+        return warn("cures", "Undoing fixes nothing: do it once nothing relies on it any more.")
 
 
 class InstallReporting(_Migrate):
@@ -198,4 +198,4 @@ class InstallReporting(_Migrate):
         return self.undo
 
     def applicability(self, context: ActionContext, migration: Migration) -> Preflight:
-        return ok("cures", "It cures nothing and changes no table: it lets the desk count where the data is.")
+        return ok("cures", "It fixes nothing and changes no table: it lets the dashboard count where the data is.")

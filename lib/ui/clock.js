@@ -1,5 +1,5 @@
-// Keeps ages up to date in the browser, turns the page grey when the server no longer answers, and gives dialogs the
-// colour scheme of the page. data-sb-now holds the server's clock: the clock of this computer may be wrong.
+// Keeps ages up to date in the browser, turns the page grey when the server no longer answers, gives dialogs the colour
+// scheme of the page, and puts the cursor into the first field of one that asks for something to be typed. data-sb-now holds the server's clock: the clock of this computer may be wrong.
 (() => {
   if (window.switchboardClock) return;
   const SILENT_AFTER_SECONDS = 45;
@@ -26,6 +26,15 @@
     for (const element of document.querySelectorAll("[data-sb-silence]")) write(element, span(silence));
     document.documentElement.classList.toggle("sb-old", silence > SILENT_AFTER_SECONDS);
   };
+  let focused = null;
+  const focusFirstField = () => {
+    const field = document.querySelector("[role=dialog] .st-key-ask_fields input");
+    if (field === focused) return;
+    focused = field;
+    // Whoever is typing already is not interrupted.
+    if (field && document.activeElement?.tagName !== "INPUT") field.focus();
+  };
+  new MutationObserver(focusFirstField).observe(document.body, { childList: true, subtree: true });
   window.switchboardClock = setInterval(tick, 1000);
   tick();
 })();

@@ -13,12 +13,15 @@ from typing import Final
 from lib.actions.action import PreflightStatus
 from lib.diagnosis.journeys import Delivery, Recording, Sending, Stage
 from lib.diagnosis.serving import CommitPosition
+from lib.journal import request_stages
 from lib.journal.entry import StepState
 from lib.journal.request import RequestState
+from lib.journal.request_stages import StageState
 from lib.model.deployments import DeploymentState
 from lib.model.frames import MetadataState
 from lib.model.reading import Freshness, SourceHealth, SourceName
 from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
+from lib.plan_state import StepStatus
 
 
 class Tone(StrEnum):
@@ -169,7 +172,7 @@ DELIVERY: Final[Mapping[str, str]] = {
 }
 RECORDING: Final[Mapping[str, str]] = {
     Recording.RECORDED: "recorded",
-    Recording.DEFERRED: "deferred",
+    Recording.DEFERRED: "not recorded yet",
     Recording.LOST: "lost",
     Recording.TOO_SOON: "too soon to tell",
     Recording.NO_TEXT: "no text",
@@ -181,6 +184,30 @@ METADATA: Final[Mapping[str, str]] = {
     MetadataState.EMPTY: "empty",
     MetadataState.WITHOUT_SMS: "without initial_sms",
     MetadataState.STORED: "stored",
+}
+
+
+# Actions under way and the steps of the plan.
+STAGE_OF_REQUEST: Final[Mapping[str, str]] = {
+    request_stages.ASKED: "Asked",
+    request_stages.APPROVED: "Approved",
+    request_stages.LOCKED: "Locked",
+    request_stages.STARTED: "Started",
+    request_stages.VERIFIED: "Verified",
+}
+STAGE_STATE: Final[Mapping[StageState, Sign]] = {
+    StageState.DONE: Sign("done", "✓", Tone.GOOD),
+    StageState.CURRENT: Sign("now", "▸", Tone.WARN),
+    StageState.TO_COME: Sign("to come", "○", Tone.QUIET),
+    StageState.STOPPED: Sign("stopped", "✕", Tone.BAD),
+    StageState.UNKNOWN: Sign("unknown", "?", Tone.UNKNOWN),
+}
+STEP_STATUS: Final[Mapping[StepStatus, Sign]] = {
+    StepStatus.NOT_NEEDED: Sign("Not needed", "–", Tone.QUIET),
+    StepStatus.DO_NOW: Sign("Do now", "→", Tone.WARN),
+    StepStatus.WAITING: Sign("Waiting", "…", Tone.QUIET),
+    StepStatus.DONE: Sign("Done", "✓", Tone.GOOD),
+    StepStatus.CANNOT_TELL: Sign("Cannot tell", "?", Tone.UNKNOWN),
 }
 
 

@@ -45,6 +45,10 @@ _HAPPENED: Final = dict.fromkeys(
 ) | {"database_errors": "at"}
 
 
+# Without an incident, what was done within this time counts as done.
+_LATELY: Final = timedelta(hours=1)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Remediation:
     """The last thing that changed the world: by an `action` of the desk, or as somebody said of another system."""
@@ -91,7 +95,7 @@ class PlanState:
     """Where the plan stands: the last `fix`, what evidence from after it says, what to do now, and every step.
 
     `running` are the requests that are not over, `acted_in` the ids of the steps in which something succeeded during
-    the incident.
+    the incident; without one, within the last hour.
     """
 
     fix: Remediation | None
@@ -167,13 +171,14 @@ def plan_state(
     judged = judged_since(diagnosis, fix.at) if fix else diagnosis
     now = tasks(judged, settings)
     running = tuple(request for request in requests if not request.state.over)
+    since = incident.opened_at if incident else diagnosis.facts.now - _LATELY
     acted_in = frozenset(
         request.about.step_id
         for request in requests
         if request.state is RequestState.SUCCEEDED
         and request.about.step_id
-        and incident is not None
-        and request.about.incident_id == incident.id
+        and request.ended_at is not None
+        and request.ended_at >= since
     )
     return PlanState(fix, judged, now, plan.evidence(diagnosis, now), running, acted_in)
 

@@ -11,6 +11,7 @@ import streamlit as st
 from lib.journal.entry import StepState
 from lib.journal.incident import Incident
 from lib.journal.journal_state import JournalState
+from lib.model.verdict import HeadlineState
 from lib.plan import StepEvidence
 from lib.plan_state import PlanState, StepStatus, plan_state, step_status, tiles_since
 from lib.reports.diagnosis_record import diagnosis_record
@@ -78,9 +79,10 @@ def incident_line(view: View, journal_state: JournalState | None) -> None:
 def no_incident(view: View) -> None:
     st.subheader("No incident is open", anchor=False)
     if not action_dialog.may_act():
-        draw(html.nothing("The plan shows the evidence. Once an operator opens an incident, it keeps the record."))
+        draw(html.nothing("Once an operator opens an incident, the plan keeps a record of it."))
         return
-    suggest_title(incidents_view.suggested_title(view.diagnosis))
+    well = view.diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC)
+    suggest_title("" if well else incidents_view.suggested_title(view.diagnosis))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.text_input("What happens, in a few words", key="incident_title")
         open_incident = incidents_view.open_incident

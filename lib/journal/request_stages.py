@@ -52,7 +52,7 @@ def _reached(request: Request) -> tuple[str, StageState]:
         case RequestState.LOCKED:
             return STARTED, StageState.CURRENT
         case RequestState.STARTED:
-            return VERIFIED, StageState.CURRENT
+            return STARTED, StageState.CURRENT
         case RequestState.SUCCEEDED:
             return VERIFIED, StageState.DONE
         case RequestState.UNKNOWN:

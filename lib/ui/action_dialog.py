@@ -362,9 +362,9 @@ def _draw_preflight(preview: Preview) -> None:
 def _draw_confirmation(preview: Preview) -> None:
     if preview.blocked or preview.phrase is None:
         return
+    draw(html.paragraph(html.text("To confirm, type {}", html.code(preview.phrase))))
     with st.container(horizontal=True, key="ask_fields"):
-        phrase = plain(preview.phrase)
-        st.text_input(f"To confirm, type **{phrase}**", key="ask_phrase", live=True, autocomplete="off")
+        st.text_input("The phrase", key="ask_phrase", live=True, autocomplete="off")
         st.text_input("The reason, for the journal", key="ask_reason", live=True, autocomplete="off")
     if diagnosis_service().settings.require_second_person:
         st.caption("It then waits for a second person.")

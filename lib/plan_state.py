@@ -113,7 +113,8 @@ class PlanState:
     @property
     def waits_for_bookings(self) -> bool:
         """Whether a fix was made against which nothing speaks, and for which nothing speaks yet."""
-        return self.fix is not None and not self.tasks and not self.confirmed
+        open_still = self.judged.headline.state in (HeadlineState.NO_TRAFFIC, HeadlineState.CANNOT_TELL)
+        return self.fix is not None and not self.tasks and open_still
 
 
 class StepStatus(StrEnum):
@@ -156,9 +157,9 @@ def step_status(evidence: plan.StepEvidence, state: PlanState, incident: Inciden
 def _status_after_fix(state: PlanState) -> StepStatus:
     if state.tasks or state.running:
         return StepStatus.WAITING
-    if state.fix is not None and state.judged.headline.state is not HeadlineState.NO_TRAFFIC:
-        return StepStatus.DONE if state.confirmed else StepStatus.WAITING
-    well = state.judged.headline.state is HeadlineState.FLOWING
+    if state.confirmed:
+        return StepStatus.DONE
+    well = state.judged.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC)
     return StepStatus.NOT_NEEDED if well and state.fix is None else StepStatus.WAITING
 
 
@@ -187,7 +188,12 @@ def why_nothing(diagnosis: Diagnosis, state: PlanState, when: str) -> str:
     """Say why nothing is asked for: all is well, the fix, done `when`, has yet to show, or the desk knows no cure."""
     if diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC):
         return "Nothing that the desk sees needs to be fixed. Who was affected before is on Bookings."
-    if state.fix is not None:
+    if state.fix is not None and state.confirmed:
+        return (
+            f"{state.fix.done} The bookings since then confirm it: “{state.fix.message}”, {when}. "
+            "What was before still counts in the headline."
+        )
+    if state.fix is not None and state.waits_for_bookings:
         return f"{state.fix.done} Waiting for the next bookings to confirm. “{state.fix.message}”, {when}."
     return "The desk knows no cure for what it sees: look at the evidence of the steps, and at Escalation."
 

@@ -84,7 +84,7 @@ def no_incident(view: View) -> None:
     well = view.diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC)
     suggest_title("" if well else incidents_view.suggested_title(view.diagnosis))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("What happens, in a few words", key="incident_title")
+        st.text_input("What is happening, in a few words", key="incident_title")
         open_incident = incidents_view.open_incident
         if action_dialog.operator_button("Open an incident", "incident_open", open_incident):
             st.rerun()

@@ -101,7 +101,7 @@ POSITION: Final[Mapping[CommitPosition, Sign]] = {
 }
 FINDING: Final[Mapping[PreflightStatus, Sign]] = {
     PreflightStatus.OK: Sign("ok", "✓", Tone.GOOD),
-    PreflightStatus.WARN: Sign("mind", "!", Tone.WARN),
+    PreflightStatus.WARN: Sign("note", "!", Tone.WARN),
     PreflightStatus.BLOCK: Sign("blocks", "✕", Tone.BAD),
 }
 REQUEST: Final[Mapping[RequestState, Sign]] = {

@@ -51,12 +51,13 @@ def body(view: View) -> None:
         if unneeded:
             label, icon = plan_view.folded_label(len(unneeded)), ":material/remove:"
             with expander(label, key="steps_not_needed", icon=icon, step=True) as is_open:
+                # Also while closed: a step with nothing in it cannot be opened.
+                draw(html.nothing("Nothing that they fix was seen."))
                 for evidence in unneeded if is_open else ():
                     step(view, evidence, StepStatus.NOT_NEEDED, action_service, journal_state, plan)
         escalation(view, journal_state)
-        with expander("**7** After-care", step=True, icon=":material/shield:", key="step_after_care") as is_open:
-            if is_open:
-                draw(plan_view.after_care(view))
+        with expander("**7** After-care", step=True, icon=":material/shield:", key="step_after_care"):
+            draw(plan_view.after_care(view))
 
 
 def incident_line(view: View, journal_state: JournalState | None) -> None:

@@ -85,7 +85,9 @@ def test_a_missing_column_is_cured_by_following_the_plan(
     open_step(page, "steps are not needed")
     open_step(page, "Redeploy or promote")
     expect(page.get_by_role("button", name="Redeploy the same commit")).to_be_visible(timeout=QUICK)
-    expect(page.get_by_text("Nothing to do: the evidence already says so.").first).to_be_visible(timeout=QUICK)
+    expect(
+        page.get_by_text("Nothing to do: the evidence already says so.").locator("visible=true").first
+    ).to_be_visible(timeout=QUICK)
     # The advised step says which migration helps now; those that would not stand behind one line.
     open_step(page, "Emergency migration")
     cured = page.locator(".sb-card").filter(has_text="Helps now")

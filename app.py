@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from lib.ui import action_dialog, header, page_frame, request_progress, styles
+from lib.ui import action_dialog, header, page_frame, request_progress, running_view, styles
 from lib.ui.guard import Viewer, guard, who_looks
 
 st.set_page_config(page_title="Switchboard", page_icon="📟", layout="wide")
@@ -56,9 +56,12 @@ page = st.navigation(PAGES, position="top" if isinstance(who_looks(), Viewer) el
 
 viewer = guard()
 page_frame.diagnosis_service()  # stops here while its sandbox starts
-header.draw_header(viewer, large=page.title == "Status")
+header.draw_header(viewer, page.title)
 styles.install_styles()
-request_progress.draw_requests(on_plan=page.url_path == "action-plan")
+if running_view.stands_in(page.title):
+    running_view.drop_problem()
+else:
+    request_progress.draw_requests(on_plan=page.url_path == "action-plan")
 header.head_start()
 page.run()
 # Last, and outside of every fragment, so that the dialog stays whatever the page does.

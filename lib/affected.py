@@ -27,12 +27,13 @@ from lib.journal.entry import AffectedRecord, CountRecord, DiagnosisRecord, Entr
 from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
 from lib.journal.journal import Journal
-from lib.journal.request import RequestState
+from lib.journal.request import Request, RequestState
 from lib.model.people import Actor
 from lib.model.provider import Landing
 from lib.model.verdict import CheckStatus
 
 RESEND = "resend_link"
+RESEND_MANY = "resend_links"
 # From when on this share of people was hit, an outage had begun; single failures are not one.
 MOST = 0.5
 # Fewer bookings than this say nothing about how many seats a party takes.
@@ -60,8 +61,8 @@ class PersonState(StrEnum):
 
 
 STATE_LABELS: Mapping[PersonState, str] = {
-    PersonState.NOTHING: "nothing done yet",
-    PersonState.RE_SENT: "re-sent",
+    PersonState.NOTHING: "still to help",
+    PersonState.RE_SENT: "texted again",
     PersonState.CALLED: "called",
     PersonState.GAVE_UP: "gave up",
     PersonState.BOOKED: "booked anyway",
@@ -71,6 +72,8 @@ REASON_LABELS: Mapping[AffectedReason, str] = {
     AffectedReason.NOT_DELIVERED: "the text did not arrive",
     AffectedReason.LINK_BROKEN: "the link in their text does not open",
 }
+# In this order people read what was done.
+_DONE_STATES = (PersonState.BOOKED, PersonState.CALLED, PersonState.RE_SENT, PersonState.GAVE_UP)
 _STATE_OF = {FollowUp.CALLED: PersonState.CALLED, FollowUp.GAVE_UP: PersonState.GAVE_UP}
 
 
@@ -109,6 +112,34 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Contact:
+    """One phone number with everything that its owner asked for in vain, the most urgent first."""
+
+    requests: tuple[Person, ...]
+
+    @property
+    def first(self) -> Person:
+        """The request that comes first: what a new link and a follow-up are about."""
+        return self.requests[0]
+
+    @property
+    def state(self) -> PersonState:
+        """The state of the most urgent request: who waits for one of two events is still to be helped."""
+        return self.first.state
+
+    @property
+    def booking_ids(self) -> tuple[str, ...]:
+        """The pending bookings of all requests."""
+        return tuple(booking for request in self.requests for booking in request.booking_ids)
+
+    @property
+    def seats(self) -> int | None:
+        """How many seats all requests ask for together; None where one of them does not say."""
+        known = [request.seats for request in self.requests if request.seats is not None]
+        return sum(known) if len(known) == len(self.requests) else None
+
+
+@dataclass(frozen=True, slots=True)
 class Seats:
     """Seats that those who have not booked may cost. `estimate` None: unknown; `how` says what it rests on."""
 
@@ -118,7 +149,7 @@ class Seats:
 
 @dataclass(frozen=True, slots=True)
 class Affected:
-    """The people affected over `stretch`, in the order in which they should be helped, and what cannot be told.
+    """The people affected over `time_range`, in the order in which they should be helped, and what cannot be told.
 
     `at_least`: rows are missing, or the range begins before what was read, so there may be more. `unknowable` says why
     people may be affected of whom no trace is left.
@@ -132,14 +163,22 @@ class Affected:
     unknowable: str = ""
 
     @property
-    def count(self) -> int:
-        """How many people they are: somebody who asked for two events is one."""
-        return len({person.mobile_number or person.booking_id for person in self.people})
+    def contacts(self) -> tuple[Contact, ...]:
+        """The people by their number, in the order in which they should be helped."""
+        found: dict[str, list[Person]] = {}
+        for person in self.people:
+            found.setdefault(person.mobile_number or person.booking_id, []).append(person)
+        return tuple(Contact(tuple(requests)) for requests in found.values())
 
     @property
-    def to_do(self) -> tuple[Person, ...]:
+    def count(self) -> int:
+        """How many people they are: somebody who asked for two events is one."""
+        return len(self.contacts)
+
+    @property
+    def to_do(self) -> tuple[Contact, ...]:
         """Those for whom nothing was done yet."""
-        return tuple(person for person in self.people if person.state is PersonState.NOTHING)
+        return tuple(contact for contact in self.contacts if contact.state is PersonState.NOTHING)
 
     @property
     def states(self) -> Mapping[PersonState, int]:
@@ -148,16 +187,27 @@ class Affected:
         return {state: found[state] for state in PersonState if found[state]}
 
     @property
+    def progress(self) -> str:
+        """How many people are in which state, and how many are left: "1 called, 1 texted again, 3 to go"."""
+        found = Counter(contact.state for contact in self.contacts)
+        done = [f"{found[state]:,} {STATE_LABELS[state]}" for state in _DONE_STATES if found[state]]
+        return ", ".join([*done, f"{found[PersonState.NOTHING]:,} to go"])
+
+    @property
+    def summary(self) -> str:
+        """How many people there are and how far helping them is: "5 people, 1 called, 1 texted again, 3 to go"."""
+        return f"{'At least ' if self.at_least else ''}{counted(self.count, 'person', 'people')}, {self.progress}"
+
+    @property
     def message(self) -> str:
         """The count in a sentence, without anything that identifies anybody."""
         if not self.people and self.unknowable:
             return self.unknowable
         if not self.people:
-            return "Nobody, as far as is known." if not self.at_least else "Nobody in what could be read."
+            return "Nobody in the bookings that could be read." if self.at_least else "Nobody is known to be affected."
         who = counted(self.count, "person", "people")
-        states = ", ".join(f"{STATE_LABELS[state]} {count:,}" for state, count in self.states.items())
         seats = "seats unknown" if self.seats.estimate is None else f"about {counted(self.seats.estimate, 'seat')}"
-        return f"{'At least ' if self.at_least else ''}{who} got no working link ({states}; {seats})."
+        return f"{'At least ' if self.at_least else ''}{who} got no working link ({self.progress}; {seats})."
 
 
 # What the journal knows.
@@ -180,13 +230,20 @@ def follow_ups_of(journal: Journal, since: datetime) -> FollowUpRecord:
     follow_ups = {str(entry.payload.booking): entry for entry in marks if isinstance(entry.payload, FollowedUp)}
     resent: dict[str, tuple[datetime, Actor]] = {}
     for request in reversed(journal.requests([RequestState.SUCCEEDED], since=since, limit=_MOST)):
-        if request.action == RESEND and request.ended_at is not None:
-            resent |= {
-                argument.value: (request.ended_at, request.requested_by)
-                for argument in request.asked.arguments
-                if argument.name == "booking"
-            }
+        if request.ended_at is not None:
+            bookings = _resent_by(request)
+            resent |= dict.fromkeys(bookings, (request.ended_at, request.requested_by))
     return FollowUpRecord(follow_ups, resent)
+
+
+def _resent_by(request: Request) -> tuple[str, ...]:
+    """Return the bookings whose people a request that succeeded texted again."""
+    if request.action == RESEND_MANY:
+        sent = request.receipt.external_id if request.receipt else None
+        return tuple(sent.split(",")) if sent else ()
+    if request.action != RESEND:
+        return ()
+    return tuple(argument.value for argument in request.asked.arguments if argument.name == "booking")
 
 
 def follow_up(
@@ -199,7 +256,7 @@ def follow_up(
     try:
         booking = UUID(booking_id)
     except ValueError:
-        raise JournalError("That is no id of a pending booking.") from None
+        raise JournalError("That is not the id of a pending booking.") from None
     return journal.append(FollowedUp(booking, state), actor, incident_id)
 
 
@@ -221,7 +278,7 @@ def time_range_of(incident: Incident, diagnoses: Sequence[DiagnosisRecord], now:
 
 
 def affected(facts: Facts, record: FollowUpRecord = NO_FOLLOW_UPS, time_range: TimeRange | None = None) -> Affected:
-    """Return who was affected over `stretch`, else over the window of the snapshot.
+    """Return who was affected over `time_range`, else over the window of the snapshot.
 
     Raises `CannotTellError` while the bookings or Twilio's log cannot be read: nobody would be a false zero.
     """
@@ -412,15 +469,15 @@ def _urgency(person: Person, today: date) -> tuple[int, int, str, int, datetime]
 def _seats(lost: Sequence[Person], bookings: pd.DataFrame | None) -> Seats:
     """Estimate the seats of those who have not booked: as asked for, else by the usual party."""
     if not lost:
-        return Seats(0, "Nobody of them is without a booking.")
+        return Seats(0, "All of them have a booking.")
     said = [person.seats for person in lost if person.seats is not None]
     silent = len(lost) - len(said)
     if not silent:
         return Seats(sum(said), "As they asked for.")
     parties = pd.Series(dtype=float) if bookings is None else bookings["seats"].dropna()
-    who = f"{silent:,} of {len(lost):,} did not say how many seats"
+    who = f"{silent:,} of {counted(len(lost), 'request')} did not say how many seats"
     if len(parties) < FEWEST_PARTIES:
-        few = "the bookings cannot be read" if bookings is None else "too few bookings were made to go by"
+        few = "the bookings cannot be read" if bookings is None else "too few bookings were made to estimate from"
         return Seats(None, f"Unknown: {who}, and {few}.")
     usual = float(parties.astype(float).mean())
     how = f"{who}: counted with {usual:.1f} seats each, the mean of the {len(parties):,} bookings of the window."
@@ -433,7 +490,7 @@ def _unknowable(facts: Facts) -> str:
         return ""
     usual = facts.usual_demand
     expected = "" if usual is None else f" About {usual:.1f} bookings are usual in such a window."
-    return f"Who tried to book cannot be known: calls that are refused leave no trace.{expected}"
+    return f"Who tried to book cannot be known: refused calls are not logged.{expected}"
 
 
 def _unknown(facts: Facts, time_range: TimeRange) -> tuple[str, ...]:
@@ -442,15 +499,15 @@ def _unknown(facts: Facts, time_range: TimeRange) -> tuple[str, ...]:
     found = [caveat.sentence for reading in (snapshot.pending_bookings, snapshot.texts) for caveat in reading.caveats]
     if time_range.since < snapshot.rows_since:
         read = facts.clock(snapshot.rows_since)
-        found.append(f"Single bookings are at hand from {read} on: of before that, there may be more people.")
+        found.append(f"Single bookings were read from {read} on: before that, more people may be affected.")
     if facts.rows(snapshot.events) is None:
         found.append(f"Which event comes first is not known. {facts.why_unusable(snapshot.events)}")
     if facts.rows(snapshot.bookings) is None:
-        found.append(f"Who booked by another way is not known. {facts.why_unusable(snapshot.bookings)}")
+        found.append(f"Who booked in another way is not known. {facts.why_unusable(snapshot.bookings)}")
     uncertain = 0 if facts.journeys is None else int((facts.journeys["sending"] == Sending.UNCERTAIN).sum())
     if uncertain:
         which = counted(uncertain, "booking")
-        found.append(f"For {which} a text went to the number, and whether it was the link cannot be told.")
+        found.append(f"For {which} a text went to the number; whether it carried the link cannot be told.")
     if not snapshot.link_opening.usable(facts.now):
         why = facts.why_unusable(snapshot.link_opening)
         found.append(f"Whether the links that arrived open is not known: there may be more. {why}")

@@ -50,8 +50,8 @@ _SETTINGS_OF = {
 }
 
 _KEY_FIXES = {
-    KeyKind.PUBLISHABLE: "SUPABASE_SECRET_KEY holds a publishable key, which row level security blinds",
-    KeyKind.ANON_JWT: "SUPABASE_SECRET_KEY holds a legacy anon key, which row level security blinds",
+    KeyKind.PUBLISHABLE: "SUPABASE_SECRET_KEY holds a publishable key, which row level security hides rows from",
+    KeyKind.ANON_JWT: "SUPABASE_SECRET_KEY holds a legacy anon key, which row level security hides rows from",
     KeyKind.AUTHENTICATED_JWT: "SUPABASE_SECRET_KEY holds a signed-in user's token",
 }
 
@@ -103,13 +103,13 @@ def _wrong_boxes(source: SourceName, settings: Settings) -> list[str]:
             problems.append(f"{message}: put the secret key (sb_secret_…) there.")
         if _differ(project, key_project_ref(key)):
             problems.append(
-                "SUPABASE_SECRET_KEY belongs to another project than SUPABASE_URL: copy both from the same project."
+                "SUPABASE_SECRET_KEY and SUPABASE_URL belong to different projects: copy both from the same project."
             )
     if source is SourceName.CATALOG:
         dsn = settings.database_url.get_secret_value() if settings.database_url else ""
         others = {"DATABASE_URL": dsn_project_ref(dsn), "SUPABASE_PROJECT_REF": settings.supabase_project_ref}
         problems += [
-            f"{name} is of another project than SUPABASE_URL: copy both from the same project."
+            f"{name} and SUPABASE_URL belong to different projects: copy both from the same project."
             for name, ref in others.items()
             if _differ(project, ref)
         ]

@@ -73,9 +73,15 @@ def _two_units(whole: int, unit: str, rest: int, smaller: str) -> str:
     return f"{whole} {unit} {rest} {smaller}" if rest else f"{whole} {unit}"
 
 
+# Two machines' clocks may differ so much: what seems to come so soon is now.
+_CLOCKS_DIFFER = timedelta(seconds=5)
+
+
 def ago(at: datetime | None, now: datetime) -> str:
-    """Return how long ago `at` was, as in "3 min ago"."""
-    return UNKNOWN if at is None else f"{duration(now - at)} ago"
+    """Return how long ago `at` was, as in "3 min ago"; "in 3 min" for what is still to come."""
+    if at is None:
+        return UNKNOWN
+    return f"in {duration(at - now)}" if at - now > _CLOCKS_DIFFER else f"{duration(now - at)} ago"
 
 
 def time_and_age(at: datetime | None, zone: ZoneInfo, now: datetime) -> str:

@@ -103,7 +103,7 @@ STEPS: tuple[PlanStep, ...] = (
         "git_integration",
         "2B",
         "Check the Git integration",
-        "Does a push reach Vercel: repository, production branch, the signs of life of Vercel's app?",
+        "Does a push reach Vercel? Repository, production branch, and Vercel's GitHub app.",
         evidence=(
             code.git_integration,
             deployment_failure_modes.unheard,
@@ -118,7 +118,7 @@ STEPS: tuple[PlanStep, ...] = (
         "force_deployment",
         "2C",
         "Force a deployment",
-        "If a push is not heard: an empty commit on the production branch shows whether the way works again.",
+        "If pushes do not reach Vercel: an empty commit on the production branch shows whether they do again.",
         evidence=(code.git_integration, deployment_failure_modes.unheard),
         done_when=(code.serving_commit,),
         changes_world=True,
@@ -127,7 +127,7 @@ STEPS: tuple[PlanStep, ...] = (
         "migration",
         "3",
         "Emergency migration",
-        "Does the database refuse what the code writes, and which migration cures what was seen?",
+        "Does the database refuse what the code writes, and which migration would fix it?",
         evidence=(
             recording.columns_exist,
             recording.schema_contract,
@@ -141,7 +141,7 @@ STEPS: tuple[PlanStep, ...] = (
         "other_systems",
         "3B",
         "Fix it in another system",
-        "Does a key, a setting, Twilio, the code itself, the link or a job stand in the way? People fix these there.",
+        "Is a key, a setting, Twilio, the code, the link or a job the cause? Fix it where it lives.",
         evidence=_ELSEWHERE,
         done_when=_ELSEWHERE,
         changes_world=True,
@@ -199,7 +199,7 @@ def _advice(step: PlanStep, now: Sequence[Task], answered: bool) -> str:
     if now:
         return " ".join(task.message for task in now)
     if answered:
-        return "Nothing to do: the evidence already says so."
+        return "Nothing to do: the evidence already shows it."
     if step.changes_world:
-        return "It would not help now: nothing that this step fixes was seen."
+        return "Would not help: none of the problems found is one that this step fixes."
     return ""

@@ -187,7 +187,7 @@ def plan_state(
 def why_nothing(diagnosis: Diagnosis, state: PlanState, when: str) -> str:
     """Say why nothing is asked for: all is well, the fix, done `when`, has yet to show, or the desk knows no cure."""
     if diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC):
-        return "Nothing that the desk sees needs to be fixed. Who was affected before is on Bookings."
+        return "Nothing needs to be fixed. Who was affected before is on Bookings."
     if state.fix is not None and state.confirmed:
         return (
             f"{state.fix.done} The bookings since then confirm it: “{state.fix.message}”, {when}. "
@@ -195,7 +195,7 @@ def why_nothing(diagnosis: Diagnosis, state: PlanState, when: str) -> str:
         )
     if state.fix is not None and state.waits_for_bookings:
         return f"{state.fix.done} Waiting for the next bookings to confirm. “{state.fix.message}”, {when}."
-    return "The desk knows no cure for what it sees: look at the evidence of the steps, and at Escalation."
+    return "Switchboard has no fix for this: look at the evidence in the steps, and at Escalation."
 
 
 def judged_since(diagnosis: Diagnosis, at: datetime) -> Diagnosis:
@@ -217,7 +217,7 @@ def tiles_since(judged: Diagnosis, at: datetime) -> tuple[Tile, ...]:
 
 
 def _not_tried(tile: Tile) -> Tile:
-    message = "No booking was made since: that nothing failed proves nothing yet."
+    message = "No booking was made since, so it is not proven yet."
     return dataclasses.replace(tile, status=CheckStatus.NOT_APPLICABLE, value="none", message=message)
 
 

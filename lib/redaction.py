@@ -17,16 +17,36 @@ MARK = "…"
 
 _SECRET_NAMES = "secret|token|passw(?:or)?d|passphrase|pwd|api[_-]?key|auth|signature|credential|private[_-]?key|bypass"
 
+# A key in PEM, also one that was cut off.
+_PEM = re.compile(r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)")
+# NAME=value and "name": "value" where the name says that it is secret.
+_ASSIGNED = re.compile(
+    rf"(?i)((?<![A-Za-z0-9_-])[\w-]{{0,40}}(?:{_SECRET_NAMES})[\w-]{{0,40}}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?)"
+    rf"(?!(?:undefined|null|none|true|false|missing|required|bearer|basic|{MARK})\b)[^\s\"',;&{MARK}]{{4,4000}}"
+)
+# The same in code, where only a literal is a value: `token: booking.token` names what is elsewhere. Between the two may
+# stand a type (`key: string =`), other values (`process.env.KEY ??`) and the end of a line.
+_ASSIGNED_LITERAL = re.compile(
+    rf"(?i)((?:{_SECRET_NAMES})[\w-]{{0,40}}[\"'\]]{{0,2}}(?:\s{{0,3}}:\s{{0,3}}[\w.]{{1,40}})?"
+    r"\s{0,3}(?:\|\||\?\?)?[=:]{1,3}\s{0,80}(?:[\w.$!?()\[\]]{1,80}\s{0,80}(?:\?\?|\|\|)\s{0,80}){0,3})([\"'`])([^\"'`]{4,4000})"
+)
+# A comment begins after no colon: what follows on one is an address.
+_COMMENT = re.compile(r"(?m)(?:(?<!:)//|/\*|^[ \t]*\*).*$")
+# Without one of these a line of code holds no literal and no number that could be told.
+_MAY_HOLD_A_KEY = re.compile(r"[\"'`@…]|//|\d{4}|\*")
+
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
-        # A key in PEM, also one that was cut off.
-        (r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", MARK),
+        (_PEM, MARK),
         # user:password@ in any address, up to the last @: passwords hold @ as well.
         (r"(?i)\b([a-z][a-z0-9+.-]{0,20}://)[^\s/@]{0,200}:[^\s]{0,400}@", rf"\1{MARK}@"),
-        # Addresses that are credentials themselves: deploy hooks, chat hooks, confirmation links.
+        # Addresses that are credentials themselves: deploy hooks, chat hooks, confirmation links. The file that answers
+        # one, its form (`/[token]`) and Twilio's own address are none.
         (
-            r"(?i)(/integrations/deploy/|hooks\.slack\.com/|/api/webhooks/|/booking-confirmation/)[^\s\"'<>]{1,400}",
+            r"(?i)(/integrations/deploy/|hooks\.slack\.com/|/api/webhooks/|/booking-confirmation/)"
+            r"(?!\[[\w.]{1,40}\](?![\w-])|twilio(?![\w/?=-])|(?:[\w\[\]-]{1,40}/){0,4}(?:route|page|layout)\.[jt]sx?\b)"
+            r"[^\s\"'<>]{1,400}",
             rf"\1{MARK}",
         ),
         # Tokens that say what they are.
@@ -41,12 +61,7 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?:AC|SK)[0-9a-fA-F]{32}(?::[^\s\"'@]{1,200})?", MARK),
         (r"\b[0-9a-fA-F]{32}\b", MARK),
         (r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,4000}", rf"\1 {MARK}"),
-        # NAME=value and "name": "value" where the name says that it is secret.
-        (
-            rf"(?i)((?<![A-Za-z0-9_-])[\w-]{{0,40}}(?:{_SECRET_NAMES})[\w-]{{0,40}}[\"']?\s{{0,3}}[=:]\s{{0,3}}[\"']?)"
-            rf"(?!(?:undefined|null|none|true|false|missing|required|bearer|basic|{MARK})\b)[^\s\"',;&{MARK}]{{4,4000}}",
-            rf"\1{MARK}",
-        ),
+        (_ASSIGNED, rf"\1{MARK}"),
         # Long mixed runs are tokens of a kind we do not know. Ids that begin like ours are not.
         (
             r"\b(?!(?:dpl|prj|team|req|evt)_)(?=[A-Za-z0-9_]{0,200}[a-z])(?=[A-Za-z0-9_]{0,200}[A-Z])"
@@ -77,9 +92,37 @@ def redact(text: str) -> str:
     """Return `text` without token-like strings, e-mail addresses and phone numbers."""
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)
+    return _without_phones(text)
+
+
+def _without_phones(text: str) -> str:
     for pattern in _ID_OR_PHONES:
         text = pattern.sub(lambda found: found["id"] or MARK, text)
     return text
+
+
+def redact_code(text: str) -> str:
+    """Return code without literals and comments that look like keys, addresses or numbers, line for line.
+
+    What `redact` takes out of other text is left where it can only be a name: `token: booking.token`.
+    """
+    text = _PEM.sub(lambda found: MARK + _ends_of_line(found[0]), text)
+    text = _COMMENT.sub(lambda found: redact(found[0]), text)
+    text = _ASSIGNED_LITERAL.sub(lambda found: f"{found[1]}{found[2]}{MARK}{_ends_of_line(found[3])}", text)
+    return "\n".join(map(_redact_line_of_code, text.split("\n")))
+
+
+def _ends_of_line(text: str) -> str:
+    return "\n" * text.count("\n")
+
+
+def _redact_line_of_code(line: str) -> str:
+    if not _MAY_HOLD_A_KEY.search(line):
+        return line
+    for pattern, replacement in _RULES:
+        if pattern is not _ASSIGNED:
+            line = pattern.sub(replacement, line)
+    return _without_phones(line)
 
 
 def redact_record(record: logging.LogRecord) -> None:

@@ -81,7 +81,7 @@ def _free_port(wanted: int | None) -> int:
     """Return `wanted`, or the first free port from the default. A port in use that was asked for is an error."""
     if wanted is not None:
         if not _is_free(wanted):
-            raise typer.BadParameter(f"Port {wanted} is in use: choose another with --port, or leave it out.")
+            raise typer.BadParameter(f"Port {wanted} is in use: choose another with --port, or omit it.")
         return wanted
     for port in range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TO_TRY):
         if _is_free(port):

@@ -143,7 +143,7 @@ def for_machines(answer: Callable[[DiagnosisService], Response]) -> Callable[[Re
             return refusal
         desk = app_runtime().desk
         if desk is None:
-            return JSONResponse({"error": "The desk is not open yet."}, 503)
+            return JSONResponse({"error": "Switchboard is still starting."}, 503)
         return answer(desk)
 
     return route

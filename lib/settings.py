@@ -36,6 +36,7 @@ from lib.model.database import KeyKind
 from lib.model.keys import classify, url_project_ref
 from lib.model.phone import NOBODYS_NUMBER, number
 from lib.model.reading import SourceName
+from lib.model.served_code import BOOKING_ADDRESSES, METHODS
 
 SECRETS_FILE = Path(__file__).resolve().parent.parent / ".streamlit" / "secrets.toml"
 
@@ -147,6 +148,28 @@ def _addresses(value: Any) -> Any:
     if isinstance(value, str):
         value = tuple(filter(None, re.split(r"\s+|,\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)|,$", value)))
     return tuple(map(SecretStr, value)) if _all_texts(value) else value
+
+
+_FLOW_ADDRESS = re.compile(rf"(?:(?:{'|'.join(sorted(METHODS))}) )?/[\w.~*:()@\[\]/-]{{0,199}}", re.ASCII)
+_MOST_FLOW_ADDRESSES = 20
+
+
+def _flow_addresses(value: Any) -> Any:
+    """Split the addresses of the flow at commas and ends of lines: a method and a space may stand before one.
+
+    Without any, nothing would lie on the way of a booking, and all would seem to fit.
+    """
+    if isinstance(value, str):
+        value = filter(None, map(str.strip, re.split(r"[,\r\n]", value)))
+    elif not _all_texts(value):
+        return value
+    found = tuple(dict.fromkeys(" ".join(address.split()) for address in value))
+    if not found or len(found) > _MOST_FLOW_ADDRESSES or not all(map(_FLOW_ADDRESS.fullmatch, found)):
+        raise _wrong(
+            f"must be 1 to {_MOST_FLOW_ADDRESSES} addresses of the booking app with commas between them, such as "
+            "/api/bookings/initiate or POST /api/webhooks/twilio."
+        )
+    return found
 
 
 def _secret_url(value: SecretStr) -> SecretStr:
@@ -300,6 +323,8 @@ class Settings(BaseModel):
     viewers: Names = ()
     require_second_person: bool = False
     required_env_names: Names = ()
+    # The addresses of the booking app that a booking passes, from which its code is followed.
+    served_code_addresses: Annotated[tuple[str, ...], BeforeValidator(_flow_addresses)] = BOOKING_ADDRESSES
 
     sandbox_url: BaseUrl | None = None  # the control of a sandbox; set by the sandbox itself
     problems: tuple[SettingProblem, ...] = ()
@@ -458,8 +483,8 @@ def _slips(document: Mapping[str, Any]) -> Iterator[SettingProblem]:
 
 def _unknown_section(name: str) -> SettingProblem:
     if get_close_matches(name.casefold(), [_LOGIN], cutoff=_SOMEWHAT_CLOSE):
-        return SettingProblem(_LOGIN, f"{_show(name)} is no section: write [{_LOGIN}] if the login is meant.")
-    return SettingProblem(_show(name), f"{_show(name)} is no section of this file: remove it, or correct its name.")
+        return SettingProblem(_LOGIN, f"{_show(name)} is not a section: write [{_LOGIN}] if you mean the login.")
+    return SettingProblem(_show(name), f"{_show(name)} is not a section of this file: remove it, or correct its name.")
 
 
 def _slips_inside(section: str, table: Mapping[str, Any]) -> Iterator[SettingProblem]:
@@ -481,8 +506,8 @@ def _unknown_name(name: str) -> SettingProblem:
     if name.upper().endswith("_FILE") and of_file in _upper_names():
         return SettingProblem(of_file, f"{of_file}_FILE works in the environment only: put {of_file} here.")
     if meant := _meant(name):
-        return SettingProblem(meant, f"{_show(name)} is no setting: write {meant} if that is meant.")
-    return SettingProblem(_show(name), f"{_show(name)} is no setting: compare with secrets.example.toml.")
+        return SettingProblem(meant, f"{_show(name)} is not a setting: write {meant} if you mean that.")
+    return SettingProblem(_show(name), f"{_show(name)} is not a setting: compare with secrets.example.toml.")
 
 
 def _meant(name: str) -> str | None:
@@ -493,7 +518,7 @@ def _meant(name: str) -> str | None:
 
 
 def _show(name: str) -> str:
-    return name if _SHOWN.fullmatch(name) and classify(name) is KeyKind.UNKNOWN else "A name that is not repeated here"
+    return name if _SHOWN.fullmatch(name) and classify(name) is KeyKind.UNKNOWN else "A name that is not shown here"
 
 
 def _upper_names() -> tuple[str, ...]:

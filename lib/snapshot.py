@@ -187,10 +187,10 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
     # Early, for others wait for them, and the database's gateway answers one after the other.
     _table("pending_bookings", tables.PENDING_BOOKINGS),
     _table("short_links", tables.SHORT_LINKS),
-    _booking("visibility", "see past row level security", 60, lambda s, w, r, d: s.booking_data.visibility(d)),
+    _booking("visibility", "see all rows (row level security)", 60, lambda s, w, r, d: s.booking_data.visibility(d)),
     _booking(
         "demand_history",
-        "read when people asked in the last weeks",
+        "read the usual demand of the last weeks",
         600,
         lambda s, w, r, d: s.reporting.demand(Window.ending(w.end, WindowSize.MONTH), d),
     ),
@@ -244,7 +244,7 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
     ),
     _github(
         "vercel_signs",
-        "see the signs of Vercel's app",
+        "see the statuses that Vercel's app left",
         60,
         lambda s, w, r, d: follow_up.vercel_signs(s.github, r, d),
         needs=("required_commit", "branch"),
@@ -278,7 +278,7 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
         windowed=True,
         needs=_OF_A_TEXT,
     ),
-    _app("app_health", "reach the front door", 30, lambda s, w, r, d: s.booking_app.health(d)),
+    _app("app_health", "open the home page", 30, lambda s, w, r, d: s.booking_app.health(d)),
     # Opening the link counts as a click in the app, so it is done rarely.
     _app(
         "link_opening",
@@ -291,7 +291,7 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
     ),
     _catalog(
         "live_schema",
-        "read what code is held against",
+        "read the schema that the code is compared with",
         30,
         lambda s, w, r, d: s.catalog.live_schema(d),
         background=True,
@@ -299,7 +299,7 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
     # An archive can be large and far away, and reading it takes time of its own: once for each commit.
     _github(
         "served_code",
-        "read the code that is served",
+        "read the live code",
         60,
         lambda s, w, r, d: follow_up.served_code(s.github_archive, r, d),
         deadline_seconds=60,
@@ -415,7 +415,7 @@ class SnapshotCache:
 
     def _coming(self, question: ReadingSpec) -> Failure:
         sentence = f"Being done now: {question.label}. {question.progress(self.sources)}".strip()
-        return Failure(FailureKind.TIMEOUT, sentence, "It takes a moment; verdicts become stronger with it.")
+        return Failure(FailureKind.TIMEOUT, sentence, "It takes a moment; verdicts get stronger with it.")
 
     def _ask_if_due(self, question: ReadingSpec, window: Window, pace: timedelta) -> Future[Reading[Any]] | None:
         """Start asking unless it is on its way or younger than `pace`. Called with the lock held."""
@@ -452,8 +452,8 @@ class SnapshotCache:
         except Exception as error:  # noqa: BLE001 - a bug in one source must not take the other readings down
             failure = Failure(
                 FailureKind.BAD_DATA,
-                f"The desk failed at: {question.label} ({type(error).__name__}).",
-                "This is a fault of Switchboard: please report it.",
+                f"Switchboard failed at: {question.label} ({type(error).__name__}).",
+                "This is a bug in Switchboard: please report it.",
             )
             reading = self._reading(question, started, failure=failure)
         with self._lock:

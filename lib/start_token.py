@@ -81,7 +81,7 @@ class StartToken:
                 return
             self._announced = True
         write(
-            "This desk is on live systems and has no login: it asks for the token of this start.\n"
+            "Switchboard is connected to live systems and has no login: it asks for the token of this start.\n"
             f"Add /?{PARAMETER}={self.text} to its address, or type the token where it is asked for.\n"
         )
 

@@ -1,4 +1,4 @@
-"""Deployments: what each production hostname serves, how far it is behind, and why."""
+"""Deployments: what is live and how far behind, each deployment with its actions, and the code against the database."""
 
 from lib.ui.guard import guard
 
@@ -7,82 +7,88 @@ guard()
 import streamlit as st
 
 from lib.model.verdict import CheckStatus, Hop
-from lib.ui import action_buttons, action_dialog, charts, checks_view, deployments_view, tables
+from lib.ui import action_buttons, action_dialog, charts, checks_view, code_view, deployment_list, deployments_view
 from lib.ui import html_components as html
-from lib.ui.page_frame import View, draw_page, panel
+from lib.ui.page_frame import View, draw_page, expander, panel
 from lib.ui.styles import draw
+
+LIST = "Deployments"
 
 
 def body(view: View) -> None:
-    snapshot = view.snapshot
-    serving(view)
-    failure_modes(view)
-    build_log(view)
-    deployments(view)
-    if action_dialog.may_act():
-        st.subheader("Act on it", anchor=False)
-        action_buttons.draw_deployment_buttons(view, key="deployments")
+    listed, code = st.tabs([LIST, code_view.VIEW], key="view", on_change="rerun", bind="query-params")
+    if code.open:
+        with code:
+            code_view.draw_code_view(view)
+    else:
+        with listed:
+            deployments(view)
+
+
+def deployments(view: View) -> None:
+    live(view)
+    rows(view)
+    what_fails(view)
+    if action_dialog.may_act() and not view.sharing:
+        st.subheader("Build production again", anchor=False)
+        action_buttons.draw_build_buttons(view, key="deployments")
         action_buttons.draw_force_button(key="deployments")
-    left, right = st.columns(2, gap="large")
-    with left:
-        if panel(view, "From push to deployment", snapshot.project) and snapshot.project.value:
-            draw(deployments_view.git_card(snapshot.project.value))
-    with right:
-        if panel(view, "Environment names", snapshot.env_names):
-            unset = html.nothing("Set REQUIRED_ENV_NAMES to have them held against what is there.")
-            draw(deployments_view.environment_table(view) or unset)
+    settings(view)
 
 
-def serving(view: View) -> None:
-    snapshot = view.snapshot
-    if panel(view, "What customers get", snapshot.hostnames):
-        servings = view.facts.servings
-        if servings:
-            draw(html.cards(deployments_view.hostname_card(view, one) for one in servings))
-        else:
-            draw(html.nothing("The project has no production hostname."))
-    required, unread = snapshot.required_commit.value, view.cannot_tell(snapshot.required_commit)
-    draw(unread or (deployments_view.required_commit_card(view, required) if required else html.nothing("")))
+def live(view: View) -> None:
+    if (unread := view.cannot_tell(view.snapshot.hostnames)) is not None:
+        draw(unread)
+    elif servings := view.facts.servings:
+        deployment_list.draw_live(view, servings)
+    else:
+        draw(html.nothing("The project has no production hostname."))
 
 
-def failure_modes(view: View) -> None:
-    asked = [check for check in view.diagnosis.checks if check.hop is Hop.CODE]
-    if not asked:
+def rows(view: View) -> None:
+    if not panel(view, "Deployments", view.snapshot.deployments):
         return
-    st.subheader("Why", anchor=False)
+    found = deployment_list.ordered(view)
+    if not found:
+        draw(html.nothing("There is none yet."))
+        return
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        chosen = deployment_list.draw_list(view, found)
+    with right:
+        deployment_list.draw_panel(view, chosen)
+
+
+def what_fails(view: View) -> None:
+    asked = [check for check in view.diagnosis.checks if check.hop is Hop.CODE]
     found = checks_view.with_status(asked, CheckStatus.FAIL, CheckStatus.WARN)
     unknown = checks_view.with_status(asked, CheckStatus.CANNOT_TELL)
+    if not asked:
+        return
+    st.subheader("What stands between a push and production", anchor=False)
     if not found:
-        possible = f"Of {len(asked)} possible ones, {len(unknown)} cannot be told."
-        draw(html.nothing(f"No reason was found. {possible}"))
+        draw(html.nothing(f"Nothing was found. Of {len(asked)} checks {len(unknown)} cannot be answered."))
     checks_view.draw_checks(view, found)
     others = [check for check in asked if check not in found]
     if others and st.toggle(f"Show the {len(others)} others", key="all_reasons", bind="query-params"):
         checks_view.draw_checks(view, sorted(others, key=lambda check: check.status is not CheckStatus.CANNOT_TELL))
 
 
-def build_log(view: View) -> None:
-    if not panel(view, "The newest production build", view.snapshot.build_log):
-        return
-    log = view.snapshot.build_log.value
-    if log is None:
-        draw(html.nothing("It neither failed nor is it under way: there is no log to read."))
-    else:
-        draw(deployments_view.build_log(log))
-
-
-def deployments(view: View) -> None:
-    if not panel(view, "Deployments", view.snapshot.deployments):
-        return
-    found = view.snapshot.deployments.value or ()
-    if not found:
-        draw(html.nothing("There is none yet."))
-        return
-    figure, alt = charts.durations(found, view.zone), "How long each production build took, and whether it failed."
-    st.plotly_chart(figure, key="durations", config=charts.CONFIG, alt=alt)
-    live = frozenset(one.hostname.deployment.id for one in view.facts.servings or () if one.hostname.deployment)
-    rows = deployments_view.deployment_rows(found, live)
-    tables.draw_table(view, rows, tables.DEPLOYED, key="deployments", alt="Deployments, newest first.")
+def settings(view: View) -> None:
+    if found := view.facts.value(view.snapshot.deployments):
+        with expander("How long builds took", key="build_times", icon=":material/timer:") as is_open:
+            if is_open:
+                figure = charts.durations(found, view.zone)
+                alt = "How long each production build took, and whether it failed."
+                st.plotly_chart(figure, key="durations", config=charts.CONFIG, alt=alt)
+    left, right = st.columns(2, gap="large")
+    with left:
+        if panel(view, "From push to deployment", view.snapshot.project) and view.snapshot.project.value:
+            draw(deployments_view.git_card(view.snapshot.project.value))
+    with right:
+        if panel(view, "Environment names", view.snapshot.env_names):
+            unset = html.nothing("Set REQUIRED_ENV_NAMES to have them held against what is there.")
+            draw(deployments_view.environment_table(view) or unset)
 
 
 draw_page(body)

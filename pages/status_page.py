@@ -6,9 +6,8 @@ guard()
 
 import streamlit as st
 
-from lib.model.verdict import CheckStatus
+from lib.diagnosis.causes import Cause, causes, unexplained
 from lib.ui import (
-    affected_view,
     alerts_view,
     charts,
     checks_view,
@@ -16,34 +15,58 @@ from lib.ui import (
     hypotheses_view,
     incidents_view,
     labels,
+    owner_view,
+    running_view,
 )
 from lib.ui import html_components as html
 from lib.ui.page_frame import View, draw_page, panel
 from lib.ui.styles import draw
 
+SHARED_CHART = 190  # pixels of height, on a shared screen of 900
+
 
 def body(view: View) -> None:
+    if view.sharing:
+        shared_screen(view)
+        return
     diagnosis = view.diagnosis
+    found = causes(diagnosis)
     counts_view.draw_cut_note(view)
-    st.subheader("The flow, hop by hop", anchor=False)
     draw(html.hops(diagnosis.hops, diagnosis.headline.hop))
     alerts_view.draw_firing(view)
-    if diagnosis.tiles:
-        st.subheader("What success looks like", anchor=False)
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        hypotheses_view.draw_causes(view, found, owner_view.tasks_of(view))
+    with right:
+        st.subheader("Key figures", anchor=False)
         draw(html.tiles(diagnosis.tiles))
     left, right = st.columns([3, 2], gap="large")
     with left:
         timeline(view)
     with right:
         funnel(view)
-    hypotheses_view.draw_hypotheses(view)
-    affected_view.draw_affected_count(view)
-    st.page_link("pages/plan_page.py", label="Work through the action plan", icon=":material/checklist:")
-    troubled = checks_view.with_status(diagnosis.checks, CheckStatus.FAIL, CheckStatus.WARN)
-    if troubled:
-        st.subheader("Checks that are not fine", anchor=False)
-        checks_view.draw_checks(view, troubled)
-    st.page_link("pages/systems_page.py", label="All checks with their evidence", icon=":material/fact_check:")
+    checks(view, found)
+
+
+def checks(view: View, found: tuple[Cause, ...]) -> None:
+    """Draw what no cause explains, and fold the rest."""
+    st.subheader("Checks", anchor=False)
+    if alone := unexplained(view.diagnosis, found):
+        checks_view.draw_lines(alone)
+    left, middle, right = st.columns([2, 2, 1], gap="small", vertical_alignment="top")
+    with left:
+        checks_view.draw_summary(view, view.diagnosis.checks)
+    with middle:
+        hypotheses_view.draw_others(view)
+    with right:
+        st.page_link("pages/systems_page.py", label="All with their evidence", icon=":material/fact_check:")
+
+
+def shared_screen(view: View) -> None:
+    """Draw what a call looks at, on one screen: no button, and nothing that identifies a person."""
+    running_view.draw_running(view)
+    draw(html.hops(view.diagnosis.hops, view.diagnosis.headline.hop, short=True))
+    timeline(view)
 
 
 def timeline(view: View) -> None:
@@ -55,10 +78,14 @@ def timeline(view: View) -> None:
     marks, until = incidents_view.timeline_marks(view), snapshot.window.end
     figure = view.diagnosis.cached(("timeline", marks), lambda: charts.timeline(lines, marks, view.zone, until))
     alt = f"Bookings and texts over {view.window}, with deployments, migrations and incidents as vertical marks."
-    st.plotly_chart(figure, key="timeline", config=charts.CONFIG, alt=alt)
+    st.plotly_chart(
+        figure, key="timeline", config=charts.CONFIG, alt=alt, height=SHARED_CHART if view.sharing else "content"
+    )
     if len(known) < len(lines) and not snapshot.cut:
         draw(view.cannot_tell(snapshot.pending_bookings, snapshot.texts) or html.nothing(""))
     counted = ", counted in the database: texts as it knows them" if snapshot.cut else ""
+    if view.sharing:
+        return
     st.caption(f"Over {view.window}, in the time of {view.settings.time_zone}{counted}.")
 
 

@@ -22,11 +22,14 @@ PAGES = (
     "bookings",
     "texts",
     "deployments",
+    "code-and-database",
     "systems",
     "action-plan",
     "incident-log",
     "handbook",
 )
+# Views of a page that have an address of their own.
+VIEWS = {"code-and-database": "deployments?view=Code+and+database"}
 README_PAGES = ("status", "deployments")
 WIDTHS = {1440: 900, 390: 844}
 TALLEST = 4000
@@ -36,7 +39,7 @@ SETTLE_MS = 4000
 def picture(browser: Browser, address: str, page: str, width: int, scheme: str, file: Path) -> None:
     context = browser.new_context(viewport={"width": width, "height": WIDTHS[width]}, color_scheme=scheme)
     tab = context.new_page()
-    tab.goto(f"{address}/{page}")
+    tab.goto(f"{address}/{VIEWS.get(page, page)}")
     tab.wait_for_selector(".sb-headline .sb-sentence", timeout=30_000)
     tab.wait_for_timeout(SETTLE_MS)
     height = tab.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")

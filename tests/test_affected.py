@@ -195,6 +195,26 @@ def test_a_receipt_of_a_re_send_counts_where_it_succeeded(journal: Journal) -> N
     assert states == {one(1): (PersonState.RE_SENT, ANA), one(2): (PersonState.NOTHING, None)}
 
 
+def test_people_are_counted_by_number_and_the_summary_says_what_was_done_and_what_is_left(journal: Journal) -> None:
+    resent(journal, 1, Outcome.SUCCEEDED)
+    follow_up(journal, one(2), FollowUp.CALLED, ANA)
+    mine = [asked(n, ago(hours=3), mobile_number=PHONE, event_id=f"event-{n}") for n in (3, 4)]
+    others = [asked(n, ago(hours=3)) for n in (1, 2, 5)]
+    who = found([*others, *mine], record=follow_ups_of(journal, ago(days=1)))
+    assert who.summary == "4 people, 1 called, 1 texted again, 2 to go"
+    assert (len(who.people), len(who.contacts), len(who.to_do)) == (5, 4, 2)
+    both = next(contact for contact in who.contacts if len(contact.requests) == 2)
+    assert set(both.booking_ids) == {one(3), one(4)} and both.state is PersonState.NOTHING
+    assert "(1 called, 1 texted again, 2 to go;" in who.message
+
+
+def test_who_was_called_for_one_of_two_events_is_still_to_be_helped(journal: Journal) -> None:
+    follow_up(journal, one(3), FollowUp.CALLED, ANA)
+    mine = [asked(n, ago(hours=3), mobile_number=PHONE, event_id=f"event-{n}") for n in (3, 4)]
+    (contact,) = found(mine, record=follow_ups_of(journal, ago(days=1))).contacts
+    assert contact.state is PersonState.NOTHING and contact.first.booking_id == one(4)
+
+
 def test_called_and_given_up_are_kept_by_booking_taken_back_by_a_later_entry_and_outranked_by_a_booking(
     journal: Journal,
 ) -> None:
@@ -259,11 +279,14 @@ def test_seats_are_as_asked_for_else_by_the_usual_party_and_unknown_where_too_fe
     said = found([asked(1, at, seats=2), asked(2, at, seats=3)])
     assert (said.seats.estimate, said.seats.how) == (5, "As they asked for.")
     some = found([asked(1, at, seats=2), asked(2, at), asked(3, at)], [], [], made)
-    assert some.seats.estimate == 2 + 6 and "2 of 3 did not say how many seats: counted with 3.0" in some.seats.how
+    assert (
+        some.seats.estimate == 2 + 6
+        and "2 of 3 requests did not say how many seats: counted with 3.0" in some.seats.how
+    )
     few = found([asked(1, at)], [], [], made[:4])
     assert few.seats.estimate is None and "too few bookings" in few.seats.how and "seats unknown" in few.message
     unread = found([asked(1, at)], bookings=AWAY)
-    assert unread.seats.estimate is None and any("booked by another way" in message for message in unread.unknown)
+    assert unread.seats.estimate is None and any("booked in another way" in message for message in unread.unknown)
 
 
 # Over which time -----------------------------------------------------------------------------------------

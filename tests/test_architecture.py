@@ -39,6 +39,7 @@ BESIDE = {
     "doctor": "diagnosis",
     "migrations": "journal",
     "affected": "diagnosis",
+    "owner_summary": "diagnosis",
     "reports": "plan",
     "plan_state": "plan",
 }

@@ -183,6 +183,8 @@ def test_code_is_held_against_the_database_without_a_diagnosis_too(play: Play, t
     problems = {one["problem"]: one for one in the_code(as_json(of_folder))["misfits"]}
     assert (problems["missing_column"]["line"], problems["missing_column"]["commit"]) == (2, None)
     assert "left_out" in problems
+    elsewhere = run("code", settings=settings | {"SERVED_CODE_ADDRESSES": "/api/book"})
+    assert elsewhere.returncode == 3 and "answers /api/book" in elsewhere.stderr
     people = run("code", settings=settings).stdout
     assert RECORD in people and "its error is ignored" in people
 
@@ -320,7 +322,7 @@ def test_the_plan_knows_what_people_said_of_its_steps(tmp_path: Path) -> None:
     document = as_json(run("plan", "--json", settings=settings))
     assert document["incident_id"] == incident
     assert {step["id"]: step["said"] for step in document["steps"] if step["said"]} == {"migration": "doing"}
-    assert document["tasks"] == [] and document["why_nothing"].startswith("The desk knows no cure")
+    assert document["tasks"] == [] and document["why_nothing"].startswith("Switchboard has no fix for this")
 
 
 def test_without_a_journal_the_plan_rests_on_the_evidence_and_says_so(play: Play) -> None:
@@ -329,7 +331,7 @@ def test_without_a_journal_the_plan_rests_on_the_evidence_and_says_so(play: Play
     )
     document = as_json(answer)
     assert (answer.returncode, document["tasks"], document["incident_id"]) == (0, [], None)
-    assert document["why_nothing"].startswith("Nothing that the desk sees needs to be fixed.")
+    assert document["why_nothing"].startswith("Nothing needs to be fixed.")
     assert answer.stderr.startswith("What was done before is not known: ")
 
 

@@ -53,7 +53,7 @@ def test_a_publishable_key_is_named_and_does_not_see_past_row_security(play: Pla
     report = reports(play("rls-blind"))[SourceName.BOOKING_DATA]
     assert report.state is SourceState.REACHABLE
     assert "publishable key" in report.fix and "sb_secret_" in report.fix
-    assert "see past row level security" in report.missing
+    assert "see all rows (row level security)" in report.missing
     assert "read messages" in report.can
 
 
@@ -61,7 +61,7 @@ def test_without_the_better_clients_the_catalog_says_what_it_cannot_read(play: P
     environ = play("healthy") | {"DATABASE_URL": "", "SUPABASE_ACCESS_TOKEN": ""}
     report = reports(environ)[SourceName.CATALOG]
     assert report.state is SourceState.REACHABLE
-    assert report.can == ("read columns, checks and policies", "read what code is held against")
+    assert report.can == ("read columns, checks and policies", "read the schema that the code is compared with")
     assert len(report.missing) == 3 and "DATABASE_URL" in report.fix and "SUPABASE_ACCESS_TOKEN" in report.fix
 
 

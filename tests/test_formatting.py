@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from lib.formatting import exact_duration, in_csv, in_markdown, json_text
+from lib.formatting import ago, exact_duration, in_csv, in_markdown, json_text
 
 RENDERER = MarkdownIt("gfm-like", {"linkify": False})
 
@@ -28,6 +28,12 @@ def test_an_exact_duration_has_the_two_largest_units() -> None:
         "2 h 5 min",
         "2 days 7 h",
     ]
+
+
+def test_what_is_still_to_come_is_not_called_past() -> None:
+    now = datetime(2026, 11, 28, 12, 0, tzinfo=UTC)
+    told = [ago(now + timedelta(seconds=seconds), now) for seconds in (-300, -8, 0, 4, 6, 600)]
+    assert told == ["5 min ago", "8 s ago", "0 s ago", "0 s ago", "in 6 s", "in 10 min"]
 
 
 @given(st.text(st.characters(codec="ascii"), max_size=60) | st.text(max_size=30))

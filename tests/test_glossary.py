@@ -16,8 +16,10 @@ from lib.diagnosis.checks import ALL
 from tests.source_tree import ROOT, SourceFile, every_file, source_files
 
 GLOSSARY = ROOT / "docs" / "glossary.md"
-AS_PART, AS_WHOLE = "part of a name", "whole name"
-_ROW = re.compile(rf"^\| (?P<words>[a-z, ]+) \| (?P<rule>{AS_PART}|{AS_WHOLE}) \| (?P<instead>[^|]+) \|$", re.MULTILINE)
+AS_PART, AS_WHOLE, IN_TEXT = "part of a name", "whole name", "in a text"
+_ROW = re.compile(
+    rf"^\| (?P<words>[a-z0-9 +,]+) \| (?P<rule>{AS_PART}|{AS_WHOLE}|{IN_TEXT}) \| (?P<instead>[^|]+) \|$", re.MULTILINE
+)
 _PART = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 # Names that are still to be changed, with their file. Take a line out with the name; add none.

@@ -144,3 +144,31 @@ def test_a_log_record_is_redacted_with_its_arguments_and_its_traceback():
     text = written.getvalue()
     assert "Traceback" in text and "ValueError" in text and "does not fit" in text
     assert not [secret for secret in ("900123", "swordfish1", "sam@lantern") if secret in text.split("Stack (")[0]]
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        "src/app/api/webhooks/twilio/route.ts, line 12",
+        "src/app/booking-confirmation/[token]/page.tsx:4",
+        "on the way of /api/webhooks/twilio",
+        "/booking-confirmation/[token] is answered by no file",
+    ],
+)
+def test_the_files_that_answer_an_address_and_its_form_stay(kept: str):
+    assert redact(kept) == kept
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("https://discord.example/api/webhooks/1234567890/aBcDeF", "1234567890"),
+        ("/api/webhooks/twilio/sig-abcdefgh", "sig-abcdefgh"),
+        ("/api/webhooks/twilio?key=abcdefgh", "abcdefgh"),
+        ("/booking-confirmation/abcdefgh", "abcdefgh"),
+        ("/booking-confirmation/[token]abcdefgh", "abcdefgh"),
+        ("/integrations/deploy/prj_1/abcdefgh", "abcdefgh"),
+    ],
+)
+def test_what_opens_something_behind_such_an_address_goes(text: str, secret: str):
+    assert secret not in redact(text)

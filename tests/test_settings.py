@@ -14,6 +14,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from lib.model.reading import SourceName
+from lib.model.served_code import BOOKING_ADDRESSES
 from lib.settings import SECRETS_FILE, SettingProblem, Settings, duration, load, unclear_who_acts
 from tests.model.test_keys import jwt
 
@@ -106,6 +107,10 @@ RIGHT = {
     "TEST_EVENT_ID": ("{00000000-0000-4000-8000-00000000E001}", "00000000-0000-4000-8000-00000000e001"),
     "OPERATORS": ("ada@example.com, bob@example.com", ("ada@example.com", "bob@example.com")),
     "REQUIRE_SECOND_PERSON": ("true", True),
+    "SERVED_CODE_ADDRESSES": (
+        "POST  /api/book,/b/[token],\n/api/book/[...rest], /b/[token]",
+        ("POST /api/book", "/b/[token]", "/api/book/[...rest]"),
+    ),
     "TIME_ZONE": ("Europe/Dublin", "Europe/Dublin"),
     "BOOKING_APP_URL": ("http://127.0.0.1:3000/", "http://127.0.0.1:3000"),
 }
@@ -265,7 +270,7 @@ SLIPS = {
     'STATUS_TOKN = "planted"': ("STATUS_TOKEN", "write STATUS_TOKEN"),
     'STATUS_TOKEN_FILE = "planted"': ("STATUS_TOKEN", "environment only"),
     'COLOUR = "planted"': ("COLOUR", "secrets.example.toml"),
-    'sb_secret_planted0123 = "x"': ("A name that is not repeated here", "secrets.example.toml"),
+    'sb_secret_planted0123 = "x"': ("A name that is not shown here", "secrets.example.toml"),
 }
 
 
@@ -450,3 +455,31 @@ def test_no_secrets_file_makes_loading_fail(tmp_path_factory: pytest.TempPathFac
 @given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=40), min_size=1))
 def test_no_environment_makes_loading_fail(environ: dict[str, str]):
     assert isinstance(load(environ, NOWHERE), Settings)
+
+
+@pytest.mark.parametrize(
+    "given_text",
+    [
+        ",",
+        "api/book",
+        "https://example.com/api/book",
+        "FETCH /api/book",
+        "/api/book /b",
+        "/api/<b>",
+        f"/{'a' * 200}",
+        ",".join(f"/api/{number}" for number in range(21)),
+        "/api/bøøk",
+    ],
+)
+def test_an_address_of_the_flow_that_cannot_be_one_is_refused_and_todays_stay(given_text: str):
+    settings = given_in_environment(SERVED_CODE_ADDRESSES=given_text)
+    (problem,) = settings.problems
+    assert "1 to 20 addresses of the booking app" in problem.sentence
+    assert settings.served_code_addresses == BOOKING_ADDRESSES
+
+
+def test_a_list_of_addresses_without_any_is_refused(tmp_path: Path):
+    settings = given_in_file(tmp_path, "SERVED_CODE_ADDRESSES = []")
+    assert len(settings.problems) == 1 and settings.served_code_addresses == BOOKING_ADDRESSES
+    settings = given_in_file(tmp_path, 'SERVED_CODE_ADDRESSES = ["POST /api/book"]')
+    assert settings.problems == () and settings.served_code_addresses == ("POST /api/book",)

@@ -180,7 +180,9 @@ class Action(ABC):
     undo: ClassVar[str]
     cooldown: ClassVar[timedelta] = timedelta(0)
     leaves_nothing: ClassVar[bool] = False
-    per_hour: ClassVar[int | None] = None  # how often it may start within an hour, whoever asks; None: no limit
+    per_hour: ClassVar[int | None] = None  # how many effects it may have within an hour, whoever asks; None: no limit
+    counted_with: ClassVar[tuple[str, ...]] = ()  # other actions whose effects count towards the same limit
+    pause: ClassVar[timedelta] = timedelta(0)  # the least time between two effects of the same name (`counted_effects`)
     timeout: ClassVar[timedelta] = timedelta(minutes=2)
     settles_within: ClassVar[timedelta] = timedelta(minutes=3)
 
@@ -219,6 +221,10 @@ class Action(ABC):
     def undo_for(self, args: Args) -> str:
         """Return how it is undone, or the words that it cannot be."""
         return self.undo
+
+    def counted_effects(self, args: Args) -> tuple[str, ...]:
+        """Name each thing that one run does, as its limits count it: one name for most actions."""
+        return (self.id,)
 
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime

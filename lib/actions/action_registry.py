@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from lib.actions.action import Action, ActionContext, Touches
-from lib.actions.booking_actions import RecheckLink, ResendLink, TestBooking, TestValidation
+from lib.actions.booking_actions import RecheckLink, ResendLink, ResendLinks, TestBooking, TestValidation
 from lib.actions.deployment_actions import (
     CancelBuild,
     DeployCommit,
@@ -46,6 +46,7 @@ ACTIONS: Mapping[str, Action] = {
         TestBooking(),
         TestValidation(),
         ResendLink(),
+        ResendLinks(),
         RecheckLink(),
     )
 }

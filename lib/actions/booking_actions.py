@@ -27,12 +27,17 @@ from lib.actions.action import (
     ok,
     warn,
 )
+from lib.diagnosis.checks import delivery, sending
+from lib.diagnosis.diagnose import diagnose
+from lib.diagnosis.facts import Terms
 from lib.diagnosis.journeys import JourneyInputs, journeys
 from lib.diagnosis.thresholds import TEXT_FOLLOWS_WITHIN
+from lib.formatting import counted
 from lib.model.frames import MetadataState
 from lib.model.phone import NOBODYS_NUMBER, masked
 from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES, Landing
 from lib.model.reading import FailureKind, SourceError
+from lib.model.verdict import CheckStatus, HeadlineState
 from lib.model.window import Window, WindowSize
 from lib.sources import booking_data as tables
 from lib.sources import follow_up
@@ -41,10 +46,11 @@ from lib.sources.http import Deadline, OutcomeUnknownError
 
 _READ_SECONDS = 10.0
 _WRITE_SECONDS = 30.0
-# A person is re-sent at most one link in this time, and the desk sends at most so many in an hour.
+# A person is re-sent at most one link in this time, and the desk sends at most so many in an hour, and at once.
 RESEND_PAUSE = timedelta(minutes=30)
 RESENDS_PER_HOUR = 30
-_DRAMA_NUMBER_LABEL = "nobody's, one of those reserved for drama"
+RESENDS_AT_ONCE = 10
+_DRAMA_NUMBER_LABEL = "nobody's: reserved for film and TV"
 # The clocks of the app and of this machine may differ by this much.
 _CLOCK_SLACK = timedelta(minutes=1)
 _NEWEST_BEFORE = "newest booking of this number"
@@ -183,7 +189,7 @@ class _Booking(Action):
         since = context.clock() - _CLOCK_SLACK
         answer = BookingWrites(context.sources.booking_app).initiate(event, number, key, Deadline(_WRITE_SECONDS))
         progress(f"Answer {answer.status}: {answer.message}")
-        self._must_be_made(answer)
+        _must_be_made(answer, needs_text=self.needs_text)
         return Effect(
             _answer_message(answer),
             "no booking of this request",
@@ -192,16 +198,6 @@ class _Booking(Action):
             since,
             answer.token,
         )
-
-    def _must_be_made(self, answer: BookingAnswer) -> None:
-        """Raise what an answer means by which there is no booking, or none that anybody is texted about."""
-        said = f"The app answered {answer.status}. {answer.message}"
-        if answer.may_have_left_something:
-            raise OutcomeUnknownError(FailureKind.UNAVAILABLE, said, _LOOK_FIRST, status=answer.status)
-        if not answer.made:
-            raise SourceError(FailureKind.BAD_DATA, said)
-        if self.needs_text and answer.sms_sent is False:
-            raise FailedError(_answer_message(answer), after="a pending booking, and no text")
 
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
@@ -240,6 +236,17 @@ class _Booking(Action):
         raise NotImplementedError
 
 
+def _must_be_made(answer: BookingAnswer, *, needs_text: bool) -> None:
+    """Raise what an answer means by which there is no booking, or none that anybody is texted about."""
+    said = f"The app answered {answer.status}. {answer.message}"
+    if answer.may_have_left_something:
+        raise OutcomeUnknownError(FailureKind.UNAVAILABLE, said, _LOOK_FIRST, status=answer.status)
+    if not answer.made:
+        raise SourceError(FailureKind.BAD_DATA, said)
+    if needs_text and answer.sms_sent is False:
+        raise FailedError(_answer_message(answer), after="a pending booking, and no text")
+
+
 def _answer_message(answer: BookingAnswer) -> str:
     sent = {True: "sms_sent: true", False: "sms_sent: false", None: "sms_sent not said"}[answer.sms_sent]
     return f"The app answered {answer.status} with {sent}. {answer.message}"
@@ -260,7 +267,7 @@ class TestBooking(_Booking):
 
     __test__ = False  # its name is the design's, and no test
     id: ClassVar[str] = "test_booking"
-    title: ClassVar[str] = "Make a test booking for our own phone"
+    title: ClassVar[str] = "Make a test booking to our own phone"
     button: ClassVar[str] = "Make the test booking"
     tier: ClassVar[Tier] = Tier.CONFIRM
     cooldown: ClassVar[timedelta] = timedelta(seconds=30)
@@ -288,8 +295,8 @@ class TestBooking(_Booking):
             if real
             else block(
                 "number",
-                "TEST_MOBILE_NUMBER can never receive a text (07700 900000 to 900999 is reserved for drama): "
-                "it would prove nothing about delivery. Set a phone of your own; the booking call alone can be tested.",
+                "TEST_MOBILE_NUMBER can never receive a text (07700 900000 to 900999 is reserved for film and TV): "
+                "it would prove nothing about delivery. Set a phone of your own; only the booking call can be tested.",
             ),
             *_can_book(context, target),
         )
@@ -304,7 +311,7 @@ class TestValidation(_Booking):
 
     __test__ = False  # its name is the design's, and no test
     id: ClassVar[str] = "test_validation"
-    title: ClassVar[str] = "Test the booking call alone, without a text that arrives"
+    title: ClassVar[str] = "Test the booking call only, without delivery"
     button: ClassVar[str] = "Test the call"
     tier: ClassVar[Tier] = Tier.CONFIRM
     cooldown: ClassVar[timedelta] = timedelta(seconds=30)
@@ -323,20 +330,20 @@ class TestValidation(_Booking):
         return (
             "A booking is made for a number that nobody has.",
             "One pending booking is made; it takes no seat and expires in a day.",
-            "Twilio refuses its text, or takes and loses it: that says nothing about delivery.",
+            "Twilio refuses its text, or accepts it and does not deliver it: that says nothing about delivery.",
         )
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         return (
-            warn("number", "One text more will look failed: its number can never receive one."),
+            warn("number", "One more text will show as failed: its number can never receive one."),
             *_can_book(context, target),
         )
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         since = effect.since or context.clock() - self.timeout
         if _own(_bookings_of(context, NOBODYS_NUMBER), target, effect, since).empty:
-            return Verification(None, "The pending booking is not to be seen yet.")
-        return Verification(True, "The call was taken, and its pending booking is there. Delivery was not tried.")
+            return Verification(None, "The pending booking is not visible yet.")
+        return Verification(True, "The call was accepted, and its pending booking is there. Delivery was not tested.")
 
     def number(self, context: ActionContext, args: Args) -> str:
         return NOBODYS_NUMBER
@@ -362,10 +369,15 @@ class ResendLink(_Booking):
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     cooldown: ClassVar[timedelta] = RESEND_PAUSE
     per_hour: ClassVar[int | None] = RESENDS_PER_HOUR
+    counted_with: ClassVar[tuple[str, ...]] = ("resend_links",)
+    pause: ClassVar[timedelta] = RESEND_PAUSE
     asks: ClassVar[tuple[str, ...]] = ("booking",)
 
     def lock(self, context: ActionContext, args: Args) -> str:
         return f"{self.id}:{args['booking']}"
+
+    def counted_effects(self, args: Args) -> tuple[str, ...]:
+        return (args["booking"],)
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         row = self._booking(context, args)
@@ -399,6 +411,7 @@ class ResendLink(_Booking):
             block("once", "They were sent a text within the last half hour.")
             if self._texted_lately(context, args)
             else ok("once", "They were not texted within the last half hour."),
+            texts_go_out(context),
             ok("key", "An API key is set.")
             if context.settings.booking_api_key
             else block("key", "BOOKING_API_KEY is not set."),
@@ -425,6 +438,260 @@ class ResendLink(_Booking):
         failed = {status.value for status in FAILED_STATUSES}
         mine = texts[(texts["to_number"] == self.number(context, args)) & ~texts["status"].isin(failed)]
         return bool((mine["created_at"] >= context.clock().astimezone(UTC) - RESEND_PAUSE).any())
+
+
+def texts_go_out(context: ActionContext) -> Preflight:
+    """Return whether a new link would reach anybody now: while the flow is broken nobody is texted one."""
+    diagnosis = diagnose(context.take_snapshot(), context.clock(), Terms.of(context.settings))
+    if diagnosis.headline.state is HeadlineState.BROKEN:
+        return block(
+            "flow",
+            f"A new link would not help now. {diagnosis.headline.sentence} "
+            "Repair that first, then make a test booking: once it goes through, links can be sent.",
+        )
+    checks = (diagnosis.check(sending.texts_follow), diagnosis.check(delivery.texts_arrive))
+    if failed := next((check for check in checks if check.status is CheckStatus.FAIL), None):
+        return block("flow", f"Texts do not go out. {failed.summary}")
+    if all(check.status is CheckStatus.OK for check in checks):
+        return ok("flow", "Texts go out.")
+    doubt = next(check for check in checks if check.status is not CheckStatus.OK)
+    return warn("flow", f"Whether texts go out now is not proven. {doubt.summary}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipient:
+    """One of the people whom many links are for. `left_out` says why they get none; empty: they get one."""
+
+    booking_id: str
+    event_id: str
+    event: str
+    newest: str
+    left_out: str
+    number: str = field(repr=False)
+
+    @property
+    def line(self) -> str:
+        """Who they are, without what identifies them."""
+        return f"{masked(self.number)}, {self.event}"
+
+
+@dataclass(frozen=True)
+class _ResendInputs:
+    """What is read once to judge all recipients: the bookings of a month, the events, the texts of the last hour."""
+
+    bookings: pd.DataFrame
+    events: pd.DataFrame
+    texts: pd.DataFrame
+
+    @classmethod
+    def read(cls, context: ActionContext) -> _ResendInputs:
+        data = context.sources.booking_data
+        return cls(
+            data.read(tables.PENDING_BOOKINGS, _window(context, WindowSize.MONTH), _soon()).value,
+            data.read(tables.EVENTS, _window(context), _soon()).value,
+            context.sources.twilio.texts(_window(context, WindowSize.HOUR), _soon()).value,
+        )
+
+    def recipient(self, booking_id: str, now: datetime) -> _Recipient:
+        """Judge one person. Raises `RefusedError` where the booking is not known."""
+        found = self.bookings[self.bookings["id"] == booking_id]
+        if found.empty:
+            raise RefusedError(f"The booking {booking_id} is not in the last 30 days.")
+        row = found.iloc[0]
+        number = str(row["mobile_number"])
+        theirs = self.bookings[self.bookings["mobile_number"] == number].sort_values("created_at", kind="stable")
+        event = self.events[self.events["id"] == row["event_id"]]
+        open_ = not event.empty and str(event.iloc[0]["event_status"]) == "scheduled"
+        name = "event unknown" if event.empty else f"{event.iloc[0]['name']}, {event.iloc[0]['date']}"
+        reasons = (
+            (pd.notna(row["confirmed_at"]), "they have confirmed"),
+            (not open_, "the event is not open any more"),
+            (self._texted_lately(number, now), "they were sent a text within the last half hour"),
+        )
+        left_out = next((reason for applies, reason in reasons if applies), "")
+        return _Recipient(booking_id, str(row["event_id"]), name, str(theirs.iloc[-1]["id"]), left_out, number)
+
+    def _texted_lately(self, number: str, now: datetime) -> bool:
+        failed = {status.value for status in FAILED_STATUSES}
+        mine = self.texts[(self.texts["to_number"] == number) & ~self.texts["status"].isin(failed)]
+        return bool((mine["created_at"] >= now.astimezone(UTC) - RESEND_PAUSE).any())
+
+
+_PERSON, _LEFT_OUT = "person", "left out"
+
+
+class ResendLinks(Action):
+    """Start a new booking for each of several people whose links never worked, one after another.
+
+    `bookings` are the ids of their pending bookings, separated by commas. It stops at the first that is refused.
+    """
+
+    id: ClassVar[str] = "resend_links"
+    title: ClassVar[str] = "Send several people a new link"
+    tier: ClassVar[Tier] = Tier.TYPED_PHRASE
+    touches: ClassVar[Touches] = Touches.NOTHING
+    undo: ClassVar[str] = "Texts that were sent cannot be taken back; unconfirmed bookings expire in a day."
+    per_hour: ClassVar[int | None] = RESENDS_PER_HOUR
+    counted_with: ClassVar[tuple[str, ...]] = (ResendLink.id,)
+    pause: ClassVar[timedelta] = RESEND_PAUSE
+    asks: ClassVar[tuple[str, ...]] = ("bookings",)
+    timeout: ClassVar[timedelta] = timedelta(seconds=RESENDS_AT_ONCE * (_WRITE_SECONDS + 3 * _READ_SECONDS))
+    settles_within: ClassVar[timedelta] = timedelta(minutes=2)
+
+    def lock(self, context: ActionContext, args: Args) -> str:
+        return self.id
+
+    def counted_effects(self, args: Args) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(filter(None, (one.strip() for one in args["bookings"].split(",")))))
+
+    def resolve(self, context: ActionContext, args: Args) -> Target:
+        people = self._recipients(context, args)
+        chosen = [one for one in people if not one.left_out]
+        others = [one for one in people if one.left_out]
+        return Target(
+            counted(len(chosen), "person", "people"),
+            (
+                *((f"{_PERSON} {n}", f"{one.line}; newest booking {one.newest}") for n, one in enumerate(chosen, 1)),
+                *((f"{_LEFT_OUT} {n}", f"{one.line}: {one.left_out}") for n, one in enumerate(others, 1)),
+            ),
+        )
+
+    def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
+        url = f"{context.settings.booking_app_url}/api/bookings/initiate"
+        return tuple(f"POST {url}  for {line.partition(';')[0]}" for line in _named(target, _PERSON))
+
+    def will_differ(self, target: Target) -> tuple[str, ...]:
+        who = target.name
+        return (f"{who[:1].upper()}{who[1:]} get a new text with a new link.", "One more pending booking for each.")
+
+    def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
+        chosen, others = len(_named(target, _PERSON)), _named(target, _LEFT_OUT)
+        return (
+            ok("people", f"{target.name} of at most {RESENDS_AT_ONCE} at once.")
+            if chosen
+            else block("people", "Nobody of them needs a new link, or may be texted now."),
+            *(warn("left_out", f"No new link for {line}.") for line in others),
+            texts_go_out(context),
+            ok("key", "An API key is set.")
+            if context.settings.booking_api_key
+            else block("key", "BOOKING_API_KEY is not set."),
+            warn("customer", f"This texts {counted(chosen, 'customer')}, one after another, and stops if one fails."),
+        )
+
+    def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
+        key = context.settings.booking_api_key
+        if key is None:
+            raise RefusedError("BOOKING_API_KEY is not set.")
+        since, total = context.clock() - _CLOCK_SLACK, len(_named(target, _PERSON))
+        chosen = [one.booking_id for one in self._recipients(context, args) if not one.left_out]
+        sent: list[str] = []
+        for booking_id in chosen:
+            place = f"{len(sent) + 1} of {total}, booking {booking_id}"
+            try:
+                progress(f"{place}: {_send_one(context, booking_id, key)}")
+            except (RefusedError, FailedError, SourceError) as error:
+                progress(f"{place}: {error}")
+                raise _stopped(error, len(sent), total) from error
+            sent.append(booking_id)
+        after = counted(len(sent), "new pending booking")
+        message = f"{len(sent)} of {total} were sent a new link."
+        return Effect(message, "no new link", after, ",".join(sent), since)
+
+    def find(
+        self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
+    ) -> Effect | None:
+        began = since - _CLOCK_SLACK
+        bookings = _ResendInputs.read(context).bookings
+        made = [
+            one
+            for one in self.counted_effects(args)
+            if not _made_for(bookings, one, began, self.counted_effects(args)).empty
+        ]
+        if not made:
+            return None
+        message = (
+            f"{counted(len(made), 'person', 'people')} of {len(self.counted_effects(args))} have a new pending booking."
+        )
+        return Effect(message, "no new link", counted(len(made), "new pending booking"), ",".join(made), began)
+
+    def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
+        """Look at the text of each new booking. Nobody's link is opened: that would count as their click."""
+        sent = (effect.found_by or "").split(",")
+        bookings = _ResendInputs.read(context).bookings
+        statuses = []
+        for booking_id in sent:
+            made = _made_for(bookings, booking_id, effect.since, self.counted_effects(args))
+            text = None if made.empty else _text_of(context, bookings, made.iloc[0])
+            statuses.append("" if text is None else str(text["status"]))
+        failed = sum(status in {one.value for one in FAILED_STATUSES} for status in statuses)
+        arrived = sum(status in DELIVERED_STATUSES for status in statuses)
+        message = (
+            f"Delivered: {arrived} of {len(sent)}; failed: {failed}; not known yet: {len(sent) - arrived - failed}."
+        )
+        expected = len(_named(target, _PERSON))
+        if failed or (expected and len(sent) < expected):
+            return Verification(False, message)
+        # Without the preview that was confirmed nobody knows who was left out on purpose.
+        complete = expected > 0 or len(sent) == len(self.counted_effects(args))
+        return Verification(True if arrived == len(sent) and complete else None, message)
+
+    def not_previewed(self, target: Target) -> Target:
+        return Target(target.name, ())
+
+    def _recipients(self, context: ActionContext, args: Args) -> tuple[_Recipient, ...]:
+        """Judge everybody, in the order in which they were named. Raises `RefusedError`."""
+        ids = self.counted_effects(args)
+        if len(ids) > RESENDS_AT_ONCE:
+            raise RefusedError(f"At most {RESENDS_AT_ONCE} people can be sent a link at once, not {len(ids)}.")
+        inputs = _ResendInputs.read(context)
+        found = tuple(inputs.recipient(one, context.clock()) for one in ids)
+        if len({one.number for one in found}) < len(found):
+            raise RefusedError("Two of these bookings are of one person: name one of them.")
+        return found
+
+
+def _named(target: Target, kind: str) -> tuple[str, ...]:
+    return tuple(value for name, value in target.facts if name.startswith(f"{kind} "))
+
+
+def _send_one(context: ActionContext, booking_id: str, key: SecretStr) -> str:
+    """Book for one person, after a last look at them, and return what the app said."""
+    person = _ResendInputs.read(context).recipient(booking_id, context.clock())
+    if person.left_out:
+        raise RefusedError(f"It was not sent: {person.left_out}.")
+    writes = BookingWrites(context.sources.booking_app)
+    answer = writes.initiate(person.event_id, person.number, key, Deadline(_WRITE_SECONDS))
+    _must_be_made(answer, needs_text=True)
+    return _answer_message(answer)
+
+
+def _stopped(
+    error: RefusedError | FailedError | SourceError, sent: int, total: int
+) -> RefusedError | FailedError | SourceError:
+    """Return how a series ended at its first failure: what was sent before stays, and the rest was not tried."""
+    where = f"{sent} of {total} were sent a new link. It stopped at number {sent + 1}:"
+    if isinstance(error, OutcomeUnknownError):
+        failure = error.failure
+        return OutcomeUnknownError(failure.kind, f"{where} {failure.sentence}", failure.hint, status=error.status)
+    if isinstance(error, FailedError):
+        return FailedError(f"{where} {error}", after=f"{counted(sent, 'new link')}, and {error.after}")
+    if not sent:
+        return error  # nothing happened
+    said = error.failure.sentence if isinstance(error, SourceError) else str(error)
+    return FailedError(f"{where} {said} The others were not tried.", after=counted(sent, "new link"))
+
+
+def _made_for(
+    bookings: pd.DataFrame, booking_id: str, since: datetime | None, asked_for: tuple[str, ...]
+) -> pd.DataFrame:
+    """Return the new bookings of the person whose old one is `booking_id`, oldest first."""
+    old = bookings[bookings["id"] == booking_id]
+    if old.empty:
+        return old
+    theirs = bookings[(bookings["mobile_number"] == old.iloc[0]["mobile_number"]) & ~bookings["id"].isin(asked_for)]
+    made = theirs if since is None else theirs[theirs["created_at"] >= since]
+    later: pd.DataFrame = made[made["created_at"] > old.iloc[0]["created_at"]]
+    return later.sort_values("created_at", kind="stable")
 
 
 class RecheckLink(Action):
@@ -463,7 +730,7 @@ class RecheckLink(Action):
         # Asked anew: the reading of the snapshot may be minutes old.
         opening = follow_up.link_opening(context.sources.booking_app, readings, _soon()).value
         if opening is None:
-            raise FailedError("There is no open booking whose link could be tried.")
+            raise FailedError("There is no open booking whose link could be opened.")
         message = f"It led to: {opening.landing.value.replace('_', ' ')} ({opening.status_code})."
         return Effect(message, "", message, opening.landing.value)
 

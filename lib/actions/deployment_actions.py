@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -15,6 +15,7 @@ from lib.actions.action import (
     Effect,
     OnProgress,
     Preflight,
+    PreflightStatus,
     RefusedError,
     Target,
     Tier,
@@ -130,7 +131,7 @@ class _Build(_DeploymentAction):
         return (
             f"Vercel builds {named} for production.",
             "If the build passes, and production is not pinned, the hostnames move to it.",
-            "Settings and variables are read anew.",
+            "Settings and variables are read again.",
         )
 
     def find(
@@ -146,7 +147,7 @@ class _Build(_DeploymentAction):
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         if effect.found_by is None:
-            return Verification(None, "The new build is not known.")
+            return Verification(None, "The new build was not found.")
         deployment = _one(context, effect.found_by)
         confirmed = _confirmed(target)
         if confirmed and deployment.sha and not same_commit(deployment.sha, confirmed):
@@ -180,7 +181,7 @@ def _build_exactly(context: ActionContext, target: Target, branch: str | None, r
     """Have the commit that was confirmed built, and no other: where its branch points by now does not matter."""
     project, sha = _project(context), _confirmed(target)
     if project.link is None or project.link.repo_id is None or sha is None:
-        raise RefusedError("The project is linked to no repository: it cannot build a commit of it.")
+        raise RefusedError("The project is not connected to a repository: it cannot build a commit of it.")
     branch = branch or project.link.production_branch or _repository(context).default_branch
     accepted = VercelWrites(context.sources.vercel).deploy_commit(
         sha, branch, project.link.repo_id, project.name, Deadline(_WRITE_SECONDS), request_id=request_id
@@ -194,7 +195,7 @@ def _served_everywhere(context: ActionContext, deployment: Deployment) -> Verifi
     if not elsewhere:
         return Verification(True, f"Every hostname serves {_short(deployment.sha)}.")
     if _project(context).auto_assign_custom_domains is False:
-        return Verification(False, "The build is ready and waits: production is pinned. Promote it.")
+        return Verification(False, "The build is ready but not live: production is pinned. Promote it.")
     return Verification(None, f"Ready; not yet served by {', '.join(elsewhere)}.")
 
 
@@ -229,7 +230,7 @@ class Redeploy(_Build):
         return (f"POST /v13/deployments?forceNew=1  deploymentId: {_live(context).id}, target: production",)
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
-        return (warn("same_commit", "The same commit is built again: this never ships a commit that is missing."),)
+        return (warn("same_commit", "The same commit is built again: this never deploys a commit that is missing."),)
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         live = _live(context)
@@ -272,7 +273,7 @@ class DeployCommit(_Build):
     def resolve(self, context: ActionContext, args: Args) -> Target:
         commit = context.sources.github.required_commit(args["sha"], _soon()).value.commit
         if commit is None:
-            raise RefusedError(f"GitHub does not know the commit {_short(args['sha'])}.")
+            raise RefusedError(f"The commit {_short(args['sha'])} is not on GitHub.")
         return self._target(context, _project(context).name, _commit_fact(commit.sha, commit.headline))
 
     def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
@@ -324,17 +325,8 @@ class _Move(_DeploymentAction):
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         deployment = _one(context, args["deployment"])
-        live = {host.deployment.id for host in _hosts(context) if host.deployment}
-        ready = deployment.state is DeploymentState.READY and deployment.target == "production"
-        return (
-            ok("ready", "It is a production build, and ready.")
-            if ready
-            else block("ready", "Only a production build that is ready can be moved to."),
-            block("not_live", "Every hostname serves it already: there is nothing to do.")
-            if live == {deployment.id}
-            else ok("not_live", "It is not what is being served."),
-            *self.move_checks(context, deployment),
-        )
+        live = frozenset(host.deployment.id for host in _hosts(context) if host.deployment)
+        return (*_movable(deployment, live), *self.move_checks(context, deployment))
 
     @abstractmethod
     def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
@@ -357,7 +349,7 @@ class Promote(_Move):
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
             f"The hostnames move to {dict(target.facts)['moves to']} at once, without a build.",
-            "New builds become live by themselves again, even if somebody had switched that off on purpose.",
+            "New builds go live automatically again, even if somebody switched that off on purpose.",
         )
 
     def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
@@ -387,16 +379,13 @@ class RollBack(_Move):
             f"The hostnames move back to {dict(target.facts)['moves to']} at once.",
             "Variables and schedules of that build come back with it.",
             "Production is pinned: new builds wait until something is promoted.",
-            "The database does not go back: migrations stay.",
+            "The database is not rolled back: migrations stay.",
         )
 
     def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
         hostnames = context.sources.vercel.rollback_hostnames(deployment.id, _soon())
-        candidate = deployment.is_rollback_candidate
         return (
-            block("candidate", "Vercel does not offer this build for a rollback.")
-            if candidate is False
-            else ok("candidate", "Vercel offers this build for a rollback."),
+            _rollback_candidate(deployment),
             warn("moves", f"Would move: {', '.join(hostnames) or 'no hostname'}."),
         )
 
@@ -431,9 +420,7 @@ class CancelBuild(_DeploymentAction):
         return (f"Vercel stops the build of {dict(target.facts)['commit']}.", "What is being served stays.")
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
-        if _one(context, args["deployment"]).state.in_progress:
-            return (ok("under_way", "The build is under way."),)
-        return (block("under_way", "The build is over: there is nothing to cancel."),)
+        return (_under_way(_one(context, args["deployment"])),)
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         accepted = VercelWrites(context.sources.vercel).cancel(args["deployment"], Deadline(_WRITE_SECONDS))
@@ -442,7 +429,7 @@ class CancelBuild(_DeploymentAction):
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
     ) -> Effect | None:
-        return Effect("Looked at the build.", _described(target), "cancelled", args["deployment"])
+        return Effect("Checked the build.", _described(target), "cancelled", args["deployment"])
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         state = _one(context, args["deployment"]).state
@@ -475,7 +462,7 @@ class ForceDeploy(_DeploymentAction):
         branch = dict(target.facts)["branch"]
         return (
             f"The branch {branch} gets one commit without changes.",
-            "If Vercel hears of it, a production build starts.",
+            "If it reaches Vercel, a production build starts.",
         )
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
@@ -520,7 +507,7 @@ class ForceDeploy(_DeploymentAction):
         deployments = context.sources.vercel.deployments(_soon()).value
         built = next((d for d in deployments if same_commit(d.sha, effect.found_by)), None)
         if built is None:
-            return Verification(None, "Vercel has not begun a build of it.")
+            return Verification(None, "Vercel has not started a build of it.")
         if built.state.failed:
             return Verification(False, f"Its build ended: {built.error_message or built.state.value.lower()}.")
         if built.state is not DeploymentState.READY:
@@ -542,8 +529,82 @@ def _live(context: ActionContext) -> Deployment:
 
 def _linked(project: Project) -> Preflight:
     if project.link is None:
-        return block("linked", "The project is connected to no repository.")
+        return block("linked", "The project is not connected to a repository.")
     return ok("linked", f"The project builds {project.link.full_name}.")
+
+
+def _movable(deployment: Deployment, live: frozenset[str]) -> tuple[Preflight, ...]:
+    """Return what stands against moving the hostnames to a deployment. `live` are those that are being served."""
+    if deployment.target != "production":
+        ready = block("ready", "It is a preview: only a production build can become live.")
+    elif deployment.state.in_progress:
+        ready = block("ready", "Its build is not over yet.")
+    elif deployment.state is DeploymentState.DELETED:
+        ready = block("ready", "It was deleted.")
+    elif deployment.state is DeploymentState.UNKNOWN:
+        ready = block("ready", "Whether its build succeeded is not known.")
+    elif deployment.state is not DeploymentState.READY:
+        ready = block("ready", "Its build did not succeed: there is nothing to serve.")
+    else:
+        ready = ok("ready", "It is a production build, and ready.")
+    is_live = live == {deployment.id}
+    return (
+        ready,
+        block("not_live", "It is live already: every hostname serves it.")
+        if is_live
+        else ok("not_live", "It is not what is being served."),
+    )
+
+
+def _rollback_candidate(deployment: Deployment) -> Preflight:
+    if deployment.is_rollback_candidate is False:
+        return block("candidate", "Vercel does not offer this build for a rollback.")
+    return ok("candidate", "Vercel offers this build for a rollback.")
+
+
+def _under_way(deployment: Deployment) -> Preflight:
+    if deployment.state.in_progress:
+        return ok("under_way", "The build is under way.")
+    return block("under_way", "Its build is over: there is nothing to cancel.")
+
+
+def _of_a_commit(deployment: Deployment) -> Preflight:
+    if deployment.git_dirty:
+        return block("commit", "It is an upload with uncommitted changes: no commit holds what was built.")
+    if deployment.sha is None:
+        return block("commit", "It is an upload without a commit: there is nothing to build from the repository.")
+    return ok("commit", f"It was built from {_short(deployment.sha)}.")
+
+
+@dataclass(frozen=True, slots=True)
+class ActionOption:
+    """An action on one deployment, with its arguments; `refusal` is why it would be refused now, else empty."""
+
+    action: str
+    args: Args
+    refusal: str = ""
+
+
+def action_options(deployment: Deployment, project: Project | None, live: frozenset[str]) -> tuple[ActionOption, ...]:
+    """Return what can be done with a deployment, by what is known without asking anybody.
+
+    `live` are the ids of the deployments that are being served. Without the project its checks are left to the
+    preview, which looks again at everything.
+    """
+    common = _project_checks(project) if project else ()
+    about, commit = {"deployment": deployment.id}, {"sha": deployment.sha or ""}
+    linked = (_linked(project),) if project else ()
+    return (
+        _option(Promote.id, about, *common, *_movable(deployment, live)),
+        _option(RollBack.id, about, *common, *_movable(deployment, live), _rollback_candidate(deployment)),
+        _option(DeployCommit.id, commit, _of_a_commit(deployment), *common, *linked),
+        _option(CancelBuild.id, about, *common, _under_way(deployment)),
+    )
+
+
+def _option(action: str, args: Args, *checks: Preflight) -> ActionOption:
+    refused = (check.message for check in checks if check.status is PreflightStatus.BLOCK)
+    return ActionOption(action, args, next(refused, ""))
 
 
 def _backwards(context: ActionContext, sha: str | None) -> tuple[Preflight, ...]:

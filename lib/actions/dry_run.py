@@ -15,11 +15,11 @@ class DryRunMigration(RunMigration):
     """Run one migration of the catalogue and roll it back. It takes the same locks as the real thing."""
 
     id: ClassVar[str] = "rehearse_migration"
-    title: ClassVar[str] = "Try a migration, and roll it back"
+    title: ClassVar[str] = "Try a migration and roll it back (dry run)"
     button: ClassVar[str] = "Try it and roll back"
     tier: ClassVar[Tier] = Tier.CONFIRM
     touches: ClassVar[Touches] = Touches.NOTHING
-    undo: ClassVar[str] = "Nothing stays that could be undone."
+    undo: ClassVar[str] = "Nothing to undo: it is rolled back."
     settles_within: ClassVar[timedelta] = timedelta(0)
     leaves_nothing: ClassVar[bool] = True
 

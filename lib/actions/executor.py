@@ -22,6 +22,7 @@ from lib.actions.action import (
     Args,
     Effect,
     FailedError,
+    Preflight,
     Preview,
     RefusedError,
     Tier,
@@ -49,7 +50,7 @@ _POLL_SECONDS = 2.0
 _RECEIPT_AGAIN_AFTER = (1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 30.0, 30.0)
 _LONGEST_REASON = 500
 _ENOUGH_REQUESTS = 10_000
-_ONLY_LOOKED = "It only looks, so nothing stays of it; nobody saw how it ended. Do it again if it is still needed."
+_ONLY_LOOKED = "It only reads, so it left nothing behind; its result is not known. Run it again if it is still needed."
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Order:
 def only_operators(actor: Actor) -> None:
     """Raise `RefusedError` for everybody else."""
     if actor.role is not Role.OPERATOR:
-        raise RefusedError("Viewers may look and not act: ask an operator.")
+        raise RefusedError("Viewers can look but not act: ask an operator.")
 
 
 @dataclass
@@ -113,7 +114,7 @@ class Executor:
             return earlier  # the same order again: its first request stands
         try:
             if new.needs_approval and actor.name == NO_LOGIN:
-                raise RefusedError(f"This needs a second person, and without a login there is but one. {TWO_PEOPLE}")
+                raise RefusedError(f"This needs a second person, and without a login there is only one. {TWO_PEOPLE}")
             self._agree(order, self._preview(action, order.args))
         except (RefusedError, SourceError) as error:
             return self.journal.submit_request(new, actor, refused=_message(error))
@@ -195,14 +196,28 @@ class Executor:
         preview = action.preview(self.context, args)
         if action.per_hour is None:
             return preview
-        requests = self.journal.requests(since=self.journal.time() - timedelta(hours=1), limit=_ENOUGH_REQUESTS)
-        started = sum(request.action == action.id and request.started_at is not None for request in requests)
-        limit = (
-            block("hourly", f"It was done {started} times within the hour, and that is the limit.")
-            if started >= action.per_hour
-            else ok("hourly", f"It was done {started} times within the hour, of {action.per_hour} that may be.")
-        )
-        return replace(preview, preflight=(*preview.preflight, limit))
+        return replace(preview, preflight=(*preview.preflight, *self._limits(action, action.per_hour, args)))
+
+    def _limits(self, action: Action, per_hour: int, args: Args) -> Iterator[Preflight]:
+        """Say what was done within the hour, by this action and those that count with it, and what may still be."""
+        now = self.journal.time()
+        done: list[tuple[datetime, str]] = []
+        for request in self.journal.requests(since=now - timedelta(hours=1), limit=_ENOUGH_REQUESTS):
+            if request.action in (action.id, *action.counted_with) and request.started_at is not None:
+                given = {argument.name: argument.value for argument in request.asked.arguments}
+                done += [(request.started_at, effect) for effect in self._action(request.action).counted_effects(given)]
+        wanted = action.counted_effects(args)
+        if len(done) + len(wanted) > per_hour:
+            more = f"; {len(wanted)} more would be too many" if len(wanted) > 1 else ""
+            yield block("hourly", f"It was done {len(done)} times within the hour{more}: the limit is {per_hour}.")
+        else:
+            yield ok("hourly", f"It was done {len(done)} times within the hour, of {per_hour} that may be.")
+        recent = {effect for at, effect in done if at + action.pause > now}
+        if again := recent.intersection(wanted):
+            wait = f"{action.pause.total_seconds() / 60:.0f} minutes"
+            yield block(
+                "pause", f"For {len(again)} of {len(wanted)} this was done less than {wait} ago: wait a little."
+            )
 
     @contextmanager
     def _heartbeats(self, request_id: UUID) -> Iterator[None]:
@@ -214,7 +229,7 @@ class Executor:
                 try:
                     self.journal.heartbeat(request_id)
                 except JournalError as error:
-                    log.warning("No sign of life could be given for request %s: %s", request_id, error)
+                    log.warning("The heartbeat of request %s could not be written: %s", request_id, error)
 
         self.journal.heartbeat(request_id)
         beating = threading.Thread(target=heartbeat, name="beat", daemon=True)
@@ -232,7 +247,7 @@ class Executor:
             try:
                 self.journal.progress(request.id, actor, message)
             except JournalError as error:  # what is half done must go on: the receipt says how it ended
-                log.warning("What request %s is doing could not be written down: %s", request.id, error)
+                log.warning("The progress of request %s could not be saved: %s", request.id, error)
 
         started = self.context.clock()
         try:
@@ -292,7 +307,7 @@ class Executor:
         except (OSError, JournalError) as error:
             why = error.strerror if isinstance(error, OSError) else str(error)
             log.error("The receipt of request %s could not be kept either: %s", request.id, why)
-            return f"Its receipt could not be kept on this machine either: {why}."
+            return f"Its receipt could not be saved on this machine either: {why}."
         return f"Its receipt is kept in {path} until the journal can be written."
 
     def _find(self, action: Action, preview: Preview, args: Args, request: Request, since: datetime) -> Effect | None:
@@ -311,7 +326,7 @@ class Executor:
     ) -> Verification:
         """Look until the sources agree, disagree, or the time is over."""
         end = self.context.clock() + action.settles_within
-        verification = Verification(None, "Nothing was seen yet.")
+        verification = Verification(None, "Nothing to see yet.")
         last = ""
         while True:
             try:
@@ -345,9 +360,9 @@ class Executor:
         moved = verification.difference(now.target) if verification else ()
         message = "; ".join(moved) if moved else f"now it would be: {'; '.join(now.calls)}"
         if verification is None:
-            lead = "No preview with this digest is kept here, so what has moved since it cannot be told"
-            return RefusedError(f"{lead}; {message}. Look at a new preview.")
-        return RefusedError(f"The world has moved since the preview: {message}. Look at a new preview.", moved)
+            lead = "No preview with this digest is kept here, so what has changed since cannot be told"
+            return RefusedError(f"{lead}; {message}. Open a new preview.")
+        return RefusedError(f"Something changed since the preview: {message}. Open a new preview.", moved)
 
     def _refuse(self, request: Request, message: str, actor: Actor) -> Request:
         try:

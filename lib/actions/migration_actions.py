@@ -109,13 +109,13 @@ class _Migrate(Action):
         """Say which error that was seen it cures, or that it cures none."""
         cured = cured_by(migration, database_faults(Facts(context.take_snapshot(), context.clock())))
         if cured:
-            return ok("cures", f"It fixes what was seen: {' '.join(cured)}")
-        return warn("cures", "It would not help now: no error of the kind was seen.")
+            return ok("cures", f"It would help: {' '.join(cured)}")
+        return warn("cures", "It would not help: no error that it fixes was found.")
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         result = runner_on(context).run(self.migration(args), attempts=_LOCK_ATTEMPTS, on_progress=progress)
         if result.outcome is MigrationOutcome.UNKNOWN:
-            raise OutcomeUnknownError(FailureKind.UNAVAILABLE, result.message, "Look at the catalog again.")
+            raise OutcomeUnknownError(FailureKind.UNAVAILABLE, result.message, "Read the catalog again.")
         if result.outcome not in (MigrationOutcome.SUCCEEDED, MigrationOutcome.NOTHING_TO_DO):
             done = f"{result.steps_done} of {len(self.migration(args).steps)} steps done" if result.steps_done else ""
             raise FailedError(result.message, after=done)
@@ -146,12 +146,12 @@ def _world_checks(migration: Migration, status: MigrationStatus) -> tuple[Prefli
         block("needed", "It is in place already: there is nothing to do.")
         if status.in_place
         else ok("needed", "It is not in place."),
-        ok("writable", "The database takes changes.")
+        ok("writable", "The database accepts changes.")
         if not (status.identity.in_recovery or status.identity.read_only)
-        else block("writable", "The database takes no changes: it is a replica, or read-only."),
-        ok("requires", "What it requires is so.")
+        else block("writable", "The database accepts no changes: it is a replica, or read-only."),
+        ok("requires", "Its precondition holds.")
         if status.requires_met
-        else block("requires", migration.requires_message or "What it requires is not so."),
+        else block("requires", migration.requires_message or "Its precondition does not hold."),
         warn("blockers", f"Somebody holds a lock on {migration.table}: {', '.join(held)}. It may have to give up.")
         if held
         else ok("blockers", f"Nobody holds a lock on {migration.table}."),
@@ -180,7 +180,7 @@ class UndoMigration(_Migrate):
         return _named(wanted.undone_by)
 
     def applicability(self, context: ActionContext, migration: Migration) -> Preflight:
-        return warn("cures", "Undoing fixes nothing: do it once nothing relies on it any more.")
+        return warn("cures", "Undoing fixes nothing: do it only when nothing relies on it any more.")
 
 
 class InstallReporting(_Migrate):
@@ -198,4 +198,4 @@ class InstallReporting(_Migrate):
         return self.undo
 
     def applicability(self, context: ActionContext, migration: Migration) -> Preflight:
-        return ok("cures", "It fixes nothing and changes no table: it lets the dashboard count where the data is.")
+        return ok("cures", "It fixes no problem and changes no table: it lets Switchboard count inside the database.")

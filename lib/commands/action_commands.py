@@ -59,7 +59,7 @@ def act(
             _show_preview(executor.preview(action, args), as_json)
             return
         if not digest:
-            raise typer.BadParameter("Say --preview to see what it would do, then --digest to do exactly that.")
+            raise typer.BadParameter("Use --preview to see what it would do, then --digest to do exactly that.")
         order = Order(action, args, digest, confirm, reason, uuid4(), incident)
         with progress.status("Working …"):
             request = executor.carry_out(executor.submit(order, who).id, who)
@@ -73,13 +73,13 @@ def requests(
     request: Annotated[UUID | None, typer.Argument(help="The id of one request; else the newest are listed.")] = None,
     limit: Annotated[int, typer.Option(help="How many, the newest first.")] = 20,
     recheck: Annotated[
-        UUID | None, typer.Option("--look", help="Look again at this one, whose outcome is unknown.")
+        UUID | None, typer.Option("--look", help="Check again this one, whose outcome is unknown.")
     ] = None,
     happened: Annotated[
-        str | None, typer.Option(help="You looked yourself, and it took effect: what you saw. Needs its id.")
+        str | None, typer.Option(help="You checked yourself, and it took effect: what you saw. Needs its id.")
     ] = None,
     did_not_happen: Annotated[
-        str | None, typer.Option(help="You looked yourself, and it did not take effect: what you saw. Needs its id.")
+        str | None, typer.Option(help="You checked yourself, and it did not take effect: what you saw. Needs its id.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -107,11 +107,11 @@ def requests(
 def _observed(
     request: UUID | None, happened: str | None, did_not_happen: str | None
 ) -> tuple[UUID, Outcome, str] | None:
-    """Return what the options say about a request: its id, the outcome and what was seen; None if they say nothing."""
+    """Return what the options say about a request: its id, the outcome and what was found; None if they say nothing."""
     if happened is None and did_not_happen is None:
         return None
     if request is None or (happened is not None and did_not_happen is not None):
-        raise typer.BadParameter('Say ID --happened "…", or ID --did-not-happen "…".')
+        raise typer.BadParameter('Use ID --happened "…", or ID --did-not-happen "…".')
     if happened is not None:
         return request, Outcome.SUCCEEDED, happened
     return request, Outcome.FAILED, did_not_happen or ""
@@ -171,7 +171,7 @@ def _show_outcome(request: Request, as_json: bool) -> ActionExit:
     else:
         out.print(f"[bold]{word}[/]: {escape(request.message)}")
         if code is ActionExit.UNKNOWN:
-            out.print(f"request {request.id}: look with python -m lib requests --look {request.id}", soft_wrap=True)
+            out.print(f"request {request.id}: check with python -m lib requests --look {request.id}", soft_wrap=True)
     return code
 
 

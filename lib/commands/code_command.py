@@ -14,7 +14,7 @@ from lib.commands.terminal import AsJson, Exit, configured, diagnose_now, out, p
 from lib.diagnosis.code_findings import CodeFindings, hold, misfit_line
 from lib.formatting import counted
 from lib.model.database import AppliedMigration
-from lib.model.reading import FailureKind, SourceError
+from lib.model.reading import FailureKind, SourceError, SourceName
 from lib.model.served_code import MigrationState, ServedCode
 from lib.model.window import WindowSize
 from lib.redaction import redact
@@ -51,7 +51,7 @@ def code(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which lines of the booking app do not fit the database, by file and number, and which migration would help.
+    """Say which lines of the booking app do not match the database, by file and number, and which migration would help.
 
     Exit code: 0 if all on the way of a booking fits, 1 if something does not, 3 if it cannot be told, 64 wrong usage.
     """
@@ -93,7 +93,8 @@ def _given(settings: Settings, commit: str | None, path: Path | None) -> _Answer
     with progress.status("Reading the database …"):
         schema = sources.catalog.live_schema(deadline).value
         history = _history(sources, deadline)
-    found = hold(read, schema, history)
+    root = _root(sources, deadline) if path is None and settings.configured(SourceName.VERCEL) else ""
+    found = hold(read, schema, history, settings.served_code_addresses, root)
     missing = found.way.missing
     why = f"No file of the code answers {missing[0]}." if missing else ""
     return _Answer(CodeFindings((found,), (), why), why)
@@ -113,6 +114,15 @@ def _commit(sources: Sources, commit: str, deadline: Deadline) -> ServedCode:
             raise SourceError(FailureKind.NOT_FOUND, f"GitHub does not know the commit {commit}.")
         commit = known.sha
     return sources.github_archive.code(commit.lower(), deadline)
+
+
+def _root(sources: Sources, deadline: Deadline) -> str:
+    """Return the folder of the app in the repository, as Vercel builds it; "" where that is its root or not known."""
+    try:
+        return sources.vercel.project(deadline).value.root_directory or ""
+    except SourceError as error:
+        progress.print(escape(f"Which folder of the repository Vercel builds is not known. {error}"))
+        return ""
 
 
 def _history(sources: Sources, deadline: Deadline) -> tuple[AppliedMigration, ...] | None:
@@ -136,9 +146,10 @@ def _print(answer: _Answer) -> None:
         out.print(f"  ✕ {escape(redact(line))}")
     elsewhere = len(found.misfits) - len(on_flow)
     if elsewhere:
-        out.print(f"  {counted(elsewhere, 'line')} elsewhere in the app {'does' if elsewhere == 1 else 'do'} not fit.")
+        lines = counted(elsewhere, "line does", "lines do")
+        out.print(f"  Elsewhere in the app, {lines} not match.")
     if found.commits and not found.misfits:
-        out.print("  Everything that was read fits the database.")
+        out.print("  Everything that was read matches the database.")
     for gap in dict.fromkeys(gap for one in found.commits for gap in one.gaps):
         out.print(f"  ? {escape(redact(gap))}")
     for migration in found.migrations:

@@ -38,12 +38,12 @@ from lib.journal.entry import DiagnosisRecord, FollowUp, Kind, StepState
 from lib.journal.errors import JournalError
 from lib.journal.incident_export import incident_record
 from lib.journal.journal import Journal
-from lib.model.people import Actor
+from lib.model.people import Actor, Role, Via
 from lib.model.phone import masked
 from lib.model.window import WindowSize
 from lib.plan import STEPS
 from lib.redaction import redact
-from lib.reports.diagnosis_record import keep_diagnosis
+from lib.reports.diagnosis_record import keep_diagnosis, keep_if_changed
 from lib.reports.documents import ExportFormat, export
 from lib.reports.weekly import weekly, weekly_json, weekly_markdown, weekly_page
 from lib.settings import load
@@ -52,6 +52,7 @@ from lib.snapshot import utc_now
 app = typer.Typer(help="Open, note, step, close and verify incidents.", no_args_is_help=True)
 
 BROKEN_CHAIN = 1
+_EXPORT = Actor("export", Role.DESK, Via.COMMAND_LINE)
 IncidentOption = Annotated[UUID, typer.Option("--incident", help="Its id.")]
 
 
@@ -123,7 +124,7 @@ def close_command(
 
 @app.command("affected")
 def affected_(
-    incident: Annotated[UUID | None, typer.Option(help="Over its stretch of time; else over the window.")] = None,
+    incident: Annotated[UUID | None, typer.Option(help="Over its time range; else over the window.")] = None,
     window: InWindow = WindowSize.DAY,
     as_json: AsJson = False,
 ) -> None:
@@ -151,7 +152,7 @@ def affected_(
 @app.command("follow-up")
 def follow_up_(
     booking: Annotated[str, typer.Argument(help="The id of their pending booking, as `affected` lists it.")],
-    state: Annotated[FollowUp, typer.Argument(help="What became of them; nothing takes back what was said before.")],
+    state: Annotated[FollowUp, typer.Argument(help="What became of them; earlier entries stay.")],
     incident: Annotated[UUID | None, typer.Option(help="The incident that it belongs to.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -198,9 +199,9 @@ def export_(
     ] = ExportFormat.MARKDOWN,
     to: Annotated[Path | None, typer.Option(help="A file; else it is printed.")] = None,
 ) -> None:
-    """Write out an incident (what was seen, done and noted, causes, times, who was affected), or the owner's week."""
+    """Write out an incident (diagnoses, actions, notes, causes, times, who was affected), or the owner's week."""
     if of_the_week is (incident is not None):
-        raise typer.BadParameter("Say either --incident ID or --weekly.")
+        raise typer.BadParameter("Give either --incident ID or --weekly.")
     text = _week(form) if incident is None else _incident(incident, form)
     if to is None:
         sys.stdout.write(text)
@@ -210,7 +211,20 @@ def export_(
 
 def _incident(incident: UUID, form: ExportFormat) -> str:
     with opened_journal() as (journal, _):
+        if journal.incident(incident).open:
+            _keep_if_changed(journal, incident)
         return export(incident_record(journal, incident), form, load().zone, utc_now())
+
+
+def _keep_if_changed(journal: Journal, incident_id: UUID) -> None:
+    """Record the present diagnosis of an open incident, so that its document is up to date; as the page does."""
+    settings = load()
+    if not settings.anything_configured:
+        return
+    try:
+        keep_if_changed(journal, diagnose_now(settings, WindowSize.DAY), _EXPORT, incident_id)
+    except JournalError as error:  # the document is still worth having
+        progress.print(f"The diagnosis of now is not in it: {escape(str(error))}")
 
 
 def _week(form: ExportFormat) -> str:

@@ -82,10 +82,10 @@ def monitor(
     settings = configured()
     length = every or settings.monitor_every or (_USUAL_ROUND if once else None)
     if length is None:
-        raise typer.BadParameter("MONITOR_EVERY is off: say --every, or --once.")
+        raise typer.BadParameter("MONITOR_EVERY is off: use --every, or --once.")
     _log_to_stderr()
     if not settings.anything_configured:
-        raise typer.BadParameter("Nothing is configured, so there is nothing to watch: see python -m lib doctor.")
+        raise typer.BadParameter("Nothing is configured, so there is nothing to monitor: see python -m lib doctor.")
     with opened_journal(or_else=Exit.CANNOT_TELL) as (journal, _):
         view = StandaloneInputs(settings, os.environ, journal, utc_now)
         running = Monitor(view, utc_now, length)
@@ -101,7 +101,7 @@ def _one_round(running: Monitor, view: StandaloneInputs, as_json: bool) -> int:
     finished = running.round() or Round(None)
     running.finish(_JOBS_END_WITHIN)
     if finished.holder:
-        progress.print(f"Another monitor watches ({escape(finished.holder)}): nothing was written or sent.")
+        progress.print(f"Another monitor is running ({escape(finished.holder)}): nothing was written or sent.")
     diagnosis = finished.diagnosis or running.judge(view())
     running.leave()
     if as_json:
@@ -170,7 +170,7 @@ def status_command(as_json: AsJson = False) -> None:
         print_json(status_json(found))
         return
     at = f"{found.last_round_at:%Y-%m-%d %H:%M:%SZ}" if found.last_round_at else "never"
-    out.print(f"last round: {at}; watching: {escape(found.holder or 'nobody')}", soft_wrap=True)
+    out.print(f"last round: {at}; monitor: {escape(found.holder or 'none')}", soft_wrap=True)
     for alert in found.firing:
         said = f"acknowledged by {alert.acknowledged.by}" if alert.acknowledged else ""
         muted = f"muted until {alert.silence.until:%H:%M}Z by {alert.silence.by}" if alert.silence else ""
@@ -197,7 +197,7 @@ def mute_command(
 
 @app.command("unmute")
 def unmute_command(subject: SubjectArgument, reason: Reason = "") -> None:
-    """Let alerts be told again; `unmute maintenance` calls planned maintenance off."""
+    """Let alerts be sent again; `unmute maintenance` calls planned maintenance off."""
     with opened_journal() as (journal, who):
         silences.unmute(journal, who, subject, reason)
     out.print(f"{subject} is no longer muted.")
@@ -224,7 +224,7 @@ def maintenance_command(
         typer.Option("--from", formats=MOMENTS, help="When, in the business's time zone; now if not given."),
     ] = None,
 ) -> None:
-    """Plan a time in which nothing is told and everything is measured."""
+    """Plan a time in which nobody is alerted and everything is measured."""
     now = utc_now()
     start = local_instant(begins, load().zone) if begins else now
     with opened_journal() as (journal, who):

@@ -138,7 +138,7 @@ def opened_journal(*, writes: bool = False, or_else: int = ActionExit.REFUSED) -
     try:
         who = actor(settings)
         if writes and who.role is not Role.OPERATOR:
-            raise RefusedError("Viewers may look and not write: ask an operator.")
+            raise RefusedError("Viewers can look but not write: ask an operator.")
         journal = Journal.open(settings, utc_now)
         try:
             yield journal, who

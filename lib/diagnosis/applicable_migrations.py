@@ -44,13 +44,15 @@ def database_faults(facts: Facts) -> Mapping[str, str]:
     refused = errors[(errors["sql_state"] == NULL_REFUSED) & errors["column_name"].notna()]
     places = refused["table_name"] + "." + refused["column_name"]
     for place, count in places.value_counts().items():
-        faults[f"null_refused:{place}"] = f"{counted(count, 'write')} failed because {place} refuses null."
+        faults[f"null_refused:{place}"] = f"{counted(count, 'write')} failed because {place} must not be empty."
     forbidden = errors[(errors["sql_state"] == _FORBIDDEN) & errors["table_name"].notna()]
     written = _last_written(facts)
     if written is not None:  # what was refused before that is over
         forbidden = forbidden[(forbidden["table_name"] != _BOOKINGS) | (forbidden["at"] > written)]
     for table, count in forbidden["table_name"].value_counts().items():
-        faults[f"{FORBIDDEN}:{table}"] = f"{counted(count, 'write')} to {table} failed: the app has no right to it."
+        faults[f"{FORBIDDEN}:{table}"] = (
+            f"{counted(count, 'write')} to {table} failed: the app has no permission for it."
+        )
     return faults
 
 
@@ -116,7 +118,7 @@ def _kind(fault: str) -> str:
 
 def _task(migration: Migration, cause: str, faults: Mapping[str, str], *, meanwhile: bool) -> Task:
     bridges = meanwhile and all(_kind(fault) == Break.NULL_REFUSED for fault in migration.cures)
-    until = ", while the code that needs no such thing is not live" if bridges else ""
+    until = ", until the code that does not need it is live" if bridges else ""
     return Task(
         f"run_{migration.name}",
         cause,

@@ -8,9 +8,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from lib.model.database import AppliedMigration
 from lib.model.served_code import (
+    BOOKING_ADDRESSES,
     ErrorHandling,
     Misfit,
     Problem,
@@ -33,8 +35,8 @@ _VERBS = {
 }
 _ERRORS = {
     ErrorHandling.IGNORED: "its error is ignored",
-    ErrorHandling.LOOKED_AT: "its error is looked at",
-    ErrorHandling.UNKNOWN: "whether its error is looked at could not be read",
+    ErrorHandling.LOOKED_AT: "its error is checked",
+    ErrorHandling.UNKNOWN: "whether its error is checked could not be read",
 }
 
 
@@ -64,7 +66,7 @@ class CommitFindings:
         more = len(unread) - _PLACES_TOLD
         return (
             *unread[:_PLACES_TOLD],
-            *((f"{more:,} more places on the way could not be judged",) if more > 0 else ()),
+            *((f"{more:,} more places in the booking flow could not be judged",) if more > 0 else ()),
         )
 
     def writes(self, table: str, column: str) -> bool:
@@ -127,32 +129,51 @@ def hold(
     code: ServedCode,
     schema: Schema,
     history: Sequence[AppliedMigration] | None,
-    addresses: tuple[str, ...] = flow.DEFAULT_ADDRESSES,
+    addresses: tuple[str, ...] = BOOKING_ADDRESSES,
+    root: str = "",
 ) -> CommitFindings:
-    """Hold one commit against the schema and the history. Done once for the same four."""
+    """Hold one commit against the schema and the history. Done once for the same five.
+
+    `addresses` are those that a booking passes, `root` is the folder of the app in the repository (Vercel's
+    rootDirectory).
+    """
+    given = (code, schema, history, addresses, root)
     with _lock:
-        for known, given in _made:
-            if given[0] is code and given[1:] == (schema, history, addresses):
+        for known, before in _made:
+            if before[0] is code and before[1:] == given[1:]:
                 return known
-    way = flow.way(code, addresses)
+    way = flow.way(code, addresses, root)
     judgement = judge(code.uses, schema, way, code.commit)
     migrations = repository_migrations.compare(code.migrations, history, schema)
     misfits = repository_migrations.cures(judgement.misfits, code.migrations, migrations, schema)
     found = CommitFindings(code, way, tuple(misfits), judgement.unjudged, migrations)
     with _lock:
-        _made.append((found, (code, schema, history, addresses)))
+        _made.append((found, given))
         del _made[:-_KEPT]
     return found
 
 
 # The serving commits of a few hostnames and the head, against the schema of now and of a moment ago.
 _KEPT = 8
-_made: list[tuple[CommitFindings, tuple[ServedCode, Schema, Sequence[AppliedMigration] | None, tuple[str, ...]]]] = []
+_Given: TypeAlias = tuple[ServedCode, Schema, Sequence[AppliedMigration] | None, tuple[str, ...], str]
+_made: list[tuple[CommitFindings, _Given]] = []
 _lock = threading.Lock()
 
 
 def misfit_line(misfit: Misfit) -> str:
     """Return a misfit as evidence: who does what where, what the database says, and what would cure it."""
+    cure = (
+        f"; the repository's migration {misfit.migration} would fix it and is not in effect" if misfit.migration else ""
+    )
+    return f"{_said(misfit)} ({misfit.answers[0]}); {_ERRORS[misfit.error]}{cure}"
+
+
+def misfit_in_short(misfit: Misfit) -> str:
+    """Return who does what where in the code, and whether anybody would learn that it fails."""
+    return f"{_said(misfit)}; {_ERRORS[misfit.error]}"
+
+
+def _said(misfit: Misfit) -> str:
     who = _hop(misfit.hop) or misfit.use.route or misfit.file
     place = f"({misfit.file}, line {misfit.line})"
     column = f"{misfit.table}.{misfit.column}" if misfit.column else misfit.table
@@ -182,12 +203,7 @@ def misfit_line(misfit: Misfit) -> str:
             said = f"{does('names')} ({misfit.detail}) of {misfit.table} in onConflict {place}, without a unique index"
         case Problem.TYPE:
             said = f"{misfit.sentence.partition('. ')[0].rstrip('.')} {place}"
-    cure = (
-        f"; the repository's migration {misfit.migration} would cure it and is not in effect"
-        if misfit.migration
-        else ""
-    )
-    return f"{said} ({misfit.answers[0]}); {_ERRORS[misfit.error]}{cure}"
+    return said
 
 
 def _refuser(misfit: Misfit) -> str:

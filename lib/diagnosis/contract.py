@@ -102,7 +102,7 @@ def load(path: Path = CONTRACT_FILE) -> Contract:
         for rule in document["rule"]
     ]
     desk = [
-        ContractRule(Code.DESK, query.table, "this desk reads it", reads=query.database_columns) for query in QUERIES
+        ContractRule(Code.DESK, query.table, "Switchboard reads it", reads=query.database_columns) for query in QUERIES
     ]
     return Contract(document["fix"], tuple(rules + desk))
 

@@ -29,7 +29,7 @@ from lib.formatting import counted
 from lib.model.counts import Counts
 from lib.model.phone import NOBODYS_NUMBER
 from lib.model.reading import CaveatKind, Freshness, Reading
-from lib.model.served_code import Schema
+from lib.model.served_code import BOOKING_ADDRESSES, Schema
 from lib.served_code import live_schema
 from lib.settings import Settings
 from lib.snapshot import Snapshot
@@ -52,17 +52,19 @@ class CannotTellError(Exception):
 class Terms:
     """What the business set: its time zone, for times in sentences, and the variables its app needs.
 
-    `own_numbers` are phones of the business itself, in E.164: a booking for one of them is a test, and no business.
+    `addresses` are those of its app that a booking passes. `own_numbers` are phones of the business itself, in E.164: a
+    booking for one of them is a test, and no business.
     """
 
     zone: tzinfo = UTC
     required_env_names: tuple[str, ...] = ()
     own_numbers: frozenset[str] = field(default=frozenset(), repr=False)
+    addresses: tuple[str, ...] = BOOKING_ADDRESSES
 
     @classmethod
     def of(cls, settings: Settings) -> Terms:
         """Return the terms that the settings hold."""
-        return cls(settings.zone, settings.required_env_names, settings.own_numbers)
+        return cls(settings.zone, settings.required_env_names, settings.own_numbers, settings.served_code_addresses)
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Facts:
             raise CannotTellError(
                 self.snapshot.texts,
                 f"The database holds {counted(len(self.claimed_sids), 'text')} that this Twilio account does not know, "
-                "and none that it does: its log is that of another account.",
+                "and none that it does: probably the wrong account.",
             )
         return texts
 
@@ -131,7 +133,7 @@ class Facts:
         """Return the sentence why a verdict may not rest on `reading`."""
         if reading.failure is not None:
             return reading.failure.sentence
-        return f"The last answer is from {self.clock(reading.observed_at)}: too old to rest on."
+        return f"The last answer is from {self.clock(reading.observed_at)}: too old to rely on."
 
     def clock(self, instant: datetime) -> str:
         """Return `instant` as people at the business read it: the time, with the day if it is not today."""
@@ -205,7 +207,7 @@ class Facts:
         """Return what the database counted over the whole window. Raises `CannotTellError` if it did not."""
         counts = self.need(self.snapshot.counts)
         if counts is None or self.blind is not False:
-            raise CannotTellError(self.snapshot.counts, "The database did not count what is too much to read.")
+            raise CannotTellError(self.snapshot.counts, "There are too many rows to read, and no counts of them.")
         return counts
 
     @cached_property
@@ -306,6 +308,12 @@ class Facts:
         )
 
     @cached_property
+    def live_ids(self) -> frozenset[str]:
+        """The ids of the deployments that production hostnames serve, as far as that is known."""
+        hostnames = self.value(self.snapshot.hostnames) or ()
+        return frozenset(host.deployment.id for host in hostnames if host.deployment and not host.redirect_to)
+
+    @cached_property
     def usual_demand(self) -> float | None:
         """How many bookings are usual in a window like this, by the same hours of earlier days or weeks."""
         history = self.rows(self.snapshot.demand_history)
@@ -333,7 +341,9 @@ class Facts:
         if self.schema is None:
             return CodeFindings((), (), self.why_unusable(self.snapshot.catalog))
         history = self.value(self.snapshot.migrations)
-        held = [code_findings.hold(code, self.schema, history) for code in codes]
+        project = self.value(self.snapshot.project)
+        root = (project.root_directory if project else None) or ""  # null: the repository's own
+        held = [code_findings.hold(code, self.schema, history, self.terms.addresses, root) for code in codes]
         served = {host.serving_commit for host in hosts if not host.redirect_to}
         serving = tuple(one for one in held if one.code.commit in served)
         others = tuple(one for one in held if one.code.commit not in served)
@@ -341,15 +351,21 @@ class Facts:
 
     def _why_partial(self, serving: tuple[code_findings.CommitFindings, ...], served: set[str | None]) -> str:
         if None in served:
-            return "What one of the hostnames serves is not known."
+            hosts = self.value(self.snapshot.hostnames) or ()
+            uploads = [host.name for host in hosts if host.deployment and host.deployment.git_dirty]
+            return (
+                f"{uploads[0]} serves an upload with uncommitted changes: what it holds cannot be told."
+                if uploads
+                else "What one of the hostnames serves is not known."
+            )
         read = {one.code.commit for one in serving}
         if unread := sorted(sha for sha in served if sha and sha not in read):
             caveats = {caveat.subject: caveat.sentence for caveat in self.snapshot.served_code.caveats}
-            return caveats.get(unread[0], f"The code of {unread[0][:7]} is not read yet.")
+            return caveats.get(unread[0], f"The code of {unread[0][:7]} has not been read yet.")
         missing = [address for one in serving for address in one.way.missing]
         if missing:
-            return f"No file of the code that is served answers {missing[0]}."
-        return "" if serving else "No hostname serves a commit that was read."
+            return f"No file of the live code answers {missing[0]}."
+        return "" if serving else "No hostname serves a commit whose code was read."
 
     @cached_property
     def running_code(self) -> RunningCode:

@@ -148,29 +148,29 @@ RULES: tuple[HeadlineRule, ...] = (
         sending.account_errors, FAIL, _BROKEN, "Texts are not sent.", _unsent_since, "Texts are being refused."
     ),
     HeadlineRule(
-        sending.texts_follow, FAIL, _BROKEN, "Texts are not sent: none followed the newest bookings.", _unsent_since
+        sending.texts_follow, FAIL, _BROKEN, "Texts are not sent: none for the newest bookings.", _unsent_since
     ),
-    HeadlineRule(delivery.texts_arrive, FAIL, _BROKEN, "Texts are sent and do not arrive.", _failing_since),
-    HeadlineRule(link.link_opens, FAIL, _BROKEN, "Texts go out, and nobody can confirm.", _unconfirmed_since),
-    HeadlineRule(link.openers_confirm, FAIL, _BROKEN, "Texts go out, and nobody confirms.", _unconfirmed_since),
+    HeadlineRule(delivery.texts_arrive, FAIL, _BROKEN, "Texts are sent but do not arrive.", _failing_since),
+    HeadlineRule(link.link_opens, FAIL, _BROKEN, "Texts go out, but nobody can confirm.", _unconfirmed_since),
+    HeadlineRule(link.openers_confirm, FAIL, _BROKEN, "Texts go out, but nobody confirms.", _unconfirmed_since),
     HeadlineRule(
-        confirming.confirmations_book, FAIL, _BROKEN, "Customers confirm, and no booking is made.", _unbooked_since
+        confirming.confirmations_book, FAIL, _BROKEN, "Customers confirm, but no booking is made.", _unbooked_since
     ),
 )
-_UNRECORDED = "Texts go out, but the database does not know of them."
+_UNRECORDED = "Texts go out, but the database has no record of them."
 _OLD_CODE = "new code does not reach production."
 AMBER_RULES: tuple[HeadlineRule, ...] = (
     HeadlineRule(recording.texts_recorded, FAIL, _DEGRADED, _UNRECORDED, _lost_since),
     HeadlineRule(
         recording.metadata_stored, FAIL, _DEGRADED, "Texts go out, but are not stored with their bookings.", _lost_since
     ),
-    HeadlineRule(recording.columns_exist, FAIL, _DEGRADED, "the database and the code do not fit.", _unknown),
-    HeadlineRule(sending.texts_follow, WARN, _DEGRADED, "Not every booking was followed by a text.", _unsent_since),
+    HeadlineRule(recording.columns_exist, FAIL, _DEGRADED, "the database and the code do not match.", _unknown),
+    HeadlineRule(sending.texts_follow, WARN, _DEGRADED, "Not every booking got its text.", _unsent_since),
     HeadlineRule(
         sending.account_errors,
         WARN,
         _DEGRADED,
-        "Not every booking was followed by a text.",
+        "Not every booking got its text.",
         _unsent_since,
         "texts were refused for a time.",
     ),
@@ -276,7 +276,7 @@ def _unexpected(answers: Answers) -> Headline | None:
     failing = [c for c in answers.values() if c.status is FAIL and not c.id.startswith(modes.FAILURE_MODE_PREFIX)]
     if not failing:
         return None
-    return _headline(_DEGRADED, f"Texts flow, and not everything is in order. {failing[0].summary}", None, failing[0])
+    return _headline(_DEGRADED, f"Texts flow, but not everything is in order. {failing[0].summary}", None, failing[0])
 
 
 def _no_demand(facts: Facts, answers: Answers) -> Headline:

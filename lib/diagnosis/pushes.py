@@ -53,14 +53,14 @@ def push_of_required(facts: Facts) -> Push:
     """Return what became of the required commit's push. Raises `CannotTellError`."""
     required = facts.need(facts.snapshot.required_commit)
     if any(same_commit(one.commit, required.sha) for one in facts.need(facts.snapshot.deployments)):
-        return Push(PushState.BUILT, "Vercel began a deployment of it.")
+        return Push(PushState.BUILT, "Vercel started a deployment of it.")
     signs = facts.need(facts.snapshot.vercel_signs)
     if signs.status_state in _REFUSED_STATES and signs.status_description:
         return _failed(required, signs.status_description)
     if required.commit and facts.now - required.commit.committed_at < thresholds.PUSH_SETTLES:
         return Push(PushState.RECENT, "The push is only moments old.")
     if signs.status_state is not None or signs.has_check_suite:
-        return Push(PushState.SEEN, "Vercel's app saw the commit, and there is no deployment of it.")
+        return Push(PushState.SEEN, "Vercel's GitHub app saw the commit, but there is no deployment of it.")
     return _without_signs(facts, required, signs)
 
 
@@ -89,8 +89,8 @@ def _without_signs(facts: Facts, required: RequiredCommit, signs: VercelSigns) -
         why = unread[0] if unread else "Whether Vercel's app checked the commit could not be read."
         raise CannotTellError(facts.snapshot.vercel_signs, why)
     if not _reaches_back(facts, required):
-        return Push(PushState.UNKNOWN, "The list of deployments does not reach back to the commit.")
-    return Push(PushState.UNHEARD, "Vercel left no sign of this commit: no deployment, no status, no check.")
+        return Push(PushState.UNKNOWN, "The list of deployments does not go back as far as the commit.")
+    return Push(PushState.UNHEARD, "There is no sign of this commit at Vercel: no deployment, no status, no check.")
 
 
 def _reaches_back(facts: Facts, required: RequiredCommit) -> bool:

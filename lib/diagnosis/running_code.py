@@ -66,7 +66,7 @@ def _live_since(
     """Walk back over the deployments that were live, as long as they contain the fix."""
     current = [moment for host in hostnames if (moment := host.serving_since) is not None]
     since = max(current, default=None)
-    if since is None or any(_moved_by_hand(host) for host in hostnames):
+    if since is None or any(moved_by_hand(host) for host in hostnames):
         return since  # a build that was promoted by hand says nothing of what was live before
     for deployment in reversed(brought_by(deployments, hostnames)):
         if not deployment.commit or not branch.contains(deployment.commit, fix):
@@ -78,7 +78,7 @@ def _live_since(
     return since
 
 
-def _moved_by_hand(host: Hostname) -> bool:
+def moved_by_hand(host: Hostname) -> bool:
     """Whether the hostname got its deployment long after that was ready, and not as the end of its build."""
     ready = _ready(host)
     if ready is None or host.alias_moved_at is None:

@@ -69,7 +69,7 @@ def _serving(
 
 def _without_commit(deployment: Deployment) -> str:
     if deployment.git_dirty:
-        return f"It was uploaded with changes that the commit {(deployment.sha or 'it names')[:7]} does not hold."
+        return f"It was uploaded with changes that are not in the commit {(deployment.sha or 'it names')[:7]}."
     if deployment.source == "cli":
         return "It was uploaded by hand: it has no commit."
     return "Vercel names no commit that it was built from."
@@ -102,7 +102,7 @@ def _by_merge(
         return Serving(hostname, CommitPosition.UNKNOWN, None, why)
     merged = relation(sha, required.merged_as, branch, comparisons)
     if merged.holds is None:
-        return Serving(hostname, CommitPosition.UNKNOWN, None, "It could not be compared with what was merged.")
+        return Serving(hostname, CommitPosition.UNKNOWN, None, "It could not be compared with the merged commit.")
     if merged.holds:
         return Serving(hostname, CommitPosition.NEWER, 0)
     position = CommitPosition.BEHIND if merged.is_held else CommitPosition.ELSEWHERE

@@ -36,5 +36,5 @@ def _remedies(diagnosis: Diagnosis) -> Iterator[Task]:
     """Yield the remedies of causes for which there is no better advice; nobody can be made to want to book."""
     for one in diagnosis.hypotheses:
         if one.verdict in (Verdict.CONFIRMED, Verdict.LIKELY) and one.id != "no_demand":
-            message, who = one.remedy.message, "whoever knows that system"
+            message, who = one.remedy.message, "whoever administers that system"
             yield Task(one.id, one.id, OTHER_SYSTEMS, message, one.for_owner, who=who)

@@ -169,5 +169,5 @@ def without_lone_faults(ended: pd.DataFrame) -> pd.DataFrame:
 
 
 def terminal(outbound: pd.DataFrame) -> pd.DataFrame:
-    """Return the texts whose fate is known."""
+    """Return the texts with a final status."""
     return outbound[outbound["delivery"].isin([Delivery.DELIVERED, Delivery.FAILED])]

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lib.diagnosis import text_fates
 from lib.diagnosis.check_api import Answers
-from lib.diagnosis.checks import delivery, demand, recording
+from lib.diagnosis.checks import delivery, demand, recording, sending
 from lib.diagnosis.facts import CannotTellError, Facts
-from lib.diagnosis.journeys import Delivery, Sending
+from lib.diagnosis.journeys import Sending
 from lib.formatting import counted
 from lib.model.frames import MetadataState
-from lib.model.provider import DELIVERED_STATUSES, FAILED_STATUSES
 from lib.model.verdict import CheckStatus, Tile
 
 UNKNOWN_VALUE = "?"
+
+_WORST_FIRST = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.CANNOT_TELL)
 
 TileFunction = Callable[[Facts, Answers], tuple[CheckStatus, str, str]]
 
@@ -24,7 +26,7 @@ def tiles(facts: Facts, answers: Answers) -> tuple[Tile, ...]:
         _tile(facts, answers, name, label, answer)
         for name, label, answer in (
             ("last_answer", "Last booking call", _last_answer),
-            ("null_errors", "Records refused (null customer)", _null_errors),
+            ("null_errors", "Writes refused (no customer yet)", _null_errors),
             ("delivered", "Texts delivered", _delivered),
             ("stored", "Texts stored with their booking", _stored),
         )
@@ -51,25 +53,27 @@ def _last_answer(facts: Facts, _: Answers) -> tuple[CheckStatus, str, str]:
     journeys = facts.need_journeys(facts.snapshot.texts)
     if journeys.empty:
         return CheckStatus.CANNOT_TELL, "201", f"Accepted {when}; its booking is not in this window."
-    sending = journeys["sending"].iloc[-1]
-    if sending == Sending.ACCEPTED:
-        return CheckStatus.OK, "201 + text", f"Accepted {when}, and Twilio has its text."
-    if sending == Sending.UNCERTAIN:
-        message = f"Accepted {when}; which of the texts to its number is its own cannot be told."
+    last = journeys["sending"].iloc[-1]
+    if last == Sending.ACCEPTED:
+        return CheckStatus.OK, "201, text sent", f"Accepted {when}, and Twilio has its text."
+    if last == Sending.UNCERTAIN:
+        message = f"Accepted {when}; which text to its number belongs to it cannot be told."
         return CheckStatus.CANNOT_TELL, "201", message
-    if sending == Sending.REFUSED:
+    if last == Sending.REFUSED:
         return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; Twilio refuses texts to this one recipient."
-    if sending == Sending.OPTED_OUT:
-        return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; this customer wants no texts."
-    if sending == Sending.TOO_SOON:
+    if last == Sending.OPTED_OUT:
+        return CheckStatus.NOT_APPLICABLE, "201", f"Accepted {when}; this customer has opted out of texts."
+    if last == Sending.TOO_SOON:
         return CheckStatus.CANNOT_TELL, "201", f"Accepted {when}; its text may still be on its way."
-    return CheckStatus.FAIL, "201, no text", f"Accepted {when}, and Twilio has no text for it."
+    return CheckStatus.FAIL, "201, no text", f"Accepted {when}, but Twilio has no text for it."
 
 
 def _null_errors(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
     check, found = answers[recording.null_customer_errors], recording.null_errors(facts)
     if found.empty:
         return check.status, "0" if check.status is CheckStatus.OK else UNKNOWN_VALUE, check.summary
+    if check.status is CheckStatus.OK:  # it is over: a green count of refused records would say the opposite
+        return check.status, "0 now", f"{check.summary} Before that, {counted(len(found), 'text')}."
     return check.status, f"{len(found):,}", check.summary
 
 
@@ -77,24 +81,20 @@ def _delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
     """One failure among many is no alarm: the check that weighs them gives the colour."""
     if facts.snapshot.cut:
         return _counted_delivered(facts, answers)
-    fates = facts.need_outbound()["delivery"].value_counts()
-    arrived, missed = int(fates.get(Delivery.DELIVERED, 0)), int(fates.get(Delivery.FAILED, 0))
-    if not arrived + missed:
-        return CheckStatus.NOT_APPLICABLE, "none", "No text came to its end in this window."
-    value = f"{arrived:,} of {arrived + missed:,}"
-    message = f"{counted(missed, 'text')} did not arrive." if missed else "Every text that came to its end arrived."
-    return answers[delivery.texts_arrive].status, value, message
+    found = text_fates.totals(facts)
+    if not found.ended:
+        return CheckStatus.NOT_APPLICABLE, "none", "No text has a final status in this window."
+    checks = (answers[delivery.texts_arrive], *((answers[sending.texts_follow],) if found.not_sent else ()))
+    status = next((one for one in _WORST_FIRST if any(check.status is one for check in checks)), checks[0].status)
+    return status, found.arrived, found.message
 
 
 def _counted_delivered(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
-    texts, check = facts.need_counts().texts, answers[delivery.texts_arrive]
-    arrived, missed = (
-        int(texts.loc[texts["status"].isin(ended), "texts"].sum()) for ended in (DELIVERED_STATUSES, FAILED_STATUSES)
-    )
+    found, check = text_fates.counted_totals(facts), answers[delivery.texts_arrive]
     message = f"As the database has them. Twilio's log since {facts.clock(facts.snapshot.rows_since)}: {check.summary}"
-    if not arrived + missed:
-        return check.status, "unknown", f"The database has the end of no text. {check.summary}"
-    return check.status, f"{arrived:,} of {arrived + missed:,}", message
+    if not found.ended:
+        return check.status, "unknown", f"The database has no final status of a text. {check.summary}"
+    return check.status, found.arrived, message
 
 
 def _counted_stored(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
@@ -130,7 +130,7 @@ def _stored(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]:
     if stored.all():
         return CheckStatus.OK, value, f"Every texted booking{cut} has its text stored."
     if running.after_fix is None:
-        return CheckStatus.CANNOT_TELL, value, "Which code is served is unknown, and with it what it should store."
+        return CheckStatus.CANNOT_TELL, value, "Which code is live is unknown, so what it should store is too."
     if not running.after_fix:
-        return CheckStatus.FAIL, value, "The code that is served is from before the fix and stores none."
+        return CheckStatus.FAIL, value, "The live code is older than the fix and stores none."
     return answers[recording.metadata_stored].status, value, answers[recording.metadata_stored].summary

@@ -61,7 +61,7 @@ def position(connection: Connection, *, lock: bool = False) -> ChainPosition:
     query = select(head.c.seq, head.c.hash)
     row = connection.execute(query.with_for_update() if lock else query).one_or_none()
     if row is None:
-        raise JournalError("The journal has lost its head.", "Do not write to it: restore it from a backup.")
+        raise JournalError("The journal's newest entry is missing.", "Do not write to it: restore it from a backup.")
     return ChainPosition(row.seq, row.hash)
 
 
@@ -152,9 +152,9 @@ def verify_chain(connection: Connection, noted: str | None = None) -> ChainRepor
     if (count, before) != (end.seq, end.hash):
         return broken(count, f"its head does not name entry {count:,}, its last.")
     if not found:
-        return broken(1, "the hash noted earlier is no longer part of it: it was written anew.")
+        return broken(1, "the hash noted earlier is no longer part of it: it was rewritten.")
     return ChainReport(
-        True, count, None, f"The chain of {count:,} {'entry' if count == 1 else 'entries'} is whole.", end
+        True, count, None, f"The chain of {count:,} {'entry' if count == 1 else 'entries'} is intact.", end
     )
 
 

@@ -32,7 +32,7 @@ WAIT_SECONDS = 30
 # A writer that stops in the middle of a transaction blocks all others, so the server ends it after this time.
 IDLE_SECONDS = 20
 
-_ANOTHER_WRITER = "Somebody else is writing to the journal and does not let go."
+_ANOTHER_WRITER = "Another process holds the journal's lock."
 # SQLSTATEs: lock_not_available and query_canceled.
 _WAITED_TOO_LONG = ("55P03", "57014")
 
@@ -99,7 +99,7 @@ class JournalDatabase:
         try:
             yield
         except exc.TimeoutError:
-            raise JournalError(_ANOTHER_WRITER, "Try again; if it stays so, restart the desk.") from None
+            raise JournalError(_ANOTHER_WRITER, "Try again; if it happens again, restart Switchboard.") from None
         except exc.DBAPIError as error:
             self._still_there()  # the reason for the error, if it is not
             raise _in_plain_text(error, self.where) from None
@@ -214,13 +214,13 @@ def _in_plain_text(error: exc.DBAPIError, where: str) -> JournalError:
     original = error.orig
     if isinstance(original, psycopg.Error):
         if original.sqlstate in _WAITED_TOO_LONG:
-            return JournalError(_ANOTHER_WRITER, "Try again; if it stays so, look for a blocked session.")
+            return JournalError(_ANOTHER_WRITER, "Try again; if it happens again, look for a blocked session.")
         if original.sqlstate and not original.sqlstate.startswith(("08", "28", "57P", "53")):
             said = redact(original.diag.message_primary or "no reason given")
             return JournalError(f"The journal's database refused: {said}.", where)
-        return JournalError(f"The journal cannot be reached. {where}", "Check that the server is up and lets us in.")
+        return JournalError(f"The journal cannot be reached. {where}", "Check that the server is up and accepts us.")
     if isinstance(original, sqlite3.OperationalError) and original.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-        return JournalError(_ANOTHER_WRITER, "Try again; if it stays so, restart the desk.")
+        return JournalError(_ANOTHER_WRITER, "Try again; if it happens again, restart Switchboard.")
     if isinstance(original, sqlite3.OperationalError) and original.sqlite_errorcode & 0xFF == sqlite3.SQLITE_READONLY:
         return JournalError("The journal is read-only here: it can be read, and nothing can be written.", where)
     return JournalError(f"The journal cannot be used: {redact(str(original))}.", where)

@@ -72,7 +72,7 @@ HOLD_FOR = timedelta(minutes=2)
 # How two people act where an action needs a second person.
 TWO_PEOPLE = (
     "Set up a login (section auth of .streamlit/secrets.toml) and name both people in OPERATORS: "
-    "one asks, the other opens the desk, logs in and approves."
+    "one asks, the other opens Switchboard, logs in and approves."
 )
 
 _NOBODY = About()
@@ -214,7 +214,7 @@ class Journal:
             if request.requested_by.name == NO_LOGIN:
                 raise ConflictError(
                     "It was asked for without a login, so whoever asked may be whoever approves.",
-                    f"Take it back and ask for it anew. {TWO_PEOPLE}",
+                    f"Cancel it and request it again. {TWO_PEOPLE}",
                 )
             if same_person(request.requested_by, actor):
                 raise ConflictError("Whoever asked for it cannot approve it: a second person must.")
@@ -315,7 +315,7 @@ class Journal:
     def resolve(self, request_id: UUID, outcome: Outcome, seen: str, actor: Actor) -> Request:
         """Record what a person observed about a request with an unknown outcome. Raises `ConflictError` for others."""
         if outcome is Outcome.UNKNOWN or not tidy(seen):
-            raise JournalError("A resolution says whether it succeeded or failed, and what was seen.")
+            raise JournalError("A resolution says whether it succeeded or failed, and what was found.")
         with self._writing() as page:
             request = page.request(request_id)
             if request.state is not RequestState.UNKNOWN:
@@ -436,7 +436,7 @@ class Journal:
     ) -> Entry:
         """Add a note. Notes are never edited: a note that `corrects` an entry is added beside it."""
         if not text.strip():
-            raise JournalError("A note needs words.")
+            raise JournalError("A note needs a text.")
         with self._writing() as page:
             if incident_id is not None:
                 page.incident(incident_id)
@@ -622,7 +622,7 @@ class _ReadTransaction:
         frozen = self.frozen()
         if frozen is None:
             return None
-        return LockResult(request, LockRefusal.FROZEN, f"{frozen.by.name} froze the desk: {frozen.reason}")
+        return LockResult(request, LockRefusal.FROZEN, f"{frozen.by.name} froze all actions: {frozen.reason}")
 
     def conflict(self, request: Request, lock_key: str, cool_down: timedelta) -> LockResult | None:
         """Return why another request keeps this one from its target; None if none does."""
@@ -630,7 +630,7 @@ class _ReadTransaction:
         if other is None:
             return None
         if other.state is RequestState.UNKNOWN:
-            message = f"The outcome of {other.action} on the same target is unknown: look, and say what you saw, first."
+            message = f"The outcome of {other.action} on the same target is unknown: record what became of it first."
             return LockResult(request, LockRefusal.UNRESOLVED, message, other)
         if other.state.holds_its_target:
             message = f"{other.requested_by.name} is running {other.action} on the same target."
@@ -709,14 +709,14 @@ def _not_ready(request: Request) -> LockResult | None:
     if request.state is RequestState.REQUESTED:
         return None
     if request.lock_key is not None:
-        return LockResult(request, LockRefusal.TAKEN, f"It is carried out already: it is {request.state}.", request)
+        return LockResult(request, LockRefusal.TAKEN, f"It was carried out already: it is {request.state}.", request)
     return LockResult(request, LockRefusal.NOT_READY, f"It cannot be carried out: it is {request.state}.")
 
 
 def _the_same(earlier: Request, new: NewRequest, actor: Actor) -> Request:
     asked = (earlier.action, earlier.asked.digest, earlier.asked.arguments)
     if asked != (new.action, new.digest, new.arguments) or not same_person(earlier.requested_by, actor):
-        raise ConflictError("This key belongs to a request for something else: open the action anew.")
+        raise ConflictError("This key belongs to a request for something else: open the action again.")
     return earlier
 
 

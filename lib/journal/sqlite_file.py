@@ -36,7 +36,7 @@ class SqliteFile:
                 os.close(os.open(path, os.O_CREAT | os.O_WRONLY, _OURS_ALONE))
             found = path.stat()
             if not stat.S_ISREG(found.st_mode) or not os.access(path, os.R_OK):
-                raise JournalError(f"The journal's file {path} cannot be opened: it is no file that we may read.")
+                raise JournalError(f"The journal's file {path} cannot be opened: it is not a file that we may read.")
             read_only = not (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK))
             if not read_only and stat.S_IMODE(found.st_mode) != _OURS_ALONE:
                 path.chmod(_OURS_ALONE)

@@ -145,6 +145,6 @@ def migration_executor(catalog: CatalogSource) -> MigrationExecutor:
         case _:
             raise SourceError(
                 FailureKind.NOT_CONFIGURED,
-                "Nothing is connected that can change the database.",
+                "No connection can change the database.",
                 "Set DATABASE_URL, or SUPABASE_ACCESS_TOKEN with the permission Database: Read-write.",
             )

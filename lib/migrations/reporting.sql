@@ -1,4 +1,4 @@
--- title = "Let the database count for the desk"
+-- title = "Let the database count for Switchboard"
 -- button = "Install the functions"
 -- table = "public"
 -- cures = []

@@ -1,4 +1,4 @@
--- title = "Remove the functions that count for the desk"
+-- title = "Remove the functions that count for Switchboard"
 -- button = "Remove the functions"
 -- table = "public"
 -- cures = []

@@ -176,13 +176,13 @@ class Runner:
         """Leave the schema alone; but if the Data API has not noticed it yet, tell it to load the schema again."""
         message, visible = "It is in place already: nothing to do.", status.visible
         if visible is False and not dry_run:
-            on_progress("It is in place, and the Data API does not know it: its schema cache is stale.")
+            on_progress("It is in place, but the Data API does not have it: its schema cache is stale.")
             try:
                 self.executor.run(RELOAD_SCHEMA, Deadline(LOOK_SECONDS))
             except (SqlRefusedError, SourceError):
-                message += " The Data API could not be told."
+                message += " The Data API could not be notified."
             else:
-                message += " The Data API was told to load the schema again."
+                message += " The Data API was notified to reload the schema."
             visible = self._becomes_visible(migration)
         return MigrationResult(
             MigrationOutcome.NOTHING_TO_DO,
@@ -209,15 +209,15 @@ class Runner:
                 return
             except SqlRefusedError as error:
                 if error.state == _LOCK_NOT_AVAILABLE and attempt < attempts:
-                    on_progress(f"The lock was not to be had within {migration.lock_timeout}; trying again.")
+                    on_progress(f"The lock was not free within {migration.lock_timeout}; trying again.")
                     self.sleep(_PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - no secret hangs on it
                     continue
                 raise _Stop(self._refused(migration, error, number)) from None
             except OutcomeUnknownError as error:
                 if dry_run:
-                    message = f"{error} As a rehearsal it is rolled back in any case."
+                    message = f"{error} This is a dry run, so it is rolled back in any case."
                     raise _Stop(MigrationResult(MigrationOutcome.FAILED, message, before=False)) from None
-                on_progress("The answer was lost: looking whether it happened.")
+                on_progress("The answer was lost: checking whether it happened.")
                 raise _Stop(self._resolved(migration, error, number, on_progress)) from None
             except SourceError as error:
                 message = f"{error} {_left(migration, number)}"
@@ -233,8 +233,8 @@ class Runner:
             case "55P03":
                 held = self._blockers_now(migration)
                 message = (
-                    f"The lock on {migration.table} was not to be had within {migration.lock_timeout}, so it gave up. "
-                    + (f"Held by {self._named(held)}." if held else "Whoever held it has let go.")
+                    f"The lock on {migration.table} was not free within {migration.lock_timeout}, so it gave up. "
+                    + (f"Held by {self._named(held)}." if held else "Its holder has released it.")
                 )
             case _ if error.state == BUSY:
                 message = "Another migration is running: wait for it to end."
@@ -261,20 +261,20 @@ class Runner:
         unknown = MigrationResult(MigrationOutcome.UNKNOWN, str(lost), before=False, steps_done=number)
         try:
             if not self._has_ended():
-                return replace(unknown, message=f"{lost} It is still running: look again in a minute.")
+                return replace(unknown, message=f"{lost} It is still running: check again in a minute.")
             in_place, _ = self._answers(migration, Deadline(LOOK_SECONDS))
         except SourceError as error:
-            return replace(unknown, message=f"{lost} Looking did not help: {error}")
+            return replace(unknown, message=f"{lost} Checking failed: {error}")
         if in_place:
-            return self._confirmed(migration, "Its answer was lost; looking shows that it is in place.", on_progress)
+            return self._confirmed(migration, "Its answer was lost; a check shows that it is in place.", on_progress)
         if number + 1 < len(migration.steps):
             # What was asked speaks of the whole, and that is not in place before the last step, whatever this one did.
             return replace(unknown, message=f"{lost} {_in_doubt(migration, number)}", after=False)
         if self.executor.way is CatalogAccess.DIRECT or lost.status is not None:
-            message = f"The answer was lost; looking shows that it did not happen. {_left(migration, number)}"
+            message = f"The answer was lost; a check shows that it did not happen. {_left(migration, number)}"
             return replace(unknown, outcome=MigrationOutcome.FAILED, message=message, after=False)
         # A request that nobody answered may still stand in a queue on the way.
-        return replace(unknown, message=f"{lost} So far it is not in place: look again in a minute.", after=False)
+        return replace(unknown, message=f"{lost} So far it is not in place: check again in a minute.", after=False)
 
     def _has_ended(self) -> bool:
         """Wait until no migration is running. Raises `SourceError`."""
@@ -287,12 +287,12 @@ class Runner:
 
     def _confirmed(self, migration: Migration, message: str, on_progress: OnProgress) -> MigrationResult:
         """Look at what was committed: in the catalog, and as the app sees it."""
-        on_progress("Done. Looking at it in the catalog and through the Data API.")
+        on_progress("Done. Verifying it in the catalog and through the Data API.")
         result = MigrationResult(MigrationOutcome.SUCCEEDED, message, before=False, steps_done=len(migration.steps))
         try:
             after, _ = self._answers(migration, Deadline(LOOK_SECONDS))
         except SourceError as error:
-            return replace(result, message=f"It was committed, but could not be looked at again: {error}")
+            return replace(result, message=f"It was committed, but could not be verified: {error}")
         if not after:
             return replace(result, message="It was committed, and the catalog no longer shows it.", after=False)
         visible = self._becomes_visible(migration)
@@ -373,7 +373,7 @@ def _name(blocker: Blocker, now: datetime) -> str:
 def _may_be_written(who: DatabaseIdentity) -> None:
     """Raise `_Stop` unless this is a database that can be written to, and says so."""
     if who.in_recovery is not False:
-        raise _Stop(_refusal("This server only follows another one: connect to the one that is written to."))
+        raise _Stop(_refusal("This server is a replica: connect to the primary."))
     if who.read_only is not False:
         raise _Stop(_refusal("This connection may only read."))
 
@@ -411,8 +411,8 @@ def _in_doubt(migration: Migration, number: int) -> str:
 def _visible_message(visible: bool | None) -> str:
     match visible:
         case True:
-            return " The Data API knows it."
+            return " The Data API has it."
         case False:
-            return " The Data API does not know it yet, so the app cannot use it: its schema cache is stale."
+            return " The Data API does not have it yet, so the app cannot use it: its schema cache is stale."
         case None:
-            return " Whether the Data API knows it could not be seen."
+            return " Whether the Data API has it could not be checked."

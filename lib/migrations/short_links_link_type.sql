@@ -2,7 +2,7 @@
 -- button = "Allow the link type"
 -- table = "short_links"
 -- cures = ["literal_refused:short_links.link_type"]
--- lock = "ACCESS EXCLUSIVE on short_links for milliseconds; old rows are not looked at"
+-- lock = "ACCESS EXCLUSIVE on short_links for milliseconds; old rows are not checked"
 -- lock_timeout = "2s"
 -- statement_timeout = "15s"
 -- verify = "select pg_catalog.pg_get_constraintdef(oid) like '%booking_confirmation%' from pg_catalog.pg_constraint where conrelid = 'public.short_links'::pg_catalog.regclass and conname = 'short_links_link_type_check'"

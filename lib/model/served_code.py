@@ -13,6 +13,17 @@ from enum import StrEnum
 from lib.model.database import CheckConstraint
 
 Scalar = str | bool | int | float
+Line = tuple[int, str]  # its number and its text
+
+# The methods of HTTP that a route of Next.js can answer.
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
+# Today's addresses of the flow; the setting SERVED_CODE_ADDRESSES names others. A method before one narrows it to that.
+BOOKING_ADDRESSES = (
+    "/api/bookings/initiate",
+    "/api/bookings/confirm",
+    "/booking-confirmation/[token]",
+    "/api/webhooks/twilio",
+)
 
 
 class Operation(StrEnum):
@@ -174,7 +185,10 @@ class Declaration:
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
-    """What was read of one file of code. `directive` is "use server", "use client" or None."""
+    """What was read of one file of code. `directive` is "use server", "use client" or None.
+
+    `lines` are those around its uses, in order, shortened and without keys: not the whole file.
+    """
 
     path: str
     directive: str | None = None
@@ -183,6 +197,7 @@ class SourceFile:
     declarations: tuple[Declaration, ...] = ()
     uses: tuple[Use, ...] = ()
     unread: tuple[Unread, ...] = ()
+    lines: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,7 +346,7 @@ class Schema:
 
 
 class Problem(StrEnum):
-    """In which way a use does not fit the database."""
+    """In which way a use does not match the database."""
 
     MISSING_TABLE = "missing_table"
     MISSING_COLUMN = "missing_column"

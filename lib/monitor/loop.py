@@ -26,6 +26,7 @@ from lib.journal.entry import Alert
 from lib.journal.errors import JournalError
 from lib.journal.journal import Journal
 from lib.model.reading import SourceError
+from lib.model.verdict import HeadlineState
 from lib.monitor import messages
 from lib.monitor.alert_state import AlertEvent, AlertState, EventKind, RuleReading, RuleStatus, next_state
 from lib.monitor.connectivity import offline
@@ -36,6 +37,7 @@ from lib.monitor.scheduled_jobs import Prober, Slot, is_due, last_attempt, weekl
 from lib.monitor.sender import NotificationTargets, Sender, notification_targets
 from lib.monitor.silences import Subject
 from lib.monitor.store import MONITOR, HeadlineRecord, Lease, MonitorStore, RoundFailure, StoreTransaction
+from lib.reports.diagnosis_record import keep_if_changed
 from lib.snapshot import Clock
 from lib.sources.http import Deadline, Http
 
@@ -48,6 +50,8 @@ LONGEST_PAUSE = timedelta(seconds=15)
 # Longer than the longest diagnosis, so that a working monitor never loses its lease.
 LEASE = timedelta(seconds=150)
 HEARTBEAT_SECONDS = 5.0
+# So many of the newest incidents are searched for the open one.
+_INCIDENTS = 20
 # A synthetic booking counts for so many of its intervals.
 _PROBES_MATTER_FOR = 3
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
@@ -121,6 +125,7 @@ class Monitor:
         self._targets: tuple[tuple[SecretStr, ...], NotificationTargets] | None = None
         self._leased: Journal | None = None
         self._prober = Prober()
+        self._last_state: HeadlineState | None = None  # of the headline, as of the last round
         # Why the last round was not finished; None if it was. Also in the store, if that can be written.
         self.failure: RoundFailure | None = None
 
@@ -149,7 +154,7 @@ class Monitor:
             log.warning("This round was not finished: %s", error)
             self._fail(str(error))
         except CancelledError:
-            log.info("What is watched is another now: looking again.")
+            log.info("The settings changed: starting again.")
         except Exception as error:  # the thread's last guard: one failed round must not end the monitor
             log.exception("This round was not finished.")
             self._fail(f"An unexpected error ({type(error).__name__}): see the log.")
@@ -163,7 +168,7 @@ class Monitor:
                     if page is not None:
                         page.keep_failure(self.failure)
         except JournalError as error:
-            log.warning("That could not be written down: %s", error)
+            log.warning("It could not be saved: %s", error)
 
     def leave(self) -> None:
         """Release the lease, so that another monitor may run at once."""
@@ -185,7 +190,7 @@ class Monitor:
                 return Round(None, tuple(events), holder)
             diagnosis = self.judge(view, max_age=(self.pause if number else self.every) / 2)
             if not view.still():
-                log.info("What is watched is another now: looking again.")
+                log.info("The settings changed: starting again.")
                 view = self.view()
                 continue
             step = self._write(view, diagnosis, confirms=confirms)
@@ -199,6 +204,7 @@ class Monitor:
             view = self.view()
         if view is None:
             return None
+        self._record_in_incident(view.journal, diagnosis)
         self._run_scheduled_jobs(view)
         with MonitorStore(view.journal).writing(self.name, self.clock) as page:
             if page is not None:
@@ -254,6 +260,21 @@ class Monitor:
             page.keep(states, known, HeadlineRecord(headline.state, headline.sentence, headline.since))
         return _Step(events, any(_unsettled(states[rule.id], readings[rule.id]) for rule in RULES if rule.quick))
 
+    def _record_in_incident(self, journal: Journal, diagnosis: Diagnosis | None) -> None:
+        """Record the diagnosis in the open incident if the headline's state has changed. Raises `JournalError`.
+
+        That nothing can be told is recorded only when it lasts for two rounds: one answer that came late is no change.
+        """
+        if diagnosis is None:
+            return
+        state, before = diagnosis.headline.state, self._last_state
+        self._last_state = state
+        if state is HeadlineState.CANNOT_TELL and before is not state:
+            return
+        incident = next((one for one in journal.incidents(limit=_INCIDENTS) if one.open), None)
+        if incident is not None:
+            keep_if_changed(journal, diagnosis, MONITOR, incident.id)
+
     def _run_scheduled_jobs(self, view: MonitorInputs) -> None:
         """Run the scheduled jobs that are due. Raises `JournalError`."""
         view.journal.write_kept_receipts()
@@ -307,10 +328,10 @@ class Monitor:
             deadline = Deadline(HEARTBEAT_SECONDS)
             answer = self._http.get(url.get_secret_value(), system="The heartbeat's watcher", deadline=deadline)
         except SourceError as error:
-            log.warning("The heartbeat was not taken: %s", error)
+            log.warning("The heartbeat was not accepted: %s", error)
         else:
             if answer.status >= 400:
-                log.warning("The heartbeat was not taken: the answer was %d.", answer.status)
+                log.warning("The heartbeat was not accepted: the answer was %d.", answer.status)
 
 
 def _marked(message: messages.Message, view: MonitorInputs) -> messages.Message:

@@ -112,12 +112,12 @@ def unknown_reading(explains: Iterable[Hop] = ()) -> RuleReading:
 
 def _offline(observation: Observation) -> RuleReading:
     if not observation.offline:
-        return good_reading("The outside world can be reached again.")
+        return good_reading("The network works again.")
     story = AlertContent(
         "We are offline",
-        "None of the systems can be reached from here. That says nothing about them: our own connection is down.",
-        cause="No connection from the machine that watches.",
-        next_step="Check the network of the machine that Switchboard runs on. Nothing is being watched meanwhile.",
+        "None of the systems can be reached from here. Our own connection is down, so nothing can be said about them.",
+        cause="The machine that Switchboard runs on has no connection.",
+        next_step="Check the network of the machine that Switchboard runs on. Nothing is monitored meanwhile.",
         page="systems",
         severity=Severity.CRITICAL,
     )
@@ -129,9 +129,9 @@ def _blind(observation: Observation) -> RuleReading:
     if headline.state is not HeadlineState.CANNOT_TELL:
         return good_reading("Whether texts flow can be told again.")
     story = AlertContent(
-        "The watch is blind",
+        "Monitoring cannot see whether texts flow",
         headline.sentence,
-        cause=_cause(observation.diagnosis) or "A reading that the answer rests on is missing.",
+        cause=_cause(observation.diagnosis) or "Data that the answer depends on is missing.",
         next_step="Open Systems: it says for each source what is missing and how to fix it.",
         page="systems",
         severity=Severity.CRITICAL,
@@ -236,7 +236,7 @@ def _story_of_check(diagnosis: Diagnosis, check: Check) -> AlertContent:
 def _story_of_refusal(failure: Failure) -> AlertContent:
     return AlertContent(
         failure.sentence,
-        "The desk cannot look there until its key is accepted again.",
+        "Switchboard cannot read there until its key is accepted again.",
         cause="A key of ours was revoked, changed or mistyped.",
         next_step=failure.hint,
         page="systems",
@@ -265,7 +265,7 @@ def _unreachable(observation: Observation) -> RuleReading:
         f"{names[0].upper()}{names[1:]} {'does' if len(silent) == 1 else 'do'} not answer",
         " Also: ".join(dict.fromkeys(why)),
         cause="The other side is down, or something on the way to it.",
-        next_step="Look at its status page. Until it answers, what the desk says of it is old or unknown.",
+        next_step="Look at its status page. Until it answers, what Switchboard shows of it is old or unknown.",
         page="systems",
         severity=Severity.CRITICAL if SourceName.BOOKING_APP in silent else Severity.WARNING,
     )
@@ -366,14 +366,14 @@ def _story_of_probe(diagnosis: Diagnosis, probe: Request) -> AlertContent | None
         case RequestState.REFUSED:
             title, cause = "The synthetic booking was refused", "Its own preconditions do not hold."
         case RequestState.EXPIRED:
-            title, cause = "The synthetic booking was not carried out", "The desk that was to make it ended before."
+            title, cause = "The synthetic booking was not carried out", "Switchboard stopped before it was made."
         case RequestState.UNKNOWN if settled:
-            title = "Nobody knows what became of the synthetic booking"
-            cause = "Its text was lost or is very late, or the desk that made it ended before it arrived."
+            title = "The outcome of the synthetic booking is unknown"
+            cause = "Its text was lost or is very late, or Switchboard stopped before it arrived."
             next_step = "Open the action plan at its fourth step, and look again: no other one is made until then."
         case _:
             return None
-    message = probe.message or "It was never seen to go through."
+    message = probe.message or "It has never gone through yet."
     return AlertContent(title, message, cause, next_step, "action-plan", severity, since=probe.requested_at)
 
 
@@ -437,7 +437,7 @@ RULES: tuple[AlertRule, ...] = (
     AlertRule("offline", "Our own connection", _offline, fire_after=2),
     AlertRule("account", "Accounts and keys", _account, quick=True, depends_on=("offline",)),
     AlertRule("unreachable", "Systems that answer", _unreachable, depends_on=("offline",)),
-    AlertRule("blind", "Our own sight", _blind, depends_on=("offline", "account", "unreachable"), fire_after=5),
+    AlertRule("blind", "Access to the data", _blind, depends_on=("offline", "account", "unreachable"), fire_after=5),
     AlertRule("flow", "The flow of texts", _flow, quick=True, depends_on=("offline", "account", "unreachable")),
     AlertRule(
         "probe",

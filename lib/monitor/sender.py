@@ -59,7 +59,7 @@ def notification_targets(urls: Sequence[SecretStr]) -> NotificationTargets:
         if service.add(url.get_secret_value()):
             targets.append(NotificationTarget(Recipient(key, str(service[0].service_name)), service))
         else:
-            problems.append(f"NOTIFY_URLS: number {place} is no address that Apprise knows. Compare with its wiki.")
+            problems.append(f"NOTIFY_URLS: number {place} is not an address that Apprise supports: see its wiki.")
     return NotificationTargets(tuple(targets), tuple(problems))
 
 
@@ -82,14 +82,14 @@ class Sender:
             return False
         target = known.get(outgoing.target)
         if target is None:
-            outbox.given_up(outgoing, "Its address is no longer among NOTIFY_URLS.", now)
+            outbox.given_up(outgoing, "Its address is no longer in NOTIFY_URLS.", now)
             return False
         why = send(target, outgoing)
         if why is None:
             outbox.sent(outgoing, self._clock())
-            log.info("Told %s: %s", outgoing.service, outgoing.title)
+            log.info("Sent to %s: %s", outgoing.service, outgoing.title)
             return True
-        log.warning("%s did not take “%s” (attempt %d): %s", outgoing.service, outgoing.title, outgoing.attempts, why)
+        log.warning("%s did not accept “%s” (attempt %d): %s", outgoing.service, outgoing.title, outgoing.attempts, why)
         if outgoing.attempts >= MOST_ATTEMPTS:
             outbox.given_up(outgoing, why, self._clock())
         else:

@@ -99,12 +99,12 @@ def acknowledge(journal: Journal, actor: Actor, rule_id: str, reason: str) -> No
 def _may(actor: Actor, reason: str) -> None:
     _operator(actor)
     if not reason.strip():
-        raise JournalError("This needs a reason: others will wonder why it is quiet.")
+        raise JournalError("This needs a reason: others will wonder why there are no alerts.")
 
 
 def _operator(actor: Actor) -> None:
     if actor.role is not Role.OPERATOR:
-        raise RefusedError("Viewers may look and not decide: ask an operator.")
+        raise RefusedError("Viewers can look but not decide: ask an operator.")
 
 
 @dataclass(frozen=True, slots=True)

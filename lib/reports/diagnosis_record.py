@@ -13,7 +13,7 @@ from lib.diagnosis.timeline import COUNTED, READ, Series
 from lib.journal.entry import BucketsRecord, CheckRecord, DiagnosisRecord, Entry, HypothesisRecord, Kind, SeriesRecord
 from lib.journal.journal import Journal
 from lib.model.people import Actor
-from lib.model.verdict import CheckStatus
+from lib.model.verdict import CheckStatus, HeadlineState
 
 # The lines of the timeline by their names in the journal.
 LINES: Mapping[str, Series] = {series.name.lower(): series for series in Series}
@@ -73,6 +73,23 @@ def keep_diagnosis(journal: Journal, diagnosis: Diagnosis, actor: Actor, inciden
     return journal.append(
         diagnosis_record(diagnosis, follow_ups_of(journal, time_range.since), time_range), actor, incident_id
     )
+
+
+def keep_if_changed(journal: Journal, diagnosis: Diagnosis, actor: Actor, incident_id: UUID) -> Entry | None:
+    """Record the diagnosis if its headline has another state than the last one recorded in the incident.
+
+    So the document of an incident says when it broke and when texts flowed again, without anybody pressing a button.
+    Returns None, and writes nothing, where the state is the same. Raises `JournalError`.
+    """
+    if last_state(journal, incident_id) is diagnosis.headline.state:
+        return None
+    return keep_diagnosis(journal, diagnosis, actor, incident_id)
+
+
+def last_state(journal: Journal, incident_id: UUID) -> HeadlineState | None:
+    """Return the state of the headline last recorded in the incident; None if none was."""
+    newest = journal.entries(incident_id=incident_id, kinds=[Kind.DIAGNOSIS], limit=1, newest=True)
+    return next((entry.payload.state for entry in newest if isinstance(entry.payload, DiagnosisRecord)), None)
 
 
 def record_changes(before: DiagnosisRecord, after: DiagnosisRecord) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from lib.model.verdict import Verdict
 from lib.reports.diagnosis_record import record_changes
 from lib.reports.html_page import html_page
 from lib.reports.incident_report import DatedDiagnosis, IncidentReport, report_of
+from lib.reports.titles import TITLES, status_word, title_of
 
 
 class ExportFormat(StrEnum):
@@ -35,10 +36,10 @@ class ExportFormat(StrEnum):
     JSON = "json"
 
 
-_VERIFIED = {True: "yes", False: "no: the sources did not agree", None: "not looked, or not yet to be seen"}
-_NO_PEOPLE = "The journal keeps no count of the people affected by this incident."
-_NO_ACTIONS = "No action was asked for in this incident."
-_NO_COUNTS = "The journal keeps no counts with the diagnoses of this incident, so there is no chart."
+_VERIFIED = {True: "yes", False: "no: the sources did not agree", None: "not checked, or not visible yet"}
+_NO_PEOPLE = "The journal has no count of the people affected by this incident."
+_NO_ACTIONS = "No action was requested in this incident."
+_NO_COUNTS = "The journal has no counts for this incident, so there is no chart."
 
 
 def export(record: IncidentRecord, form: ExportFormat, zone: ZoneInfo, now: datetime) -> str:
@@ -121,12 +122,12 @@ def _causes(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
     for cause in report.weighed:
         yield from (f"### {in_markdown(cause.title)}: {cause.hypothesis.verdict.value}", "")
         for message, checks in (("For it", cause.supports), ("Against it", cause.refutes)):
-            yield f"- {message}:" + ("" if checks else " nothing")
+            yield f"- {message}:" + ("" if checks else " none")
             yield from (f"  - {in_markdown(_evidence(check))}" for check in checks)
         yield ""
     if not report.weighed:
-        yield from ("No cause was even possible by the evidence.", "")
-    for title, verdict in (("Ruled out", Verdict.RULED_OUT), ("Cannot be told", Verdict.CANNOT_TELL)):
+        yield from ("No cause was possible, according to the evidence.", "")
+    for title, verdict in (("Ruled out", Verdict.RULED_OUT), ("Cannot tell", Verdict.CANNOT_TELL)):
         if names := _ids(report, verdict):
             yield from (f"{title}: {in_markdown(names)}.", "")
 
@@ -136,10 +137,13 @@ def _changes(report: IncidentReport, zone: ZoneInfo) -> Iterator[str]:
     for name, dated in zip(("Before", "After"), diagnoses, strict=False):
         yield f"- {name}, {in_markdown(_dated_line(dated, zone))}"
     if len(diagnoses) < 2:
-        yield from ("", "There are no two diagnoses to compare.")
+        yield from ("", "Only one diagnosis was recorded, so there is nothing to compare.")
     yield ""
     if rows := _differences(report):
-        cells = ((f"{row['kind']}: {row['id']}", _status(row["before"]), _status(row["after"])) for row in rows)
+        cells = (
+            (title_of(row["kind"], str(row["id"])), status_word(row["before"]), status_word(row["after"]))
+            for row in rows
+        )
         yield from _table(("what", "before", "after"), cells)
 
 
@@ -160,14 +164,17 @@ def _label(caption: str) -> str:
 def _steps(incident: Incident, zone: ZoneInfo) -> Iterator[str]:
     if incident.steps:
         yield from ("## Steps", "")
-        rows = ((one.id, one.state, one.actor.name, both_times(one.at, zone), one.reason) for one in incident.steps)
+        rows = (
+            (TITLES.step(one.id), one.state, one.actor.name, both_times(one.at, zone), one.reason)
+            for one in incident.steps
+        )
         yield from _table(("step", "state", "who", "when", "reason"), rows)
 
 
 def _item(entry: Entry, zone: ZoneInfo) -> Iterator[str]:
     """Yield one entry as an item of a list, with its details as a list below."""
     local, utc = entry.at.astimezone(zone), entry.at.astimezone(UTC)
-    rendered = render(entry)
+    rendered = render(entry, TITLES)
     times = f"**{local:%H:%M:%S}** ({utc:%H:%M:%S} UTC)"
     yield f"- {times} {in_markdown(rendered.line)} — {_person(entry.actor)}"
     for detail in rendered.details:
@@ -193,12 +200,12 @@ def _person(actor: Actor) -> str:
 
 
 def _evidence(check: CheckRecord) -> str:
-    status = check.status.value.replace("_", " ")
-    return f"{check.id} ({status}): {check.summary}" if check.summary else f"{check.id} ({status})"
+    said = f"{TITLES.check(check.id)} ({status_word(check.status)})"
+    return f"{said}: {check.summary}" if check.summary else said
 
 
 def _ids(report: IncidentReport, verdict: Verdict) -> str:
-    return ", ".join(cause.hypothesis.id for cause in report.of_verdict(verdict))
+    return "; ".join(cause.title for cause in report.of_verdict(verdict))
 
 
 def _states(people: AffectedRecord) -> Iterator[tuple[str, str]]:
@@ -223,7 +230,7 @@ def _receipt(request: Request, zone: ZoneInfo) -> Iterator[str]:
 
 def _action(request: Request) -> str:
     given = ", ".join(f"{argument.name}={argument.value}" for argument in request.asked.arguments)
-    done = f"{request.action} of {request.asked.target}" + (f" ({given})" if given else "")
+    done = f"{TITLES.action(request.action)}, on {request.asked.target}" + (f" ({given})" if given else "")
     return f"{done}: {request.state.value.replace('_', ' ')}"
 
 
@@ -239,15 +246,17 @@ def _differences(report: IncidentReport) -> list[dict[str, Any]]:
     return record_changes(report.before.record, report.after.record)
 
 
-def _status(status: str | None) -> str:
-    return status.replace("_", " ") if status else "not asked"
-
-
 def _dated_line(dated: DatedDiagnosis, zone: ZoneInfo) -> str:
     return f"{both_times(dated.at, zone)}: {dated.record.state.word}. {dated.record.sentence}"
 
 
 # JSON.
+
+
+def _evidence_by_id(check: CheckRecord) -> str:
+    """Return a check as other programs know it: by its id and the status of the model."""
+    status = check.status.value.replace("_", " ")
+    return f"{check.id} ({status}): {check.summary}" if check.summary else f"{check.id} ({status})"
 
 
 def _report_json(report: IncidentReport) -> dict[str, Any]:
@@ -271,8 +280,8 @@ def _report_json(report: IncidentReport) -> dict[str, Any]:
                 "id": cause.hypothesis.id,
                 "title": cause.title,
                 "verdict": cause.hypothesis.verdict,
-                "supports": [_evidence(check) for check in cause.supports],
-                "refutes": [_evidence(check) for check in cause.refutes],
+                "supports": [_evidence_by_id(check) for check in cause.supports],
+                "refutes": [_evidence_by_id(check) for check in cause.refutes],
             }
             for cause in report.causes
         ],

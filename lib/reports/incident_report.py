@@ -24,6 +24,7 @@ from lib.journal.entry import (
 from lib.journal.incident_export import IncidentRecord
 from lib.journal.request import Request, request_of
 from lib.model.verdict import HeadlineState, Verdict
+from lib.reports.titles import TITLES
 
 # The event of an alert that began, and the monitor's rules whose alerts mean that customers are affected.
 FIRED = "fired"
@@ -146,7 +147,7 @@ def _measures(
         Measure(
             "detect",
             "Time to detect",
-            "From when it broke, as the diagnosis saw it, until the first alert of the flow, an account or the "
+            "From when it broke, according to the diagnosis, until the first alert of the flow, an account or the "
             "synthetic booking, or the opening of the incident.",
             _between(broke_at, noticed),
             "no diagnosis said since when it was broken",
@@ -161,16 +162,16 @@ def _measures(
         Measure(
             "fix",
             "Time to fix",
-            "From that notice until a recorded diagnosis saw the flow whole, and none after it broken.",
+            "From that notice until a recorded diagnosis showed texts flowing, and none after it showed a break.",
             _between(noticed, fixed_at),
-            "no recorded diagnosis saw the flow whole after it was broken",
+            "no recorded diagnosis shows texts flowing after the break",
         ),
         Measure(
             "outage",
             "Outage",
-            "From when it broke until a recorded diagnosis saw the flow whole, and none after it broken.",
+            "From when it broke until a recorded diagnosis showed texts flowing, and none after it showed a break.",
             _between(broke_at, fixed_at),
-            "the journal lacks when it broke, or when it was whole again",
+            "the journal does not say when it broke, or when texts flowed again",
         ),
     )
 
@@ -239,11 +240,11 @@ def _summary(
         yield people.message
     done = [request for request in actions if request.started_at is not None]
     if done:
-        names = ", ".join(dict.fromkeys(request.action for request in done))
-        yield f"Of the desk's actions, {len(done)} ran: {names}."
+        names = ", ".join(dict.fromkeys(TITLES.action(request.action) for request in done))
+        yield f"Actions run here: {len(done)} ({names})."
     else:
-        yield "No action was run at this desk."
+        yield "No action was run here."
     if judged is not None and judged.record.broken:
-        yield "The flow was seen whole again." if fixed_at else "The flow was not seen whole again in this incident."
+        yield "Texts were flowing again." if fixed_at else "Texts were not seen flowing again in this incident."
     if source.incident.open:
         yield "The incident is still open."

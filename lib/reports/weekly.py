@@ -157,7 +157,7 @@ def _figures(facts: Facts, journal: Journal | None) -> Figures:
         absent += [caveat.sentence for caveat in reading.caveats]
     record, outages, still_open = NO_FOLLOW_UPS, None, None
     if journal is None:
-        absent.append("Outages, and what was done for people: this desk has no journal.")
+        absent.append("Outages, and what was done for people: there is no journal.")
     else:
         try:
             record, outages = follow_ups_of(journal, window.start), tuple(_outages(journal, facts))
@@ -213,9 +213,9 @@ def _outages(journal: Journal, facts: Facts) -> Iterator[Outage]:
         began = report.broke_at or incident.opened_at
         seen = None if report.judged is None else report.judged.record.broken
         if report.fixed_at is not None:
-            ended, known = report.fixed_at, "until texts were seen to flow again"
+            ended, known = report.fixed_at, "until texts flowed again"
         elif incident.closed_at is not None:
-            ended, known = incident.closed_at, "until it was closed; nobody noted texts flowing"
+            ended, known = incident.closed_at, "until it was closed; texts flowing again was not recorded"
         else:
             ended, known = None, "and it is still open"
         yield Outage(incident.title, began, ended, known, seen)
@@ -258,7 +258,7 @@ def _sections(diagnosis: Diagnosis, figures: Figures) -> Iterator[Section]:
     yield Section("Outages", tuple(_outage_lines(figures, clock)))
     yield Section("What the texts cost", tuple(_cost_lines(diagnosis.facts, figures)))
     if figures.absent:
-        yield Section("What this summary could not see", figures.absent)
+        yield Section("What this summary could not read", figures.absent)
     yield Section("To do next week", tuple(_next(diagnosis, figures)))
 
 
@@ -284,10 +284,10 @@ def _texts(figures: Figures) -> Iterator[str]:
     yield f"{counted(figures.sent, 'text was', 'texts were')} sent{where}."
     ended = figures.delivered + figures.failed
     if not ended:
-        yield "Of none is it known whether it arrived."
+        yield "It is not known of any whether it was delivered."
         return
     share = f" ({percent(figures.delivered / ended)})" if ended >= FEWEST_FOR_A_SHARE else ""
-    yield f"Of {counted(ended, 'text')} whose fate is known, {figures.delivered:,} arrived{share}."
+    yield f"Of {counted(ended, 'text')} with a final status, {figures.delivered:,} arrived{share}."
 
 
 def _people(people: AffectedRecord) -> Iterator[str]:
@@ -302,7 +302,7 @@ def _outage_lines(figures: Figures, clock: Callable[[datetime], str]) -> Iterato
         yield "No incident was recorded."
     for one in figures.outages:
         if one.seen is False:
-            yield f"{one.title}: opened {clock(one.began)}, and the flow was never seen broken."
+            yield f"{one.title}: opened {clock(one.began)}, and no break was recorded."
             continue
         length = exact_duration((one.ended or figures.until) - one.began)
         yield f"{one.title}: {length}, from {clock(one.began)} {one.known}."
@@ -356,7 +356,7 @@ def _next(diagnosis: Diagnosis, figures: Figures) -> list[str]:
     if days is not None and days < thresholds.LOW_BALANCE_DAYS:
         steps.append(f"Top up Twilio: at this pace the balance lasts about {days:.0f} more days.")
     if figures.absent:
-        steps.append("Let your engineer see to what could not be read: Systems says how.")
+        steps.append("Ask your engineer to connect what could not be read: Systems says how.")
     return steps or ["Nothing: keep an eye on Status."]
 
 

@@ -96,7 +96,7 @@ class Control:
         if isinstance(body, Response):
             return body
         if self._sandbox.scenario.name not in MANUAL_FIXES:
-            return _error("Nobody outside of the desk has anything to fix in this scenario.")
+            return _error("Nothing is to be fixed outside Switchboard in this scenario.")
         await self._sandbox.manual_fix()
         return await self._state(request)
 

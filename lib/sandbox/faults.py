@@ -127,7 +127,7 @@ def _refusal(fault: InjectedFault, status: int) -> Response:
     headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
     if fault.body is Body.HTML:
         return Response(_HTML, status, headers, media_type="text/html")
-    message = json.dumps({"message": "The sandbox was told to fail."}).encode()
+    message = json.dumps({"message": "The sandbox is set to fail."}).encode()
     return Response(message if fault.body is None else spoil(message, fault.body), status, headers, "application/json")
 
 

@@ -120,7 +120,7 @@ MANUAL_FIXES: dict[str, ManualFix] = {
         "GitHub", "a developer opens the confirmation page and pushes it", _let_strangers_confirm
     ),
     "api-key-revoked": ManualFix("Supabase", "an administrator switches the API key on", _switch_the_key_on),
-    "rls-blind": ManualFix("the desk's settings", "an administrator gives the desk the secret key", gives_keys=True),
+    "rls-blind": ManualFix("Switchboard's settings", "an administrator sets the secret key", gives_keys=True),
     "receipts-stale": ManualFix("Vercel", "an administrator corrects TWILIO_WEBHOOK_URL", _correct_webhook_address),
     "jobs-stuck": ManualFix("Vercel", "an administrator switches the scheduler on", _run_jobs_again),
 }

@@ -408,7 +408,7 @@ _ALL = (
     ),
     Scenario(
         "git-disconnected",
-        "Vercel no longer hears of pushes",
+        "Pushes no longer reach Vercel",
         "The project was disconnected from GitHub; the fix was pushed after that and never built. Connecting it again "
         "and deploying main fixes it.",
         _git_disconnected,
@@ -437,7 +437,7 @@ _ALL = (
         "twilio-unconfigured",
         "Production has no Twilio settings",
         "The TWILIO_ variables were limited to previews; the next production build has none of them. The API answers "
-        "201 with sms_sent false and Twilio hears nothing. Adding them to production and redeploying fixes it.",
+        "201 with sms_sent false and nothing reaches Twilio. Adding them to production and redeploying fixes it.",
         _twilio_unconfigured,
     ),
     Scenario(
@@ -505,7 +505,7 @@ _ALL = (
     ),
     Scenario(
         "misfit-elsewhere",
-        "A page for staff does not fit",
+        "A page for staff does not match",
         "All is well with bookings. A page for staff reads customers.loyalty_points, which the database does not "
         "have: no booking comes by it.",
         _misfit_elsewhere,
@@ -513,15 +513,15 @@ _ALL = (
     Scenario(
         "code-unreadable",
         "A column is gone, and the code cannot be read",
-        "As missing-column, but the token may not read the repository's contents: the desk knows of the code what was "
-        "declared of it, and so no more than that the missing column is the likely cause.",
+        "As missing-column, but the token may not read the repository's contents: Switchboard knows the code "
+        "only from the declared contract, so the missing column is no more than the likely cause.",
         _code_unreadable,
     ),
     Scenario(
         "two-causes",
         "Rolled back, and the column is gone",
         "Production was rolled back to the build before the fix, and in the same hour pending_bookings.metadata was "
-        "dropped. Either remedy alone changes nothing: add the column, then promote the newest build.",
+        "dropped. Either fix alone changes nothing: add the column, then promote the newest build.",
         _two_causes,
     ),
 )

@@ -15,7 +15,6 @@ _PAGES_FILE = re.compile(rf"^(?P<name>[^.]+){_CODE}$")
 _NOT_PAGES = frozenset({"_app", "_document", "_error", "middleware"})
 _LANGUAGES = frozenset({"[locale]", "[lang]", "[lng]", "[language]"})
 _HOLE = "\0"
-METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class ResultUse:
-    """What becomes of a request: whether its error is looked at, and whether it is sent at all."""
+    """What becomes of a request: whether its error is checked, and whether it is sent at all."""
 
     error: ErrorHandling
     sent: bool = True

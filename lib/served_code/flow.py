@@ -12,24 +12,28 @@ import posixpath
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from lib.model.served_code import Declaration, Exported, Imported, ServedCode, SourceFile, Unread, Use, Way
-from lib.served_code.addresses import METHODS, Address, address_of, answers, exactness
+from lib.model.served_code import (
+    BOOKING_ADDRESSES,
+    METHODS,
+    Declaration,
+    Exported,
+    Imported,
+    ServedCode,
+    SourceFile,
+    Unread,
+    Use,
+    Way,
+)
+from lib.served_code.addresses import Address, address_of, answers, exactness
 from lib.served_code.archive import CODE
 
-# Today's addresses of the flow; a setting can name others. A method before one narrows it to that method.
-DEFAULT_ADDRESSES = (
-    "/api/bookings/initiate",
-    "/api/bookings/confirm",
-    "/booking-confirmation/[token]",
-    "/api/webhooks/twilio",
-)
 _DEEPEST = 20
 _CONSTRUCTOR = "constructor"
 _MODULE = ""  # the name of what a file does when it is imported
 Place = tuple[str, str]
 
 
-def way(code: ServedCode, addresses: Iterable[str] = DEFAULT_ADDRESSES, root: str = "") -> Way:
+def way(code: ServedCode, addresses: Iterable[str] = BOOKING_ADDRESSES, root: str = "") -> Way:
     """Return the way of a booking. `root` is the folder of the app among several (Vercel's rootDirectory)."""
     return _Walk(code, root.strip("/")).walk(tuple(addresses))
 

@@ -369,7 +369,7 @@ def _misfit(
     use: Use, problem: Problem, table: str | None, column: str | None, line: int, answers: tuple[str, ...], words: str,
     *, detail: str = "", literal: Scalar | None = None, sometimes: bool = False,
 ) -> Misfit:  # fmt: skip
-    tail = {ErrorHandling.IGNORED: " Its error is ignored.", ErrorHandling.LOOKED_AT: " Its error is looked at."}
+    tail = {ErrorHandling.IGNORED: " Its error is ignored.", ErrorHandling.LOOKED_AT: " Its error is checked."}
     return Misfit(
         use, problem, table, column, line, answers, words + tail.get(use.error, ""), detail=detail, literal=literal,
         sometimes=sometimes,

@@ -28,7 +28,7 @@ def read(contents: Mapping[str, bytes]) -> tuple[tuple[PathAlias, ...], tuple[Pa
             continue
         document = _document(content)
         if document is None:
-            unread.append(Unread(path, "It is no JSON."))
+            unread.append(Unread(path, "It is not JSON."))
         elif is_package:
             package = _package(posixpath.dirname(path), document)
             packages += [package] if package is not None else []

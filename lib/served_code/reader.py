@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
-from lib.model.served_code import MigrationFile, ServedCode, SourceFile, Unread
-from lib.served_code import projects, uses
-from lib.served_code.addresses import METHODS, address_of
+from lib.model.served_code import METHODS, MigrationFile, ServedCode, SourceFile, Unread
+from lib.served_code import excerpts, projects, uses
+from lib.served_code.addresses import address_of
 from lib.served_code.archive import CODE, Files
 from lib.served_code.modules import Modules
 from lib.served_code.names import Names
@@ -15,7 +16,7 @@ from lib.served_code.outline import Outline
 from lib.served_code.syntax import Syntax, UnreadableError
 
 # Raise it whenever the same file is read otherwise than before: what the store holds is then read again.
-VERSION = 1
+VERSION = 2
 _MIGRATION = re.compile(r"^(?:.*/)?supabase/migrations/(?P<version>\d+)_(?P<name>[^/]*)\.sql$")
 Progress = Callable[[int, int], None]
 
@@ -33,22 +34,26 @@ def read(
     code = [path for path in sorted(files.contents) if path.endswith(CODE)]
     sources: list[SourceFile] = []
     unread = list(files.unread)
+    room = excerpts.MOST_LINES_OF_A_COMMIT
     for number, path in enumerate(code, start=1):
         if is_over():
             unread.append(Unread(path, "There was no time left for it."))
             continue
         try:
-            sources.append(source(path, files.contents[path]))
+            found = source(path, files.contents[path])
         except UnreadableError as error:
             unread.append(Unread(path, str(error)))
+        else:
+            room -= len(found.lines)
+            sources.append(found if room >= 0 else replace(found, lines=()))
         on_progress(number, len(code))
     migrations: list[MigrationFile] = []
     for path in sorted(path for path in files.contents if path.endswith(".sql")):
-        found = migration(path, files.contents[path])
-        if isinstance(found, Unread):
-            unread.append(found)
+        one = migration(path, files.contents[path])
+        if isinstance(one, Unread):
+            unread.append(one)
         else:
-            migrations.append(found)
+            migrations.append(one)
     aliases, packages, broken = projects.read(files.contents)
     return ServedCode(commit, tuple(sources), tuple(migrations), aliases, packages, (*unread, *broken))
 
@@ -69,6 +74,7 @@ def source(path: str, content: bytes) -> SourceFile:
         declarations=modules.declarations(imports),
         uses=tuple(uses.with_route(use, address.path if address else None, METHODS) for use in found),
         unread=tuple(unread),
+        lines=excerpts.kept(content, found),
     )
 
 

@@ -527,7 +527,7 @@ def _translated(error: APIError, table: str) -> SourceError:
     if code == "42703":
         return _MissingColumnError(
             FailureKind.BAD_DATA,
-            f"A column that the desk cannot do without is missing from {table}.",
+            f"A column that Switchboard needs is missing from {table}.",
             "Compare the table with the schema contract.",
         )
     if code in _MEANINGS:
@@ -561,7 +561,7 @@ def _refused(response: httpx.Response) -> SourceError:
     if status >= 500:
         return SourceError(FailureKind.UNAVAILABLE, f"{SYSTEM} answered with error {status}.", _STATUS_PAGE)
     if "html" in response.headers.get("content-type", ""):
-        sentence = f"{SYSTEM} answered with a web page: the project may be paused, or the address is another's."
+        sentence = f"{SYSTEM} answered with a web page: the project may be paused, or the address is wrong."
         return SourceError(FailureKind.BAD_DATA, sentence, f"Check SUPABASE_URL. {_RESTORE}")
     return _unreadable()
 
@@ -580,8 +580,8 @@ def _rate_limited(seconds: float | None) -> HttpError:
     when = f" in {math.ceil(seconds)} seconds" if seconds else " later"
     return HttpError(
         FailureKind.RATE_LIMITED,
-        f"{SYSTEM} wants to be asked again{when} (429): we asked too often.",
-        "Nothing to do: the desk asks again by itself.",
+        f"{SYSTEM} is limiting our requests (429): we may ask again{when}.",
+        "Nothing to do: Switchboard retries automatically.",
         status=429,
         passing=True,
         wait=seconds,
@@ -622,7 +622,7 @@ def _counted(answer: Any) -> int:
 def _unreadable() -> SourceError:
     return SourceError(
         FailureKind.BAD_DATA,
-        f"{SYSTEM} answered something that is no data.",
+        f"{SYSTEM} sent an answer that is not data.",
         "Does SUPABASE_URL point at the project's API (https://….supabase.co)?",
     )
 

@@ -29,7 +29,7 @@ _MESSAGES: Mapping[str, str] = {
     "EVENT_NOT_AVAILABLE": "The event is not open for booking. Nothing was booked and nobody was texted.",
     "EVENT_FULL": "The event is full. Nothing was booked and nobody was texted.",
     "SMS_OPT_OUT": "This person has opted out of texts, so the app sends none and books nothing.",
-    "NOT_FOUND": "The app knows no such event. Nothing was booked and nobody was texted.",
+    "NOT_FOUND": "The app has no such event. Nothing was booked and nobody was texted.",
     "DATABASE_ERROR": "The app could not write to its database. A pending booking may have been left behind.",
     "SYSTEM_ERROR": "The app failed and does not say where. A pending booking may have been left behind.",
 }

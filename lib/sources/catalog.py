@@ -243,7 +243,7 @@ def refused(error: psycopg.Error) -> SourceError:
         answer = (FailureKind.BAD_DATA, sentence, "Look the code up in PostgreSQL's manual (appendix A).")
     else:
         sentence = f"The database cannot be reached ({state or type(error).__name__})."
-        answer = (FailureKind.UNAVAILABLE, sentence, "The desk asks again by itself.")
+        answer = (FailureKind.UNAVAILABLE, sentence, "Switchboard retries automatically.")
     return SourceError(*answer)
 
 
@@ -282,7 +282,7 @@ _REFUSALS: tuple[tuple[tuple[str, ...], tuple[FailureKind, str, str]], ...] = (
         ("enoidentifier",),
         (
             FailureKind.UNAUTHORIZED,
-            "The pooler was not told which project is meant (ENOIDENTIFIER).",
+            "The pooler cannot tell which project is meant (ENOIDENTIFIER).",
             f"The user in DATABASE_URL must be postgres.<project ref>: copy the address again from {_POOLER}.",
         ),
     ),

@@ -199,7 +199,7 @@ class GitHub:
         else:
             config = _file_content(file)
             if config is None:
-                sentence = "What stands at vercel.json is no file with settings that can be read: they are not known."
+                sentence = "vercel.json cannot be read as a file of settings, so the settings are not known."
                 caveats.append(Caveat(CaveatKind.PARTIAL, "vercel.json", sentence))
             enabled = _deployments_enabled(config, branch)
             ignore_command = parse.text(config, "ignoreCommand")

@@ -34,7 +34,7 @@ _HINTS: Mapping[FailureKind, str] = {
     FailureKind.NOT_FOUND: "Check GITHUB_REPOSITORY, and that the token may read its Contents; a commit that was "
     "removed by a forced push cannot be read.",
     FailureKind.BAD_DATA: "Check GITHUB_API_URL: a proxy or another system may be answering.",
-    FailureKind.UNAVAILABLE: "Look at GitHub's status page; the desk asks again by itself.",
+    FailureKind.UNAVAILABLE: "Look at GitHub's status page; Switchboard retries automatically.",
 }
 _TOO_MUCH = "Nothing to set: code that is too large or broken is not read, and the declared contract serves instead."
 # A renamed repository answers 301 or 307 to its id, and that may point on once more.
@@ -87,7 +87,7 @@ class GitHubArchive:
         return " ".join(self._progress.copy().values())
 
     def _fetched(self, sha: str, deadline: Deadline) -> ServedCode:
-        self._progress[sha] = f"The archive of {sha[:7]} is on its way."
+        self._progress[sha] = f"The archive of {sha[:7]} is being downloaded."
         address = self._address(sha, deadline)
         try:
             with self.http.stream(address, system=_ARCHIVE, deadline=deadline, hints=_HINTS) as chunks:

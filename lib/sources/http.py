@@ -69,7 +69,7 @@ _CHUNK_BYTES = 64 * 2**10
 _PASSING_STATUSES = frozenset({429, 502, 503, 504})
 # Answers to a write after which it may have taken effect all the same; so may any 5xx.
 _UNSURE_STATUSES = frozenset({408})
-_ASKED_TOO_OFTEN = "we asked too often"
+_ASKED_TOO_OFTEN = "we made too many requests"
 _UNKNOWN = "Whether it did what we asked is not known."
 _SECONDARY_LIMIT = re.compile(r"(?i)secondary rate limit|abuse detection mechanism")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -87,8 +87,8 @@ _FAILURE_LABELS = {
     FailureKind.FORBIDDEN: "our credential may not do this",
     FailureKind.NOT_FOUND: "there is nothing at this address",
     FailureKind.TIMEOUT: "it took too long",
-    FailureKind.RATE_LIMITED: "we ask too often",
-    FailureKind.UNAVAILABLE: "it has a fault of its own",
+    FailureKind.RATE_LIMITED: "we make too many requests",
+    FailureKind.UNAVAILABLE: "it has an internal error",
     FailureKind.BAD_DATA: "it did not understand the question",
 }
 
@@ -102,9 +102,9 @@ _HINTS: Hints = {
     FailureKind.UNAUTHORIZED: "Check the credential in the settings: it may have been revoked or have expired.",
     FailureKind.FORBIDDEN: "Give the credential the right to read this, or use one that has it.",
     FailureKind.NOT_FOUND: "Check the ids and the address in the settings.",
-    FailureKind.TIMEOUT: "It is slow or unreachable now; the desk asks again by itself.",
-    FailureKind.RATE_LIMITED: "Nothing to do: the desk asks again by itself.",
-    FailureKind.UNAVAILABLE: "Look at its status page; the desk asks again by itself.",
+    FailureKind.TIMEOUT: "It is slow or unreachable now; Switchboard retries automatically.",
+    FailureKind.RATE_LIMITED: "Nothing to do: Switchboard retries automatically.",
+    FailureKind.UNAVAILABLE: "Look at its status page; Switchboard retries automatically.",
     FailureKind.BAD_DATA: wrong_address("the address in the settings"),
 }
 
@@ -205,7 +205,7 @@ class HttpResponse:
             return json.loads(self.body, parse_constant=_refuse_constant)
         except (ValueError, RecursionError):
             page = self.body.lstrip()[:1] == b"<"
-            what = "a web page instead of data" if page else "data that is cut off or no JSON"
+            what = "a web page instead of data" if page else "data that is cut off or not JSON"
             raise _bad_data(system, what) from None
 
 
@@ -542,14 +542,14 @@ class Http:
         with self._lock:
             self._not_before = {key: end for key, end in self._not_before.items() if end > now}
             self._not_before[call.pause_key] = until
-        why = "we asked too much in a short time (its secondary rate limit)" if secondary else _ASKED_TOO_OFTEN
+        why = "we made too many requests in a short time (its secondary rate limit)" if secondary else _ASKED_TOO_OFTEN
         return self._rate_limited(call, until, answer.status, why)
 
     def _rate_limited(self, call: _Call, until: datetime, status: int | None, why: str = _ASKED_TOO_OFTEN) -> HttpError:
         wait = max((until - self._clock()).total_seconds(), 0.0)
         return call.error(
             FailureKind.RATE_LIMITED,
-            f"{call.system} wants to be asked again only after {until:%H:%M:%S} UTC: {why}.",
+            f"{call.system} accepts requests again only after {until:%H:%M:%S} UTC: {why}.",
             status=status,
             passing=True,
             wait=wait,
@@ -577,7 +577,7 @@ def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _bad_data(system: str, what: str) -> HttpError:
@@ -624,18 +624,16 @@ def _broken(call: _Call, error: Exception, deadline: Deadline) -> HttpError:
             )
         case requests.exceptions.ProxyError():
             return failed(
-                FailureKind.UNAVAILABLE, f"The proxy on the way to {call.system} does not let us through.", passing=True
+                FailureKind.UNAVAILABLE, f"The proxy on the way to {call.system} refuses our request.", passing=True
             )
         case requests.exceptions.ConnectTimeout():
-            return failed(FailureKind.TIMEOUT, f"{call.system} does not pick up: no connection.", passing=True)
+            return failed(FailureKind.TIMEOUT, f"{call.system} does not answer: no connection.", passing=True)
         case requests.exceptions.Timeout() | urllib3.exceptions.TimeoutError() | TimeoutError():
             return call.timeout(deadline)
         case requests.exceptions.ContentDecodingError() | urllib3.exceptions.DecodeError():
             return failed(FailureKind.BAD_DATA, f"{call.system} sent data that cannot be unpacked.")
         case requests.exceptions.ChunkedEncodingError() | urllib3.exceptions.ProtocolError():
-            return failed(
-                FailureKind.UNAVAILABLE, f"{call.system} broke off in the middle of its answer.", passing=True
-            )
+            return failed(FailureKind.UNAVAILABLE, f"{call.system} stopped in the middle of its answer.", passing=True)
         case requests.exceptions.ConnectionError() | urllib3.exceptions.HTTPError() | OSError() if not isinstance(
             error, ValueError
         ):
@@ -687,7 +685,7 @@ def _refusal(
     call: _Call, status: int, *, kind: FailureKind | None = None, reason: str | None = None, wait: float | None = None
 ) -> HttpError:
     if status in _REDIRECTS:
-        return call.error(FailureKind.BAD_DATA, f"{call.system} sent us elsewhere ({status}).", status=status)
+        return call.error(FailureKind.BAD_DATA, f"{call.system} redirected us ({status}).", status=status)
     kind = kind or _KINDS.get(status) or (FailureKind.UNAVAILABLE if status >= 500 else FailureKind.BAD_DATA)
     message = "it refuses this" if call.is_write and kind is FailureKind.BAD_DATA else _FAILURE_LABELS[kind]
     failed = call.lost if status >= 500 or status in _UNSURE_STATUSES else call.error

@@ -102,6 +102,6 @@ def _state(answer: Json) -> SandboxState:
     except ValidationError:
         raise SourceError(
             FailureKind.BAD_DATA,
-            "The sandbox's control door answered with something else.",
+            "The sandbox's control endpoint gave an unexpected answer.",
             "Check SANDBOX_URL: another program may have taken its port.",
         ) from None

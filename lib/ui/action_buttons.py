@@ -8,10 +8,11 @@ from functools import partial
 import streamlit as st
 from markupsafe import Markup
 
+from lib.actions.deployment_actions import action_options
 from lib.diagnosis.applicable_migrations import cured_by, database_faults, recommended
 from lib.journal.incident import Incident
 from lib.migrations.catalogue import Migration, catalogue
-from lib.model.deployments import Deployment, DeploymentState
+from lib.model.deployments import Deployment
 from lib.model.task import Task
 from lib.plan_state import recorded_as_done
 from lib.redaction import redact
@@ -55,6 +56,12 @@ def draw_deployment_buttons(view: View, *, key: str, step_id: str | None = None)
     """Draw the buttons that build, move and stop production builds."""
     if not may_act():
         return
+    draw_build_buttons(view, key=key, step_id=step_id)
+    draw_move_buttons(view, key=key, step_id=step_id)
+
+
+def draw_build_buttons(view: View, *, key: str, step_id: str | None = None) -> None:
+    """Draw the buttons that make a new production build."""
     required = view.facts.value(view.snapshot.required_commit)
     with st.container(horizontal=True, key=f"{key}_builds"):
         if required is not None:
@@ -62,6 +69,10 @@ def draw_deployment_buttons(view: View, *, key: str, step_id: str | None = None)
             action_button("deploy_commit", {"sha": required.sha}, label, key=f"{key}_deploy_commit", step_id=step_id)
         action_button("redeploy_newest", {}, "Deploy the newest commit", key=f"{key}_newest", step_id=step_id)
         action_button("redeploy", {}, "Redeploy the same commit", key=f"{key}_redeploy", step_id=step_id)
+
+
+def draw_move_buttons(view: View, *, key: str, step_id: str | None = None) -> None:
+    """Draw the buttons that move production to one of its builds, or stop one."""
     deployments = view.facts.value(view.snapshot.deployments) or ()
     production = [deployment for deployment in deployments if deployment.target == "production"]
     production.sort(key=lambda deployment: deployment.created_at, reverse=True)
@@ -75,15 +86,15 @@ def draw_deployment_buttons(view: View, *, key: str, step_id: str | None = None)
         key=f"{key}_chosen",
     )
     build = next((deployment for deployment in production if deployment.id == chosen), production[0])
-    live = {host.deployment.id for host in view.facts.value(view.snapshot.hostnames) or () if host.deployment}
-    fixed = build.state is not DeploymentState.READY or live == {build.id}
+    project = view.facts.value(view.snapshot.project)
+    refused = {one.action: one.refusal for one in action_options(build, project, view.facts.live_ids)}
     with st.container(horizontal=True, key=f"{key}_moves"):
-        for action, label, name, disabled in (
-            ("promote", "Promote it", "promote", fixed),
-            ("roll_back", "Roll back to it", "roll_back", fixed),
-            ("cancel_build", "Cancel its build", "cancel", not build.state.in_progress),
+        for action, label, name in (
+            ("promote", "Promote it", "promote"),
+            ("roll_back", "Roll back to it", "roll_back"),
+            ("cancel_build", "Cancel its build", "cancel"),
         ):
-            given = {"deployment": build.id}
+            given, disabled = {"deployment": build.id}, bool(refused[action])
             action_button(action, given, label, key=f"{key}_{name}", step_id=step_id, disabled=disabled)
 
 

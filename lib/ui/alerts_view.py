@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 
@@ -19,20 +20,22 @@ from lib.ui.action_dialog import may_act, operator_button, typed
 from lib.ui.action_service import ActionService
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
-from lib.ui.page_frame import View, from_journal
+from lib.ui.page_frame import View, expander, from_journal
 from lib.ui.styles import draw
 
 # A monitor that gave its lease back may run again when it is due: the slowest way we document is every ten minutes,
 # and a scheduler may be late. One that was killed has left its lease, which is noticed sooner.
 SILENT_AFTER = timedelta(minutes=30)
+_NO_ADDRESS = "Nobody was alerted: no alert address is set"
 _MAY_MISS = 3  # rounds of a monitor that is set to run more rarely
 _MUTE_MINUTES = (30, 60, 120, 480)
 
 _CRITICAL = Sign("alert", "✕", Tone.BAD)
 _WARNING = Sign("alert", "!", Tone.WARN)
-_QUIET = Sign("quiet", "–", Tone.QUIET)
-_WATCHED = Sign("watched", "✓", Tone.GOOD)
-_UNWATCHED = Sign("not watched", "?", Tone.UNKNOWN)
+_QUIET = Sign("silenced", "–", Tone.QUIET)
+_RUNS = Sign("runs", "✓", Tone.GOOD)
+_ALERTS_NOBODY = Sign("alerts nobody", "!", Tone.WARN)
+_STOPPED = Sign("not monitored", "?", Tone.UNKNOWN)
 
 
 def monitor_status() -> MonitorStatus | None:
@@ -41,12 +44,25 @@ def monitor_status() -> MonitorStatus | None:
 
 
 def draw_firing(view: View) -> None:
-    """Draw a line for each alert that fires, with what may be decided about it. Nothing if none does.
+    """Draw a line for each alert that fires, with what may be decided about it; several are folded into one.
 
-    For the page that already shows what is wrong: the line says who was notified and who works on it.
+    For the page that already shows what is wrong: the line says who was alerted and who works on it. Nothing if none
+    fires.
     """
     status = monitor_status()
-    for alert in status.firing if status else ():
+    firing = status.firing if status else ()
+    if len(firing) < 2:
+        _draw_alert_lines(view, firing)
+        return
+    titles = ", ".join(alert.title for alert in firing)
+    label, icon = f"{len(firing)} alerts: {plain(titles)}", ":material/notifications_active:"
+    with expander(label, key="alerts", icon=icon) as is_open:
+        if is_open:
+            _draw_alert_lines(view, firing)
+
+
+def _draw_alert_lines(view: View, firing: Iterable[Firing]) -> None:
+    for alert in firing:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             draw(_alert_line(view, alert))
             _draw_decisions(alert)
@@ -54,22 +70,22 @@ def draw_firing(view: View) -> None:
 
 def draw_monitor(view: View) -> None:
     """Draw how the monitor stands as a whole."""
-    st.subheader("The watch", anchor=False)
+    st.subheader("Monitoring", anchor=False)
     status = monitor_status()
     if status is None:
-        draw(html.nothing("The journal cannot be read, so it is unknown whether anybody watches."))
+        draw(html.nothing("The journal cannot be read, so whether a monitor runs is unknown."))
         return
     draw(_monitor_card(view, status))
     for alert in status.firing:
         with st.container(gap="xsmall"):
-            draw(_alert_card(view, alert))
+            draw(_alert_row(view, alert))
             _draw_decisions(alert)
     for subject in dict.fromkeys(silence.subject for silence in status.silences):
         with st.container(horizontal=True, vertical_alignment="center"):
             draw(html.join(_silence(view, silence) for silence in status.silences if silence.subject == subject))
             if may_act():
                 unmute = partial(_unmute, subject)
-                operator_button("Tell again", f"unmute_{subject}", unmute)
+                operator_button("Alert again", f"unmute_{subject}", unmute)
     if may_act() and not any(silence.subject == Subject.ALL for silence in status.silences):
         _draw_mute_form(Subject.ALL, "Mute everything")
     if status.unsent:
@@ -83,7 +99,7 @@ def _unmute(subject: str, service: ActionService, actor: Actor) -> None:
 
 def _silence(view: View, silence: Silence) -> Markup:
     begins = "" if silence.holds(view.now) else f" from {view.local_time(silence.begins)}"
-    sentence = f"Quiet about {silence.subject}{begins} until {view.local_time(silence.until)}"
+    sentence = f"No alerts about {silence.subject}{begins} until {view.local_time(silence.until)}"
     return html.paragraph(html.text("{}: {} ({})", sentence, outside(silence.reason), html.person(silence.by)))
 
 
@@ -94,27 +110,30 @@ def _unsent(message: Unsent) -> str:
 
 def _monitor_card(view: View, status: MonitorStatus) -> Markup:
     last, targets = status.last_round_at, view.settings.notify_urls
-    notified = f"{len(targets)} will be told" if targets else "nobody is told: NOTIFY_URLS is not set"
+    addresses = formatting.counted(len(targets), "alert address", "alert addresses")
+    notified = f"Alerts go to {addresses}" if targets else "Nobody is alerted: no alert address is set (NOTIFY_URLS)"
     if last is None:
-        return html.card("Nobody has watched yet", html.paragraph(f"{notified}."), sign=_UNWATCHED)
+        return html.card("The monitor has not run yet", html.paragraph(f"{notified}."), sign=_STOPPED)
     rarely = _MAY_MISS * (view.settings.monitor_every or timedelta(0))
     late = status.abandoned or utc_now() - last > max(SILENT_AFTER, rarely)
-    title = "The watch has stopped" if late else "Somebody watches"
-    body = html.paragraph(f"Last round {view.time_and_age(last)}; {notified}.")
-    return html.card(title, body, sign=_UNWATCHED if late else _WATCHED)
+    title = "The monitor has stopped" if late else "The monitor runs"
+    body = html.paragraph(f"{notified}. Last round {view.time_and_age(last)}.")
+    return html.card(title, body, sign=_STOPPED if late else _RUNS if targets else _ALERTS_NOBODY)
 
 
 def _alert_line(view: View, alert: Firing) -> Markup:
-    notified = f"told {view.time_and_age(alert.told_at)}" if alert.told_at else "nobody was told yet"
-    parts = [notified if view.settings.notify_urls else "NOTIFY_URLS is not set", *_decisions(view, alert)]
+    notified = f"sent {view.time_and_age(alert.told_at)}" if alert.told_at else "nobody was alerted yet"
+    parts = [notified if view.settings.notify_urls else _NO_ADDRESS, *_decisions(view, alert)]
     sign, title = html.chip(_sign(alert)), html.bold(alert.title)
     return html.paragraph(html.text("{} {}: {}.", sign, title, outside(". ".join(parts))))
 
 
-def _alert_card(view: View, alert: Firing) -> Markup:
-    since = f"Since {view.time_and_age(alert.since)}."
-    lines = (since, alert.story.cause, alert.story.next_step, *_decisions(view, alert))
-    return html.card(alert.story.title, html.join(html.paragraph(line) for line in lines if line), sign=_sign(alert))
+def _alert_row(view: View, alert: Firing) -> Markup:
+    """One line; its cause and the next step open under it."""
+    decisions = "".join(f" · {decision}" for decision in _decisions(view, alert))
+    since = f"since {view.time_and_age(alert.since)}{decisions}"
+    body = html.join(html.paragraph(line) for line in (alert.story.cause, alert.story.next_step) if line)
+    return html.rows_that_open([(_sign(alert), alert.story.title, since, body)])
 
 
 def _sign(alert: Firing) -> Sign:
@@ -146,7 +165,7 @@ def _draw_decisions(alert: Firing) -> None:
             with st.popover("I am on it", icon=":material/front_hand:", type="tertiary"):
                 st.text("No reminders until it is over or gets worse.")
                 st.text_input("Why", key=field, max_chars=300)
-                operator_button("Say so", f"do_{field}", acknowledge)
+                operator_button("Acknowledge", f"do_{field}", acknowledge)
         if alert.silence is None:
             _draw_mute_form(alert.rule, "Mute")
 
@@ -159,9 +178,9 @@ def _draw_mute_form(subject: str, label: str) -> None:
         silences.mute(service.journal, actor, subject, minutes, typed(field), service.clock())
 
     with st.popover(label, icon=":material/notifications_off:", type="tertiary"):
-        st.text("Measuring goes on, and an alert that still lasts is told afterwards.")
+        st.text("Monitoring goes on. An alert that still lasts is sent afterwards.")
         if subject == Subject.ALL:
-            st.text("News of deployments in the meantime are never told.")
+            st.text("News of deployments in the meantime is not sent.")
         st.pills(
             "For how long",
             _MUTE_MINUTES,

@@ -47,7 +47,7 @@ def draw_event_counts(view: View) -> None:
 
 
 def draw_counting(view: View) -> None:
-    """Draw whether the database counts for the desk, how to let it, and which indexes would make it quicker."""
+    """Draw whether the database counts for Switchboard, how to let it, and which indexes would make it quicker."""
     if not panel(view, "Counting in the database", view.snapshot.counts):
         return
     counts = view.snapshot.counts.value
@@ -63,7 +63,7 @@ def draw_counting(view: View) -> None:
     draw(html.nothing("The reporting functions are installed: of very many rows only the newest are read."))
     if counts.index_proposals:
         st.caption(
-            "Proposed, and never done by the desk: these columns are searched by and no index begins with them. "
+            "Proposed, and never done by Switchboard: these columns are searched by and no index begins with them. "
             "Run the statements when the database is quiet."
         )
         st.code("\n".join(counts.index_proposals), language="sql")

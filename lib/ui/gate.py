@@ -160,7 +160,7 @@ def _page(refusal: Refusal, status: int = 403, *, reload: bool = False) -> Respo
 
 def _what_is_asked(connection: HTTPConnection) -> Asks | Refusal:
     if not _has_one_plain_host(connection):
-        return Refusal("The Host header is not a host", "Open the desk by its name or address.")
+        return Refusal("The Host header is not a host", "Open Switchboard by its name or address.")
     return what_is_asked(_peer(connection), connection.headers)
 
 

@@ -72,8 +72,8 @@ class Asks(Enum):
 
 NO_TOKEN = Refusal(
     "The token of this start is needed",
-    "This desk is on live systems and has no login. Its token was printed where it was started: open the address that "
-    "stands there, or type the token here.",
+    "Switchboard is on live systems and has no login. Its token was printed where it was started: open the address "
+    "printed there, or type the token here.",
     needs_token=True,
 )
 WRONG_TOKEN = Refusal(
@@ -160,7 +160,7 @@ def what_is_asked(peer: str, headers: Mapping[str, str], *, logged_in: bool = Fa
     if not login and not _only_this_machine(_listens_on(), peer, headers):
         return Refusal(
             "A login is needed",
-            "This desk can be reached from other machines and has no login. Configure one in .streamlit/secrets.toml "
+            "Switchboard can be reached from other machines and has no login. Configure one in .streamlit/secrets.toml "
             "(section auth, as in secrets.example.toml) and list people in OPERATORS and VIEWERS, or let it listen "
             "on 127.0.0.1 only and open it as http://localhost.",
         )
@@ -222,7 +222,7 @@ def _systems() -> tuple[bool, tuple[str, ...]]:
     if desk is None:
         return True, ()
     if desk.settings.sandbox_url is None:
-        return False, access.live_systems(desk.settings) or ("the desk",)
+        return False, access.live_systems(desk.settings) or ("Switchboard",)
     return True, access.live_systems(desk.settings)
 
 

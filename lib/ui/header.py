@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import streamlit as st
 from markupsafe import Markup
@@ -12,26 +12,33 @@ from markupsafe import Markup
 from lib.model.people import NO_LOGIN, Role
 from lib.model.reading import Freshness, SourceError, SourceName, source_health
 from lib.model.window import WindowSize
+from lib.owner_summary import OwnerSummary
 from lib.sources.sandbox_control import SandboxState
-from lib.ui import action_dialog, labels, runtime
+from lib.ui import action_dialog, labels, owner_view, runtime
 from lib.ui import html_components as html
 from lib.ui.guard import Viewer
 from lib.ui.masking import outside, plain, plain_person
-from lib.ui.page_frame import View, current_view, diagnosis_service, refresh_seconds
+from lib.ui.next_step import next_step_button
+from lib.ui.page_frame import STATUS, View, current_journal_state, current_view, diagnosis_service, refresh_seconds
 from lib.ui.runtime import AppRuntime
-from lib.ui.styles import draw
+from lib.ui.styles import draw, sharing
 
 HEAD_START_SECONDS = 0.3
 _PACES = (0.0, 1.0, 4.0, 30.0, 120.0)
 
 
-def draw_header(viewer: Viewer, *, large: bool) -> None:
-    """Draw the header. `large` on the page that is about the headline."""
-    # The controls stand below the headline and are drawn before it: the headline is about the chosen window.
-    top = st.container()
-    _draw_controls(viewer)
-    with top:
-        _draw_headline(large=large)
+def draw_header(viewer: Viewer, title: str) -> None:
+    """Draw the header of the page `title`: one row, and the headline, which Status shows large."""
+    # Before anything is read: if somebody switched the sandbox, the desk follows here, with other keys.
+    played = runtime.app_runtime().sandbox()
+    # The controls are drawn before the headline: it is about the window that they set.
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="header"):
+        draw(html.page_title(title), narrow=True)
+        _draw_sources()
+        _draw_controls(viewer, played)
+    if problem := st.session_state.pop("sandbox_problem", None):
+        st.warning(plain(problem), icon=":material/warning:")
+    _draw_headline(title)
 
 
 def head_start() -> None:
@@ -44,32 +51,38 @@ def head_start() -> None:
         time.sleep(HEAD_START_SECONDS)
 
 
-def _draw_controls(viewer: Viewer) -> None:
-    """Draw what a viewer can set: window and share-screen switch, and the sandbox's scenario and pace."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.segmented_control(
-            "Window",
-            list(WindowSize),
-            default=WindowSize.DAY,
-            required=True,
-            key="window",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
-        st.toggle(
-            "Share screen",
-            key="share",
-            bind="query-params",
-            help="Larger, and without a single digit of a phone number.",
-        )
-        if diagnosis_service().settings.sandbox_url is not None:
-            _draw_sandbox_controls(runtime.app_runtime().sandbox(), viewer)
-        st.space("stretch")
+def _draw_controls(viewer: Viewer, played: SandboxState | None) -> None:
+    """Draw what a viewer can set, in one sheet. On a shared screen only the window, and the way out beside it."""
+    if sharing():
+        _draw_share_switch()
+    else:
         action_dialog.draw_freeze_switch()
+    with st.popover(f"View · {_chosen_window()}", icon=":material/tune:", key="view"):
+        st.segmented_control(
+            "Window", list(WindowSize), default=WindowSize.DAY, required=True, key="window", bind="query-params"
+        )
+        if sharing():
+            return
+        _draw_share_switch()
+        if diagnosis_service().settings.sandbox_url is not None:
+            _draw_sandbox_controls(played, viewer)
         name = plain(NO_LOGIN) if viewer.email is None else f"{plain_person(viewer.email)} ({viewer.role})"
         st.badge(name, icon=":material/person:", color="gray")
-    if problem := st.session_state.pop("sandbox_problem", None):
-        st.warning(plain(problem), icon=":material/warning:")
+
+
+def _chosen_window() -> WindowSize:
+    """Return the window that is chosen. In the first run its control is not drawn yet, and the address says it."""
+    chosen = st.session_state.get("window") or st.query_params.get("window")
+    return WindowSize(chosen) if chosen in list(WindowSize) else WindowSize.DAY
+
+
+def _draw_share_switch() -> None:
+    st.toggle(
+        "Share screen",
+        key="share",
+        bind="query-params",
+        help="Larger, without controls, and without a single digit of a phone number.",
+    )
 
 
 def _draw_sandbox_controls(sandbox: SandboxState | None, viewer: Viewer) -> None:
@@ -86,8 +99,6 @@ def _draw_sandbox_controls(sandbox: SandboxState | None, viewer: Viewer) -> None
         list(sandbox.titles),
         format_func=lambda name: outside(sandbox.titles.get(str(name), str(name))),
         key="scenario",
-        label_visibility="collapsed",
-        width=280,
         on_change=_play,
     )
     st.session_state["pace"] = sandbox.bookings_per_minute
@@ -96,8 +107,6 @@ def _draw_sandbox_controls(sandbox: SandboxState | None, viewer: Viewer) -> None
         sorted({*_PACES, sandbox.bookings_per_minute}),
         format_func=lambda pace: f"{pace:g} bookings/min" if pace else "no new bookings",
         key="pace",
-        label_visibility="collapsed",
-        width=180,
         on_change=_set_pace,
     )
     if (fix := sandbox.manual_fix) is not None:
@@ -109,8 +118,7 @@ def _draw_sandbox_controls(sandbox: SandboxState | None, viewer: Viewer) -> None
             on_click=_apply_manual_fix,
             help=outside(f"For drills, in the stead of a person: {fix.message}."),
         )
-    with st.popover("Story", icon=":material/menu_book:", type="tertiary"):
-        st.text(outside(sandbox.story))
+    st.caption(plain(sandbox.story))
 
 
 def _change_sandbox(change: Callable[[AppRuntime], None]) -> None:
@@ -135,13 +143,25 @@ def _set_pace() -> None:
     _change_sandbox(lambda app: app.set_pace(float(st.session_state["pace"])))
 
 
-def _draw_headline(*, large: bool) -> None:
-    """Draw sources and headline, and keep them up to date."""
+def _draw_sources() -> None:
+    """Draw which systems these are and what can be read of them, and keep it up to date."""
+
+    @st.fragment(run_every=refresh_seconds())
+    def live() -> None:
+        draw(_source_bar(current_view()))
+
+    live()
+
+
+def _draw_headline(title: str) -> None:
+    """Draw the headline and keep it up to date, in the browser's tab as well. On Status it leads to the next step."""
+    large = title == STATUS
 
     @st.fragment(run_every=refresh_seconds())
     def live() -> None:
         view = current_view()
-        draw(_source_bar(view))
+        owner = owner_view.owner_of(view)
+        st.set_page_config(page_title=f"{view.diagnosis.headline.state.word} · {title} · Switchboard")
         draw(
             html.headline(
                 view.diagnosis.headline,
@@ -149,11 +169,23 @@ def _draw_headline(*, large: bool) -> None:
                 zone=view.zone,
                 now=view.now,
                 large=large,
+                owner=owner,
                 cause=view.diagnosis.likeliest,
             )
         )
+        if large and not view.sharing:
+            _draw_next_step(view, owner)
 
     live()
+
+
+def _draw_next_step(view: View, owner: OwnerSummary) -> None:
+    """Draw the one button, unless an action is under way already, and who was affected beside it."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="under_headline"):
+        state = current_journal_state()
+        if not (state and state.busy):
+            next_step_button(owner.next_step, key="next_step", primary=True)
+        owner_view.draw_affected_line(view)
 
 
 def _source_bar(view: View) -> Markup:
@@ -168,8 +200,18 @@ def _source(view: View, name: SourceName) -> tuple[str, labels.Sign, str]:
     return labels.SOURCE[name], labels.of_source(source_health(readings, view.now)), next(failed, "")
 
 
+# What is read every few seconds. Other readings are asked for more rarely, because they change more rarely.
+_QUICK = timedelta(seconds=15)
+
+
 def _oldest_evidence(view: View) -> datetime:
-    """Return when the oldest data behind the headline was observed."""
+    """Return when the oldest data behind the headline was observed.
+
+    Of what it rests on, the readings that follow the flow count: that a key sees every row is asked once a minute, and
+    does not make the bookings that were just read a minute old. Only where none of them is among it, the others do.
+    """
     because = set(view.diagnosis.headline.because)
-    observed = [check.observed_at for check in view.diagnosis.checks if check.id in because and check.observed_at]
-    return min(observed, default=min(reading.observed_at for reading in view.snapshot.readings))
+    rests_on = {spec.rests_on for spec in view.diagnosis.answers if spec.id in because}
+    readings = [reading for reading in view.snapshot.readings if reading.name in rests_on]
+    quick = [reading for reading in readings if reading.budget <= 3 * _QUICK]
+    return min(reading.observed_at for reading in quick or readings or view.snapshot.readings)

@@ -15,14 +15,14 @@ from markupsafe import Markup, escape
 
 from lib import formatting
 from lib.journal.entry import Entry
-from lib.journal.rendering import RenderedEntry
 from lib.journal.request_stages import StageState
 from lib.journal.text_rules import actor_name
 from lib.model.reading import Failure
-from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile, Verdict
+from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile
+from lib.owner_summary import OwnerSummary
 from lib.ui import labels
 from lib.ui.labels import Sign, Tone
-from lib.ui.masking import outside
+from lib.ui.masking import code_line, outside
 
 Content: TypeAlias = str | Markup
 Rows: TypeAlias = list[tuple[str, Content]]
@@ -30,6 +30,7 @@ Rows: TypeAlias = list[tuple[str, Content]]
 NOTHING = Markup("")
 _SANDBOX = Markup('<span class="sb-place sb-sandbox">SANDBOX <small>nothing here is real</small></span>')
 _LIVE = Markup('<span class="sb-place sb-live">LIVE <small>real systems, real customers</small></span>')
+_TROUBLED = (Tone.BAD, Tone.WARN, Tone.UNKNOWN)
 _LONG_VALUE = 9  # characters, beyond which the number on a tile is set smaller
 
 
@@ -111,6 +112,27 @@ def age(at: datetime) -> Markup:
     return Markup('<span class="sb-age" data-sb-at="{}">…</span>').format(round(at.timestamp()))
 
 
+def code_lines(lines: Iterable[tuple[int, str]], marked: int) -> Markup:
+    """Lines of code with their numbers; the one that matters stands out, and says so without colour too."""
+    rows = (
+        Markup('<span class="sb-line{}"><span class="sb-number">{}{}</span>{}\n</span>').format(
+            " sb-marked" if number == marked else "",
+            Markup('<b role="img" aria-label="This line:">▸</b>') if number == marked else "",
+            number,
+            code_line(text),
+        )
+        for number, text in lines
+    )
+    return Markup('<pre class="sb-code" tabindex="0">{}</pre>').format(join(rows))
+
+
+def link(label: str, address: str | None) -> Markup:
+    """A link to another site in a tab of its own; the text alone without an address. Only https leads anywhere."""
+    if address is None or not address.startswith("https://"):
+        return markup(label)
+    return Markup('<a href="{}" target="_blank" rel="noopener noreferrer">{}</a>').format(address, outside(label))
+
+
 # Cards, facts and tables.
 
 
@@ -121,15 +143,36 @@ def card(title: str, body: Markup, *, sign: Sign | None = None) -> Markup:
     )
 
 
+def not_possible(reasons: Iterable[tuple[str, str]]) -> Markup:
+    """What cannot be done now, and why not."""
+    items = (Markup("<li><b>{}</b> {}</li>").format(outside(what), outside(why)) for what, why in reasons)
+    return Markup('<div class="sb-detail">Not possible now<ul class="sb-list">{}</ul></div>').format(join(items))
+
+
+def misfit(title: str, chips: Markup, code_: Markup, rows: Markup) -> Markup:
+    """A line of code that the database refuses: what is refused, the code, and what is known of it."""
+    return Markup('<div class="sb-misfit"><h4>{}</h4><div>{}</div>{}{}</div>').format(
+        outside(title), chips, code_, rows
+    )
+
+
+def live_line(what: str, sign: Sign, rows: Iterable[Content]) -> Markup:
+    """What one hostname serves: `what` in large, the sign behind it, and small lines below."""
+    below = join(Markup("<p class='sb-detail'>{}</p>").format(markup(row)) for row in rows)
+    return Markup('<div class="sb-card sb-livebox sb-{}"><h3>{} {}</h3>{}</div>').format(
+        sign.tone, outside(what), chip(sign), below
+    )
+
+
 def cards(items: Iterable[Markup]) -> Markup:
     """Cards side by side where there is room."""
     return Markup('<div class="sb-cards">{}</div>').format(join(items))
 
 
-def facts(rows: Iterable[tuple[str, Content]]) -> Markup:
-    """Pairs of a name and what is known."""
+def facts(rows: Iterable[tuple[str, Content]], *, short: bool = False) -> Markup:
+    """Pairs of a name and what is known. `short` ones stay side by side on a phone."""
     pairs = (Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, markup(value)) for name, value in rows)
-    return Markup('<dl class="sb-facts">{}</dl>').format(join(pairs))
+    return Markup('<dl class="sb-facts {}">{}</dl>').format("sb-short" if short else "", join(pairs))
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[Content]]) -> Markup:
@@ -154,8 +197,8 @@ def stacked(first: Markup, second: Markup) -> Markup:
 
 def cannot_tell(failure: Failure | None, what: str, since: datetime | None, zone: ZoneInfo, now: datetime) -> Markup:
     """The grey card that stands where something could not be read. Never a zero."""
-    sentence = failure.sentence if failure else "The last answer is too old to rest on."
-    hint = failure.hint if failure else "The desk asks again by itself."
+    sentence = failure.sentence if failure else "The last answer is too old to rely on."
+    hint = failure.hint if failure else "Switchboard retries automatically."
     at = f" Since {formatting.time_and_age(since, zone, now)}." if since else ""
     return Markup('<div class="sb-card sb-unknown sb-cannot"><h4>{} {}</h4><p>{} {}{}</p></div>').format(
         chip(labels.CANNOT_TELL, text="Cannot tell"), what, outside(sentence), outside(hint), at
@@ -174,40 +217,50 @@ def source_bar(where: Markup, sources: Iterable[tuple[str, Sign, str]]) -> Marku
     """Where we are, and each source by its name, sign and the failure that explains the sign."""
     dots = (
         Markup(
-            '<span class="sb-source sb-{}" title="{}: {}. {}"><b aria-hidden="true">{}</b>'
+            '<span class="sb-source sb-{} {}" title="{}: {}. {}"><b aria-hidden="true">{}</b>'
             '<span>{} <span class="sb-word">{}</span></span></span>'
         ).format(
-            sign.tone, name, sign.word, outside(why), sign.glyph, name, "" if sign.tone is Tone.GOOD else sign.word
+            sign.tone,
+            "" if sign.tone in _TROUBLED else "sb-no-trouble",
+            name,
+            sign.word,
+            outside(why),
+            sign.glyph,
+            name,
+            "" if sign.tone is Tone.GOOD else sign.word,
         )
         for name, sign, why in sources
     )
     return Markup('<div class="sb-bar">{}{}</div>').format(where, join(dots))
 
 
-def headline(
-    head: Headline, *, rests_on: datetime, zone: ZoneInfo, now: datetime, large: bool, cause: Hypothesis | None = None
-) -> Markup:
-    """The line that everybody reads. `rests_on` is when the oldest data behind it was observed.
+def page_title(title: str) -> Markup:
+    """The page's one heading of the first level."""
+    return Markup('<h1 class="sb-page">{}</h1>').format(title)
 
-    `large` is the form of the Status page, with since when and the likeliest cause.
+
+def headline(
+    head: Headline,
+    *,
+    rests_on: datetime,
+    zone: ZoneInfo,
+    now: datetime,
+    large: bool,
+    owner: OwnerSummary | None = None,
+    cause: Hypothesis | None = None,
+) -> Markup:
+    """What everybody reads: the owner's two lines first, the technical sentence beneath.
+
+    `rests_on` is when the oldest data behind it was observed. `large` is the form of the Status page, with since when,
+    who is needed and the likeliest cause. Without `owner` only the technical sentence stands there.
     """
     sign = labels.HEADLINE[head.state]
-    more = NOTHING
-    if large and head.since:
-        since = formatting.time_and_age(head.since, zone, now)
-        more += Markup('<p class="sb-since">{} {}</p>').format(
-            "At least since" if head.since_at_least else "Since", since
-        )
-    if large and cause:
-        more += Markup('<p class="sb-cause">{} <b>{}</b> Next: {}</p>').format(
-            chip(labels.VERDICT[cause.verdict]), outside(cause.title), outside(cause.remedy.message)
-        )
     return Markup(
         '<div class="sb-headline sb-{tone} {size}" role="status" data-sb-now="{now}">'
         '<span class="sb-glyph" aria-hidden="true">{glyph}</span>'
-        '<div class="sb-words"><span class="sb-state">{word}</span>'
-        '<span class="sb-sentence">{sentence}</span>{more}</div>'
-        '<span class="sb-clock" title="The age of the oldest data that this rests on">data {age} old</span>'
+        '<div class="sb-words"><span class="sb-state">{word}</span>{first}'
+        '<p class="sb-sentence">{sentence}</p>{more}</div>'
+        '<span class="sb-clock" title="The age of the data that this rests on">data {age} old</span>'
         '<span class="sb-stopped">OLD: no news from the desk for <span data-sb-silence></span></span></div>'
     ).format(
         tone=sign.tone,
@@ -215,9 +268,38 @@ def headline(
         now=f"{now.timestamp():.1f}",
         glyph=sign.glyph,
         word=sign.word,
+        first=_owner_lines(owner, _since(head, zone, now) if large else NOTHING) if owner else NOTHING,
         sentence=outside(head.sentence),
-        more=more,
+        more=_cause(cause, owner.code_line if owner else "") if large and cause else NOTHING,
         age=age(rests_on),
+    )
+
+
+def _owner_lines(owner: OwnerSummary, since: Markup) -> Markup:
+    needed = (
+        Markup("Needed: <b>{}</b>.").format(outside(owner.needed)) if since is not NOTHING and owner.needed else NOTHING
+    )
+    small = join((part for part in (since, needed) if part), " ")
+    return Markup('<h2 class="sb-answer">{} <b>{}</b></h2><p class="sb-wrong">What is wrong: {}. {}</p>{}').format(
+        owner.question,
+        outside(owner.answer),
+        outside(owner.wrong),
+        outside(owner.stuck),
+        Markup('<p class="sb-since">{}</p>').format(small) if small else NOTHING,
+    )
+
+
+def _since(head: Headline, zone: ZoneInfo, now: datetime) -> Markup:
+    if head.since is None:
+        return Markup(" ")
+    begins = "At least since" if head.since_at_least else "Since"
+    return text("{} {}.", begins, formatting.time_and_age(head.since, zone, now))
+
+
+def _cause(cause: Hypothesis, code_line: str) -> Markup:
+    line = Markup(' <span class="sb-code-line">{}.</span>').format(outside(code_line)) if code_line else NOTHING
+    return Markup('<p class="sb-cause">{} <b>{}.</b>{}</p>').format(
+        chip(labels.VERDICT[cause.verdict]), outside(cause.title), line
     )
 
 
@@ -231,35 +313,47 @@ def frozen(by_whom: str, when: str, reason: str) -> Markup:
 # The diagnosis.
 
 
-def hops(states: Sequence[HopState], broken: Hop | None) -> Markup:
-    """The flow as connected cards; the broken hop carries a mark, a word and its colour."""
+def hops(states: Sequence[HopState], broken: Hop | None, *, short: bool = False) -> Markup:
+    """The flow as connected cards; the broken hop carries a mark, a word and its colour. `short` is without details."""
     if not states:
         return nothing("No hop was judged yet.")
-    return Markup('<ol class="sb-hops">{}</ol>').format(join(_hop(state, state.hop is broken) for state in states))
+    return Markup('<ol class="sb-hops {}">{}</ol>').format(
+        "sb-short" if short else "", join(_hop(state, state.hop is broken) for state in states)
+    )
 
 
-def _hop(state: HopState, broken: bool) -> Markup:
+def running(lines: Iterable[Markup]) -> Markup:
+    """What is under way, in a box."""
+    return Markup('<div class="sb-card sb-warn sb-running">{}</div>').format(join(lines))
+
+
+_MARKS = {
+    CheckStatus.FAIL: "Here it breaks",
+    CheckStatus.WARN: "Here it is not in order",
+    CheckStatus.CANNOT_TELL: "Here we cannot see",
+}
+
+
+def _hop(state: HopState, marked: bool) -> Markup:
+    """One hop; `marked` is the one that the headline is about. On a quiet day nothing is broken there."""
     sign = labels.CHECK[state.status]
-    where = "Here we cannot see" if state.status is CheckStatus.CANNOT_TELL else "Here it breaks"
-    mark = Markup('<span class="sb-broken">{}</span>').format(where) if broken else NOTHING
+    where = _MARKS.get(state.status, "") if marked else ""
+    mark = Markup('<span class="sb-broken">{}</span>').format(where) if where else NOTHING
     return Markup(
         '<li class="sb-hop sb-{} {}">{}<span class="sb-name">{}</span>{}<span class="sb-detail">{}</span></li>'
     ).format(
-        sign.tone, "sb-is-broken" if broken else "", mark, labels.HOP[state.hop], chip(sign), outside(state.message)
+        sign.tone, "sb-is-broken" if where else "", mark, labels.HOP[state.hop], chip(sign), outside(state.message)
     )
 
 
 def tiles(items: Sequence[Tile]) -> Markup:
     """The success criteria, big enough to read from across a room."""
-    return _tiles(
-        (
-            outside(item.label),
-            outside(item.value) if item.status is not CheckStatus.CANNOT_TELL else "cannot tell",
-            outside(item.message),
-            labels.CHECK[item.status],
-        )
-        for item in items
-    )
+    return _tiles(_tile_cell(item) for item in items)
+
+
+def _tile_cell(item: Tile) -> tuple[str, str, str, Sign]:
+    value = outside(item.value) if item.status is not CheckStatus.CANNOT_TELL else "cannot tell"
+    return outside(item.label), value, outside(item.message), labels.CHECK[item.status]
 
 
 def numbers(items: Iterable[tuple[str, str, str]]) -> Markup:
@@ -270,8 +364,8 @@ def numbers(items: Iterable[tuple[str, str, str]]) -> Markup:
 def _tiles(items: Iterable[tuple[str, str, str, Sign | None]]) -> Markup:
     cells = (
         Markup(
-            '<div class="sb-tile sb-{}"><span class="sb-name">{}</span><span class="sb-value {}">{}</span>'
-            '{}<span class="sb-detail">{}</span></div>'
+            '<div class="sb-tile sb-{}"><span class="sb-name">{}</span><span class="sb-number">'
+            '<span class="sb-value {}">{}</span>{}</span><span class="sb-detail">{}</span></div>'
         ).format(
             sign.tone if sign else Tone.QUIET,
             label,
@@ -285,11 +379,19 @@ def _tiles(items: Iterable[tuple[str, str, str, Sign | None]]) -> Markup:
     return Markup('<div class="sb-tiles">{}</div>').format(join(cells))
 
 
-def hypothesis(item: Hypothesis) -> Markup:
-    """One possible cause for the owner, with its next step where it is not ruled out."""
-    step = Markup('<p class="sb-next"><b>Next step</b> {}</p>').format(outside(item.remedy.message))
-    closed = item.verdict in (Verdict.RULED_OUT, Verdict.CANNOT_TELL)
-    body = paragraph(item.for_owner) + (NOTHING if closed else step)
+def cause(item: Hypothesis, consequences: Sequence[Hypothesis], advice: str) -> Markup:
+    """One possible cause for the owner, with what follows from it as a list inside.
+
+    `advice` stands where no button or link names the next step.
+    """
+    body = paragraph(item.for_owner)
+    if consequences:
+        rows = (
+            Markup("<li><b>{}</b>: {}</li>").format(outside(one.title), outside(one.for_owner)) for one in consequences
+        )
+        body += Markup('<p class="sb-next"><b>It also explains</b></p><ul class="sb-list">{}</ul>').format(join(rows))
+    if advice:
+        body += Markup('<p class="sb-next"><b>Next step</b> {}</p>').format(outside(advice))
     return card(item.title, body, sign=labels.VERDICT[item.verdict])
 
 
@@ -315,6 +417,18 @@ def rights(items: Iterable[tuple[Sign, str, str, Sequence[str]]]) -> Markup:
     return Markup('<ul class="sb-rights">{}</ul>').format(join(rows))
 
 
+def rows_that_open(items: Iterable[tuple[Sign, str, str, Markup]]) -> Markup:
+    """One line each: sign, name and a sentence, both perhaps from outside; the component opens under it."""
+    rows = (
+        Markup(
+            '<li class="sb-{}"><details><summary>{} <b>{}</b> <span class="sb-detail">{}</span></summary>'
+            "{}</details></li>"
+        ).format(sign.tone, chip(sign), outside(name), outside(sentence), body)
+        for sign, name, sentence, body in items
+    )
+    return Markup('<ul class="sb-rows">{}</ul>').format(join(rows))
+
+
 # The journal.
 
 
@@ -323,25 +437,46 @@ def day(title: str, entries: Iterable[Markup]) -> Markup:
     return Markup('<h4 class="sb-day">{}</h4><ol class="sb-story">{}</ol>').format(title, join(entries))
 
 
-def entry(item: Entry, rendered: RenderedEntry, zone: ZoneInfo, *, tone: Tone, glyph: str) -> Markup:
-    """One entry of the journal, in the business's time with UTC beside it."""
-    local, utc = item.at.astimezone(zone), item.at.astimezone(UTC)
-    lines = (line for detail in rendered.details for line in detail.split("\n") if line.strip())
-    return Markup(
-        '<li class="sb-{}"><time datetime="{}" title="{}">{} <small>{} UTC</small></time>'
-        '<div><b aria-hidden="true">{}</b> {} <small class="sb-detail">{} · entry {}</small>{}</div></li>'
-    ).format(
-        tone,
-        utc.isoformat(),
-        f"{utc:%Y-%m-%d %H:%M:%S} UTC",
-        f"{local:%H:%M:%S}",
-        f"{utc:%H:%M:%S}",
-        glyph,
-        outside(rendered.line),
-        person(item.actor.name),
-        item.seq,
-        bullets(lines) if rendered.details else "",
+def event(
+    first: Entry, last: Entry, said: tuple[str, Sequence[str]], zone: ZoneInfo, *, tone: Tone, glyph: str
+) -> Markup:
+    """One event of the journal in one line, in the business's time; its details and UTC open under it.
+
+    `first` and `last` are its entries: one and the same, but for what took several.
+    """
+    line, details = said
+    until = f" to {last.at.astimezone(UTC):%H:%M:%S}" if last is not first else ""
+    numbers = f"entries {first.seq} to {last.seq}" if last is not first else f"entry {first.seq}"
+    small = Markup('<small class="sb-detail">{} · {:%H:%M:%S}{} UTC · {}</small>').format(
+        person(last.actor.name), first.at.astimezone(UTC), until, numbers
     )
+    lines = [part for detail in details for part in detail.split("\n") if part.strip()]
+    title = Markup('<b aria-hidden="true">{}</b> {} {}').format(glyph, outside(line[:1].upper() + line[1:]), small)
+    body = (
+        Markup("<details><summary>{}</summary>{}</details>").format(title, bullets(lines))
+        if lines
+        else Markup("<div>{}</div>").format(title)
+    )
+    return Markup('<li class="sb-{}"><time datetime="{}">{}</time>{}</li>').format(
+        tone, last.at.astimezone(UTC).isoformat(), f"{last.at.astimezone(zone):%H:%M:%S}", body
+    )
+
+
+# People and texts.
+
+
+def people(summary: str, about: str, *, waiting: bool) -> Markup:
+    """How many people there are and how far helping them is, in a line. The texts are ours."""
+    tone = Tone.WARN if waiting else Tone.QUIET
+    return Markup('<div class="sb-people sb-{}"><b>{}</b><span class="sb-detail">{}</span></div>').format(
+        tone, summary, about
+    )
+
+
+def tile_and_numbers(tile: Tile | None, items: Iterable[tuple[str, str, str]]) -> Markup:
+    """A success criterion with its verdict, and plain numbers beside it. The texts of the numbers are ours."""
+    first = [_tile_cell(tile)] if tile else []
+    return _tiles([*first, *((label, value, words, None) for label, value, words in items)])
 
 
 # Actions under way.

@@ -1,42 +1,36 @@
-"""Hypotheses: the possible causes, each with its next step, and the evidence on both sides behind a click."""
+"""Hypotheses: one card for each cause with what follows from it, and the evidence on both sides behind a click."""
 
 from __future__ import annotations
 
 import streamlit as st
 from markupsafe import Markup
 
+from lib.diagnosis.causes import OPEN, Cause
+from lib.model.task import Task
 from lib.model.verdict import Hypothesis, Verdict
 from lib.ui import html_components as html
 from lib.ui import labels
+from lib.ui.next_step import next_step_button
 from lib.ui.page_frame import View, expander
 from lib.ui.styles import draw
 
-_TO_ACT_ON = (Verdict.CONFIRMED, Verdict.LIKELY, Verdict.POSSIBLE)
 
-
-def draw_hypotheses(view: View) -> None:
-    """Draw the causes that the evidence leaves open, likeliest first, and the others folded away."""
+def draw_causes(view: View, causes: tuple[Cause, ...], tasks: tuple[Task, ...]) -> None:
+    """Draw the causes that the evidence leaves open, the likeliest first."""
     hypotheses = view.diagnosis.hypotheses
-    if not hypotheses:
-        return
     st.subheader("Why", anchor=False)
-    to_act_on = [item for item in hypotheses if item.verdict in _TO_ACT_ON]
-    others = [item for item in hypotheses if item.verdict not in _TO_ACT_ON]
-    if not to_act_on:
-        ruled_out = sum(item.verdict is Verdict.RULED_OUT for item in others)
-        unknown = len(others) - ruled_out
+    if not causes:
+        ruled_out = sum(item.verdict is Verdict.RULED_OUT for item in hypotheses)
+        unknown = len(hypotheses) - ruled_out
         draw(html.nothing(f"No cause stands out: {ruled_out} are ruled out, {unknown} cannot be told."))
-    with st.grid(2, min_column_width=420):
-        for item in to_act_on:
-            with st.container(gap="xsmall"):
-                draw(html.hypothesis(item))
-                _draw_evidence(view, item)
-                st.page_link(
-                    "pages/handbook_page.py",
-                    label="What to do: the runbook",
-                    icon=":material/menu_book:",
-                    query_params={"cause": item.id},
-                )
+    for cause in causes:
+        with st.container(gap="xsmall"):
+            _draw_cause(view, cause, tasks)
+
+
+def draw_others(view: View) -> None:
+    """Draw the causes that are ruled out or cannot be told, folded away."""
+    others = [item for item in view.diagnosis.hypotheses if item.verdict not in OPEN]
     if others:
         label = f"Ruled out or cannot tell ({len(others)})"
         with expander(label, key="other_causes", icon=":material/rule:") as is_open:
@@ -44,14 +38,30 @@ def draw_hypotheses(view: View) -> None:
                 draw(html.join(_other(view, item) for item in others))
 
 
-def _draw_evidence(view: View, item: Hypothesis) -> None:
-    label = "For the engineer: evidence for and against"
-    with expander(label, key=f"cause_{item.id}", icon=":material/search:") as is_open:
-        if is_open:
+def _draw_cause(view: View, cause: Cause, tasks: tuple[Task, ...]) -> None:
+    item = cause.hypothesis
+    ids = {item.id, *(one.id for one in cause.consequences)}
+    step = next((task for task in tasks if task.cause in ids and not task.meanwhile), None)
+    draw(html.cause(item, cause.consequences, "" if step else item.remedy.message))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        next_step_button(step, key=f"cure_{item.id}")
+        _draw_evidence(view, cause)
+        about = {"cause": item.id}
+        st.page_link("pages/handbook_page.py", label="Runbook", icon=":material/menu_book:", query_params=about)
+
+
+def _draw_evidence(view: View, cause: Cause) -> None:
+    item = cause.hypothesis
+    icon = ":material/search:"
+    box = st.popover("Evidence", key=f"cause_{item.id}", icon=icon, type="tertiary", on_change="rerun")
+    if box.open:
+        with box:
+            told = {*item.supports, *item.refutes}
             rows: html.Rows = [
                 ("In short", item.for_engineer),
                 ("For it", _checks(view, item.supports)),
                 ("Against it", _checks(view, item.refutes)),
+                ("Explained by it", _checks(view, tuple(one.id for one in cause.explains if one.id not in told))),
                 ("Id", html.code(item.id)),
             ]
             draw(html.facts(rows))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 from markupsafe import Markup
@@ -15,16 +17,19 @@ from lib.affected import TimeRange, time_range_of
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.timeline import Mark
 from lib.journal.chain import ChainReport
-from lib.journal.entry import DiagnosisRecord, Entry, Kind, Note, StepState
+from lib.journal.entry import DiagnosisRecord, Entry, Kind, Note, Outcome, Receipt, StepState
+from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
+from lib.journal.incident_export import incident_record
 from lib.journal.journal import Journal
-from lib.journal.rendering import render
-from lib.model.people import Actor
+from lib.journal.rendering import RenderedEntry, render
+from lib.model.people import Actor, Role, Via
 from lib.model.verdict import CheckStatus, HeadlineState, Verdict
 from lib.model.window import WindowSize
-from lib.plan import STEPS
-from lib.reports.diagnosis_record import keep_diagnosis, record_changes
+from lib.reports.diagnosis_record import keep_diagnosis, keep_if_changed, record_changes
+from lib.reports.documents import ExportFormat, export
 from lib.reports.marks import with_journal
+from lib.reports.titles import TITLES, title_of
 from lib.ui import html_components as html
 from lib.ui import labels
 from lib.ui.action_dialog import typed
@@ -32,8 +37,12 @@ from lib.ui.action_service import ActionService
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside
 from lib.ui.page_frame import View, cached_with_journal, diagnosis_service
+from lib.ui.runtime import DiagnosisService
 
-STEP_TITLES: Mapping[str, str] = {step.id: f"{step.number} {step.title}" for step in STEPS}
+log = logging.getLogger(__name__)
+
+# Who records what is recorded because somebody wants a document.
+_EXPORT = Actor("export", Role.DESK, Via.PAGE)
 # Entries about how a request was carried out, which make the list longer and not clearer.
 _BEHIND_THE_SCENES = (Kind.LOCKED, Kind.EXPIRED)
 _GLYPHS: Mapping[Kind, str] = {
@@ -54,6 +63,7 @@ _GLYPHS: Mapping[Kind, str] = {
     Kind.UNFREEZE: "❄",
     Kind.FOLLOW_UP: "✆",
 }
+_OUTCOME_TONES = {Outcome.SUCCEEDED: Tone.GOOD, Outcome.FAILED: Tone.BAD, Outcome.UNKNOWN: Tone.UNKNOWN}
 
 
 # What anybody may read.
@@ -64,9 +74,9 @@ def differences(before: DiagnosisRecord, after: DiagnosisRecord) -> Markup:
     heads = html.cards((_headline_card("Before", before), _headline_card("After", after)))
     changed = record_changes(before, after)
     if not changed:
-        return heads + html.nothing("Every check and every cause is as it was.")
+        return heads + html.nothing("No check and no cause has changed.")
     rows = (
-        (html.code(str(row["id"])), _state(row["kind"], row["before"]), _state(row["kind"], row["after"]))
+        (title_of(row["kind"], str(row["id"])), _state(row["kind"], row["before"]), _state(row["kind"], row["after"]))
         for row in changed
         if row["kind"] != "headline"
     )
@@ -83,30 +93,48 @@ def _state(kind: str, value: str | None) -> Markup:
     return html.chip(labels.CHECK[CheckStatus(value)] if kind == "checks" else labels.VERDICT[Verdict(value)])
 
 
-def entries_by_day(view: View, entries: Sequence[Entry]) -> Markup:
-    """Everything that happened, by day, in the business's time with UTC beside it."""
-    shown = [entry for entry in entries if entry.kind not in _BEHIND_THE_SCENES]
-    days = groupby(shown, key=lambda entry: entry.at.astimezone(view.zone).date())
+def events_by_day(view: View, entries: Sequence[Entry]) -> Markup:
+    """Everything that happened, newest first, one line per event; its details open under it.
+
+    A request is one event, from being asked for to its receipt: its line says what became of it.
+    """
+    days = groupby(events(entries), key=lambda event: event[-1].at.astimezone(view.zone).date())
     return html.join(
-        html.day(f"{day:%A} {day.day} {day:%B %Y}", (_entry(view, entry) for entry in of_day)) for day, of_day in days
+        html.day(f"{day:%A} {day.day} {day:%B %Y}", [_event(view, event) for event in of_day]) for day, of_day in days
     )
 
 
-def _entry(view: View, entry: Entry) -> Markup:
-    rendered = render(entry)
-    tone = Tone.WARN if entry.kind in (Kind.REFUSED, Kind.FREEZE) else Tone.QUIET
-    if isinstance(entry.payload, DiagnosisRecord):
-        tone = labels.HEADLINE[entry.payload.state].tone
-    return html.entry(entry, rendered, view.zone, tone=tone, glyph=_GLYPHS.get(entry.kind, "·"))
+def events(entries: Iterable[Entry]) -> list[tuple[Entry, ...]]:
+    """Return the entries that belong to one event together, the newest event first: by its last entry."""
+    found: dict[object, list[Entry]] = {}
+    for entry in entries:
+        if entry.kind not in _BEHIND_THE_SCENES:
+            found.setdefault(entry.about.request_id or entry.id, []).append(entry)
+    return sorted(map(tuple, found.values()), key=lambda event: event[-1].seq, reverse=True)
+
+
+def _event(view: View, event: tuple[Entry, ...]) -> Markup:
+    last = event[-1]
+    rendered = render(last, TITLES)
+    tone = Tone.WARN if last.kind in (Kind.REFUSED, Kind.FREEZE) else Tone.QUIET
+    if isinstance(last.payload, DiagnosisRecord):
+        tone = labels.HEADLINE[last.payload.state].tone
+    elif isinstance(last.payload, Receipt):
+        tone = _OUTCOME_TONES[last.payload.outcome]
+    if isinstance(last.payload, Note):  # what somebody wrote is the event itself
+        rendered = RenderedEntry(f"{rendered.line}: {last.payload.text}")
+    before = [render(entry, TITLES) for entry in event[:-1]]
+    details = [*rendered.details, *(line for one in before for line in (one.line, *one.details))]
+    return html.event(event[0], last, (rendered.line, details), view.zone, tone=tone, glyph=_GLYPHS.get(last.kind, "·"))
 
 
 def step_table(view: View, incident: Incident) -> Markup:
-    """The steps that somebody touched, with who and when."""
+    """The steps that somebody worked on, with who and when."""
     if not incident.steps:
-        return html.nothing("No step was touched yet.")
+        return html.nothing("No step has been started yet.")
     rows = (
         (
-            STEP_TITLES.get(step.id, step.id),
+            TITLES.step(step.id),
             html.chip(labels.STEP[step.state]),
             html.person(step.actor.name),
             view.local_time(step.at),
@@ -122,7 +150,7 @@ def incident_card(view: View, incident: Incident) -> Markup:
     rows: html.Rows = [("Opened", html.by(view.time_and_age(incident.opened_at), incident.opened_by.name))]
     if incident.closed_at is not None and incident.closed_by is not None:
         rows.append(("Closed", html.by(view.time_and_age(incident.closed_at), incident.closed_by.name)))
-        rows.append(("After", formatting.duration(incident.closed_at - incident.opened_at)))
+        rows.append(("Lasted", formatting.duration(incident.closed_at - incident.opened_at)))
     if incident.closing_message:
         rows.append(("How it ended", incident.closing_message))
     rows.append(("Id", html.code(str(incident.id))))
@@ -131,16 +159,16 @@ def incident_card(view: View, incident: Incident) -> Markup:
 
 
 def chain_card(chain: ChainReport) -> Markup:
-    """Whether the chain of hashes is whole."""
-    sign = Sign("whole", "✓", Tone.GOOD) if chain.ok else Sign("broken", "✕", Tone.BAD)
-    rows: html.Rows = [("Says", chain.message), ("Ends with", html.code(chain.head.hash))]
+    """Whether the chain of hashes is intact."""
+    sign = Sign("intact", "✓", Tone.GOOD) if chain.ok else Sign("broken", "✕", Tone.BAD)
+    rows: html.Rows = [("Result", chain.message), ("Newest hash", html.code(chain.head.hash))]
     return html.card("The journal's chain", html.facts(rows), sign=sign)
 
 
 def last_count(entries: Iterable[Entry]) -> Markup | None:
     """Whom the incident affected, as its last diagnosis that counted them says; None if none did."""
     counts = [record.people for record in _diagnoses(entries) if record.people]
-    return html.nothing(f"As the last diagnosis kept it: {counts[-1].message}") if counts else None
+    return html.nothing(f"As last recorded: {counts[-1].message}") if counts else None
 
 
 def incident_label(incident: Incident, view: View) -> str:
@@ -162,8 +190,10 @@ def note_labels(entries: Iterable[Entry], view: View) -> dict[str, str]:
 
 
 def suggested_title(diagnosis: Diagnosis) -> str:
-    """Return a title from the headline."""
+    """Return a title from the headline; empty where nothing is wrong, because then there is no incident."""
     head = diagnosis.headline
+    if head.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC):
+        return ""
     return outside(f"{labels.HEADLINE[head.state].word}: {head.sentence}")
 
 
@@ -211,9 +241,12 @@ def _keep(action_service: ActionService, incident: Incident, actor: Actor) -> No
 
     Never of less than a day: what was recorded at its beginning and at its end is to be compared.
     """
-    now = action_service.clock()
-    size = WindowSize.reaching(min(incident.opened_at, now - WindowSize.DAY.length), now)
+    size = _reaching(incident, action_service.clock())
     keep_diagnosis(action_service.journal, diagnosis_service().diagnosis(size), actor, incident.id)
+
+
+def _reaching(incident: Incident, now: datetime) -> WindowSize:
+    return WindowSize.reaching(min(incident.opened_at, now - WindowSize.DAY.length), now)
 
 
 def open_incident(action_service: ActionService, actor: Actor) -> None:
@@ -246,6 +279,22 @@ def record_done_elsewhere(step_id: str, task: str, action_service: ActionService
 def record_diagnosis(incident_id: UUID, action_service: ActionService, actor: Actor) -> None:
     """Record what the diagnosis says now."""
     _keep(action_service, action_service.journal.incident(incident_id), actor)
+
+
+def document(
+    service: DiagnosisService, journal: Journal, incident_id: UUID, form: ExportFormat, zone: ZoneInfo, now: datetime
+) -> str:
+    """Return the incident as a file. Of an open one the present diagnosis is recorded first, if its state has changed.
+
+    It is made when somebody downloads it, outside of a page's run.
+    """
+    try:
+        incident = journal.incident(incident_id)
+        if incident.open:
+            keep_if_changed(journal, service.diagnosis(_reaching(incident, now)), _EXPORT, incident_id)
+    except JournalError as error:  # the document is still worth having
+        log.warning("The diagnosis of now is not in the document: %s", error)
+    return export(incident_record(journal, incident_id), form, zone, now)
 
 
 def record_note(action_service: ActionService, actor: Actor) -> None:

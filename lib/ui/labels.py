@@ -11,8 +11,10 @@ from enum import StrEnum
 from typing import Final
 
 from lib.actions.action import PreflightStatus
+from lib.affected import STATE_LABELS, PersonState
+from lib.diagnosis.booking_state import Reached
 from lib.diagnosis.journeys import Delivery, Recording, Sending, Stage
-from lib.diagnosis.serving import CommitPosition
+from lib.diagnosis.text_fates import TextFate
 from lib.journal import request_stages
 from lib.journal.entry import StepState
 from lib.journal.request import RequestState
@@ -92,13 +94,6 @@ DEPLOYMENT: Final[Mapping[DeploymentState, Sign]] = {
     DeploymentState.DELETED: Sign("deleted", "–", Tone.QUIET),
     DeploymentState.UNKNOWN: Sign("unknown", "?", Tone.UNKNOWN),
 }
-POSITION: Final[Mapping[CommitPosition, Sign]] = {
-    CommitPosition.SAME: Sign("serves the required commit", "✓", Tone.GOOD),
-    CommitPosition.NEWER: Sign("serves a newer commit that contains it", "✓", Tone.GOOD),
-    CommitPosition.BEHIND: Sign("behind the required commit", "✕", Tone.BAD),
-    CommitPosition.ELSEWHERE: Sign("serves another branch", "✕", Tone.BAD),
-    CommitPosition.UNKNOWN: CANNOT_TELL,
-}
 FINDING: Final[Mapping[PreflightStatus, Sign]] = {
     PreflightStatus.OK: Sign("ok", "✓", Tone.GOOD),
     PreflightStatus.WARN: Sign("note", "!", Tone.WARN),
@@ -167,23 +162,63 @@ DELIVERY: Final[Mapping[str, str]] = {
     Delivery.NO_RECEIPT: "no receipt",
     Delivery.WAITING: "scheduled",
     Delivery.CANCELED: "canceled",
-    Delivery.NO_TEXT: "no text",
+    Delivery.NO_TEXT: "",  # that there is none is said by `SENDING`
     Delivery.UNKNOWN: "cannot tell",
 }
 RECORDING: Final[Mapping[str, str]] = {
     Recording.RECORDED: "recorded",
-    Recording.DEFERRED: "not recorded yet",
-    Recording.LOST: "lost",
+    Recording.DEFERRED: "with its booking",
+    Recording.LOST: "not recorded",
     Recording.TOO_SOON: "too soon to tell",
-    Recording.NO_TEXT: "no text",
+    Recording.NO_TEXT: "",
     Recording.UNKNOWN: "cannot tell",
 }
+# People and texts.
+PERSON: Final[Mapping[str, Sign]] = {
+    state: Sign(STATE_LABELS[state], glyph, tone)
+    for state, glyph, tone in (
+        (PersonState.NOTHING, "!", Tone.WARN),
+        # A link on its way is no booking, so neither is green.
+        (PersonState.RE_SENT, "→", Tone.QUIET),
+        (PersonState.CALLED, "✆", Tone.QUIET),
+        (PersonState.GAVE_UP, "–", Tone.QUIET),
+        (PersonState.BOOKED, "✓", Tone.GOOD),
+    )
+}
+FATE: Final[Mapping[str, Sign]] = {
+    TextFate.NOT_SENT: Sign("not sent", "✕", Tone.BAD),
+    TextFate.FAILED: Sign("not delivered", "✕", Tone.BAD),
+    TextFate.NO_RECEIPT: Sign("no receipt", "?", Tone.UNKNOWN),
+    TextFate.ON_ITS_WAY: Sign("on its way", "→", Tone.QUIET),
+    TextFate.SCHEDULED: Sign("scheduled", "…", Tone.QUIET),
+    TextFate.CANCELED: Sign("canceled", "–", Tone.QUIET),
+    TextFate.DELIVERED: Sign("delivered", "✓", Tone.GOOD),
+}
+RECORDED: Final[Mapping[str, Sign]] = {
+    Recording.RECORDED: Sign(RECORDING[Recording.RECORDED], "✓", Tone.GOOD),
+    Recording.DEFERRED: Sign(RECORDING[Recording.DEFERRED], "✓", Tone.GOOD),
+    Recording.LOST: Sign(RECORDING[Recording.LOST], "✕", Tone.BAD),
+    Recording.TOO_SOON: Sign(RECORDING[Recording.TOO_SOON], "…", Tone.QUIET),
+    Recording.UNKNOWN: CANNOT_TELL,
+}
+BOOKING: Final[Mapping[str, Sign]] = {
+    Reached.NO_TEXT: Sign("no text", "✕", Tone.BAD),
+    Reached.NOT_DELIVERED: Sign("not delivered", "✕", Tone.BAD),
+    Reached.CANNOT_TELL: CANNOT_TELL,
+    Reached.WANTS_NO_TEXT: Sign("wants no texts", "–", Tone.QUIET),
+    Reached.TOO_SOON: Sign("just asked", "…", Tone.QUIET),
+    Reached.TEXTED: Sign("text on its way", "→", Tone.QUIET),
+    Reached.DELIVERED: Sign("text delivered", "→", Tone.QUIET),
+    Reached.OPENED: Sign("link opened", "→", Tone.QUIET),
+    Reached.CONFIRMED: Sign("confirmed", "✓", Tone.QUIET),
+    Reached.BOOKED: Sign("booked", "✓", Tone.GOOD),
+}
 METADATA: Final[Mapping[str, str]] = {
-    MetadataState.COLUMN_MISSING: "column missing",
-    MetadataState.NULL: "null",
-    MetadataState.EMPTY: "empty",
-    MetadataState.WITHOUT_SMS: "without initial_sms",
-    MetadataState.STORED: "stored",
+    MetadataState.COLUMN_MISSING: "no, the column is missing",
+    MetadataState.NULL: "no (null)",
+    MetadataState.EMPTY: "no (empty)",
+    MetadataState.WITHOUT_SMS: "no (without initial_sms)",
+    MetadataState.STORED: "yes",
 }
 
 

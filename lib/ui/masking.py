@@ -17,7 +17,7 @@ from lib.formatting import in_csv
 from lib.journal.text_rules import actor_name
 from lib.model.frames import Privacy, privacy_of
 from lib.model.phone import masked
-from lib.redaction import redact
+from lib.redaction import redact, redact_code
 
 MASK = "•••"
 MAX_TEXT = 400
@@ -69,6 +69,16 @@ def outside(text: str) -> str:
     """
     visible = "".join(" " if c.isspace() else c for c in text if c.isspace() or unicodedata.category(c)[0] != "C")
     line = redact(" ".join(visible.split()))
+    return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 1]}…"
+
+
+def code_line(text: str) -> str:
+    """Return one line of code as text: without keys, its indentation kept, not too long.
+
+    Characters that hide text or turn its direction are shown as what cannot be shown.
+    """
+    visible = "".join("\ufffd" if unicodedata.category(c)[0] == "C" else c for c in text.expandtabs(4))
+    line = redact_code(visible.replace("\u2028", "\ufffd").replace("\u2029", "\ufffd"))
     return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 1]}…"
 
 

@@ -20,6 +20,7 @@ from lib.journal.errors import JournalError
 from lib.journal.journal import Journal
 from lib.journal.journal_state import JournalState
 from lib.model.reading import Failure, FailureKind, Reading, SourceName
+from lib.model.verdict import Verdict
 from lib.model.window import WindowSize
 from lib.settings import Settings
 from lib.snapshot import Snapshot, label
@@ -33,6 +34,8 @@ from lib.ui.styles import draw, sharing
 T = TypeVar("T")
 
 REFRESH_SECONDS = 10.0
+_NAMED = (Verdict.CONFIRMED, Verdict.LIKELY)
+STATUS = "Status"  # the title of the page that is about the headline
 # Where session state keeps why the last button did nothing, until it was shown above the page.
 PROBLEM = "act_problem"
 
@@ -97,7 +100,15 @@ class View:
 
     def _card(self, reading: Reading[Any], failure: Failure | None) -> Markup:
         since = reading.failing_since or reading.observed_at
-        return html.cannot_tell(failure, f"The desk has to {label(reading.name)}", since, self.zone, self.now)
+        return html.cannot_tell(failure, f"Switchboard has to {label(reading.name)}", since, self.zone, self.now)
+
+
+def current_cause() -> str:
+    """Return the id of the likeliest cause, as of the newest diagnosis; empty if there is none. It never waits."""
+    service = runtime.app_runtime().desk
+    diagnosis = service.newest_diagnosis() if service else None
+    found = (one.id for one in diagnosis.hypotheses if one.verdict in _NAMED) if diagnosis else ()
+    return next(iter(found), "")
 
 
 def diagnosis_service() -> DiagnosisService:
@@ -113,9 +124,9 @@ def diagnosis_service() -> DiagnosisService:
 def _starting() -> None:
     app = runtime.app_runtime()
     if app.failure:
-        st.error(app.failure, title="The desk cannot open", icon=":material/error:")
+        st.error(app.failure, title="Switchboard cannot open", icon=":material/error:")
     elif app.desk is None:
-        with st.status("No keys are configured: opening the desk on a sandbox", expanded=True):
+        with st.status("No keys are configured: opening Switchboard on a sandbox", expanded=True):
             for line in tuple(app.progress):
                 st.text(line)
     else:

@@ -20,12 +20,13 @@ from lib.cache import Cache
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.facts import Terms
 from lib.journal.errors import JournalError
+from lib.model.deployments import BuildLog
 from lib.model.reading import FailureKind, SourceError
 from lib.model.window import WindowSize
 from lib.redaction import redact_logs
 from lib.settings import Settings
 from lib.snapshot import Clock, Snapshot, SnapshotCache, utc_now
-from lib.sources.http import Http
+from lib.sources.http import Deadline, Http
 from lib.sources.sandbox_control import SandboxControl, SandboxState
 from lib.sources.source_registry import Sources
 from lib.ui.action_service import ActionService
@@ -38,6 +39,9 @@ SHARED_SECONDS = 4.0
 JUDGED_AGAIN_SECONDS = 20.0
 # When somebody asks to look again, every source is asked; but not more often than this, whoever asks.
 RECHECKED_AGAIN_SECONDS = 5.0
+# Build logs of builds that are over never change: so many are kept. One that could not be read is asked for again.
+LOGS_KEPT = 20
+LOG_SECONDS, LOG_AGAIN_SECONDS = 8.0, 20.0
 # A journal that could not be opened is tried again after this time.
 OPENED_AGAIN_SECONDS = 30.0
 
@@ -51,8 +55,16 @@ class _Judged:
     at: float
 
 
+def _logs() -> Cache:
+    return Cache(errors=(SourceError,), retry_after=LOG_AGAIN_SECONDS)
+
+
+def _no_build_log(deployment_id: str) -> BuildLog:
+    raise SourceError(FailureKind.NOT_CONFIGURED, "No build logs are read here.", "")
+
+
 def _no_action_service() -> ActionService:
-    raise JournalError("This desk only looks: it has no journal.")
+    raise JournalError("Switchboard can only read here: it has no journal.")
 
 
 class DiagnosisService:
@@ -67,6 +79,7 @@ class DiagnosisService:
         open_action_service: Callable[[], ActionService] = _no_action_service,
         fresh: Callable[[WindowSize], Snapshot] | None = None,
         no_older_than: Callable[[WindowSize, timedelta], Snapshot] | None = None,
+        read_build_log: Callable[[str], BuildLog] = _no_build_log,
     ) -> None:
         self.settings = settings
         self.why_read_only = ""
@@ -79,6 +92,9 @@ class DiagnosisService:
         self._fresh = fresh or snapshots
         self._no_older_than = no_older_than or (lambda size, _: snapshots(size))
         self._clock = clock
+        self._read_build_log = read_build_log
+        self._build_logs = _logs()
+        self._logs_read: set[str] = set()
         self._judged = Cache(max_age=SHARED_SECONDS)
         self._rechecks: set[WindowSize] = set()  # windows that somebody wants to be read again
         self._rechecked_at = dict.fromkeys(WindowSize, float("-inf"))
@@ -104,6 +120,7 @@ class DiagnosisService:
             open_action_service=open_action_service,
             fresh=cache.fresh,
             no_older_than=cache.no_older_than,
+            read_build_log=lambda deployment_id: sources.vercel.build_log(deployment_id, Deadline(LOG_SECONDS)).value,
         )
 
     def close(self) -> None:
@@ -141,6 +158,19 @@ class DiagnosisService:
         if self._may_recheck(size):
             self._judged.forget(size)
         return self._judged.get(size, lambda before: self._judge(size, before)).diagnosis
+
+    def newest_diagnosis(self) -> Diagnosis | None:
+        """Return the newest diagnosis of any window that was made here; None before the first. Never waits."""
+        newest = max(self._judged.values(_Judged), key=lambda judged: judged.at, default=None)
+        return newest.diagnosis if newest else None
+
+    def build_log(self, deployment_id: str) -> BuildLog:
+        """Return the log of a build that is over, read once for all viewers. Raises `SourceError`."""
+        if deployment_id not in self._logs_read:
+            if len(self._logs_read) >= LOGS_KEPT:
+                self._logs_read, self._build_logs = set(), _logs()
+            self._logs_read.add(deployment_id)
+        return self._build_logs.get(deployment_id, lambda _: self._read_build_log(deployment_id))
 
     def newest_reading(self) -> datetime | None:
         """Return when the newest reading of any window was observed; None before the first."""
@@ -241,7 +271,7 @@ class AppRuntime:
     def _control(self) -> SandboxControl:
         url = self._desk.settings.sandbox_url if self._desk else None
         if url is None:
-            raise SourceError(FailureKind.NOT_CONFIGURED, "The desk is not on a sandbox.", "Set SANDBOX_URL.")
+            raise SourceError(FailureKind.NOT_CONFIGURED, "Switchboard is not on a sandbox.", "Set SANDBOX_URL.")
         return SandboxControl(url, self._http)
 
     def _follow(self, state: SandboxState, anew: bool = False) -> None:

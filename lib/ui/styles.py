@@ -29,10 +29,13 @@ def install_styles() -> None:
 
 
 def sharing() -> bool:
-    """Whether this viewer shares the screen."""
-    return bool(st.session_state.get("share", False))
+    """Whether this viewer shares the screen. In the first run the switch is not drawn yet, and the address says so."""
+    return bool(st.session_state.get("share", st.query_params.get("share") == "true"))
 
 
-def draw(component: Markup) -> None:
-    """Put a component on the page. On a shared screen no digit of a masked number is left, wherever it stands."""
-    st.html(shared(str(component), sharing=sharing()))
+def draw(component: Markup, *, narrow: bool = False) -> None:
+    """Put a component on the page. On a shared screen no digit of a masked number is left, wherever it stands.
+
+    `narrow` makes it as wide as its content, for what stands beside something else.
+    """
+    st.html(shared(str(component), sharing=sharing()), width="content" if narrow else "stretch")

@@ -25,25 +25,38 @@ _CODE_LABELS = {
 }
 
 
-def source_card(view: View, name: SourceName) -> Markup:
-    """One source: its state, what is missing, and each of its rights with its age and latency."""
+def source_rows(view: View) -> Markup:
+    """One row per source: its state in words. What can be read of it, and what is missing, opens under it."""
+    return html.rows_that_open(_source_row(view, name) for name in SourceName)
+
+
+def _source_row(view: View, name: SourceName) -> tuple[labels.Sign, str, str, Markup]:
     readings = view.snapshot.of(name)
     health = source_health(readings, view.now)
-    body = html.NOTHING if health.state is Freshness.NOT_CONFIGURED else _summary(view, readings)
+    sign = labels.of_source(health)
     if missing := view.settings.missing(name):
         names = html.join(map(html.code, missing), ", ")
-        body += html.paragraph(html.text("Missing: {}", names))
+        body = html.paragraph(html.text("Missing: {}", names))
         body += html.paragraph(html.text("Where to get it: {}", WHERE_TO_GET[name]))
-    else:
-        body += html.rights(_right(view, reading) for reading in readings)
-    return html.card(labels.SOURCE[name], body, sign=labels.of_source(health))
+        return sign, labels.SOURCE[name], f"missing: {', '.join(missing)}", body
+    body = html.rights(_right(view, reading) for reading in readings)
+    configured = health.state is not Freshness.NOT_CONFIGURED
+    return sign, labels.SOURCE[name], _summary(view, readings) if configured else "", body
 
 
-def _summary(view: View, readings: Sequence[Reading[Any]]) -> Markup:
+def _summary(view: View, readings: Sequence[Reading[Any]]) -> str:
+    """Say how much can be read, what cannot, and how slow the slowest answer was."""
     can = sum(reading.usable(view.now) for reading in readings)
+    cannot = [label(reading.name) for reading in readings if not reading.usable(view.now)]
     slowest = max(readings, key=lambda reading: reading.latency_ms)
-    answer = f"{slowest.latency_ms:,.0f} ms ({label(slowest.name)})"
-    return html.paragraph(html.text("Can {} of {}. Slowest answer: {}.", can, len(readings), answer))
+    parts = [
+        f"{can} of {len(readings)} readings",
+        f"slowest answer {slowest.latency_ms:,.0f} ms ({label(slowest.name)})",
+    ]
+    if cannot:
+        more = f" and {len(cannot) - 1} more" if len(cannot) > 1 else ""
+        parts.insert(1, f"cannot {cannot[0]}{more}")
+    return " · ".join(parts)
 
 
 def _right(view: View, reading: Reading[Any]) -> tuple[labels.Sign, str, str, list[str]]:
@@ -62,12 +75,12 @@ def _right(view: View, reading: Reading[Any]) -> tuple[labels.Sign, str, str, li
 
 
 def _rules(*, desk: bool) -> list[ContractRule]:
-    """Return what this desk reads itself, or else what the booking code reads and writes."""
+    """Return what Switchboard reads itself, or else what the booking code reads and writes."""
     return [rule for rule in contract.load().rules if (rule.code is Code.DESK) is desk]
 
 
 def contract_table(breaches: Sequence[Breach]) -> Markup:
-    """What the booking code expects of the database, and where it does not keep that."""
+    """What the booking code expects of the database, and where it is not so."""
     rows = (
         (
             html.code(rule.table),
@@ -78,20 +91,28 @@ def contract_table(breaches: Sequence[Breach]) -> Markup:
         )
         for rule in _rules(desk=False)
     )
-    return html.table(("Table", "Who", "Writes", "Reads", "Does the database keep it?"), rows)
+    return html.table(("Table", "Who", "Writes", "Reads", "Is it there?"), rows)
+
+
+def contract_sentence(breaches: Sequence[Breach]) -> str:
+    """Say how many tables the booking code uses, and whether the database has what it expects."""
+    broken = len({breach.rule.table for breach in breaches if breach.rule.code is not Code.DESK})
+    kept = f"{broken} not as expected" if broken else "all as expected"
+    tables = len({rule.table for rule in _rules(desk=False)})
+    return f"What the booking code expects of the database: {tables} tables, {kept}"
 
 
 def desk_sentence(breaches: Sequence[Breach]) -> str:
-    """Say how many tables this desk reads itself, and whether the database has what it reads."""
+    """Say how many tables Switchboard reads itself, and whether the database has what it reads."""
     broken = len({breach.rule.table for breach in breaches if breach.rule.code is Code.DESK})
     kept = f"{broken} not as expected" if broken else "all as expected"
-    return f"What this desk reads itself: {len(_rules(desk=True))} tables, {kept}"
+    return f"What Switchboard reads: {len(_rules(desk=True))} tables, {kept}"
 
 
 def desk_table(breaches: Sequence[Breach]) -> Markup:
-    """What this desk itself reads of the database, and what of it is not there."""
+    """What Switchboard itself reads of the database, and what of it is not there."""
     rows = ((html.code(rule.table), _columns(rule, rule.reads), _kept(rule, breaches)) for rule in _rules(desk=True))
-    return html.table(("Table", "Reads", "Does the database keep it?"), rows)
+    return html.table(("Table", "Reads", "Is it there?"), rows)
 
 
 def _columns(rule: ContractRule, names: Iterable[str]) -> Markup:

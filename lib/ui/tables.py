@@ -6,10 +6,10 @@ not declared is masked (`lib.ui.masking`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pandera.pandas as pa
@@ -19,6 +19,7 @@ from lib.model import frames
 from lib.model.frames import Privacy
 from lib.ui import html_components as html
 from lib.ui import labels
+from lib.ui.labels import Sign, Tone
 from lib.ui.masking import for_browser
 from lib.ui.page_frame import View
 from lib.ui.styles import draw
@@ -44,6 +45,7 @@ JOURNEYS = _derived(
     "opened",
     "text_after",
     "event_name",
+    "reached",
 )
 OUTBOUND = _derived(frames.TEXTS, "delivery", "recording")
 BY_STATUS = _derived(pa.DataFrameSchema(), "status", "error_code", "count", "last_at", "meaning", "action", "fault")
@@ -52,14 +54,22 @@ OVER_SENT = _derived(
 )
 EVENT_FUNNEL = _derived(pa.DataFrameSchema(), "event_name", *(stage.value for stage in labels.STAGE))
 DEPLOYMENTS = _derived(
-    pa.DataFrameSchema({name: _column(Privacy.STRANGER_TEXT) for name in ("message", "author", "branch")}),
+    pa.DataFrameSchema({name: _column(Privacy.STRANGER_TEXT) for name in ("message", "author", "branch", "failure")}),
+    "badges",
     "created_at",
-    "state",
-    "target",
     "sha",
-    "minutes",
-    "source",
-    "live",
+    "took",
+)
+CODE_MISFITS = _derived(
+    pa.DataFrameSchema({name: _column(Privacy.STRANGER_TEXT) for name in ("place", "where", "asks", "detail")}),
+    "answer",
+    "error",
+)
+REPOSITORY_MIGRATIONS = _derived(
+    pa.DataFrameSchema({name: _column(Privacy.STRANGER_TEXT) for name in ("name", "detail")}),
+    "state",
+    "version",
+    "cures",
 )
 
 
@@ -68,8 +78,10 @@ class ColumnFormat(Enum):
 
     TEXT = auto()
     SENTENCE = auto()
+    LONG_SENTENCE = auto()
     TIME = auto()
     COUNT = auto()
+    BADGE = auto()  # one of the column's words, as a coloured tag
     DURATION = auto()  # a timedelta, in seconds
     MINUTES = auto()
 
@@ -83,6 +95,7 @@ class TableColumn:
     form: ColumnFormat = ColumnFormat.TEXT
     words: Mapping[str, str] = field(default_factory=dict)
     help: str | None = None
+    signs: Mapping[str, Sign] = field(default_factory=dict)  # of a BADGE: how each value is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +110,17 @@ def _table(schema: pa.DataFrameSchema, *columns: TableColumn) -> Table:
     return Table(schema, columns)
 
 
+# On a phone the first columns are all that is seen, so the one that decides comes first.
 PENDING = _table(
     JOURNEYS,
-    TableColumn("created_at", "Initiated", ColumnFormat.TIME),
-    TableColumn("event_name", "Event"),
+    TableColumn("reached", "State", ColumnFormat.BADGE, signs=labels.BOOKING),
+    TableColumn("created_at", "Asked", ColumnFormat.TIME),
     TableColumn("mobile_number", "Phone"),
+    TableColumn("event_name", "Event"),
     TableColumn("seats", "Seats", ColumnFormat.COUNT),
-    TableColumn("sending", "Text", words=labels.SENDING),
-    TableColumn("text_after", "After", ColumnFormat.DURATION, help="How long the text took to reach Twilio."),
-    TableColumn("delivery", "Delivery", words=labels.DELIVERY),
-    TableColumn("recording", "Record", words=labels.RECORDING),
-    TableColumn("metadata_state", "Stored SMS", words=labels.METADATA, help="What pending_bookings.metadata holds."),
+    TableColumn("text_after", "Text after", ColumnFormat.DURATION, help="How long the text took to reach Twilio."),
+    TableColumn("recording", "In the database", words=labels.RECORDING),
+    TableColumn("metadata_state", "Stored with it", words=labels.METADATA, help="In pending_bookings.metadata."),
     TableColumn("opened", "Link opened"),
     TableColumn("confirmed_at", "Confirmed", ColumnFormat.TIME),
     TableColumn("id", "Booking id"),
@@ -117,14 +130,14 @@ STORY = _table(
     TableColumn("event_name", "Event"),
     TableColumn("mobile_number", "Phone"),
     TableColumn("seats", "Seats"),
-    TableColumn("created_at", "Initiated"),
+    TableColumn("created_at", "Asked"),
     TableColumn("sending", "Text", words=labels.SENDING),
     TableColumn("text_at", "Text reached Twilio"),
     TableColumn("text_status", "Twilio's status"),
     TableColumn("text_error", "Twilio's error"),
     TableColumn("delivery", "Delivery", words=labels.DELIVERY),
-    TableColumn("recording", "Record", words=labels.RECORDING),
-    TableColumn("metadata_state", "Stored SMS", words=labels.METADATA),
+    TableColumn("recording", "In the database", words=labels.RECORDING),
+    TableColumn("metadata_state", "Stored with the booking", words=labels.METADATA),
     TableColumn("opened", "Link opened"),
     TableColumn("expires_at", "Link ends"),
     TableColumn("confirmed_at", "Confirmed"),
@@ -146,16 +159,47 @@ STATUSES = _table(
     TableColumn("fault", "On whose side"),
     TableColumn("last_at", "Last", ColumnFormat.TIME),
 )
+# People and texts: what is clicked, and what the box beside the table says.
+TEXT_LOG = _derived(
+    frames.TEXTS, "fate", "error", "recording", "booking_id", "event_id", "event_name", "meaning", "action", "fault"
+)
 TEXTS = _table(
-    OUTBOUND,
-    TableColumn("created_at", "Created", ColumnFormat.TIME),
+    TEXT_LOG,
+    TableColumn("fate", "State", ColumnFormat.BADGE, signs=labels.FATE),
+    TableColumn("recording", "In the database", ColumnFormat.BADGE, signs=labels.RECORDED),
     TableColumn("to_number", "To"),
-    TableColumn("status", "Status"),
-    TableColumn("delivery", "Delivery", words=labels.DELIVERY),
-    TableColumn("recording", "Record", words=labels.RECORDING),
-    TableColumn("error_code", "Error"),
-    TableColumn("segments", "Segments", ColumnFormat.COUNT),
+    TableColumn("created_at", "When", ColumnFormat.TIME),
+    TableColumn("error", "What went wrong", ColumnFormat.LONG_SENTENCE),
+)
+TEXT_STORY = _table(
+    TEXT_LOG,
+    TableColumn("to_number", "To"),
+    TableColumn("created_at", "When"),
+    TableColumn("event_name", "Event"),
+    TableColumn("status", "Twilio's status"),
+    TableColumn("error", "What went wrong"),
+    TableColumn("action", "What to do"),
+    TableColumn("fault", "On whose side"),
+    TableColumn("recording", "In the database", words=labels.RECORDING),
+    TableColumn("segments", "Segments"),
     TableColumn("sid", "SID"),
+)
+CONTACTS = _derived(
+    pa.DataFrameSchema(
+        {"number": _column(Privacy.PHONE), "event": _column(Privacy.STRANGER_TEXT), "why": _column(Privacy.PUBLIC)}
+    ),
+    "state",
+    "asked_at",
+    "seats",
+)
+PEOPLE = _table(
+    CONTACTS,
+    TableColumn("state", "State", ColumnFormat.BADGE, signs=labels.PERSON),
+    TableColumn("number", "Phone"),
+    TableColumn("event", "Event"),
+    TableColumn("asked_at", "Asked", ColumnFormat.TIME),
+    TableColumn("seats", "Seats", ColumnFormat.COUNT),
+    TableColumn("why", "Why they have no link", ColumnFormat.SENTENCE),
 )
 TOO_MANY = _table(
     OVER_SENT,
@@ -166,24 +210,39 @@ TOO_MANY = _table(
 )
 ALERTS = _table(
     frames.ALERTS,
+    TableColumn("error_code", "Error"),
     TableColumn("created_at", "When", ColumnFormat.TIME),
     TableColumn("level", "Level"),
-    TableColumn("error_code", "Error"),
     TableColumn("text", "What Twilio says", ColumnFormat.SENTENCE),
     TableColumn("resource_sid", "About"),
 )
-DEPLOYED = _table(
+DEPLOYMENT_LIST = _table(
     DEPLOYMENTS,
-    TableColumn("created_at", "Created", ColumnFormat.TIME),
-    TableColumn("state", "State"),
-    TableColumn("live", "Serves now"),
-    TableColumn("target", "Target"),
-    TableColumn("sha", "Commit"),
+    TableColumn("badges", "State"),
     TableColumn("message", "Message", ColumnFormat.SENTENCE),
+    TableColumn("sha", "Commit"),
+    TableColumn("created_at", "Age", ColumnFormat.TIME),
     TableColumn("author", "Author"),
     TableColumn("branch", "Branch"),
-    TableColumn("minutes", "Build", ColumnFormat.MINUTES),
-    TableColumn("source", "Made by"),
+    TableColumn("took", "Build took"),
+    TableColumn("failure", "Why it failed", ColumnFormat.SENTENCE),
+)
+MISFITS = _table(
+    CODE_MISFITS,
+    TableColumn("place", "Line"),
+    TableColumn("asks", "Asks for", ColumnFormat.SENTENCE),
+    TableColumn("answer", "The database answers"),
+    TableColumn("error", "Its error"),
+    TableColumn("where", "In"),
+    TableColumn("detail", "In words", ColumnFormat.SENTENCE),
+)
+MIGRATIONS = _table(
+    REPOSITORY_MIGRATIONS,
+    TableColumn("state", "State"),
+    TableColumn("version", "Version"),
+    TableColumn("name", "Name"),
+    TableColumn("cures", "Would cure", ColumnFormat.COUNT, help="Lines of the code that do not fit without it."),
+    TableColumn("detail", "In words", ColumnFormat.SENTENCE),
 )
 UNKNOWN_TO_TWILIO = _table(_derived(pa.DataFrameSchema(), "sid"), TableColumn("sid", "SID"))
 
@@ -196,11 +255,19 @@ def prepared(frame: pd.DataFrame, table: Table, *, sharing: bool) -> pd.DataFram
     present = [column for column in table.columns if column.name in frame.columns]
     masked = for_browser(frame[[column.name for column in present]], table.schema, sharing=sharing)
     for column in present:
+        if column.form is ColumnFormat.BADGE and column.name in masked.columns:
+            words = {value: badge(sign) for value, sign in column.signs.items()}
+            masked[column.name] = [[words[value]] if value in words else [] for value in masked[column.name]]
         if column.words and column.name in masked.columns:
             masked[column.name] = masked[column.name].map(lambda value, words=column.words: words.get(value, value))
         if column.form is ColumnFormat.DURATION and column.name in masked.columns:
             masked[column.name] = masked[column.name].dt.total_seconds().round()
     return masked
+
+
+def badge(sign: Sign) -> str:
+    """Return the text of a coloured tag: a glyph and a word, so that its colour never stands alone."""
+    return f"{sign.glyph} {sign.word}"
 
 
 def draw_table(view: View, frame: pd.DataFrame, table: Table, *, key: str, alt: str, empty: str = "") -> None:
@@ -223,18 +290,69 @@ def draw_table(view: View, frame: pd.DataFrame, table: Table, *, key: str, alt: 
         st.caption(f"The first {MAX_ROWS:,} of {len(frame):,} rows.")
 
 
+def draw_choice(
+    view: View,
+    frame: pd.DataFrame,
+    table: Table,
+    *,
+    key: str,
+    alt: str,
+    ids: Sequence[str],
+    chosen: str | None,
+    on_choose: Callable[[str | None], None],
+) -> None:
+    """Draw `frame` as `table` with rows that can be clicked; `on_choose` gets the id of the row, or None.
+
+    `ids` names the rows. What is chosen is kept by its id: while the page is open rows are added above it.
+    """
+    shown = list(ids[:MAX_ROWS])
+    rows = [shown.index(chosen)] if chosen in shown else []
+    st.session_state[key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+
+    def choose() -> None:
+        selection = st.session_state[key]["selection"]
+        clicked = [row for row, _ in selection["cells"]] or [row for row in selection["rows"] if row not in rows]
+        on_choose(shown[clicked[0]] if clicked and clicked[0] < len(shown) else None)
+
+    st.dataframe(
+        prepared(frame.head(MAX_ROWS), table, sharing=view.sharing),
+        key=key,
+        hide_index=True,
+        column_config={column.name: _config(column, view.settings.time_zone) for column in table.columns},
+        placeholder="—",
+        alt=alt,
+        on_select=choose,
+        # Without cells, only a click on the box at the left end of a row would count.
+        selection_mode=["single-row", "single-cell"],
+    )
+    if len(frame) > MAX_ROWS:
+        st.caption(f"The first {MAX_ROWS:,} of {len(frame):,} rows.")
+
+
 def _config(column: TableColumn, zone: str) -> Any:
     """Return the configuration of a column. Its type has no public name in Streamlit."""
     match column.form:
         case ColumnFormat.TIME:
             form = "D MMM, HH:mm:ss"
             return st.column_config.DatetimeColumn(column.label, format=form, timezone=zone, help=column.help)
+        case ColumnFormat.BADGE:
+            options = [badge(sign) for sign in column.signs.values()]
+            colours = [_COLOURS[sign.tone] for sign in column.signs.values()]
+            return st.column_config.MultiselectColumn(column.label, options=options, color=colours, help=column.help)
         case ColumnFormat.TEXT:
             return st.column_config.Column(column.label, help=column.help)
-        case ColumnFormat.SENTENCE:
-            return st.column_config.Column(column.label, width="medium", help=column.help)
+        case ColumnFormat.SENTENCE | ColumnFormat.LONG_SENTENCE:
+            width: Literal["medium", "large"] = "medium" if column.form is ColumnFormat.SENTENCE else "large"
+            return st.column_config.Column(column.label, width=width, help=column.help)
         case _:
             return st.column_config.NumberColumn(column.label, format=_NUMBERS[column.form], help=column.help)
 
 
+_COLOURS: Mapping[Tone, Literal["green", "orange", "red", "gray", "blue"]] = {
+    Tone.GOOD: "green",
+    Tone.WARN: "orange",
+    Tone.BAD: "red",
+    Tone.UNKNOWN: "gray",
+    Tone.QUIET: "blue",
+}
 _NUMBERS = {ColumnFormat.COUNT: "localized", ColumnFormat.DURATION: "%d s", ColumnFormat.MINUTES: "%.1f min"}

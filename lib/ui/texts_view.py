@@ -1,60 +1,98 @@
-"""Texts: Twilio's log against the database, in numbers."""
+"""Texts: every text that was sent or should have been, in counts and as a log."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pandas as pd
+import streamlit as st
+from markupsafe import Markup
 
-from lib.diagnosis import text_log
-from lib.diagnosis.journeys import Delivery, Recording
-from lib.diagnosis.statistics import Share
+from lib.diagnosis.error_codes import explain
+from lib.diagnosis.facts import Facts
+from lib.diagnosis.journeys import Recording
+from lib.diagnosis.text_fates import FAILURES, TextTotals, text_log
 from lib.model.provider import Balance
-from lib.ui import labels
+from lib.ui import bookings_view, labels, tables
+from lib.ui import html_components as html
 from lib.ui.page_frame import View
 
 Number = tuple[str, str, str]
 CANNOT_TELL = "cannot tell"
 
-_MEANING = {
-    Recording.RECORDED: "a row in messages",
-    Recording.DEFERRED: "only in the booking's metadata, until the customer confirms",
-    Recording.LOST: "sent, and the database knows nothing of it",
-    Recording.TOO_SOON: "younger than Twilio's list lags",
-    Recording.UNKNOWN: "messages or bookings could not be read",
-}
-_ALWAYS_SHOWN = (Recording.RECORDED, Recording.DEFERRED, Recording.LOST)
+ALL, FAILED, NOT_RECORDED = "All", "Failed", "Not recorded"
+FILTERS = (ALL, FAILED, NOT_RECORDED)
+KEY, CHOSEN = "texts", "chosen_text"
 
 
-def delivery_numbers(outbound: pd.DataFrame) -> list[Number]:
-    """Return how the texts fared, counts first."""
-    delivery = outbound["delivery"]
-    delivered, failed = int((delivery == Delivery.DELIVERED).sum()), int((delivery == Delivery.FAILED).sum())
-    return [
-        ("Texts to customers", f"{len(outbound):,}", "in Twilio's log"),
-        ("Delivered", f"{delivered:,} of {delivered + failed:,}", Share(delivered, delivered + failed).message),
-        ("On their way", f"{int((delivery == Delivery.ON_ITS_WAY).sum()):,}", "no receipt yet, and none is due"),
-        (
-            "No receipt",
-            f"{int((delivery == Delivery.NO_RECEIPT).sum()):,}",
-            "old enough for one: their fate is unknown",
-        ),
+def log(facts: Facts) -> pd.DataFrame:
+    """Return every text that was sent or should have been, with its event and an `id` by which its row is chosen."""
+    rows = text_log(facts)
+    events = facts.rows(facts.snapshot.events)
+    names = {} if events is None else dict(zip(events["id"], events["name"], strict=True))
+    known = [explain(code) if isinstance(code, str) else None for code in rows["error_code"].astype("object")]
+    return rows.assign(
+        id=rows["sid"].fillna(rows["booking_id"]).astype("str"),
+        event_name=rows["event_id"].map(names).astype("object"),
+        action=[error.action if error else "" for error in known],
+        fault=[error.fault.value if error else "" for error in known],
+    )
+
+
+def filtered(rows: pd.DataFrame, chosen: str) -> pd.DataFrame:
+    """Return the texts of a filter."""
+    if chosen == FAILED:
+        return rows[rows["fate"].isin(FAILURES)]
+    return rows[rows["recording"] == Recording.LOST] if chosen == NOT_RECORDED else rows
+
+
+def numbers(view: View, totals: TextTotals) -> list[Number]:
+    """Return the counts that stand above the log, beside the share that arrived."""
+    unknown = view.facts.unknown_to_twilio
+    items = [
+        ("Not sent", _known(totals.not_sent), "bookings for which Twilio has no text"),
+        ("Not recorded", _known(totals.not_recorded), "texts that went out and are not in the database"),
+        ("No receipt", f"{totals.no_receipt:,}", "old enough for one: whether they arrived cannot be told"),
     ]
+    if totals.on_its_way:
+        items.append(("On their way", f"{totals.on_its_way:,}", "no receipt yet, and none is due"))
+    if unknown is None or len(unknown):
+        count = _known(None if unknown is None else len(unknown))
+        items.append(("Unknown to Twilio", count, "in the database as sent, and not in Twilio's log"))
+    return items
 
 
-def recording_numbers(outbound: pd.DataFrame, unknown_to_twilio: pd.Series | None) -> list[Number]:
-    """Return where the database knows the texts from. Those that Twilio does not know are the other way round."""
-    counts = outbound["recording"].value_counts()
-    unread = Recording.UNKNOWN in counts
-    items = []
-    for kind, meaning in _MEANING.items():
-        count = int(counts.get(kind, 0))
-        if count or kind in _ALWAYS_SHOWN:
-            # With the database unread, none found is not none.
-            value = CANNOT_TELL if unread and not count else f"{count:,}"
-            items.append((labels.RECORDING[kind].capitalize(), value, meaning))
-    count_unknown = CANNOT_TELL if unknown_to_twilio is None else f"{len(unknown_to_twilio):,}"
-    return [*items, ("Phantom", count_unknown, "the database claims them, and Twilio does not know them")]
+def _known(count: int | None) -> str:
+    return CANNOT_TELL if count is None else f"{count:,}"
+
+
+def text_card(rows: pd.DataFrame, text_id: str, view: View) -> Markup:
+    """Return the whole story of one text. Masked as the table is."""
+    found = rows[rows["id"] == text_id]
+    if found.empty:
+        return html.nothing("This text is not among those shown: choose another filter, or a longer window.")
+    row = tables.prepared(found, tables.TEXT_STORY, sharing=view.sharing).iloc[0]
+    facts = bookings_view.present_facts(row, tables.TEXT_STORY, view)
+    fate = labels.FATE[found.iloc[0]["fate"]]
+    return html.card("The text", html.facts(facts), sign=fate)
+
+
+def booking_of(rows: pd.DataFrame, text_id: str) -> str | None:
+    """Return the id of the booking that a text is of, where it is known."""
+    found = rows.loc[rows["id"] == text_id, "booking_id"].dropna()
+    return None if found.empty else str(found.iloc[0])
+
+
+def chosen_text() -> str | None:
+    """Return the id of the text that is looked at; the address names it at first."""
+    return st.session_state.setdefault(CHOSEN, st.query_params.get("text")) or None
+
+
+def choose_text(text_id: str | None) -> None:
+    """Look at one text, or at none; the address keeps which."""
+    st.session_state[CHOSEN] = text_id
+    if text_id:
+        st.query_params["text"] = text_id
+    else:
+        st.query_params.pop("text", None)
 
 
 def money(view: View) -> list[Number]:
@@ -77,11 +115,3 @@ def money(view: View) -> list[Number]:
 
 def newest_first(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.sort_values("created_at", ascending=False, kind="stable")
-
-
-def suspicious(view: View, outbound: pd.DataFrame) -> Iterable[tuple[str, str, str, pd.DataFrame]]:
-    """Return key, title, explanation and rows of each group of texts that somebody should look at."""
-    lost, stuck = text_log.unrecorded(outbound), text_log.stuck(outbound, view.now)
-    yield "lost", "Lost", "They went out, and the database knows nothing of them.", newest_first(lost)
-    waits = "They wait in Twilio's queue, or for a receipt, for longer than is plausible."
-    yield "stuck", "Stuck", waits, newest_first(stuck)

@@ -71,7 +71,7 @@ def test_a_viewer_cannot_act(executor: Executor, fake_target: FakeAction) -> Non
         ({"phrase": "Lamp"}, "type exactly: lamp"),
         ({"reason": "  "}, "needs a reason"),
         ({"reason": "\u200b"}, "needs a reason"),  # of which nothing would stand in the journal
-        ({"digest": "0" * 64}, "Look at a new preview"),
+        ({"digest": "0" * 64}, "Open a new preview"),
     ],
 )
 def test_a_wrong_confirmation_is_refused_and_recorded(
@@ -362,7 +362,7 @@ def test_what_only_looks_and_died_is_over_once_somebody_looks(
     monkeypatch.setattr(FakeAction, "leaves_nothing", True)
     seen = executor.recheck(lost.id, OPERATOR)
     assert seen.state is RequestState.FAILED
-    assert "Do it again" in seen.message
+    assert "Run it again" in seen.message
 
 
 def test_looking_again_looks_for_the_target_of_the_preview_and_not_for_todays(

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 
 from lib.actions.action import Effect
 from lib.actions.action_registry import open_executor
 from lib.actions.executor import Executor, Order
 from lib.actions.preview_store import PreviewStore
+from lib.affected import Affected, PersonState, affected, follow_ups_of
+from lib.diagnosis.facts import Facts, Terms
 from lib.journal.request import Request, RequestState
 from lib.model.window import WindowSize
 from lib.sandbox.releases import FIX
@@ -62,7 +65,7 @@ def test_a_number_that_is_nobodys_tests_the_call_and_promises_nothing_of_deliver
 ) -> None:
     request = done(context, "test_validation")
     assert request.state is RequestState.SUCCEEDED
-    assert "Delivery was not tried" in request.message
+    assert "Delivery was not tested" in request.message
     with sandbox.world.connection() as connection:
         made = connection.execute("select from public.pending_bookings where mobile_number = '+447700900000'")
         assert len(made.fetchall()) == 1
@@ -119,3 +122,43 @@ def test_a_build_of_another_commit_than_was_confirmed_is_not_called_a_success(
     seen = build.verify(context.context, target, args, Effect("Vercel accepted it.", "", "", other["id"]))
     assert seen.agreed is False
     assert "was confirmed" in seen.message
+
+
+def test_all_who_got_no_text_are_sent_a_link_at_once_as_soon_as_a_test_booking_went_through(
+    play: Callable[[str], dict[str, str]], control: httpx.Client, tmp_path: Path
+) -> None:
+    values = play("provider-rejecting") | {"JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}"}
+    settings = load(values, secrets_file=Path("/nonexistent/secrets.toml"))
+    sources = connect(settings, utc_now)
+    executor = open_executor(settings, sources, lambda: take(sources, WindowSize.DAY), utc_now)
+
+    def people() -> Affected:
+        facts = Facts(take(sources, WindowSize.DAY), utc_now(), Terms.of(settings))
+        return affected(facts, follow_ups_of(executor.journal, utc_now() - timedelta(days=1)))
+
+    waiting = people().to_do
+    assert len(waiting) >= 3
+    chosen = [contact.first.booking_id for contact in waiting[:3]]
+    args = {"bookings": ",".join(chosen)}
+    for blocked in (executor.preview("resend_links", args), executor.preview("resend_link", {"booking": chosen[0]})):
+        assert any(check.id == "flow" and "Twilio refuses our texts" in check.message for check in blocked.preflight)
+        assert blocked.blocked
+
+    control.post("/manual-fix", json={}).raise_for_status()
+    tried = done(executor, "test_booking")
+    assert tried.state is RequestState.SUCCEEDED, tried.message
+    preview = executor.preview("resend_links", args)
+    assert not preview.blocked, preview.preflight
+    order = Order("resend_links", args, preview.digest, phrase="3 people", reason="they got no text")
+    request = executor.submit(order, OPERATOR)
+    assert executor.submit(order, OPERATOR).id == request.id, "a second click is the same order"
+    request = executor.carry_out(request.id, OPERATOR)
+    assert request.state is RequestState.SUCCEEDED, request.message
+    assert "3 of 3 were sent a new link. Delivered: 3 of 3" in request.message
+    after = people()
+    assert len(after.to_do) == len(waiting) - 3
+    assert {contact.state for contact in after.contacts if set(chosen) & set(contact.booking_ids)} == {
+        PersonState.RE_SENT
+    }
+    assert executor.preview("resend_links", args).blocked, "each of them was texted a moment ago"
+    executor.journal.close()

@@ -44,6 +44,20 @@ def until(page: Page, condition: Callable[[], bool], seconds: float = 20) -> Non
     wait_until(condition, seconds, pause=lambda pause: page.wait_for_timeout(1000 * pause))
 
 
+def open_sheet(page: Page) -> None:
+    """Open the sheet of the header, which holds the window, the share switch and the sandbox; once is enough."""
+    inside = page.get_by_role("radiogroup", name="Window")
+    if not inside.is_visible():
+        page.locator(".st-key-view").get_by_role("button").click()
+        expect(inside).to_be_visible(timeout=20_000)
+
+
+def close_sheet(page: Page) -> None:
+    """Close it, so that what it covers can be clicked."""
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("radiogroup", name="Window")).to_be_hidden(timeout=20_000)
+
+
 def at_rest(page: Page) -> None:
     """Wait until every transition has ended: a colour in between has another contrast."""
     page.evaluate(

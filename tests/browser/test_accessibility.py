@@ -13,7 +13,7 @@ from tests.browser.test_journey import PAGES, dashboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 
-READ = [*PAGES, "handbook"]
+READ = [*PAGES, "deployments?view=Code+and+database", "handbook"]
 DESKTOP, PHONE = {"width": 1440, "height": 2400}, {"width": 390, "height": 844}
 
 # In the dark only the colours are others.

@@ -17,7 +17,7 @@ from lib.journal.journal import Journal
 from lib.journal.request import RequestState
 from lib.sandbox.serve import Running
 from lib.snapshot import utc_now
-from tests.browser.conftest import free_port, started
+from tests.browser.conftest import close_sheet, free_port, open_sheet, started
 from tests.browser.test_journey import dashboard, open_page
 from tests.waiting import wait_until
 
@@ -46,8 +46,10 @@ def pace(sandbox: Running, bookings_per_minute: float) -> None:
 
 
 def choose_pace(page: Page, message: str) -> None:
+    open_sheet(page)
     page.get_by_role("combobox", name="Pace").click()
     page.get_by_role("option", name=message).click()
+    close_sheet(page)
 
 
 def open_step(page: Page, title: str) -> None:
@@ -86,7 +88,7 @@ def test_a_missing_column_is_cured_by_following_the_plan(
     open_step(page, "Redeploy or promote")
     expect(page.get_by_role("button", name="Redeploy the same commit")).to_be_visible(timeout=QUICK)
     expect(
-        page.get_by_text("Nothing to do: the evidence already says so.").locator("visible=true").first
+        page.get_by_text("Nothing to do: the evidence already shows it.").locator("visible=true").first
     ).to_be_visible(timeout=QUICK)
     # The advised step says which migration helps now; those that would not stand behind one line.
     open_step(page, "Emergency migration")

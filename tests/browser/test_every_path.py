@@ -134,7 +134,7 @@ def at_the_command_line(desk: LiveDesk, name: str) -> str:
         check=False,
     )
     assert answer.returncode == 2, answer.stderr
-    return SEES if "Viewers may look" in answer.stdout else ACTS
+    return SEES if "Viewers can look" in answer.stdout else ACTS
 
 
 def documented() -> dict[str, tuple[str, ...]]:

@@ -18,7 +18,7 @@ HOSTILE = (
 )
 SCRIPT = f"""
 import streamlit as st
-from lib.ui import html_components, styles
+from lib.ui import html_components, labels, styles
 from lib.ui.masking import plain
 
 HOSTILE = {HOSTILE!r}
@@ -28,6 +28,13 @@ with st.container(key="masked"):
     st.warning(plain(HOSTILE))
     st.markdown(plain(HOSTILE))
     styles.draw(html_components.card(HOSTILE, html_components.bullets([HOSTILE])))
+with st.container(key="code"):
+    lines = [(1, HOSTILE), (2, "</span></pre><script>alert(2)</script>"), (3, "  \\tindented")]
+    styles.draw(html_components.code_lines(lines, 2))
+    styles.draw(html_components.live_line(HOSTILE, labels.CANNOT_TELL, [HOSTILE]))
+    styles.draw(html_components.link(HOSTILE, "javascript:alert(3)"))
+    nothing = html_components.NOTHING
+    styles.draw(html_components.misfit(HOSTILE, nothing, nothing, nothing))
 """
 
 
@@ -59,4 +66,10 @@ def test_nothing_from_outside_becomes_a_tag_a_link_or_a_picture(chromium: Browse
         seen = masked.inner_text().replace("\u2060", "")
         assert seen.count("**bold** [click](https://evil.example) www.evil.example") >= 5
         assert ":red[x] :material/bolt: $x^2$ `code` ~~gone~~ <b>b</b>" in seen
+        code = page.locator(".st-key-code")
+        expect(code.locator(".sb-line")).to_have_count(3)
+        for tag in ("img", "a", "strong", "script", "h1"):
+            expect(code.locator(tag)).to_have_count(0)
+        expect(code.locator(".sb-marked")).to_contain_text("</span></pre><script>alert(2)</script>")
+        expect(code.locator(".sb-line").nth(0)).to_contain_text("<img src=x onerror=alert(1)> **bold**")
         page.close()

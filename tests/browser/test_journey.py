@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from lib.sandbox.serve import Running
-from tests.browser.conftest import ROOT, free_port, running, settled
+from tests.browser.conftest import ROOT, free_port, open_sheet, running, settled
 from tests.pages.test_on_the_sandbox import planted
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -109,7 +109,7 @@ def test_deep_links_keep_window_and_share_switch_from_page_to_page_and_status_ha
         expect(page).to_have_url(re.compile(r"/bookings\?.*window=7d"))
         expect(page).to_have_url(re.compile("share=true"))
         page.goto(f"{address}/status")
-        expect(page.get_by_role("heading", name="The flow, hop by hop")).to_be_visible(timeout=20_000)
+        expect(page.get_by_role("heading", name="Key figures")).to_be_visible(timeout=20_000)
         expect(page.get_by_text("Page not found")).to_have_count(0)
         page.close()
 
@@ -136,6 +136,7 @@ def test_another_scenario_can_be_chosen_and_the_headline_follows(
     with dashboard(play("code-not-deployed")) as address:
         page, wire = open_page(chromium, address)
         expect(page.locator(".sb-state")).not_to_have_text("FLOWING")
+        open_sheet(page)
         page.get_by_role("combobox", name="Scenario").click()
         page.get_by_role("option", name="All is well").click()
         expect(page.locator(".sb-state")).to_have_text("FLOWING", timeout=30_000)

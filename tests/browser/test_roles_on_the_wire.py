@@ -14,7 +14,7 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 from lib import settings as settings_
 from lib.journal.journal import Journal
 from lib.snapshot import utc_now
-from tests.browser.conftest import settled, until
+from tests.browser.conftest import open_sheet, settled, until
 from tests.browser.test_journey import dashboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -63,6 +63,7 @@ def replay(page: Page, frames: list[str]) -> None:
 
 def share_screen(page: Page) -> None:
     """Ask the server for something and wait until it is drawn: then it has handled what was sent before."""
+    open_sheet(page)
     page.get_by_text("Share screen").click()
     expect(page.locator("html")).to_have_css("font-size", "20px", timeout=QUICK)
     settled(page)

@@ -23,7 +23,7 @@ from lib.journal.request import RequestState
 from lib.sandbox.scenarios import SCENARIOS
 from lib.sandbox.serve import Running
 from lib.snapshot import utc_now
-from tests.browser.conftest import settled, until
+from tests.browser.conftest import close_sheet, open_sheet, settled, until
 from tests.browser.test_journey import Wire, dashboard, open_page
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -82,13 +82,13 @@ class Screen:
         while self.sandbox.scenario.name != name:
             # A menu that is open closes when the page scrolls or is drawn anew; then it is opened again.
             with suppress(TimeoutError, AssertionError):
-                menu.scroll_into_view_if_needed()
-                menu.press("Escape")
+                open_sheet(self.page)
                 menu.fill(title)
                 self.page.get_by_role("option", name=title, exact=True).wait_for(timeout=2_000)
                 menu.press("Enter")
                 until(self.page, lambda: self.sandbox.scenario.name == name, seconds=3)
         expect(menu).to_have_value(title, timeout=QUICK)
+        close_sheet(self.page)
         settled(self.page)
         with self.sandbox.world.connection() as connection:
             connection.execute("update twin.project set queue_time = '0.2 s', build_time = '1 s'")
@@ -137,8 +137,10 @@ class Screen:
         done_elsewhere = task.get_by_role("button", name="It is done: check again")
         if done_elsewhere.count():
             stand_in = self.page.get_by_role("button", name=re.compile("Somebody fixed it in"))
+            open_sheet(self.page)
             stand_in.click()
             expect(stand_in).to_be_disabled(timeout=QUICK)
+            close_sheet(self.page)
             with suppress(TimeoutError):  # the desk may see it by itself before anybody says so
                 done_elsewhere.click(timeout=3_000)
             until(self.page, lambda: not self._still_asked_for(name))
@@ -236,7 +238,7 @@ def _journal_has_it_in_order(screen: Screen, name: str) -> None:
 def test_where_nothing_is_wrong_the_plan_asks_for_nothing(screen: Screen, name: str) -> None:
     screen.play(name)
     expect(screen.page.locator(".sb-state")).to_have_text(NOTHING_TO_CURE[name], timeout=QUICK)
-    expect(screen.page.get_by_text("Nothing that the desk sees needs to be fixed.")).to_be_visible(timeout=QUICK)
+    expect(screen.page.get_by_text("Nothing needs to be fixed.")).to_be_visible(timeout=QUICK)
     expect(screen.page.locator("[class*='st-key-task_']")).to_have_count(0)
 
 

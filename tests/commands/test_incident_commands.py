@@ -58,7 +58,7 @@ def test_the_week_is_written_out_in_each_form(run: Run, tmp_path: Path, form: st
     file = tmp_path / f"week.{form}"
     assert run("export", "--weekly", "--format", form, "--to", str(file)).exit_code == 0
     assert file.read_text(encoding="utf-8").startswith(begins)
-    assert "could not see" in file.read_text(encoding="utf-8")
+    assert "could not read" in file.read_text(encoding="utf-8")
 
 
 def test_an_export_is_of_an_incident_or_of_the_week_and_of_nothing_else(run: Run) -> None:

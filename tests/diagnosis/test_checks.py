@@ -326,10 +326,7 @@ def test_one_of_a_thing_is_said_in_the_singular() -> None:
         [{"id": "j", "type": "stats", "status": "pending", "scheduled_for": ago(hours=2), "created_at": ago(hours=3)}],
     )
     assert answer("jobs_move", background_jobs=jobs).summary == "1 background job is overdue, the oldest since 13:00."
-    assert (
-        answer("api_answers", **calls(500)).summary
-        == "The last booking call ended in an error of the booking app's own."
-    )
+    assert answer("api_answers", **calls(500)).summary == "The last booking call failed inside the booking app."
     one = {"hostnames": (hostname(HEAD_BUILD), hostname(FIX_BUILD, "two.example"))}
     assert (
         answer("serving_commit", **one).summary

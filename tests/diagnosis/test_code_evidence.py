@@ -379,7 +379,7 @@ BLOCKED = DeploymentState.BLOCKED
 @pytest.mark.parametrize(
     ("changed", "check", "said"),
     [
-        (stopped(), "reason_13_cancelled", "It was cancelled, and why is not known."),
+        (stopped(), "reason_13_cancelled", "It was cancelled; the reason is not known."),
         (stopped(ready_state_reason="Removed by its owner"), "reason_13_cancelled", "“Removed by its owner”"),
         (stopped(ready_state_reason=IGNORED), "reason_09_ignored_step", "Skipped by the ignored build step"),
         (
@@ -395,7 +395,7 @@ BLOCKED = DeploymentState.BLOCKED
             "Its author may not deploy: Git author sam",
         ),
         (stopped(BLOCKED, seat_block="TEAM_ACCESS_REQUIRED"), "reason_11_author_blocked", "TEAM_ACCESS_REQUIRED"),
-        (stopped(BLOCKED), "reason_11_author_blocked", "Vercel blocked it, and why is not known."),
+        (stopped(BLOCKED), "reason_11_author_blocked", "Vercel blocked it; the reason is not known."),
     ],
 )
 def test_why_a_build_was_stopped_is_said_in_vercels_words_or_not_at_all(
@@ -641,7 +641,7 @@ def test_a_hostname_that_was_not_read_may_serve_something_else() -> None:
 
 def test_an_upload_with_changes_is_told_as_that_and_not_as_its_commit() -> None:
     check = answer("reason_31_by_hand", hostnames=(hostname(DIRTY),))
-    assert (check.status, "with changes that no commit holds" in check.summary) == (FAIL, True)
+    assert (check.status, "with changes that are in no commit" in check.summary) == (FAIL, True)
     assert "does not hold" in " ".join(answer("serving_commit", hostnames=(hostname(DIRTY),)).evidence)
     assert answer("reason_31_by_hand", hostnames=(hostname(UNNAMED),)).status is CANNOT_TELL
 

@@ -19,6 +19,7 @@ from tests.diagnosis.builders import (
     OLD_BUILD,
     booking,
     call,
+    catalog,
     hostname,
     never_sent,
     snapshot,
@@ -66,7 +67,7 @@ FAILED_CALL = table(frames.API_USAGE, [call(n, at, 500 if n == 6 else 201) for n
 @pytest.mark.parametrize(
     ("id_", "changed", "status", "value"),
     [
-        ("last_answer", {}, OK, "201 + text"),
+        ("last_answer", {}, OK, "201, text sent"),
         ("last_answer", {"api_usage": FAILED_CALL}, FAIL, "500"),
         ("last_answer", {"texts": table(frames.TEXTS, [text(1, MOMENTS[0])])}, FAIL, "201, no text"),
         ("last_answer", {"api_usage": table(frames.API_USAGE)}, NOT_APPLICABLE, "none"),
@@ -78,7 +79,7 @@ FAILED_CALL = table(frames.API_USAGE, [call(n, at, 500 if n == 6 else 201) for n
         ("delivered", {}, OK, "6 of 6"),
         ("delivered", {"texts": texts(6)}, OK, "5 of 6"),  # one phone that was off is no alarm
         ("delivered", {"texts": texts(4, 5, 6)}, FAIL, "3 of 6"),
-        ("delivered", never_sent(), NOT_APPLICABLE, "none"),
+        ("delivered", never_sent(), FAIL, "0 of 6"),
         ("delivered", {"texts": AWAY}, CANNOT_TELL, "?"),
         ("stored", {}, OK, "6 of 6"),
         ("stored", {"pending_bookings": bookings(1, 2)}, WARN, "4 of 6"),
@@ -93,6 +94,13 @@ def test_a_tile_shows_a_count_and_what_it_rests_on(id_: str, changed: Any, statu
     shown = tile(id_, **changed)
     assert (shown.status, shown.value) == (status, value)
     assert shown.message
+
+
+def test_refused_records_of_before_are_no_green_count() -> None:
+    errors = table(frames.DATABASE_ERRORS, [NULL, NULL])
+    shown = tile("null_errors", database_errors=errors, catalog=catalog(messages__customer_id=True))
+    assert (shown.status, shown.value) == (OK, "0 now")
+    assert shown.message.endswith("Before that, 2 texts.")
 
 
 # Hops --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 
 from lib.diagnosis.applicable_migrations import database_faults
 from lib.diagnosis.diagnose import Diagnosis, diagnose
+from lib.diagnosis.facts import Terms
 from lib.model.database import AppliedMigration, CheckConstraint
 from lib.model.reading import Failure, FailureKind
 from lib.model.served_code import Schema, ServedCode, UniqueKey
@@ -25,6 +26,7 @@ from tests.diagnosis.builders import (
     NOW,
     OLD,
     OLD_BUILD,
+    PROJECT,
     catalog,
     hostname,
     snapshot,
@@ -171,7 +173,7 @@ def test_a_refused_literal_names_file_line_value_and_the_migration_that_would_al
         "20251120090000",
     ):
         assert part in line
-    assert line.startswith("initiate writes") and "its error is looked at" in line
+    assert line.startswith("initiate writes") and "its error is checked" in line
 
 
 def test_a_misfit_off_the_way_of_a_booking_changes_no_verdict():
@@ -214,8 +216,8 @@ def test_where_it_is_unknown_which_code_is_served_no_version_of_it_is_blamed():
     ("hosts", "codes", "why"),
     [
         ((hostname(None),), ("on_pending",), "hostnames serves is not known"),
-        ((hostname(HEAD_BUILD), hostname(FIX_BUILD, "b.example")), ("on_pending",), "is not read yet"),
-        ((hostname(OLD_BUILD),), ("on_pending",), "is not read yet"),
+        ((hostname(HEAD_BUILD), hostname(FIX_BUILD, "b.example")), ("on_pending",), "has not been read yet"),
+        ((hostname(OLD_BUILD),), ("on_pending",), "has not been read yet"),
     ],
 )
 def test_code_of_which_a_part_is_unread_vouches_for_nothing(hosts: Any, codes: tuple[str, ...], why: str):
@@ -244,3 +246,30 @@ def test_a_live_schema_that_is_away_is_made_up_for_by_the_catalog():
     away = Failure(FailureKind.TIMEOUT, "It did not answer.")
     world = snapshot(served_code=(code("on_pending"),), live_schema=away, catalog=catalog(METADATA))
     assert METADATA in check(diagnose(world, NOW), "columns_exist").summary
+
+
+def test_the_addresses_of_the_flow_are_those_of_the_settings():
+    terms = Terms(addresses=("/api/bookings/confirm",))
+    diagnosis = diagnose(snapshot(served_code=(code("on_pending"),), live_schema=schema(METADATA)), NOW, terms)
+    (commit,) = diagnosis.facts.code.serving
+    assert commit.way.missing == () and set(commit.way.places.values()) == {"/api/bookings/confirm"}
+    assert not any(one.column == "metadata" and "initiate" in (one.hop or "") for one in commit.on_flow)
+
+
+@pytest.mark.parametrize(("root", "fits"), [("apps/booking", True), ("apps/other", False), (None, True)])
+def test_only_the_app_in_the_folder_that_vercel_builds_answers(root: str | None, fits: bool):
+    tree = booking_app_code.tree("on_pending", False, {})
+    files = {f"apps/booking/{path}": text.encode() for path, text in tree.items()}
+    project = dataclasses.replace(PROJECT, root_directory=root)
+    diagnosis = diagnosed(reader.read(Files(files), HEAD), project=project)
+    assert diagnosis.facts.code.complete is fits
+    if not fits:
+        assert "answers /api/bookings/initiate" in diagnosis.facts.code.why_partial
+
+
+def test_an_upload_with_uncommitted_changes_is_said_to_be_one():
+    dirty = hostname(dataclasses.replace(HEAD_BUILD, git_dirty=True, source="cli"))
+    diagnosis = diagnosed(code("on_pending"), hostnames=(dirty,))
+    why = "booking.example serves an upload with uncommitted changes: what it holds cannot be told."
+    assert diagnosis.facts.code.why_partial == why
+    assert check(diagnosis, "columns_exist").status is not FAIL

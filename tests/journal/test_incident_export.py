@@ -118,16 +118,16 @@ def test_markdown_lists_the_entries_in_order_in_the_business_zone_with_utc_besid
     assert "# Incident: All words" in text
     assert "Opened 2026-03-02 19:33:21 (2026-03-02 14:03:21 UTC) by ann\\@lantern.example" in text
     assert text.index("### Monday 2 March 2026") < text.index("### Tuesday 3 March 2026")
-    assert "- **06:33:21** (01:03:21 UTC) redeploy of All words requested" in text
+    assert "- **06:33:21** (01:03:21 UTC) requested: Redeploy the same commit, on All words" in text
     order = [
         "incident opened",
         "diagnosis: BROKEN",
         "requested",
         "approved",
-        "claimed",
+        "last checks before it starts",
         "started",
-        "redeploy: ",
-        "redeploy succeeded",
+        "Redeploy the same commit: All words",
+        "Redeploy the same commit: succeeded",
         "was skipped",
         "note of",
         "muted until",

@@ -166,7 +166,7 @@ def test_a_request_without_a_login_has_no_second_person_who_could_approve_it(
     request = local.submit_request(a_request(needs_approval=True), Actor(NO_LOGIN, Role.OPERATOR, via))
     with pytest.raises(ConflictError, match="without a login") as refused:
         local.approve(request.id, ann)
-    assert "ask for it anew" in refused.value.hint
+    assert "request it again" in refused.value.hint
     assert local.request(request.id).state is RequestState.WAITING
 
 

@@ -151,7 +151,7 @@ def test_the_missing_column_is_added_and_the_next_booking_is_recorded_in_it(
     assert not data_api.knows("pending_bookings", ["metadata"], Deadline(10))
     result = either.run(METADATA)
     assert (result.outcome, result.before, result.after, result.visible) == ("succeeded", False, True, True)
-    assert result.verified and result.steps_done == 1 and "The Data API knows it" in result.message
+    assert result.verified and result.steps_done == 1 and "The Data API has it" in result.message
     keys = sandbox.world.credentials
     app = BookingWrites(BookingApp(http=http, base_url=f"{sandbox.world.base_url}/app"))
     answer = app.initiate(keys.test_event_id, "+447400123456", SecretStr(keys.booking_api_key), Deadline(20))
@@ -250,7 +250,7 @@ def test_a_column_that_the_data_api_has_not_noticed_needs_no_ddl_but_a_word_to_t
         assert [told.payload for told in connection.notifies(timeout=PATIENCE, stop_after=1)] == ["reload schema"]
     stage.close()
     assert (result.outcome, result.visible) == ("nothing_to_do", True)
-    assert "told to load the schema again" in result.message
+    assert "notified to reload the schema" in result.message
 
 
 def described(*columns: str) -> Scripted:
@@ -419,7 +419,7 @@ def both(*listeners: Callable[[str], None]) -> Callable[[str], None]:
     ("spoilt", "outcome", "in_place", "message"),
     [
         ({"body": "html"}, "succeeded", True, "Its answer was lost"),
-        ({"status": 500}, "failed", False, "looking shows that it did not happen"),
+        ({"status": 500}, "failed", False, "a check shows that it did not happen"),
         ({"refuse": True}, "unknown", False, "So far it is not in place"),
     ],
 )

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from lib.actions.action import RefusedError
-from lib.journal.entry import Alert, Kind, Outcome, Receipt
+from lib.journal.entry import Alert, DiagnosisRecord, Kind, Outcome, Receipt
 from lib.journal.errors import JournalError
+from lib.journal.incident_export import incident_record
 from lib.journal.journal import Journal
 from lib.journal.request import RequestState
 from lib.model.deployments import Deployment, DeploymentState
@@ -26,6 +27,7 @@ from lib.monitor import loop, sender, silences
 from lib.monitor.loop import holder_name, is_dead
 from lib.monitor.monitor_status import read_status
 from lib.monitor.store import MONITOR, Outbox
+from lib.reports.incident_report import report_of
 from lib.snapshot import READING_SPECS, Snapshot
 from tests.clocks import Clock
 from tests.diagnosis import builders as b
@@ -552,3 +554,33 @@ def test_a_kept_receipt_is_written_by_the_next_round(
     journal.keep_receipt(request.id, Receipt(Outcome.SUCCEEDED, "done"), ann)
     monitor().round()
     assert journal.request(request.id).state is RequestState.SUCCEEDED
+
+
+def test_the_open_incident_records_by_itself_that_texts_broke_and_that_they_flow_again(
+    monitor: StartMonitor, world: World, journal: Journal, clock: Clock
+) -> None:
+    incident, watching = journal.open_incident("Bookings cannot start", OPERATOR).id, monitor()
+
+    def recorded() -> list[str]:
+        entries = journal.entries(incident_id=incident, kinds=[Kind.DIAGNOSIS])
+        return [entry.payload.state.value for entry in entries if isinstance(entry.payload, DiagnosisRecord)]
+
+    for breaks, states in ((True, ["broken"]), (True, ["broken"]), (False, ["broken", "flowing"])):
+        world.breaks() if breaks else world.is_well()
+        watching.round()
+        clock.advance(minutes=1)
+        assert recorded() == states, "one record per change, and none while the state is the same"
+    assert report_of(incident_record(journal, incident), clock.now).fixed_at is not None
+
+
+def test_that_nothing_can_be_told_is_recorded_only_when_it_lasts(
+    monitor: StartMonitor, world: World, journal: Journal, clock: Clock
+) -> None:
+    incident, watching = journal.open_incident("Who knows", OPERATOR).id, monitor()
+    world.changed = {"visibility": Failure(FailureKind.TIMEOUT, "It is away.")}
+    watching.round()
+    assert not journal.entries(incident_id=incident, kinds=[Kind.DIAGNOSIS])
+    clock.advance(minutes=1)
+    watching.round()
+    (entry,) = journal.entries(incident_id=incident, kinds=[Kind.DIAGNOSIS])
+    assert entry.payload.state.value == "cannot_tell"

@@ -26,7 +26,9 @@ KEY = "sb_secret_planted_in_an_error_message"
 PLANTED = (PHONE, "7700900123", "7700 900 123", TOKEN, LINK_CODE, KEY)
 HOSTILE = "<img src=x onerror=alert(1)> **bold** [click](https://evil.example) :red[x] $x^2$ `code`"
 
-FAILED = Failure(FailureKind.UNAVAILABLE, "The other side has a fault of its own.", "The desk asks again by itself.")
+FAILED = Failure(
+    FailureKind.UNAVAILABLE, "The other side has a fault of its own.", "Switchboard retries automatically."
+)
 NOT_CONFIGURED = Failure(FailureKind.NOT_CONFIGURED, "Nothing is configured here.", "See Systems.")
 _SHA = "6376d4634c2aa811c2f7bf4a3f63a2f4a3f63a2f"
 _HEAD = "9d1ac940b6a82c2f7bf4a3f63a2f4a3f63a2f111"

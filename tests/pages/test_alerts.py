@@ -81,7 +81,7 @@ def test_a_monitor_that_stopped_is_not_shown_as_running(
     status = MonitorStatus(utc_now() - timedelta(hours=2), None, None, (), 0)
     monkeypatch.setattr(action_service, "watched", lambda: status)
     out = sent(open_page("systems", synthetic.planted(), action_service=action_service)).decode(errors="replace")
-    assert "The watch has stopped" in out and "Somebody watches" not in out
+    assert "The monitor has stopped" in out and "The monitor runs" not in out
 
 
 def watched_as(action_service: ActionService, monkeypatch: pytest.MonkeyPatch, **changed: object) -> None:
@@ -105,7 +105,7 @@ def test_a_scheduled_monitor_has_not_stopped_between_two_rounds(
     last = utc_now() - timedelta(minutes=minutes)
     watched_as(action_service, monkeypatch, last_round_at=last, holder=None, abandoned=abandoned)
     out = sent(open_page("systems", synthetic.planted(), action_service=action_service)).decode(errors="replace")
-    assert ("The watch has stopped" in out) is stopped
+    assert ("The monitor has stopped" in out) is stopped
 
 
 def test_a_monitor_that_is_set_to_run_rarely_may_be_silent_for_longer(
@@ -116,7 +116,7 @@ def test_a_monitor_that_is_set_to_run_rarely_may_be_silent_for_longer(
     out = sent(open_page("systems", synthetic.planted(), action_service=action_service, settings=rarely)).decode(
         errors="replace"
     )
-    assert "Somebody watches" in out
+    assert "The monitor runs" in out
 
 
 def test_the_slowest_schedule_that_we_document_may_miss_a_round_or_two() -> None:
@@ -161,4 +161,4 @@ def test_a_message_that_failed_is_listed_with_whether_it_is_tried_again(
 
 def test_muting_everything_says_that_news_of_deployments_are_lost(open_page: Open, firing: ActionService) -> None:
     said = [text.value for text in open_page("systems", synthetic.planted(), action_service=firing).text]
-    assert any("never told" in message for message in said) and any("told afterwards" in message for message in said)
+    assert any("is not sent" in message for message in said) and any("sent afterwards" in message for message in said)

@@ -51,10 +51,10 @@ def test_it_tells_the_story_in_order_and_leaks_nothing(
     test = log(open_page, action_service)
     assert not test.exception
     entries = next(piece.value for piece in test.get("html") if "sb-story" in piece.value and "<ol" in piece.value)
-    order = [
-        entries.index(message) for message in ("incident opened", "diagnosis:", "step migration", "note", "CANNOT TELL")
-    ]
-    assert order == sorted(order)
+    said = ("Incident opened", "BROKEN", "Step 3 Emergency migration", "Note", "CANNOT TELL")
+    order = [entries.index(message) for message in said]
+    assert order == sorted(order, reverse=True), "the newest event stands first"
+    assert "schema_contract" not in entries and "Does the database accept what the code writes? Failed" in entries
     assert "UTC" in entries and "ana@example.com" in entries
     assert "<img" not in entries and "onerror" in entries
     assert [secret for secret in synthetic.PLANTED if secret.encode() in sent(test)] == []
@@ -87,7 +87,7 @@ def test_two_diagnoses_stand_side_by_side(open_page: Open, action_service: Actio
     seen = list(incidents_view.recorded_diagnoses(action_service.journal.entries(incident_id=incident)))
     test = log(open_page, action_service, state={"seen_before": seen[0], "seen_after": seen[1]})
     table = next(piece.value for piece in test.get("html") if "Check or cause" in piece.value)
-    assert "texts_arrive" in table and "cannot tell" in table
+    assert "Do texts arrive?" in table and "cannot tell" in table
 
 
 def test_a_note_is_added_and_the_field_is_empty_again(
@@ -127,7 +127,7 @@ def test_an_incident_can_be_linked_to(open_page: Open, action_service: ActionSer
 def test_the_chain_is_proved_and_a_changed_byte_is_found(
     open_page: Open, action_service: ActionService, incident: UUID, tmp_path
 ) -> None:
-    assert b"is whole" in sent(log(open_page, action_service))
+    assert b"is intact" in sent(log(open_page, action_service))
     with sqlite3.connect(tmp_path / "journal.sqlite3") as connection:
         triggers = connection.execute("select name from sqlite_master where type = 'trigger'").fetchall()
         for (name,) in triggers:
@@ -152,7 +152,7 @@ def test_the_exports_are_offered_and_hold_the_same_story(
 
 
 def test_before_the_first_incident_it_says_how_to_open_one(open_page: Open, action_service: ActionService) -> None:
-    assert b"No incident was opened yet" in sent(log(open_page, action_service))
+    assert b"No incident has been opened yet" in sent(log(open_page, action_service))
 
 
 def test_a_viewer_reads_everything_and_writes_nothing(
@@ -161,5 +161,5 @@ def test_a_viewer_reads_everything_and_writes_nothing(
     settings = Settings.model_validate({"operators": "ana@example.com", "viewers": "owner@example.com"})
     monkeypatch.setattr("lib.ui.guard.settings_.load", lambda: settings)
     test = log(open_page, action_service, settings=settings, user={"is_logged_in": True, "email": "owner@example.com"})
-    assert b"incident opened" in sent(test)
+    assert b"Incident opened" in sent(test)
     assert [button.key for button in test.button] == [] and len(test.text_area) == 0

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
 
+from lib import handbook
+from lib.diagnosis.diagnose import diagnose
+from lib.handbook import Document
 from lib.model.verdict import HeadlineState
+from lib.monitor.monitor_status import MonitorStatus
+from lib.snapshot import utc_now
 from lib.ui import labels
+from lib.ui.action_service import ActionService
+from lib.ui.runtime import DiagnosisService
+from tests.diagnosis import builders
 from tests.pages import synthetic
 from tests.pages.conftest import PAGES, Open, sent
 
@@ -70,7 +79,14 @@ ARMED = re.compile(r"(?<!\\)<[a-z]|(?<!\\)\]\(")
 # The plan folds its steps and the log needs an incident: their own tests open them.
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in ("plan", "incidents")])
 def test_what_others_wrote_stays_text(open_page: Open, page: str) -> None:
-    test = open_page(page, synthetic.planted())
+    opened = {
+        "hop_code": True,
+        "cause_build_failing": True,
+        "cause_code_not_deployed": True,
+        "fine_checks": True,
+        "other_causes": True,
+    }
+    test = open_page(page, synthetic.planted(), state=opened)
     assert b"onerror" in sent(test), "the hostile words are there to be seen"
     for piece in test.get("html"):
         assert "<img" not in piece.value
@@ -91,6 +107,8 @@ def test_a_source_that_is_not_configured_says_what_is_missing_and_where_to_get_i
 def test_the_evidence_of_a_check_is_sent_once_it_is_opened(open_page: Open) -> None:
     test = open_page("systems", synthetic.planted())
     assert b"Would change it" not in sent(test)
+    test.session_state["hop_code"] = True
+    assert b"Would change it" not in sent(test.run())
     test.session_state["check_fix_live"] = True
     assert b"Would change it" in sent(test.run())
 
@@ -103,8 +121,40 @@ def test_a_booking_can_be_linked_to(open_page: Open) -> None:
     assert b"not among those of the window" in gone
 
 
-def test_with_the_database_unread_no_text_is_called_lost_or_recorded(open_page: Open) -> None:
+def test_with_the_database_unread_no_text_is_called_not_recorded_or_not_sent(open_page: Open) -> None:
     of_twilio = {name: value for name, value in synthetic.values().items() if name in ("texts", "balance", "alerts")}
     parts = [piece.value for piece in open_page("texts", synthetic.snapshot(of_twilio)).get("html")]
-    recorded = next(piece for piece in parts if "Phantom" in piece)
-    assert recorded.count(">cannot tell<") == 4
+    counts = next(piece for piece in parts if "Not recorded" in piece)
+    assert counts.count(">cannot tell<") == 3  # not sent, not recorded, unknown to Twilio
+
+
+def test_the_handbook_lists_every_section_and_opens_at_the_cause_that_is_asked_for(open_page: Open) -> None:
+    test = open_page("handbook", synthetic.planted())
+    assert not test.exception and len(test.expander) == len(handbook.contents(Document.RUNBOOK)[1])
+    test.query_params["cause"] = "receipts_stale"
+    test.run()
+    assert test.expander[0].label == "**Twilio's receipts do not reach the database**"
+    assert test.expander[0].proto.expanded and not test.expander[1].proto.expanded
+
+
+def test_the_handbook_opens_at_the_likeliest_cause_that_is_known(
+    open_page: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paused = builders.snapshot(project=dataclasses.replace(builders.PROJECT, paused=True))
+    diagnosis = diagnose(paused, builders.NOW)
+    monkeypatch.setattr(DiagnosisService, "newest_diagnosis", lambda self: diagnosis)
+    test = open_page("handbook", synthetic.planted())
+    assert test.expander[0].label == "**The Vercel project is paused**" and test.expander[0].proto.expanded
+
+
+def test_nothing_is_green_beside_a_monitor_that_alerts_nobody(
+    open_page: Open, action_service: ActionService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = MonitorStatus(utc_now(), "here 1", None, (), 0)
+    monkeypatch.setattr(action_service, "watched", lambda: status)
+    (card,) = (
+        piece.value
+        for piece in open_page("systems", synthetic.planted(), action_service=action_service).get("html")
+        if "Nobody is alerted" in piece.value
+    )
+    assert "The monitor runs" in card and "sb-warn" in card and "sb-good" not in card

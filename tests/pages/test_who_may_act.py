@@ -117,7 +117,7 @@ def test_who_is_an_operator_no_more_cannot_confirm_the_dialog_they_had_open(
         test.text_input(key="ask_reason").set_value("it is dark").run()
     roles(NOBODY_YET)
     test.button(key="ask_confirm").click().run()
-    assert any("Viewers may look and not act" in warning.value for warning in test.warning)
+    assert any("Viewers can look but not act" in warning.value for warning in test.warning)
     assert (fake_target.switched, action_service.journal.requests()) == (0, ())
 
 
@@ -148,7 +148,7 @@ def test_who_is_an_operator_no_more_cannot_say_what_happened(
     test.text_input(key=f"strip_seen_{lost.id}").set_value("It is light.").run()
     roles(NOBODY_YET)
     test.button(key=f"strip_happened_{lost.id}").click().run()
-    assert any("Viewers may look and not act" in warning.value for warning in test.warning)
+    assert any("Viewers can look but not act" in warning.value for warning in test.warning)
     assert action_service.journal.request(lost.id).state is RequestState.UNKNOWN
 
 
@@ -172,7 +172,7 @@ def test_past_the_pages_the_executor_takes_nothing_from_who_may_not_act(
         lambda: action_service.record_observation(waiting.id, Outcome.SUCCEEDED, "It is there.", eve),
         lambda: action_service.executor.record_observation(waiting.id, Outcome.SUCCEEDED, "It is there.", eve),
     ):
-        with pytest.raises(RefusedError, match="Viewers may look and not act"):
+        with pytest.raises(RefusedError, match="Viewers can look but not act"):
             ask()
     assert [request.state for request in action_service.journal.requests()] == [RequestState.WAITING]
 
@@ -195,7 +195,7 @@ def test_the_command_line_acts_for_operators_alone(action: str) -> None:
     command = ["act", action, *given, "--digest", "0" * 64, "--confirm", "x", "--reason", "x", "--json"]
     answer = CliRunner().invoke(command_line, command)
     assert answer.exit_code == ActionExit.REFUSED
-    assert json.loads(answer.stdout)["outcome"] == "refused" and "Viewers may look" in answer.stdout
+    assert json.loads(answer.stdout)["outcome"] == "refused" and "Viewers can look" in answer.stdout
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ def test_a_setting_that_cannot_be_used_is_named_before_anybody_is_refused(
     assert answer.exit_code == ActionExit.REFUSED
     said = " ".join(answer.stderr.split())
     assert "OPERATORS_FILE names a file" in said and "REQUIRE_SECOND_PERSON must be true or false." in said
-    assert "Viewers may look" in said and "planted" not in said and "2 people" not in said
+    assert "Viewers can look" in said and "planted" not in said and "2 people" not in said
 
 
 @pytest.mark.parametrize("option", ["--happened", "--did-not-happen"])
@@ -263,4 +263,4 @@ def test_a_setting_that_cannot_be_used_is_named_before_anybody_is_refused(
 def test_the_command_line_takes_no_viewers_word_for_what_happened(option: str) -> None:
     answer = CliRunner().invoke(command_line, ["requests", str(uuid4()), option, "It is there.", "--json"])
     assert answer.exit_code == ActionExit.REFUSED
-    assert "Viewers may look" in json.loads(answer.stdout)["words"]
+    assert "Viewers can look" in json.loads(answer.stdout)["words"]

@@ -161,12 +161,12 @@ def test_the_token_is_typed_once_in_a_session(open_page: Open, token: StartToken
     test = open_page("status", synthetic.planted())
     test.text_input(key="start_token_typed").set_value("guess").run()
     test.button(key="start_token_open").click().run()
-    assert "That is not the token" in test.warning[0].value and b"hop by hop" not in sent(test)
+    assert "That is not the token" in test.warning[0].value and b"Key figures" not in sent(test)
     test.text_input(key="start_token_typed").set_value(token.text).run()
     test.button(key="start_token_open").click().run()
-    assert b"hop by hop" in sent(test) and token.text.encode() not in sent(test)
+    assert b"Key figures" in sent(test) and token.text.encode() not in sent(test)
     test.run()
-    assert b"hop by hop" in sent(test)
+    assert b"Key figures" in sent(test)
 
 
 def test_the_token_in_the_address_is_taken_out_of_it(open_page: Open, token: StartToken) -> None:

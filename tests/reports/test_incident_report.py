@@ -16,6 +16,9 @@ import pytest
 from markdown_it import MarkdownIt
 from matplotlib import rc_context
 
+from lib.actions.action_registry import ACTIONS
+from lib.diagnosis.checks import ALL as CHECKS
+from lib.diagnosis.hypotheses import HYPOTHESES
 from lib.journal.entry import Alert, Argument, DiagnosisRecord, Fact, Kind, Outcome, Receipt, dumped, loaded
 from lib.journal.incident_export import IncidentRecord, incident_record
 from lib.journal.journal import Journal
@@ -23,7 +26,7 @@ from lib.journal.request import NewRequest
 from lib.model.reading import Failure, FailureKind
 from lib.model.verdict import HeadlineState
 from lib.reports.chart_images import Image, chart
-from lib.reports.diagnosis_record import diagnosis_record, keep_diagnosis
+from lib.reports.diagnosis_record import diagnosis_record, keep_diagnosis, keep_if_changed, last_state
 from lib.reports.documents import ExportFormat, export
 from lib.reports.html_page import html_page
 from lib.reports.incident_report import report_of
@@ -118,7 +121,7 @@ def test_the_causes_carry_the_evidence_for_and_against(journal: Journal, clock: 
     assert [(check.id, check.status.value) for check in first.supports] == [("texts_arrive", "fail")]
     assert first.supports[0].summary and "missing_column" in {cause.hypothesis.id for cause in report.causes}
     text = export(report.source, ExportFormat.MARKDOWN, LONDON, clock.now)
-    assert "texts\\_arrive (fail): " in text and "Ruled out: " in text and "Verified: yes." in text
+    assert "Do texts arrive? (failed): " in text and "Ruled out: " in text and "Verified: yes." in text
 
 
 def test_people_stand_there_as_counts_and_seats_alone(journal: Journal, clock: Clock) -> None:
@@ -231,8 +234,25 @@ def test_an_entry_of_before_charts_and_people_were_kept_still_verifies_and_expor
     text = export(incident_record(journal, incident.id), form, LONDON, clock.now)
     assert "provider" in text
     if form in (ExportFormat.MARKDOWN, ExportFormat.HTML):
-        assert "keeps no count" in text and "there is no chart" in text
+        assert "has no count" in text and "there is no chart" in text
 
 
 def test_what_is_kept_of_a_diagnosis_is_small_enough_to_keep_often() -> None:
     assert len(dumped(diagnosis_record(undelivered()))) < 20_000
+
+
+def test_a_diagnosis_is_recorded_when_the_state_of_the_headline_changes_and_not_before(
+    journal: Journal, clock: Clock
+) -> None:
+    incident = journal.open_incident("Something", ANA).id
+    kept = [keep_if_changed(journal, one, ANA, incident) for one in (undelivered(), undelivered(), whole(), whole())]
+    assert [entry is not None for entry in kept] == [True, False, True, False]
+    assert last_state(journal, incident) is HeadlineState.FLOWING
+    assert report_of(incident_record(journal, incident), clock.now).summary[-2] == "Texts were flowing again."
+
+
+def test_the_document_calls_checks_causes_and_actions_by_their_titles(journal: Journal, clock: Clock) -> None:
+    text = export(an_incident(journal, clock), ExportFormat.MARKDOWN, LONDON, clock.now)
+    said = re.sub(r"\\(?=[^\w\s])", "", text)
+    ids = {check.id for check in CHECKS} | {cause.id for cause in HYPOTHESES} | set(ACTIONS)
+    assert not [id_ for id_ in ids if "_" in id_ and re.search(rf"\b{id_}\b", said)]

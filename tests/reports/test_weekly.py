@@ -41,9 +41,9 @@ def test_the_summary_says_the_week_in_plain_language(journal: Journal, clock: Cl
     for message in (
         "6 bookings were asked for.",
         "6 texts were sent.",
-        "Of 6 texts whose fate is known, 0 arrived.",
-        "6 people got no working link (nothing done yet 6; seats unknown).",
-        "No texts: 6 h 30 min, from Wed 18 Nov 09:00 until texts were seen to flow again.",
+        "Of 6 texts with a final status, 0 arrived.",
+        "6 people got no working link (6 to go; seats unknown).",
+        "No texts: 6 h 30 min, from Wed 18 Nov 09:00 until texts flowed again.",
         "USD 0.24 for 6 texts: USD 0.04 each.",
         "Left at Twilio: USD 40.00",
         "Call those who asked to book and got no link, or send them a new one (6 requests)",
@@ -70,14 +70,14 @@ def test_an_outage_of_weeks_ago_is_none_of_this_week_though_its_incident_was_nev
 def test_an_incident_in_which_the_flow_was_never_broken_is_no_outage(journal: Journal, clock: Clock) -> None:
     journal.close_incident(an_incident(journal, clock, whole(), "No texts?").id, ANA)
     (line,) = outages(weekly(whole(), journal))
-    assert line == "No texts?: opened Wed 18 Nov 15:00, and the flow was never seen broken."
+    assert line == "No texts?: opened Wed 18 Nov 15:00, and no break was recorded."
 
 
 def test_an_outage_that_ended_counts_as_ended_while_its_incident_is_open(journal: Journal, clock: Clock) -> None:
     an_incident(journal, clock, undelivered())
     week = weekly(whole(), journal)
     (line,) = outages(week)
-    assert "until texts were seen to flow again" in line
+    assert "until texts flowed again" in line
     assert "Finish the incident that is still open" in week.body
 
 
@@ -105,7 +105,7 @@ def test_what_could_not_be_read_is_said_and_not_counted(journal: Journal) -> Non
     ):
         week = weekly(whole(**changed), journal)
         assert message in week.body and "Who was affected cannot be told." in week.body
-        unseen = next(one.lines for one in week.sections if one.title == "What this summary could not see")
+        unseen = next(one.lines for one in week.sections if one.title == "What this summary could not read")
         assert "It is away." in " ".join(unseen)
     assert "Whether there were any is not known." in weekly(whole(), None).body
     assert "No incident was recorded." in weekly(whole(), journal).body
@@ -158,4 +158,4 @@ def test_what_became_of_people_is_counted_and_a_stranger_s_words_stay_text(journ
     page, marked = weekly_page(week), weekly_markdown(week)
     assert "<script>" not in page and "&lt;script&gt;" in page and "\\<script\\>" in marked
     follow_up(journal, str(incident.id), FollowUp.CALLED, ANA)  # an id that is nobody's changes nothing
-    assert "nothing done yet 6" in weekly(undelivered(), journal).body
+    assert "6 to go" in weekly(undelivered(), journal).body

@@ -83,3 +83,8 @@ def test_the_bound_on_bytes_holds_and_the_newest_stays(tmp_path: Path):
 def test_only_a_sha_names_a_file(tmp_path: Path, commit: str):
     with pytest.raises(ValueError, match="no SHA"):
         Store(tmp_path).get(commit)
+
+
+def test_what_an_older_reader_kept_without_lines_is_read_again(tmp_path: Path):
+    Store(tmp_path, version=1).put(code())
+    assert Store(tmp_path).get(SHA) is None

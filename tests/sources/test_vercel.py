@@ -52,6 +52,14 @@ def test_what_the_project_does_not_say_is_unknown_not_fine(vercel: Vercel, serve
     assert project.paused is None
 
 
+@pytest.mark.parametrize(("said", "read"), [("apps/booking", "apps/booking"), (None, None)])
+def test_the_folder_that_is_built_is_read_where_it_is_said(
+    vercel: Vercel, server: FakeServer, soon: Deadline, said: str | None, read: str | None
+):
+    server.tell("/v9/projects/prj_1", as_json({"id": PROJECT, "name": "booking", "rootDirectory": said}))
+    assert vercel.project(soon).value.root_directory == read
+
+
 PRODUCTION = [{"type": "system", "target": "production"}]
 
 

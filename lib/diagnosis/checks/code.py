@@ -50,7 +50,7 @@ def serving_commit(facts: Facts) -> CheckResult:
     ]
     move = under_way(facts)
     if behind and building:
-        return warn("The required commit is being built just now.", required_message, *evidence)
+        return warn("The required commit is being built now.", required_message, *evidence)
     if behind and move and _brings(facts, move, required):
         return warn(f"The required commit is on its way to production. {move.message}", required_message, *evidence)
     if behind:
@@ -91,7 +91,7 @@ def _message(facts: Facts, serving: Serving) -> str:
 
 @check(
     Hop.CODE,
-    "Does the code that runs contain the fix?",
+    "Does the live code contain the fix?",
     rests_on="hostnames",
     would_change="A build that contains the fix taking over every hostname.",
 )
@@ -100,26 +100,26 @@ def fix_live(facts: Facts) -> CheckResult:
     if facts.code.complete and not running.after_fix:
         refused = [one for one in facts.code.on_flow if (one.table, one.column) == ("messages", "customer_id")]
         if not refused:
-            return not_applicable("The code that is served keeps no text with its booking, and loses none by that.")
+            return not_applicable("The live code does not store the text with its booking, and does not need to.")
         return fail(
-            "The code that is served is from before the fix: it cannot record a text for a new customer.",
+            "The live code is older than the fix: it cannot record a text for a new customer.",
             *map(misfit_line, refused),
         )
     if running.after_fix is None:
         _servings(facts)
         facts.need(facts.snapshot.branch)
-        return cannot_tell("Whether the code that is served contains the fix cannot be told from its commits.")
+        return cannot_tell("Whether the live code contains the fix cannot be told from its commits.")
     if not running.after_fix:
-        message = "The code that is served is from before the fix: it cannot record a text for a new customer."
+        message = "The live code is older than the fix: it cannot record a text for a new customer."
         # Where the required commit is live, or not known, older code is no fault that was seen.
         return fail(message) if required_is_live(facts) is False else warn(message)
     since = f" since {facts.clock(running.since)}" if running.since else ""
-    return ok(f"The code that is served contains the fix{since}.")
+    return ok(f"The live code contains the fix{since}.")
 
 
 @check(
     Hop.CODE,
-    "Could the code that is served be read?",
+    "Could the live code be read?",
     rests_on="served_code",
     would_change="The code of every serving commit, read from GitHub.",
 )
@@ -133,9 +133,9 @@ def code_read(facts: Facts) -> CheckResult:
     )
     if not code.complete:
         return cannot_tell(
-            f"What the served code writes is taken from what was declared of it. {code.why_partial}", *evidence
+            f"What the live code writes is taken from the declared contract. {code.why_partial}", *evidence
         )
-    return ok("The code that is served was read.", *evidence, *code.gaps)
+    return ok("The live code was read.", *evidence, *code.gaps)
 
 
 @check(
@@ -149,12 +149,12 @@ def builds_pass(facts: Facts) -> CheckResult:
     ended = [d for d in production(facts) if d.state in BUILT]
     notes = [f"{(d.sha or 'upload')[:7]} at {facts.clock(d.created_at)}: {d.state.value.lower()}" for d in unended]
     if not ended:
-        return not_applicable("No production build came to an end.", *notes)
+        return not_applicable("No production build has finished.", *notes)
     newest = ended[0]
     failed = next((i for i, d in enumerate(ended) if d.state is DeploymentState.READY), len(ended))
     if not failed:
         return ok(
-            "The newest production build that came to an end passed.",
+            "The newest finished production build passed.",
             f"{(newest.sha or 'upload')[:7]} at {facts.clock(newest.created_at)}",
             *(note for d, note in zip(unended, notes, strict=True) if d.created_at > newest.created_at),
         )
@@ -168,15 +168,15 @@ def builds_pass(facts: Facts) -> CheckResult:
     times = f"The last {failed} production builds failed" if failed > 1 else "The newest production build failed"
     told = f"{first_error.text if first_error else ''} {newest.error_message or ''}"
     if is_transient(told):
-        return warn(f"{times}, by a fault outside the code: building again may succeed.", *evidence)
+        return warn(f"{times} because of a fault outside the code: building again may succeed.", *evidence)
     return fail(f"{times}.", *evidence)
 
 
 @check(
     Hop.CODE,
-    "Does what is ready become live?",
+    "Do finished builds go live?",
     rests_on="project",
-    would_change="A promotion, which also lets new builds become live by themselves again.",
+    would_change="A promotion, which also lets new builds go live automatically again.",
 )
 def nothing_waits(facts: Facts) -> CheckResult:
     project = facts.need(facts.snapshot.project)
@@ -194,14 +194,14 @@ def nothing_waits(facts: Facts) -> CheckResult:
     if waits and pinned:
         return fail("Newer builds are ready and wait for promotion: production is pinned.", *evidence)
     if waits:
-        return fail("A newer build is ready, and production still serves an older one.", *evidence)
+        return fail("A newer build is ready, but production still serves an older one.", *evidence)
     if pinned:
-        return warn("New builds will not become live by themselves: production is pinned.", *evidence)
+        return warn("New builds do not go live automatically: production is pinned.", *evidence)
     if not live:
-        return cannot_tell("What is live is unknown, and with it what waits.")
+        return cannot_tell("What is live is unknown, so what waits for promotion is too.")
     if project.auto_assign_custom_domains is None:
-        return cannot_tell("Whether new builds become live by themselves is unknown: Vercel does not say.")
-    return ok("Nothing that is ready waits for promotion.")
+        return cannot_tell("Whether new builds go live automatically is unknown: Vercel does not say.")
+    return ok("No finished build waits for promotion.")
 
 
 @check(
@@ -213,13 +213,13 @@ def nothing_waits(facts: Facts) -> CheckResult:
 def git_integration(facts: Facts) -> CheckResult:
     project = facts.need(facts.snapshot.project)
     if project.link is None:
-        return fail("The Vercel project is connected to no Git repository: a push builds nothing.")
+        return fail("The Vercel project is not connected to a Git repository: a push builds nothing.")
     branch = project.link.production_branch or "not said"
     evidence = [f"Vercel builds {project.link.full_name}, production branch {branch}"]
     repository = facts.value(facts.snapshot.repository)
     is_ours = None if repository is None else project.link.is_to(repository)
     if repository is not None and is_ours is False:
-        return fail("Vercel builds another repository than ours.", *evidence, f"ours is {repository.full_name}")
+        return fail("Vercel builds a different repository.", *evidence, f"ours is {repository.full_name}")
     if change := branch_change(facts):
         if required_is_live(facts) is True:
             return warn(change.message, *evidence, "the required commit is live all the same")
@@ -228,9 +228,9 @@ def git_integration(facts: Facts) -> CheckResult:
     if push is not None and (result := _not_reached(facts, push, evidence)):
         return result
     if repository is None:
-        return cannot_tell("The link is there; whether it is to the right repository needs GitHub.", *evidence)
+        return cannot_tell("The project is connected; whether to the right repository needs GitHub.", *evidence)
     if is_ours is None:
-        return cannot_tell("Vercel does not say which repository it builds in a way that can be told.", *evidence)
+        return cannot_tell("Which repository Vercel builds cannot be told.", *evidence)
     return ok("Vercel builds our repository and branch.", *evidence)
 
 
@@ -239,7 +239,7 @@ def _not_reached(facts: Facts, push: Push, evidence: list[str]) -> CheckResult |
     if push.state is PushState.REFUSED:
         return fail(push.message, *evidence)
     if push.state is PushState.UNHEARD:
-        return fail("Vercel never heard of the newest commit.", *evidence, push.message)
+        return fail("The newest commit never reached Vercel.", *evidence, push.message)
     return cannot_tell(push.message, *evidence) if push.state is PushState.UNKNOWN else None
 
 
@@ -262,7 +262,7 @@ def required_env(facts: Facts) -> CheckResult:
 def actions_pass(facts: Facts) -> CheckResult:
     runs = facts.need(facts.snapshot.runs)
     if not runs:
-        return not_applicable("No Actions ran for the required commit.")
+        return not_applicable("No GitHub Actions ran for the required commit.")
     by_outcome = {outcome: [run for run in runs if run.outcome is outcome] for outcome in RunOutcome}
     if failed := by_outcome[RunOutcome.NOT_PASSED]:
         ended = (f"{run.name}: {(run.conclusion or '').replace('_', ' ')}" for run in failed)

@@ -41,9 +41,9 @@ def overdue_jobs(facts: Facts) -> pd.DataFrame:
 
 @check(
     Hop.CONFIRMED,
-    "Do background jobs move?",
+    "Do background jobs run?",
     rests_on="background_jobs",
-    would_change="The stuck jobs running.",
+    would_change="The stuck jobs running again.",
 )
 def jobs_move(facts: Facts) -> CheckResult:
     jobs = facts.need_rows(facts.snapshot.background_jobs)
@@ -58,4 +58,4 @@ def jobs_move(facts: Facts) -> CheckResult:
         return fail(f"{which}, the oldest since {facts.clock(oldest)}.", *evidence)
     if not failed.empty:
         return warn(f"{counted(len(failed), 'background job')} failed.", *dict.fromkeys(failed["type"].dropna()))
-    return ok("Background jobs move.")
+    return ok("Background jobs run.")

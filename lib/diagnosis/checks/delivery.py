@@ -50,13 +50,13 @@ def texts_arrive(facts: Facts) -> CheckResult:
     own = [_own_reasons(ended)] if len(ended) > len(terminal) else []
     if terminal.empty:
         if own:
-            return not_applicable("No text came to its end but those that its recipient cannot get.", *own)
+            return not_applicable("No text has a final status, apart from texts that the recipient cannot get.", *own)
         waiting = int((frame["delivery"] == Delivery.NO_RECEIPT).sum())
         if waiting:
             return cannot_tell(f"None of {counted(waiting, 'text')} has a final answer from the phone network yet.")
-        return not_applicable("No text has come to its end in this window.")
+        return not_applicable("No text has a final status in this window.")
     share = Share(int((terminal["delivery"] == Delivery.DELIVERED).sum()), len(terminal))
-    summary = f"Of {counted(share.total, 'text')} that came to an end, {share.count:,} arrived."
+    summary = f"Delivered: {share.count:,} of {counted(share.total, 'text')} with a final status."
     unknown = int((frame["delivery"] == Delivery.NO_RECEIPT).sum())
     evidence = [share.message, *own]
     if unknown:
@@ -96,13 +96,14 @@ def _own_reasons(ended: pd.DataFrame) -> str:
     lone = ended[ended["error_code"].isin(OF_ONE_RECIPIENT)]
     meanings = ", ".join(dict.fromkeys(explain(str(code)).meaning.lower() for code in lone["error_code"]))
     return (
-        f"{counted(lone['to_number'].nunique(), 'person', 'people')} not counted, for a reason of their own: {meanings}"
+        f"{counted(lone['to_number'].nunique(), 'person', 'people')} not counted, "
+        f"for a reason on the recipient's side: {meanings}"
     )
 
 
 @check(
     Hop.DELIVERED,
-    "Does the phone network answer?",
+    "Does the phone network report back?",
     rests_on="texts",
     would_change="Final statuses for the texts that have none.",
 )
@@ -123,7 +124,7 @@ def receipts_known(facts: Facts) -> CheckResult:
     )
     if best - worst > thresholds.RECEIPT_GAP:
         return warn("Too many texts have no final answer from the phone network to say how many arrived.", message)
-    return ok("The phone network's answers are complete enough to judge by.", message)
+    return ok("The phone network reports enough to judge by.", message)
 
 
 def taken_receipts(facts: Facts) -> pd.DataFrame:
@@ -151,23 +152,23 @@ def receipts_arrive(facts: Facts) -> CheckResult:
     if log.since is not None and not log.truncated:  # a text has several receipts: their log reaches less far back
         ended = ended[ended["created_at"] >= log.since]
     if ended.empty:
-        return not_applicable("No text has come to its end in this window.")
+        return not_applicable("No text has a final status in this window.")
     arrived = taken_receipts(facts)
     # A receipt that was taken already need not be waited for.
     settled = ended["created_at"] <= facts.now - thresholds.RECORDING_SETTLES
     ended = ended[settled | isin(ended["sid"], arrived["message_sid"])]
     if ended.empty:
-        return not_applicable("No text came to its end long enough ago to have its receipt.")
+        return not_applicable("No text got its final status long enough ago to have its receipt.")
     hooks = facts.need_complete(facts.snapshot.webhook_log)
     refused = hooks[hooks["status"] == SIGNATURE_REFUSED]
     known = isin(ended["sid"], arrived["message_sid"])
     share = Share(int(known.sum()), len(ended))
-    summary = f"Of {counted(share.total, 'text')} that came to an end, the app has taken receipts of {share.count:,}."
+    summary = f"The app accepted receipts for {share.count:,} of {counted(share.total, 'text')} with a final status."
     evidence = [share.message]
     if not refused.empty:
         evidence.append(f"{counted(len(refused), 'receipt')} refused because of the signature")
     if not arrived.empty:
-        evidence.append(f"the last that was taken at {facts.clock(arrived['processed_at'].max().to_pydatetime())}")
+        evidence.append(f"the last accepted at {facts.clock(arrived['processed_at'].max().to_pydatetime())}")
     newest = known.tail(thresholds.FAILURES_TO_FAIL)
     if not newest.any() and len(newest) >= thresholds.FAILURES_TO_FAIL:
         return fail(summary, *evidence)
@@ -176,14 +177,14 @@ def receipts_arrive(facts: Facts) -> CheckResult:
 
 @check(
     Hop.DELIVERED,
-    "Is a text stuck on its way?",
+    "Is a text stuck?",
     rests_on="texts",
     would_change="A final status for it.",
 )
 def texts_stuck(facts: Facts) -> CheckResult:
     waiting = text_log.stuck(facts.need_outbound(), facts.now)
     if waiting.empty:
-        return ok("No text is stuck on its way.")
+        return ok("No text is stuck.")
     by = tuple(f"{count:,} × {status}" for status, count in waiting["status"].value_counts().items())
     return warn(f"{counted(len(waiting), 'text')} had no final answer for hours.", *by)
 

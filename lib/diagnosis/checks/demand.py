@@ -41,18 +41,18 @@ def bookings_initiated(facts: Facts) -> CheckResult:
         return ok(f"{count} initiated in {window.size.message}, the last at {facts.clock(last)}.", *of_ours)
     usual = facts.usual_demand
     if usual is None:
-        return warn(f"No booking was initiated in {window.size.message}; what is usual is not known.", *of_ours)
+        return warn(f"No booking was initiated in {window.size.message}; the usual number is not known.", *of_ours)
     chance = chance_of_silence(usual)
     message = f"about {usual:.1f} would be usual; none at all happens by chance in {percent(chance)} of such windows"
     if chance < thresholds.SILENCE_P:
         return warn(f"No booking was initiated in {window.size.message}, which is unusual.", message, *of_ours)
-    usual_silence = f"No booking was initiated in {window.size.message}, which is nothing unusual."
+    usual_silence = f"No booking was initiated in {window.size.message}, which is not unusual."
     return not_applicable(usual_silence, message, *of_ours)
 
 
 @check(
     Hop.DEMAND,
-    "Is there any trace of demand?",
+    "Is there any sign of demand?",
     rests_on="pending_bookings",
     would_change="A booking or a logged call.",
 )
@@ -64,22 +64,22 @@ def demand_seen(facts: Facts) -> CheckResult:
     calls = initiate_calls(facts)
     if len(calls):
         return ok(f"No booking, but {counted(len(calls), 'logged call')} to start one.")
-    return not_applicable("Neither a booking nor a logged call to start one in this window.")
+    return not_applicable("No booking and no logged call to start one in this window.")
 
 
 @check(
     Hop.DEMAND,
     "Is the booking app up?",
     rests_on="app_health",
-    would_change="An answer below 500 at its front door.",
+    would_change="A status below 500 from its home page.",
 )
 def front_door(facts: Facts) -> CheckResult:
     health = facts.need(facts.snapshot.app_health)
     where = f"{health.url_host} answered {health.status_code}"
     if health.status_code >= 500:
-        return fail("The booking app's front door answers with an error.", where)
+        return fail("The booking app's home page answers with an error.", where)
     if health.status_code in (401, 403):
-        return cannot_tell("The booking app's front door asks for a login, so it shows nothing.", where)
+        return cannot_tell("The booking app's home page asks for a login, so it shows nothing.", where)
     return ok("The booking app is up.", where)
 
 
@@ -106,7 +106,7 @@ def api_answers(facts: Facts) -> CheckResult:
         refused = (
             misfit_line(one) for one in facts.code.on_flow if one.error is not ErrorHandling.IGNORED and _starts(one)
         )
-        return fail(f"{message} ended in an error of the booking app's own.", last, *evidence, *dict.fromkeys(refused))
+        return fail(f"{message} failed inside the booking app.", last, *evidence, *dict.fromkeys(refused))
     over = over_since(calls["created_at"], calls["status_code"] >= 500)
     if over is not None:
         return ok(f"The booking API answers again since {facts.clock(over)}.", last, *evidence)
@@ -157,8 +157,8 @@ def api_key_active(facts: Facts) -> CheckResult:
     active = writers[writers["is_active"].fillna(False)]
     evidence = tuple(_key_message(facts, row) for row in writers.itertuples())
     if active.empty:
-        return fail("Every API key that may start bookings is switched off: callers are refused with 401.", *evidence)
+        return fail("Every API key that may start bookings is switched off: callers get a 401.", *evidence)
     used = writers.dropna(subset="last_used_at").sort_values("last_used_at")
     if not used.empty and used.index[-1] not in active.index:
-        return fail("The API key that was used last is switched off: its callers are refused with 401.", *evidence)
+        return fail("The last used API key is switched off: its callers get a 401.", *evidence)
     return ok(f"{counted(len(active), 'active API key')} may start bookings.", *evidence)

@@ -33,8 +33,8 @@ from lib.model.verdict import Hop
 
 # The ids of the failure modes begin with it.
 FAILURE_MODE_PREFIX = "reason_"
-NO_HOSTNAME = "Vercel lists no production hostname that serves anything, so what is live cannot be told."
-_UNEXPLAINED = "It was cancelled, and why is not known."
+NO_HOSTNAME = "Vercel lists no production hostname with a deployment, so what is live cannot be told."
+_UNEXPLAINED = "It was cancelled; the reason is not known."
 _WRONG_DOOR = (FailureKind.UNAUTHORIZED, FailureKind.FORBIDDEN, FailureKind.NOT_FOUND)
 
 
@@ -139,14 +139,14 @@ def about_newest(*, otherwise: str) -> Callable[[Applies], CheckFunction]:
     return wrapped
 
 
-@failure_mode(0, "Is anything wrong at all?", rests_on="hostnames", would_change="The required commit becoming live.")
+@failure_mode(0, "Is anything wrong at all?", rests_on="hostnames", would_change="The required commit going live.")
 def nothing_wrong(facts: Facts) -> CheckResult:
     _hosts(facts)
     _required(facts)
     live = required_is_live(facts)
     if live is None:
         return cannot_tell("Needs the commit of every production hostname.")
-    return ok("The required commit is live: look elsewhere.") if live else fail("The required commit is not live.")
+    return ok("The required commit is live.") if live else fail("The required commit is not live.")
 
 
 @failure_mode(1, "Did the commit reach GitHub?", rests_on="required_commit", would_change="The push arriving.")
@@ -154,7 +154,7 @@ def nothing_wrong(facts: Facts) -> CheckResult:
 def not_at_github(facts: Facts) -> CheckResult:
     required = _required(facts)
     if required.commit is None:
-        return fail(f"GitHub does not know the commit {required.sha[:7]}: the push did not arrive.")
+        return fail(f"The commit {required.sha[:7]} is not on GitHub: the push did not arrive.")
     return ok("The commit is on GitHub.")
 
 
@@ -167,7 +167,7 @@ def other_branch(facts: Facts) -> CheckResult:
     if required.on_branch:
         return ok("The production branch contains it.")
     if required.commit is None:
-        return fail("The commit is not on the production branch: GitHub does not know it.")
+        return fail("The commit is not on the production branch: it is not on GitHub.")
     return _merged(facts, required)
 
 
@@ -210,7 +210,7 @@ def gated_by_checks(facts: Facts) -> CheckResult:
 
 @failure_mode(
     5,
-    "Did Vercel hear of the push?",
+    "Did the push reach Vercel?",
     rests_on="vercel_signs",
     would_change="A deployment of it; reconnecting the repository.",
 )
@@ -233,7 +233,7 @@ def unheard(facts: Facts) -> CheckResult:
 def disconnected(facts: Facts) -> CheckResult:
     project = _project(facts)
     if project.link is None:
-        return fail("The project is connected to no repository.")
+        return fail("The project is not connected to a repository.")
     repository = facts.need(facts.snapshot.repository)
     is_ours = project.link.is_to(repository)
     if is_ours is None:
@@ -249,7 +249,7 @@ def disconnected(facts: Facts) -> CheckResult:
 def branch_mismatch(facts: Facts) -> CheckResult:
     project = _project(facts)
     if project.link is None:
-        return not_applicable("The project is connected to no repository.")
+        return not_applicable("The project is not connected to a repository.")
     branch, default = project.link.production_branch, facts.need(facts.snapshot.repository).default_branch
     if change := branch_change(facts):
         return fail(change.message, f"default branch at GitHub: {default}")
@@ -261,7 +261,7 @@ def branch_mismatch(facts: Facts) -> CheckResult:
         )
     if branch is None:
         return cannot_tell("Vercel does not say its production branch.")
-    other = f" The repository's default branch is {default}: that is no fault." if branch != default else ""
+    other = f" The repository's default branch is {default}, which is fine." if branch != default else ""
     return ok(f"Production is built from {branch}.{other}")
 
 
@@ -300,7 +300,7 @@ def unaffected(facts: Facts) -> CheckResult:
     if _project(facts).skips_unaffected is None:
         return cannot_tell("Vercel does not say whether it skips unaffected projects.")
     if _project(facts).skips_unaffected:
-        return warn("The project skips commits that touch nothing of it, and there is no deployment of this one.")
+        return warn("The project skips commits that do not touch it, and there is no deployment of this one.")
     return ok("The project does not skip unaffected commits.")
 
 
@@ -316,7 +316,7 @@ def author_blocked(deployment: Deployment, _: Facts) -> str | None:
     if stop is Stop.AUTHOR or deployment.seat_block:
         return f"Its author may not deploy: {words or deployment.seat_block}."
     if deployment.state is DeploymentState.BLOCKED and stop is None:
-        return f"Vercel blocked it: “{words}”." if words else "Vercel blocked it, and why is not known."
+        return f"Vercel blocked it: “{words}”." if words else "Vercel blocked it; the reason is not known."
     return None
 
 
@@ -335,7 +335,7 @@ def cancelled(deployment: Deployment, facts: Facts) -> str | CheckResult | None:
     if deployment.state is not DeploymentState.CANCELED:
         return None
     if why_stopped(deployment):
-        return ok("It was cancelled for a reason that is named elsewhere.")
+        return ok("It was cancelled, for a reason given by another check.")
     words = words_of_vercel(deployment)
     later = [
         d
@@ -347,17 +347,17 @@ def cancelled(deployment: Deployment, facts: Facts) -> str | CheckResult | None:
 
 
 @failure_mode(14, "Does it wait for a build slot?", rests_on="deployments", would_change="A free slot.")
-@about_newest(otherwise="It does not wait.")
+@about_newest(otherwise="It is not waiting.")
 def queued(deployment: Deployment, facts: Facts) -> str | None:
     if deployment.state not in (DeploymentState.QUEUED, DeploymentState.INITIALIZING):
         return None
     if deployment.waits_for_platform:
-        return "It waits in Vercel's own queue."
+        return "It is in Vercel's queue."
     return f"It has been waiting for a build slot since {facts.clock(deployment.created_at)}."
 
 
 @failure_mode(15, "Does its build take too long?", rests_on="deployments", would_change="The build ending.")
-@about_newest(otherwise="It does not build slowly.")
+@about_newest(otherwise="Its build is not slow.")
 def slow_build(deployment: Deployment, facts: Facts) -> str | None:
     if deployment.state is not DeploymentState.BUILDING or deployment.building_at is None:
         return None
@@ -386,7 +386,7 @@ def build_failed(deployment: Deployment, _: Facts) -> str | None:
 @unless_live
 def limits(facts: Facts) -> CheckResult:
     if _of_required(facts):
-        return ok("A deployment was begun, so no limit stopped it.")
+        return ok("A deployment was started, so no limit stopped it.")
     message = facts.need(facts.snapshot.vercel_signs).status_description or ""
     if "limit" in message.lower():
         return fail("Vercel says that a limit is reached.", message)
@@ -406,7 +406,7 @@ def held_by_checks(deployment: Deployment, _: Facts) -> str | None:
 def rollback_pin(facts: Facts) -> CheckResult:
     project = _project(facts)
     if project.auto_assign_custom_domains is None:
-        return cannot_tell("Vercel does not say whether new builds become live by themselves.")
+        return cannot_tell("Vercel does not say whether new builds go live automatically.")
     if project.auto_assign_custom_domains is False and _rolled_back(facts):
         note = project.rollback_note
         who = f" by {note.username}" if note and note.username else ""
@@ -419,10 +419,10 @@ def rollback_pin(facts: Facts) -> CheckResult:
 def auto_assign_off(facts: Facts) -> CheckResult:
     project = _project(facts)
     if project.auto_assign_custom_domains is None:
-        return cannot_tell("Vercel does not say whether new builds become live by themselves.")
+        return cannot_tell("Vercel does not say whether new builds go live automatically.")
     if project.auto_assign_custom_domains is False and not _rolled_back(facts):
         by = f" by {project.auto_assign_updated_by}" if project.auto_assign_updated_by else ""
-        return fail(f"New builds are staged and wait for promotion: going live by themselves was switched off{by}.")
+        return fail(f"New builds are staged and wait for promotion: going live automatically was switched off{by}.")
     return ok("Promotion was not switched to manual.")
 
 
@@ -502,22 +502,22 @@ def dns(facts: Facts) -> CheckResult:
     if wrong:
         return fail("DNS does not lead to Vercel.", *wrong)
     if any(host.dns_misconfigured is None for host in hosts):
-        return cannot_tell("Needs Vercel's look at the DNS of each hostname.")
+        return cannot_tell("Needs Vercel's DNS check of each hostname.")
     return ok("DNS leads to Vercel.")
 
 
 @failure_mode(
     27,
-    "Does the desk look at the right project?",
+    "Does Switchboard read the right project?",
     rests_on="project",
     would_change="The right token, team and project.",
 )
 def wrong_door(facts: Facts) -> CheckResult:
     failure = facts.snapshot.project.failure
     if failure is not None and failure.kind in _WRONG_DOOR:
-        return fail("The desk does not get at this project: token, team or project are wrong.", failure.sentence)
+        return fail("Switchboard cannot read this project: the token, team or project is wrong.", failure.sentence)
     _project(facts)
-    return ok("The desk looks at the project that it is set to.")
+    return ok("Switchboard reads the project that is set.")
 
 
 @failure_mode(28, "Is the project paused?", rests_on="project", would_change="Resuming it.")
@@ -550,8 +550,8 @@ def cached(facts: Facts) -> CheckResult:
     if None in serving:
         return cannot_tell("Needs the commit of every production hostname.")
     if any(same_commit(said, sha) for sha in serving):
-        return ok("The app itself says that it runs the serving commit.")
-    return fail("The app answers with another commit than its hostname serves: a cache stands between.", said[:7])
+        return ok("The app itself reports the serving commit.")
+    return fail("The app reports a different commit from the one its hostname serves: a cache is in between.", said[:7])
 
 
 @failure_mode(31, "Was it overwritten by hand?", rests_on="hostnames", would_change="Deploying the commit again.")
@@ -559,13 +559,13 @@ def by_hand(facts: Facts) -> CheckResult:
     for host in _hosts(facts):
         deployment = host.deployment
         if deployment and (deployment.git_dirty or deployment.source == "cli"):
-            changes = ", with changes that no commit holds" if deployment.git_dirty else ""
+            changes = ", with changes that are in no commit" if deployment.git_dirty else ""
             return fail(f"{host.name} serves an upload by hand{changes}.", f"by {deployment.creator or 'somebody'}")
     if any(host.deployment is None or host.deployment.sha is None for host in _hosts(facts)):
         return cannot_tell("Needs the deployment of every production hostname, and what it was built from.")
-    return ok("What is served came from Git.")
+    return ok("What is served was built from Git.")
 
 
 @failure_mode(32, "Is a scheduled job on older code?", rests_on="deployments", would_change="Reading the schedule.")
 def schedule(facts: Facts) -> CheckResult:
-    return cannot_tell("Needs the deployment's schedule beside vercel.json; the desk does not read it.")
+    return cannot_tell("Needs the deployment's schedule beside vercel.json, which Switchboard does not read.")

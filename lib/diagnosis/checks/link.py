@@ -29,7 +29,7 @@ _LANDING_MESSAGES = {
 def link_opens(facts: Facts) -> CheckResult:
     opening = facts.need(facts.snapshot.link_opening)
     if opening is None:
-        return not_applicable("There is no open booking whose link could be tried.")
+        return not_applicable("There is no open booking whose link could be opened.")
     evidence = (f"opened at {facts.clock(opening.opened_at)}, answered {opening.status_code}", *opening.steps)
     if opening.landing is Landing.CONFIRMATION:
         return ok("The newest confirmation link opens for a stranger.", *evidence)
@@ -53,7 +53,7 @@ def opened_links(facts: Facts) -> pd.DataFrame:
 def openers_confirm(facts: Facts) -> CheckResult:
     opened = opened_links(facts)
     if opened.empty:
-        return not_applicable("No link was opened long enough ago to be judged.")
+        return not_applicable("No link was opened long enough ago to judge.")
     confirmed = opened["confirmed_at"].notna()
     who, count = counted(len(opened), "person", "people"), int(confirmed.sum())
     summary = f"Of {who} who opened their link, {count:,} confirmed."

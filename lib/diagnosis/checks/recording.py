@@ -39,7 +39,7 @@ def settled_texts(outbound: pd.DataFrame) -> pd.DataFrame:
 
 @check(
     Hop.RECORDED,
-    "Does the database know of the texts?",
+    "Are the texts recorded in the database?",
     rests_on="texts",
     would_change="The next text, and its SID in messages or with its booking.",
 )
@@ -50,7 +50,7 @@ def texts_recorded(facts: Facts) -> CheckResult:
         facts.need_complete(reading)
     settled = settled_texts(frame[["recording", "created_at"]])
     if settled.empty:
-        return not_applicable("No text is old enough to be judged.")
+        return not_applicable("No text is old enough to judge.")
     lost = settled["recording"] == Recording.LOST
     counts = settled["recording"].value_counts()
     share = Share(int((~lost).sum()), len(settled))
@@ -60,21 +60,19 @@ def texts_recorded(facts: Facts) -> CheckResult:
         if one.error is ErrorHandling.IGNORED and one.table in _KEEP_TEXTS
     ]
     evidence = [
-        f"{int(counts.get(Recording.RECORDED, 0)):,} in messages, {int(counts.get(Recording.DEFERRED, 0)):,} kept with "
-        f"the booking until it is confirmed, {int(lost.sum()):,} nowhere",
+        f"{int(counts.get(Recording.RECORDED, 0)):,} in messages, {int(counts.get(Recording.DEFERRED, 0)):,} with "
+        f"the booking until it is confirmed, {int(lost.sum()):,} not recorded",
     ]
     if not lost.any():
         which = "the one text" if len(settled) == 1 else f"all {len(settled):,} texts"
-        return ok(f"The database knows of {which} that Twilio accepted.", *evidence)
-    evidence.append(f"first lost: {facts.clock(settled.loc[lost, 'created_at'].iloc[0].to_pydatetime())}")
-    summary = (
-        f"Of {counted(share.total, 'text')} that Twilio accepted, the database knows nothing of {int(lost.sum()):,}."
-    )
+        return ok(f"The database has a record of {which} that Twilio accepted.", *evidence)
+    evidence.append(f"first not recorded: {facts.clock(settled.loc[lost, 'created_at'].iloc[0].to_pydatetime())}")
+    summary = f"Not recorded: {int(lost.sum()):,} of {counted(share.total, 'text')} that Twilio accepted."
     over = over_since(settled["created_at"], lost)
     if over is not None:
         since = counted(int((settled["created_at"] >= over).sum()), "text")
-        before = f"{int(lost.sum()):,} before are lost"
-        message = f"Since {facts.clock(over)} the database knows every text ({since}); {before}."
+        before = f"{int(lost.sum()):,} before that are not recorded"
+        message = f"Since {facts.clock(over)} every text is recorded ({since}); {before}."
         return ok(message, *evidence)
     healed = not lost.tail(thresholds.FAILURES_TO_WARN).any()
     if healed:
@@ -93,17 +91,15 @@ def metadata_stored(facts: Facts) -> CheckResult:
     """The three findings that a script prints as `{}`, over bookings that the serving code should have stored."""
     pending = facts.need_rows(facts.snapshot.pending_bookings)
     if not facts.metadata_readable:
-        return fail(f"The column {_METADATA} does not exist: nothing can be stored in it.")
+        return fail(f"The column {_METADATA} does not exist: nothing can be stored there.")
     running = facts.running_code
     if running.after_fix is False:
-        return not_applicable("The code that is served is from before the fix: it stores nothing in metadata.")
+        return not_applicable("The live code is older than the fix: it stores nothing in metadata.")
     if running.after_fix is None:
-        return cannot_tell(
-            "Which code is served is unknown, and with it what it should have stored.", *_states(pending)
-        )
+        return cannot_tell("Which code is live is unknown, so what it should have stored is too.", *_states(pending))
     due = due_to_be_stored(facts)
     if due.empty:
-        return not_applicable("No booking was texted since the code that stores it went live.")
+        return not_applicable("No booking was texted since the code that stores the text went live.")
     stored = due["metadata_state"] == MetadataState.STORED
     share = Share(int(stored.sum()), len(due))
     summary = f"Of {counted(share.total, 'texted booking')}, {share.count:,} have their text stored with them."
@@ -131,7 +127,7 @@ def due_to_be_stored(facts: Facts) -> pd.DataFrame:
 
 @check(
     Hop.RECORDED,
-    "Is every column there that the code writes?",
+    "Does the database have every column that the code writes?",
     rests_on="catalog",
     would_change="The missing column, or code that does not write it.",
 )
@@ -144,7 +140,7 @@ def columns_exist(facts: Facts) -> CheckResult:
     if found := [one for one in facts.code.on_flow if one.problem in _MISSING]:
         return _misfitting(facts, found, "The booking code {} what the database does not have: {}.")
     if facts.code.complete:
-        return ok("Every column that the booking code writes is there.", *facts.code.gaps)
+        return ok("The database has every column that the booking code writes.", *facts.code.gaps)
     return _declared_columns(facts)
 
 
@@ -186,7 +182,7 @@ def _declared_columns(facts: Facts) -> CheckResult:
             places = ", ".join(dict.fromkeys(caveat.subject for caveat in missing))
             message = f"The booking code writes to what the database does not have: {places}."
             if not facts.running_code.after_fix:  # whether the code that is served writes to it is not known
-                return cannot_tell(f"The database lacks {places}; that the served code writes there is unknown.", why)
+                return cannot_tell(f"The database lacks {places}; whether the live code writes there is unknown.", why)
             return fail(message, *(caveat.sentence for caveat in missing), why, *_changed_lately(facts))
         facts.need(facts.snapshot.catalog)
     absent = [breach for breach in declared_missing(facts) if breach.rule.code in _codes_served(facts)]
@@ -196,9 +192,9 @@ def _declared_columns(facts: Facts) -> CheckResult:
         message = f"The booking code writes to what the database does not have: {places}."
         if facts.running_code.after_fix is None and all(breach.rule.code is not Code.ANY for breach in absent):
             message = f"One version of the booking code writes to what the database does not have: {places}."
-            return cannot_tell(f"{message} Which one is served is unknown.", *sentences, why)
+            return cannot_tell(f"{message} Which version is live is unknown.", *sentences, why)
         return fail(message, *sentences, why, *_changed_lately(facts))
-    return ok("Every column that the booking code writes is there.", why)
+    return ok("The database has every column that the booking code writes.", why)
 
 
 def declared_missing(facts: Facts) -> tuple[Breach, ...]:
@@ -228,19 +224,19 @@ def next_code_fits(facts: Facts) -> CheckResult:
     if facts.code.complete:
         found = facts.code.next_on_flow
         if not found:
-            return ok("The newest code asks for nothing more that the database refuses.")
+            return ok("The newest code needs nothing more than the database has.")
         places = ", ".join(dict.fromkeys(_place(one) for one in found))
         return warn(
-            f"Newer code will ask for what the database refuses: {places}.", *dict.fromkeys(map(misfit_line, found))
+            f"Newer code will write what the database refuses: {places}.", *dict.fromkeys(map(misfit_line, found))
         )
     facts.need(facts.snapshot.catalog)
     if declared_missing(facts) and facts.running_code.after_fix is None:
-        return cannot_tell("Which code is served is unknown, and with it what newer code asks for.")
+        return cannot_tell("Which code is live is unknown, so what newer code needs is too.")
     later = [breach for breach in declared_missing(facts) if breach.rule.code not in _codes_served(facts)]
     if not later:
-        return ok("By what was declared, newer code asks for nothing more.", facts.code.why_partial)
+        return ok("According to the declared contract, newer code needs nothing more.", facts.code.why_partial)
     places = ", ".join(dict.fromkeys(breach.place for breach in later))
-    return warn(f"Another version of the code will ask for what the database does not have: {places}.")
+    return warn(f"Another version of the code will need what the database does not have: {places}.")
 
 
 def _states(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -259,33 +255,33 @@ def relevant_breaches(facts: Facts) -> tuple[Breach, ...]:
 
 @check(
     Hop.RECORDED,
-    "Does the database take what the code writes?",
+    "Does the database accept what the code writes?",
     rests_on="catalog",
     would_change="A migration, or other code.",
 )
 def schema_contract(facts: Facts) -> CheckResult:
     if found := list(facts.code.on_flow):
-        return _misfitting(facts, found, "The database refuses what the serving code asks of {1}.")
+        return _misfitting(facts, found, "The database refuses what the live code asks of {1}.")
     if facts.code.complete:
         if facts.schema is not None and facts.schema.checks is None:
-            return cannot_tell("Columns are as the code needs them; the checks on them are unread.", *facts.code.gaps)
-        return ok("The database takes everything that the serving code writes.", *facts.code.gaps)
+            return cannot_tell("The columns fit the code; their constraints could not be read.", *facts.code.gaps)
+        return ok("The database accepts everything that the live code writes.", *facts.code.gaps)
     breaches = relevant_breaches(facts)
     if not breaches:
         catalog = facts.need(facts.snapshot.catalog)
         if catalog.checks is None:
-            return cannot_tell("Columns are as the code needs them; the checks on them are unread.")
+            return cannot_tell("The columns fit the code; their constraints could not be read.")
         latent = [b for b in facts.breaches or () if b.rule.code is not Code.DESK and b.is_write]
         note = tuple(f"for the other version of the code: {b.sentence}" for b in latent)
-        return ok("The database takes everything that the serving code writes.", *note)
+        return ok("The database accepts everything that the live code writes.", *note)
     certain = facts.running_code.after_fix is not None or any(b.rule.code is Code.ANY for b in breaches)
     evidence = tuple(dict.fromkeys(f"{breach.sentence} ({breach.rule.why})" for breach in breaches))
     if not certain:
         return cannot_tell(
-            "The database refuses what one version of the code writes; which one is served is unknown.", *evidence
+            "The database refuses what one version of the code writes; which version is live is unknown.", *evidence
         )
     places = ", ".join(dict.fromkeys(breach.place for breach in breaches))
-    return fail(f"The database refuses what the serving code writes to {places}.", *evidence, *_changed_lately(facts))
+    return fail(f"The database refuses what the live code writes to {places}.", *evidence, *_changed_lately(facts))
 
 
 def _changed_lately(facts: Facts) -> tuple[str, ...]:
@@ -298,23 +294,23 @@ def _changed_lately(facts: Facts) -> tuple[str, ...]:
 
 @check(
     Hop.RECORDED,
-    "Do writes fail on a null customer?",
+    "Do writes fail because the customer is missing?",
     rests_on="database_errors",
     would_change="The next new customer's booking.",
 )
 def null_customer_errors(facts: Facts) -> CheckResult:
     found = null_errors(facts)
     if found.empty:
-        return ok("No write failed on a null customer_id.", *_reach(facts))
+        return ok("No write failed because customer_id was empty.", *_reach(facts))
     last = found["at"].max().to_pydatetime()
-    summary = f"{counted(len(found), 'text')} could not be recorded because messages.customer_id refuses null."
+    summary = f"{counted(len(found), 'text')} could not be recorded because messages.customer_id must not be empty."
     message = f"the last at {facts.clock(last)}"
     lines = tuple(misfit_line(one) for one in _null_customers(facts))
     still = null_still_refused(facts, last)
     if still is None:
         return warn(f"{summary} Whether that is still so is unknown.", message)
     if not still:
-        return ok(f"No write fails on a null customer_id any more: the last did at {facts.clock(last)}.", summary)
+        return ok(f"No write fails on an empty customer_id any more: the last failed at {facts.clock(last)}.", summary)
     return fail(summary, message, *lines)
 
 
@@ -341,7 +337,7 @@ def _reach(facts: Facts) -> tuple[str, ...]:
 
 @check(
     Hop.RECORDED,
-    "Do other writes fail?",
+    "Do other database writes fail?",
     rests_on="database_errors",
     would_change="The next write of the same kind.",
 )
@@ -353,15 +349,15 @@ def writes_succeed(facts: Facts) -> CheckResult:
         # The gateway saw the same refusals as Postgres did.
         others = others[~((others["origin"] == "edge_logs") & (others["table_name"] == "messages"))]
     if others.empty:
-        return ok("No other write of the app failed.", *_reach(facts))
+        return ok("No other database write by the app failed.", *_reach(facts))
     what = others["sql_state"].fillna(others["status_code"].astype("str")).fillna("an error")
     where = what + " on " + others["table_name"].fillna("an unnamed table")
     seen_by = others["origin"].map(_SEEN_BY).fillna(others["origin"])
-    refusals = (where + ", seen by " + seen_by).value_counts()
+    refusals = (where + ", reported by " + seen_by).value_counts()
     evidence = tuple(f"{count:,} × {refusal}" for refusal, count in refusals.items())
     # The gateway and Postgres may each have seen the same write.
     least = int(others["origin"].value_counts().max())
-    message = f"At least {counted(least, 'write')} of the app to the database failed."
+    message = f"At least {counted(least, 'write')} by the app to the database failed."
     last = others["at"].max().to_pydatetime()
     since = _recorded_since(facts, last)
     if since:
@@ -371,7 +367,7 @@ def writes_succeed(facts: Facts) -> CheckResult:
     denied = (others["origin"] == "postgres_logs") & others["message"].str.startswith("permission denied", na=False)
     if denied.all():
         count = counted(int(denied.sum()), "statement")
-        return warn(f"Postgres denied {count} for lack of rights; whether they were writes is not known.", *evidence)
+        return warn(f"Postgres denied {count} (no permission); whether they were writes is not known.", *evidence)
     return fail(message, *evidence, *_changed_lately(facts))
 
 
@@ -402,7 +398,7 @@ def _recorded_since(facts: Facts, moment: datetime) -> int:
 
 @check(
     Hop.RECORDED,
-    "Does Twilio know the texts of the database?",
+    "Are the database's texts in Twilio's log?",
     rests_on="known_texts",
     would_change="The SIDs in Twilio's log, or the right account.",
 )
@@ -413,9 +409,9 @@ def no_phantoms(facts: Facts) -> CheckResult:
     if facts.unknown_to_twilio is None:
         return cannot_tell("Twilio's log of the window is incomplete.")
     if facts.unknown_to_twilio.empty:
-        return ok("Twilio knows every text that the database claims.")
+        return ok("Every text in the database is in Twilio's log.")
     count = len(facts.unknown_to_twilio)
     return warn(
         f"{counted(count, 'text')} of the database {'is' if count == 1 else 'are'} unknown to this Twilio account.",
-        "another account, or purged, or made up",
+        "another account, deleted there, or never sent",
     )

@@ -38,7 +38,7 @@ def newest_of_people(journeys: pd.DataFrame) -> pd.DataFrame:
 
 @check(
     Hop.ACCEPTED,
-    "Does a text follow each booking?",
+    "Is a text sent for each booking?",
     rests_on="texts",
     would_change="The next booking, and whether Twilio's log shows a text to its number within minutes.",
 )
@@ -55,15 +55,15 @@ def texts_follow(facts: Facts) -> CheckResult:
                 *others,
             )
         if _refused_people(journeys) >= thresholds.FAILURES_TO_FAIL:
-            return warn("Twilio refused every text, each for a reason of its recipient.", *others)
-        return not_applicable("No booking is old enough to be judged.", *others)
+            return warn("Twilio refused every text, each for a reason on the recipient's side.", *others)
+        return not_applicable("No booking is old enough to judge.", *others)
     followed = settled["sending"] == Sending.ACCEPTED
     share = Share(int(followed.sum()), len(settled))
-    summary = f"Of {counted(share.total, 'booking')}, {share.count:,} were followed by a text that Twilio accepted."
+    summary = f"Twilio accepted a text for {share.count:,} of {counted(share.total, 'booking')}."
     evidence = [share.message, *others]
     late = settled["text_after"] > thresholds.TEXT_FOLLOWS_WITHIN
     if late.any():
-        evidence.append(f"{counted(int(late.sum()), 'text')} came later than expected, but came")
+        evidence.append(f"{counted(int(late.sum()), 'text')} came late, but came")
     missed = settled[~followed]
     if missed.empty:
         return ok(summary, *evidence)
@@ -74,9 +74,7 @@ def texts_follow(facts: Facts) -> CheckResult:
     over = over_since(settled["created_at"], ~followed)
     if over is not None:
         since = counted(int((settled["created_at"] >= over).sum()), "booking")
-        message = (
-            f"Since {facts.clock(over)} a text followed every booking ({since}); before, {len(missed):,} had none."
-        )
+        message = f"Since {facts.clock(over)} every booking got its text ({since}); before, {len(missed):,} did not."
         return ok(message, summary, *evidence)
     known = journeys[journeys["sending"].isin([Sending.ACCEPTED, Sending.MISSING, Sending.UNCERTAIN])]
     newest = newest_of_people(known)["sending"].tail(thresholds.FAILURES_TO_WARN)
@@ -94,24 +92,24 @@ def _neither(journeys: pd.DataFrame) -> list[str]:
     refused = _refused_people(journeys)
     notes = []
     if uncertain:
-        notes.append(f"for {counted(uncertain, 'more booking')} a text went to the number, and cannot be joined to it")
+        notes.append(f"for {counted(uncertain, 'more booking')} a text to the number may be theirs or another's")
     if refused:
-        notes.append(f"{counted(refused, 'person', 'people')} cannot be texted, for a reason of their own")
+        notes.append(f"{counted(refused, 'person', 'people')} cannot be texted, for a reason on their side")
     return notes
 
 
 @check(
     Hop.ACCEPTED,
-    "Does Twilio hear from the app that is live?",
+    "Does the live app reach Twilio?",
     rests_on="texts",
-    would_change="A text that the live build hands to Twilio.",
+    would_change="A text that the live build sends to Twilio.",
 )
 def app_reaches_twilio(facts: Facts) -> CheckResult:
     """Whether Twilio took a text since the oldest live build took over: then its settings for Twilio work."""
     hosts = facts.need(facts.snapshot.hostnames)
     since = max((host.serving_since for host in hosts if host.serving_since), default=None)
     if since is None:
-        return cannot_tell("Since when the live build serves is not known.")
+        return cannot_tell("When the live build went live is not known.")
     texts = facts.need_texts()
     taken = texts[texts["direction"].str.startswith("outbound-api") & (texts["created_at"] >= since)]
     if taken.empty:
@@ -122,7 +120,7 @@ def app_reaches_twilio(facts: Facts) -> CheckResult:
 
 @check(
     Hop.ACCEPTED,
-    "Do texts follow promptly?",
+    "Are texts sent promptly?",
     rests_on="texts",
     would_change="The next bookings' texts.",
 )
@@ -130,7 +128,7 @@ def texts_prompt(facts: Facts) -> CheckResult:
     journeys = settled_journeys(facts)
     after = journeys["text_after"].dropna()
     if after.empty:
-        return not_applicable("No text followed a booking.")
+        return not_applicable("No text was sent for a booking.")
     prompt = Share(int((after <= thresholds.PROMPT_TEXT).sum()), len(after))
     evidence = (
         f"half within {pd.Timedelta(after.median()).total_seconds():.0f} s",
@@ -157,7 +155,7 @@ def account_active(facts: Facts) -> CheckResult:
     if balance is None and not _without_balance(facts):
         facts.need(facts.snapshot.balance)
     if balance is not None and balance.amount <= 0:
-        return fail("The Twilio account has no money left.", *evidence)
+        return fail("The Twilio account's balance is used up.", *evidence)
     spending = facts.spending
     if spending and spending.days_left is not None and spending.days_left < thresholds.LOW_BALANCE_DAYS:
         return warn(f"The balance lasts for about {spending.days_left:.0f} more days.", *evidence)
@@ -189,7 +187,7 @@ def account_errors(facts: Facts) -> CheckResult:
     serious = seen[seen["error_code"].isin(account_level)]
     if serious.empty:
         facts.need_complete(facts.snapshot.alerts)  # a refused text never gets into the message log
-        return ok("Twilio reports no fault of our account or sender.")
+        return ok("Twilio reports no problem with our account or sender.")
     newest = serious["created_at"].max()
     good = texts[texts["error_code"].isna() & texts["status"].isin([TextStatus.SENT, *DELIVERED_STATUSES])]
     evidence = [
@@ -199,7 +197,7 @@ def account_errors(facts: Facts) -> CheckResult:
     evidence.append(f"the last at {facts.clock(newest.to_pydatetime())}")
     since = int((good["created_at"] > newest).sum())
     if since >= thresholds.OUTAGE_OVER_AFTER:
-        return ok(f"Twilio takes our texts again: {since:,} went out since the last refusal.", *evidence)
+        return ok(f"Twilio accepts our texts again: {since:,} went out since the last refusal.", *evidence)
     if since:
-        return warn("Twilio reported a fault of our account or sender; texts went out since.", *evidence)
+        return warn("Twilio reported a problem with our account or sender; texts have gone out since.", *evidence)
     return fail("Twilio refuses our texts because of our account or sender.", *evidence)

@@ -49,17 +49,17 @@ def project_matches(facts: Facts) -> CheckResult:
     visibility = facts.need(facts.snapshot.visibility)
     url, key = visibility.project_ref, visibility.key_project_ref
     if url and key and url != key:
-        return fail("The key belongs to another project than the address.", f"address: {url}", f"key: {key}")
+        return fail("The key and the address belong to different projects.", f"address: {url}", f"key: {key}")
     if url and key:
         return ok("Address and key belong to the same project.", f"project {url}")
     if visibility.sees_everything and any(visibility.counts.values()):
         return ok("The key opens the address, and there are rows behind it.")
-    return cannot_tell("Neither address nor key says which project it is of, and no row proves that it is ours.")
+    return cannot_tell("Neither the address nor the key names its project, and no row proves that it is ours.")
 
 
 @check(
     Hop.VISIBILITY,
-    "Does an empty table mean that there is nothing?",
+    "Do empty tables really hold no rows?",
     rests_on="visibility",
     would_change="All-time counts, read with a secret key.",
 )
@@ -69,13 +69,13 @@ def empty_means_empty(facts: Facts) -> CheckResult:
     empty = {table for table, count in visibility.counts.items() if not count}
     refused = tuple(f"{table}: refused ({why})" for table, why in visibility.refused.items())
     if visibility.sees_everything:
-        return ok("What looks empty is empty.", *(f"{table}: no rows in all" for table in sorted(empty)), *refused)
+        return ok("What looks empty is empty.", *(f"{table}: no rows" for table in sorted(empty)), *refused)
     if "pending_bookings" in seen and {"messages", "webhook_logs"} & empty:
         return fail(
-            "The pattern of a blind key: pending bookings are there, messages and webhook logs look empty.",
+            "Row level security seems to hide rows from our key: it sees pending bookings, but no messages or logs.",
             *refused,
         )
-    return cannot_tell("Our key is no service key, so empty tables prove nothing.", *refused)
+    return cannot_tell("Our key is not a secret key, so empty tables prove nothing.", *refused)
 
 
 @check(
@@ -104,9 +104,9 @@ def answers_complete(facts: Facts) -> CheckResult:
 
 @check(
     Hop.VISIBILITY,
-    "Does the database have what this desk reads?",
+    "Does the database have what Switchboard reads?",
     rests_on="catalog",
-    would_change="The missing tables or columns, or a desk that does not ask for them.",
+    would_change="The missing tables or columns, or a Switchboard that does not ask for them.",
 )
 def own_queries_fit(facts: Facts) -> CheckResult:
     breaches = facts.breaches
@@ -115,5 +115,5 @@ def own_queries_fit(facts: Facts) -> CheckResult:
     own = [breach for breach in breaches or () if breach.rule.code is Code.DESK]
     if own:
         places = tuple(breach.sentence for breach in own)
-        return warn(f"{counted(len(own), 'thing')} that this desk reads is not in the database.", *places)
-    return ok("The database has every table and column that this desk reads.")
+        return warn(f"{counted(len(own), 'thing')} that Switchboard reads is not in the database.", *places)
+    return ok("The database has every table and column that Switchboard reads.")

@@ -33,7 +33,7 @@ def tasks(context: TaskContext) -> Iterator[Task]:
         return
     yield from (migrations := migration_tasks(context, SPEC.id, *Break, FORBIDDEN))
     if not migrations:
-        message = "Read the app's log for the failing call, and fix what it names."
+        message = "Find the failing call in the app's log, and fix the error that it names."
         yield read_app_log(context, SPEC.id, message, failing)
 
 
@@ -41,7 +41,7 @@ SPEC = HypothesisSpec(
     id="api_failing",
     depth=30,
     title="The booking API fails",
-    for_owner="Bookings cannot start: the booking app answers with errors of its own.",
+    for_owner="Bookings cannot start: the booking app itself fails.",
     remedy=Remedy(
         "Read the app's log at Vercel for the failing call; roll back if it began with a deployment.", "roll_back"
     ),
@@ -52,7 +52,7 @@ SPEC = HypothesisSpec(
     rest=(modes.paused,),
     tasks=tasks,
     runbook="""
-Bookings do not start; the texts are not the trouble.
+Bookings do not start; texts are not the problem.
 
 - Look: which answer (500, 404, time-out), since when, and whether a deployment or a refused write stands at that
   minute.

@@ -54,7 +54,7 @@ SPEC = HypothesisSpec(
     tasks=tasks,
     settled_elsewhere=(demand.api_key_active,),
     runbook="""
-The app answers 401 or 403 and logs nothing of it: the evidence is the key's own row.
+The app answers 401 or 403 and does not log it: the evidence is the key's own row.
 
 - Look: *Status*, "the caller's key"; when it was switched off, and by whom.
 - Do: switch the key on again, or give the caller a new one. If it was switched off on purpose, ask first.

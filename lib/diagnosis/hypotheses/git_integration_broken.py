@@ -49,12 +49,12 @@ def tasks(context: TaskContext) -> Iterator[Task]:
         path = "settings/environments/production"
         yield _setting(context, "set_production_branch", message, place, path, change.before)
     elif context.fails(modes.unheard) and (push := refusal(facts)):
-        message = f"{push.message} Settle what it names, then push again or deploy the commit by itself."
+        message = f"{push.message} Fix what it names, then push again or deploy the commit by itself."
         yield _setting(context, "settle_refusal", message, *_place(push), push.words)
     elif context.fails(code.git_integration) and not _connected_since(facts):
         message = (
-            "Let Vercel's GitHub app see the repository, or connect the project anew: it did not hear of the push, "
-            "and will not hear of the next one."
+            "Give Vercel's GitHub app access to the repository, or connect the project again: the push did not reach "
+            "it, and the next one will not either."
         )
         yield _setting(context, "reconnect_repository", message, *_GIT_SETTINGS, ours)
     for spec in _NOT_BUILT:
@@ -109,7 +109,7 @@ SPEC = HypothesisSpec(
     signs=_SIGNS,
     tasks=tasks,
     runbook="""
-- Look: *Deployments*: repository, production branch, the last push that Vercel heard, and the reason that is named.
+- Look: *Deployments*: repository, production branch, the last push that reached Vercel, and the reason that is named.
 - Do: fix the named setting (Vercel → Project → Settings → Git; GitHub → Settings → Applications → Vercel). Deploy the
   exact commit meanwhile: that needs no push.
 - Done when: an empty commit is built by itself.

@@ -29,7 +29,7 @@ def tasks(context: TaskContext) -> Iterator[Task]:
 SPEC = HypothesisSpec(
     id="jobs_stuck",
     depth=150,
-    title="Background jobs do not move",
+    title="Background jobs do not run",
     for_owner="Reminders and other later texts wait: the app's background jobs do not run.",
     remedy=Remedy("Check the app's scheduled job at Vercel, then let the stuck jobs run again."),
     explains=frozenset({Hop.CONFIRMED}),

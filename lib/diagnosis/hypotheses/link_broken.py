@@ -83,7 +83,7 @@ def _rollback(context: TaskContext) -> Iterator[Task]:
         "roll_back",
         SPEC.id,
         REDEPLOY,
-        f"Until then, roll back to {named(before)}: people could confirm until the build that is live now came.",
+        f"As a stopgap, roll back to {named(before)}: with it people could confirm.",
         context.summary(link.link_opens),
         action="roll_back",
         args=(("deployment", before.id),),

@@ -39,12 +39,12 @@ SPEC = HypothesisSpec(
     basis=(code.code_read,),
     tasks=tasks,
     runbook="""
-Texts go out; recording them fails, and the code swallows the error.
+Texts go out; recording them fails, and the code ignores the error.
 
 - Look: the error log's line (`42703` or `PGRST204`), the schema contract on *Systems*, and the migrations that the
   check names: the newest on the database's own record, one of which may have taken the column away. They are marks on
   the timeline.
-- Do: *Action plan*, step 3: run the migration that is marked "cures what was seen".
+- Do: *Action plan*, step 3: run the migration that is marked "would help".
 - Not: redeploy, push again, or drop NOT NULL somewhere else. The code is live; it has nowhere to write.
 - Done when: new bookings have their `initial_sms`, three minutes after their text.
 """,

@@ -30,7 +30,7 @@ SPEC = HypothesisSpec(
     rest=(demand.api_key_active, demand.front_door),
     is_absence=True,
     runbook="""
-Silence is normal for small places; the desk says how unusual it is.
+Silence is normal for small places; Switchboard says how unusual it is.
 
 - Do: nothing, or one test booking if you want to be sure.
 """,

@@ -43,7 +43,7 @@ def _wait(context: TaskContext, move: Move) -> Task:
     if move.kind == ROLLING_RELEASE:
         advice = "Take it further, complete it or abort it there: until then nothing else can be brought to production."
     else:
-        advice = "Wait until it has ended, then look again: until then nothing else can be brought to production."
+        advice = "Wait until it has ended, then check again: until then nothing else can be brought to production."
     return Task(
         "await_move",
         SPEC.id,
@@ -59,8 +59,8 @@ def _wait(context: TaskContext, move: Move) -> Task:
 SPEC = HypothesisSpec(
     id="not_promoted",
     depth=70,
-    title="The right build is ready, and another is live",
-    for_owner="New code is ready and waits: production still shows an older version.",
+    title="The right build is ready, but another is live",
+    for_owner="New code is ready but not live: production still runs an older version.",
     remedy=Remedy("Promote the newest ready build.", "promote"),
     explains=frozenset({Hop.CODE, Hop.RECORDED}),
     judge=decided_by(code.nothing_waits, on_warn=Verdict.POSSIBLE),

@@ -38,11 +38,11 @@ SPEC = HypothesisSpec(
     tasks=tasks,
     settled_elsewhere=(modes.paused,),
     runbook="""
-Vercel answers 503 with `DEPLOYMENT_PAUSED` in the app's place. The code and the database are not the trouble.
+Vercel answers 503 with `DEPLOYMENT_PAUSED` in the app's place. The code and the database are not the problem.
 
 - Look: Vercel's activity, for who paused it, or for a spending limit that was reached.
 - Do: resume it (Vercel → Project → Settings → General). If a limit or a bill paused it, settle that first.
 - Not: a redeploy or a rollback. A paused project serves neither.
-- Done when: the front door answers again.
+- Done when: the home page answers again.
 """,
 )

@@ -97,7 +97,7 @@ SPEC = HypothesisSpec(
     id="provider_failing",
     depth=110,
     title="Twilio or the phone networks refuse the texts",
-    for_owner="Texts are refused or do not arrive: the trouble is at Twilio or the phone network.",
+    for_owner="Texts are refused or do not arrive: the problem is at Twilio or the phone network.",
     remedy=Remedy("Do what the error code asks for; then send a test booking.", "test_booking"),
     explains=frozenset({Hop.ACCEPTED, Hop.DELIVERED}),
     judge=judge,
@@ -108,7 +108,7 @@ SPEC = HypothesisSpec(
     runbook="""
 *Texts* lists the error codes, each with what to do.
 
-- Account suspended or balance gone: the owner, in Twilio's console. The desk can do nothing.
+- Account suspended or balance gone: the owner, in Twilio's console. Switchboard cannot do this.
 - 30007 (filtered), 30034 (unregistered sender): register the sender; sending again makes it worse.
 - 21610 (STOP): this person does not want texts. Call them.
 - 30003, 30005, 30006 for single numbers: call them; for many at once: Twilio's status page.

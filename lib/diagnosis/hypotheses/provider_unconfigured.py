@@ -52,7 +52,7 @@ def _variables(context: TaskContext) -> Task:
         SPEC.id,
         OTHER_SYSTEMS,
         "Add these variables for Production; those of Twilio are in its Console under Account Info. "
-        "They reach the app with the next build: the desk then offers it.",
+        "They reach the app with the next build, which Switchboard then offers.",
         context.summary(code.required_env),
         who=VERCEL_ADMIN,
         place="Vercel → Project → Settings → Environment Variables",
@@ -74,7 +74,7 @@ SPEC = HypothesisSpec(
     tasks=tasks,
     settled_elsewhere=(code.required_env,),
     runbook="""
-Twilio never heard of the texts.
+The texts never reached Twilio.
 
 - Look: which of the required names the *serving build* has. A variable set later is not in it.
 - Do: set them in Vercel for Production, then redeploy: the same commit is enough.

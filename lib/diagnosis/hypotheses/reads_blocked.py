@@ -18,9 +18,9 @@ def tasks(context: TaskContext) -> Iterator[Task]:
         "give_secret_key",
         SPEC.id,
         OTHER_SYSTEMS,
-        "Give the desk the project's secret key, in its environment or in .streamlit/secrets.toml, and start it again.",
+        "Give Switchboard the project's secret key, in its environment or in .streamlit/secrets.toml, and restart it.",
         context.summary(visibility.key_sees_all),
-        who="whoever runs this desk",
+        who="whoever runs Switchboard",
         place="Supabase → Project Settings → API Keys → Secret keys",
         link=context.supabase("settings/api-keys"),
         exactly='SUPABASE_SECRET_KEY = "sb_secret_…"',
@@ -30,8 +30,8 @@ def tasks(context: TaskContext) -> Iterator[Task]:
 SPEC = HypothesisSpec(
     id="reads_blocked",
     depth=10,
-    title="The desk cannot see",
-    for_owner="Nothing can be said about the texts: the desk's own key does not see the data.",
+    title="Switchboard cannot see the data",
+    for_owner="Nothing can be said about the texts: Switchboard's key cannot see the data.",
     remedy=Remedy("Put the secret key (sb_secret_…) into SUPABASE_SECRET_KEY."),
     explains=frozenset(Hop),
     judge=decided_by(visibility.key_sees_all),
@@ -42,9 +42,9 @@ SPEC = HypothesisSpec(
     runbook="""
 Row level security hides rows from a publishable key and gives no error: all counts would be zero.
 
-- Look: *Systems*, booking data: "see past row level security".
+- Look: *Systems*, booking data: "see all rows (row level security)".
 - Do: put the *secret* key (`sb_secret_…`) into `SUPABASE_SECRET_KEY`, from the same project as `SUPABASE_URL`. Start
-  the desk again. A policy is not to be widened for this.
+  Switchboard again. A policy is not to be widened for this.
 - Done when: the headline is anything but CANNOT TELL.
 """,
 )

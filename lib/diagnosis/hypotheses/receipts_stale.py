@@ -18,7 +18,7 @@ def tasks(context: TaskContext) -> Iterator[Task]:
     """Yield how the app comes to accept Twilio's receipts."""
     changed = changed_since_build(context.facts, _WEBHOOK_VARIABLE, "TWILIO_AUTH_TOKEN")
     if changed and context.check(delivery.receipts_arrive).status is not CheckStatus.OK:
-        yield rebuild(SPEC.id, f"{changed[0]} was changed after the build that is live was made.")
+        yield rebuild(SPEC.id, f"{changed[0]} was changed after the live build was made.")
         return
     if not context.fails(delivery.receipts_arrive):
         return
@@ -28,7 +28,7 @@ def tasks(context: TaskContext) -> Iterator[Task]:
         SPEC.id,
         OTHER_SYSTEMS,
         f"Set {_WEBHOOK_VARIABLE} for Production to the very address that Twilio calls: the app checks each receipt's "
-        "signature against it. It reaches the app with the next build: the desk then offers it.",
+        "signature against it. It reaches the app with the next build, which Switchboard then offers.",
         context.summary(delivery.receipts_arrive),
         who=VERCEL_ADMIN,
         place="Vercel → Project → Settings → Environment Variables",
@@ -41,7 +41,7 @@ SPEC = HypothesisSpec(
     id="receipts_stale",
     depth=140,
     title="Twilio's receipts do not reach the database",
-    for_owner="Texts arrive, but the booking system does not learn of it.",
+    for_owner="Texts arrive, but the booking system is not notified.",
     remedy=Remedy("Correct the status callback at Twilio and the webhook's signature check in the app."),
     explains=frozenset({Hop.DELIVERED}),
     judge=decided_by(delivery.receipts_arrive, on_warn=Verdict.POSSIBLE),
@@ -49,7 +49,7 @@ SPEC = HypothesisSpec(
     tasks=tasks,
     settled_elsewhere=(delivery.receipts_arrive,),
     runbook="""
-Texts arrive; the app does not learn of it.
+Texts arrive; the app is not notified.
 
 - Do: the status callback in Twilio's console and `TWILIO_WEBHOOK_URL` in Vercel must be the same address, as the
   signature is made over it; redeploy after a change of the variable.

@@ -21,7 +21,7 @@ SPEC = HypothesisSpec(
     id="sent_not_recorded",
     depth=130,
     title="Texts go out and are not recorded",
-    for_owner="Customers get their texts, but the database does not know of them.",
+    for_owner="Customers get their texts, but the database has no record of them.",
     remedy=Remedy(
         "Fix the cause that is named above this; if none is, the database's log names what refuses the app's "
         "write: a trigger, a policy or a grant."
@@ -35,6 +35,6 @@ SPEC = HypothesisSpec(
 No missing column and no NOT NULL explains it.
 
 - Look: the error log: `42501` is a grant or a policy, a trigger names itself.
-- Do: run the migration that the plan recommends, if one cures what was seen.
+- Do: run the migration that the plan recommends, if one would help.
 """,
 )

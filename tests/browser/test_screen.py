@@ -1,0 +1,157 @@
+"""What the screen shows at first sight: heights, headings, the tab's title, the phone, and a shared screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from lib import settings as settings_
+from lib.journal.journal import Journal
+from lib.model.people import Actor, Role, Via
+from lib.sandbox.scenarios import SCENARIOS
+from lib.sandbox.serve import Running
+from lib.snapshot import utc_now
+from tests.browser.conftest import open_sheet, settled, until
+from tests.browser.test_journey import PAGES, dashboard
+
+pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
+
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+STATUS_HEIGHT, ONE_SCREEN = 1800, 900
+QUICK = 20_000
+STATES = "FLOWING|DEGRADED|BROKEN|NO TRAFFIC|CANNOT TELL"
+# How long a switch of the scenario may take to show: a snapshot of the old one may just have begun.
+SWITCH = 60_000
+HEADLINES = {
+    "healthy": "FLOWING",
+    "misfit-elsewhere": "FLOWING",
+    "quiet-day": "NO TRAFFIC",
+    "rls-blind": "CANNOT TELL",
+    **dict.fromkeys(
+        (
+            "provider-rejecting",
+            "undelivered",
+            "twilio-unconfigured",
+            "env-missing",
+            "link-to-login",
+            "api-500",
+            "literal-not-allowed",
+            "api-key-revoked",
+        ),
+        "BROKEN",
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def journal_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('screen') / 'journal.sqlite3'}"
+
+
+@pytest.fixture(scope="module")
+def address(play: Callable[[str], dict[str, str]], journal_url: str) -> Iterator[str]:
+    with dashboard(play("missing-column") | {"JOURNAL_URL": journal_url}) as found:
+        yield found
+
+
+def opened(chromium: Browser, url: str, size: dict[str, int], state: str = STATES) -> Page:
+    page = chromium.new_page(viewport=size)
+    page.goto(url)
+    expect(page.locator(".sb-state")).to_have_text(re.compile(state), timeout=SWITCH)
+    settled(page)
+    return page
+
+
+def height(page: Page) -> int:
+    return int(page.get_by_test_id("stMain").evaluate("it => it.scrollHeight"))
+
+
+@pytest.mark.parametrize("path", [*PAGES, "handbook"])
+def test_each_page_has_one_first_heading_and_names_itself_and_the_state_in_the_tab(
+    chromium: Browser, address: str, path: str
+) -> None:
+    page = opened(chromium, f"{address}/{path}", DESKTOP)
+    title = PAGES.get(path, "Handbook")
+    expect(page.get_by_role("heading", level=1)).to_have_text([title])
+    until(page, lambda: page.title() == f"DEGRADED · {title} · Switchboard")
+    levels = page.evaluate("() => [...document.querySelectorAll('h1,h2,h3,h4,h5,h6')].map((it) => +it.tagName[1])")
+    skipped = [(a, b) for a, b in pairwise(levels) if b > a + 1]
+    assert (levels[:2], skipped) == ([1, 2], [])
+    page.close()
+
+
+@pytest.mark.timeout(600)
+def test_status_is_at_most_two_screens_in_each_scenario_and_one_while_shared(
+    chromium: Browser, sandbox: Running, tmp_path: Path
+) -> None:
+    heights, shared = {}, {}
+    settings = sandbox.settings | {"JOURNAL_URL": f"sqlite:///{tmp_path / 'journal.sqlite3'}"}
+    with dashboard(settings) as found:
+        for name in SCENARIOS:
+            httpx.post(f"{sandbox.world.base_url}/sandbox/scenario", json={"name": name}, timeout=60).raise_for_status()
+            state = HEADLINES.get(name, "DEGRADED")
+            page = opened(chromium, f"{found}/status", DESKTOP, state)
+            expect(page.get_by_role("heading", name="Checks")).to_be_visible(timeout=QUICK)
+            settled(page)
+            heights[name] = height(page)
+            page.goto(f"{found}/status?share=true")
+            expect(page.locator(".sb-short")).to_be_visible(timeout=QUICK)
+            settled(page)
+            shared[name] = height(page)
+            page.close()
+    assert {name: pixels for name, pixels in heights.items() if pixels > STATUS_HEIGHT} == {}
+    assert {name: pixels for name, pixels in shared.items() if pixels > ONE_SCREEN} == {}
+
+
+def test_a_shared_screen_has_no_controls_no_names_and_a_way_out(
+    chromium: Browser, address: str, journal_url: str
+) -> None:
+    journal = Journal.open(settings_.load({"JOURNAL_URL": journal_url}), utc_now)
+    journal.open_incident("A title that names Sam Miller", Actor("ana.jones@example.com", Role.OPERATOR, Via.PAGE))
+    journal.close()
+    page = opened(chromium, f"{address}/status?share=true", DESKTOP)
+    expect(page.get_by_text("incident open")).to_be_visible(timeout=QUICK)
+    assert height(page) <= ONE_SCREEN
+    for gone in ("Scenario", "Pace"):
+        expect(page.get_by_role("combobox", name=gone)).to_have_count(0)
+    main = page.get_by_test_id("stMain")
+    labels = [button.inner_text() for button in main.get_by_role("button").all()]
+    assert [label for label in labels if label and "View" not in label] == []
+    said = main.inner_text()
+    assert [name for name in ("Sam Miller", "ana", "jones", "@") if name in said.split()] == []
+    page.get_by_text("Share screen").click()
+    expect(page.get_by_role("heading", name="Key figures")).to_be_visible(timeout=QUICK)
+    open_sheet(page)
+    expect(page.get_by_role("combobox", name="Scenario")).to_be_visible()
+    page.close()
+
+
+def test_on_a_phone_the_header_is_one_row_and_the_headline_stands_in_the_first_screen(
+    chromium: Browser, address: str
+) -> None:
+    page = opened(chromium, f"{address}/status", PHONE)
+    row = page.locator(".st-key-header").bounding_box()
+    assert row is not None
+    assert row["height"] <= 60
+    for one in page.locator(".st-key-header button, .st-key-header h1").all():
+        box = one.bounding_box()
+        assert box is not None
+        assert box["x"] >= 0 and box["x"] + box["width"] <= PHONE["width"], one.inner_text()
+    answer = page.locator(".sb-answer").bounding_box()
+    assert answer is not None
+    assert answer["y"] + answer["height"] < PHONE["height"] / 2
+    expect(page.locator(".st-key-next_step").get_by_role("button")).to_be_in_viewport()
+    page.close()
+
+
+def test_the_next_step_is_one_click_from_the_headline(chromium: Browser, address: str) -> None:
+    page = opened(chromium, f"{address}/status", DESKTOP)
+    page.locator(".st-key-next_step").get_by_role("button").click()
+    expect(page.get_by_role("dialog")).to_contain_text("pending_bookings", timeout=QUICK)
+    page.close()

@@ -4,7 +4,7 @@ from typing import Any
 
 import streamlit as st
 
-from lib.ui import action_dialog, first_frame, header, page_frame, running_view, styles
+from lib.ui import action_dialog, first_frame, header, page_frame, request_progress, running_view, styles
 from lib.ui.guard import Viewer, guard, who_looks
 
 st.set_page_config(page_title="Switchboard", page_icon="📟", layout="wide")
@@ -62,7 +62,7 @@ header.draw_header(viewer, page.title)
 if running_view.stands_in(page.title):
     running_view.drop_problem()
 else:
-    action_dialog.draw_requests()
+    request_progress.draw_requests(on_plan=page.url_path == "action-plan")
 page.run()
 # Outside of every fragment, so that the dialog stays whatever the page does.
 action_dialog.draw_dialog()

@@ -34,7 +34,8 @@ ESTIMATE = (timedelta(minutes=15), timedelta(minutes=30))
 class PlanStep:
     """One step. `evidence` are ids of checks; it is done when all of `done_when` are ok.
 
-    `fixes`: what is done in it changes the world, by a button of the desk or `by_people` in another system.
+    `changes_world`: what is done in it does, by a button here or `by_people` in another system. `after_fix`: it looks
+    at what came of that.
     """
 
     id: str
@@ -45,6 +46,7 @@ class PlanStep:
     done_when: tuple[CheckSpec, ...] = ()
     changes_world: bool = False
     by_people: bool = False
+    after_fix: bool = False
 
 
 class EvidenceState(StrEnum):
@@ -57,13 +59,17 @@ class EvidenceState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepEvidence:
-    """A step as the evidence stands: whether it is answered, and what is to be done in it now, if anything is."""
+    """A step as the evidence stands: whether it is answered, and what is to be done in it now, if anything is.
+
+    `unknown`: what would answer it cannot be told.
+    """
 
     step: PlanStep
     checks: tuple[Check, ...]
     answered: bool
     tasks: tuple[Task, ...]
     advice: str
+    unknown: bool = False
 
     @property
     def state(self) -> EvidenceState:
@@ -155,6 +161,7 @@ STEPS: tuple[PlanStep, ...] = (
             link.link_opens,
         ),
         done_when=(sending.texts_follow, recording.texts_recorded, link.link_opens),
+        after_fix=True,
     ),
     PlanStep(
         "monitor",
@@ -163,6 +170,7 @@ STEPS: tuple[PlanStep, ...] = (
         "Do the four success criteria hold on evidence newer than the fix?",
         evidence=(demand.api_answers, recording.null_customer_errors, delivery.texts_arrive, recording.metadata_stored),
         done_when=(sending.texts_follow, recording.texts_recorded, delivery.texts_arrive),
+        after_fix=True,
     ),
 )
 
@@ -175,13 +183,15 @@ def evidence(diagnosis: Diagnosis, now: Sequence[Task]) -> tuple[StepEvidence, .
 
 
 def _evidence(step: PlanStep, answers: Answers, now: tuple[Task, ...]) -> StepEvidence:
-    answered = all(answers[spec].status in (CheckStatus.OK, CheckStatus.NOT_APPLICABLE) for spec in step.done_when)
+    found = [answers[spec].status for spec in step.done_when]
+    answered = all(status in (CheckStatus.OK, CheckStatus.NOT_APPLICABLE) for status in found)
     return StepEvidence(
         step=step,
         checks=tuple(answers[spec] for spec in step.evidence),
         answered=answered,
         tasks=now,
         advice=_advice(step, now, answered),
+        unknown=CheckStatus.CANNOT_TELL in found and not {CheckStatus.FAIL, CheckStatus.WARN} & set(found),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 import pandas as pd
@@ -18,7 +19,7 @@ from lib.actions.action_registry import touched_by
 from lib.diagnosis.diagnose import Diagnosis, diagnose
 from lib.diagnosis.tasks import tasks
 from lib.journal.entry import StepState
-from lib.journal.incident import Incident
+from lib.journal.incident import Incident, StepRecord
 from lib.journal.request import Request, RequestState
 from lib.model.reading import Reading
 from lib.model.task import Task
@@ -44,19 +45,36 @@ _HAPPENED: Final = dict.fromkeys(
 ) | {"database_errors": "at"}
 
 
+# Without an incident, what was done within this time counts as done.
+_LATELY: Final = timedelta(hours=1)
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Remediation:
-    """The last thing that changed the world: by the desk, or as somebody said of another system."""
+    """The last thing that changed the world: by an `action` of the desk, or as somebody said of another system."""
 
     at: datetime
     message: str
+    action: str | None = None
+
+    @property
+    def done(self) -> str:
+        """What was done, in one short sentence."""
+        if self.action is None:
+            return "Done."
+        if self.action in _DONE:
+            return _DONE[self.action]
+        return "Deployed." if touched_by(self.action) is Touches.CODE else "The database was changed."
+
+
+_DONE: Final = {"roll_back": "Rolled back.", "cancel_build": "The build was stopped."}
 
 
 def last_remediation(requests: Iterable[Request], incident: Incident | None) -> Remediation | None:
     """Return the newest fix, of the open incident if there is one; trying the flow changes nothing."""
     since = incident.opened_at if incident else datetime.min.replace(tzinfo=UTC)
     done = [
-        Remediation(request.ended_at, request.asked.summary or request.action)
+        Remediation(request.ended_at, request.asked.summary or request.action, request.action)
         for request in requests
         if touched_by(request.action) is not Touches.NOTHING
         and request.ended_at is not None
@@ -74,30 +92,109 @@ def last_remediation(requests: Iterable[Request], incident: Incident | None) -> 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlanState:
-    """Where the plan stands: the last `fix`, what evidence from after it says, what to do now, and every step."""
+    """Where the plan stands: the last `fix`, what evidence from after it says, what to do now, and every step.
+
+    `running` are the requests that are not over, `acted_in` the ids of the steps in which something succeeded during
+    the incident; without one, within the last hour.
+    """
 
     fix: Remediation | None
     judged: Diagnosis
     tasks: tuple[Task, ...]
     steps: tuple[plan.StepEvidence, ...]
+    running: tuple[Request, ...] = ()
+    acted_in: frozenset[str] = frozenset()
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether evidence from after the last fix shows that texts flow."""
+        return self.fix is not None and self.judged.headline.state is HeadlineState.FLOWING
+
+    @property
+    def waits_for_bookings(self) -> bool:
+        """Whether a fix was made against which nothing speaks, and for which nothing speaks yet."""
+        open_still = self.judged.headline.state in (HeadlineState.NO_TRAFFIC, HeadlineState.CANNOT_TELL)
+        return self.fix is not None and not self.tasks and open_still
+
+
+class StepStatus(StrEnum):
+    """Where a step stands, in one word."""
+
+    NOT_NEEDED = "not_needed"
+    DO_NOW = "do_now"
+    WAITING = "waiting"
+    DONE = "done"
+    CANNOT_TELL = "cannot_tell"
+
+
+def recorded_as_done(task: Task, incident: Incident | None) -> StepRecord | None:
+    """Return the record that people did a task, if there is one; the evidence may not be there yet."""
+    step = incident.step(task.step_id) if incident else None
+    return step if step and step.state is StepState.DONE and step.reason == task.message else None
+
+
+def step_status(evidence: plan.StepEvidence, state: PlanState, incident: Incident | None) -> StepStatus:
+    """Return where a step stands. A step is done only by what was seen; what people say makes it wait for that."""
+    step = evidence.step
+    if any(request.about.step_id == step.id for request in state.running):
+        return StepStatus.WAITING
+    if evidence.tasks:
+        said = all(recorded_as_done(task, incident) for task in evidence.tasks)
+        return StepStatus.WAITING if said else StepStatus.DO_NOW
+    if step.after_fix:
+        return _status_after_fix(state)
+    if step.changes_world:
+        record = incident.step(step.id) if incident else None
+        acted = step.id in state.acted_in or (record is not None and record.state is StepState.DONE)
+        if acted:
+            return StepStatus.DONE if evidence.answered or state.confirmed else StepStatus.WAITING
+        return StepStatus.CANNOT_TELL if evidence.unknown else StepStatus.NOT_NEEDED
+    if evidence.answered:
+        return StepStatus.DONE
+    return StepStatus.CANNOT_TELL if evidence.unknown else StepStatus.WAITING
+
+
+def _status_after_fix(state: PlanState) -> StepStatus:
+    if state.tasks or state.running:
+        return StepStatus.WAITING
+    if state.confirmed:
+        return StepStatus.DONE
+    well = state.judged.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC)
+    return StepStatus.NOT_NEEDED if well and state.fix is None else StepStatus.WAITING
 
 
 def plan_state(
     diagnosis: Diagnosis, settings: Settings, requests: Iterable[Request], incident: Incident | None
 ) -> PlanState:
     """Return where the plan stands. What was wrong before the last fix asks for nothing: only what is wrong since."""
+    requests = tuple(requests)
     fix = last_remediation(requests, incident)
     judged = judged_since(diagnosis, fix.at) if fix else diagnosis
     now = tasks(judged, settings)
-    return PlanState(fix, judged, now, plan.evidence(diagnosis, now))
+    running = tuple(request for request in requests if not request.state.over)
+    since = incident.opened_at if incident else diagnosis.facts.now - _LATELY
+    acted_in = frozenset(
+        request.about.step_id
+        for request in requests
+        if request.state is RequestState.SUCCEEDED
+        and request.about.step_id
+        and request.ended_at is not None
+        and request.ended_at >= since
+    )
+    return PlanState(fix, judged, now, plan.evidence(diagnosis, now), running, acted_in)
 
 
 def why_nothing(diagnosis: Diagnosis, state: PlanState, when: str) -> str:
     """Say why nothing is asked for: all is well, the fix, done `when`, has yet to show, or the desk knows no cure."""
     if diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC):
         return "Nothing needs to be fixed. Who was affected before is on Bookings."
-    if state.fix is not None:
-        return f"Since “{state.fix.message}”, {when}, no new evidence contradicts it. The next bookings will show."
+    if state.fix is not None and state.confirmed:
+        return (
+            f"{state.fix.done} The bookings since then confirm it: “{state.fix.message}”, {when}. "
+            "What was before still counts in the headline."
+        )
+    if state.fix is not None and state.waits_for_bookings:
+        return f"{state.fix.done} Waiting for the next bookings to confirm. “{state.fix.message}”, {when}."
     return "Switchboard has no fix for this: look at the evidence in the steps, and at Escalation."
 
 

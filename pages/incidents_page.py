@@ -16,7 +16,7 @@ from lib.journal.incident_export import IncidentRecord, incident_record
 from lib.model.window import WindowSize
 from lib.reports.diagnosis_record import diagnosis_record
 from lib.reports.documents import ExportFormat
-from lib.ui import action_dialog, affected_view, incidents_view
+from lib.ui import action_dialog, affected_view, incidents_view, request_progress
 from lib.ui import html_components as html
 from lib.ui.action_service import ActionService
 from lib.ui.masking import plain
@@ -175,7 +175,7 @@ def steps_and_requests(view: View, action_service: ActionService, record: Incide
     with st.expander(title, icon=":material/checklist:", key="steps_and_requests"):
         draw(incidents_view.step_table(view, record.incident))
         if requests:
-            draw(action_dialog.request_cards(requests, view, action_service))
+            draw(request_progress.request_cards(requests, view, action_service))
 
 
 draw_page(body)

@@ -11,8 +11,9 @@ import streamlit as st
 from lib.journal.entry import StepState
 from lib.journal.incident import Incident
 from lib.journal.journal_state import JournalState
+from lib.model.verdict import HeadlineState
 from lib.plan import StepEvidence
-from lib.plan_state import PlanState, plan_state, tiles_since
+from lib.plan_state import PlanState, StepStatus, plan_state, step_status, tiles_since
 from lib.reports.diagnosis_record import diagnosis_record
 from lib.ui import (
     action_buttons,
@@ -21,6 +22,7 @@ from lib.ui import (
     deployments_view,
     incidents_view,
     plan_view,
+    request_progress,
     support_bundle,
 )
 from lib.ui import html_components as html
@@ -32,15 +34,27 @@ from lib.ui.styles import draw
 def body(view: View) -> None:
     action_service = diagnosis_service().action_service()
     found = current_journal_state()
-    incident_line(view, found)
     journal_state = found or JournalState()
     plan = plan_state(view.diagnosis, view.settings, journal_state.requests, journal_state.incident)
+    if journal_state.incident is not None:
+        draw(plan_view.incident_clock(view, journal_state.incident))
     do_next(view, plan, journal_state.incident)
+    incident_line(view, found)
     st.subheader("Steps", anchor=False)
+    statuses = {evidence.step.id: step_status(evidence, plan, journal_state.incident) for evidence in plan.steps}
+    unneeded = [one for one in plan.steps if statuses[one.step.id] is StepStatus.NOT_NEEDED]
     # Nothing may stand between two steps, or the line that connects them breaks.
     with st.container(gap="xsmall"):
         for evidence in plan.steps:
-            step(view, evidence, action_service, journal_state, plan)
+            if evidence not in unneeded:
+                step(view, evidence, statuses[evidence.step.id], action_service, journal_state, plan)
+        if unneeded:
+            label, icon = plan_view.folded_label(len(unneeded)), ":material/remove:"
+            with expander(label, key="steps_not_needed", icon=icon, step=True) as is_open:
+                # Also while closed: a step with nothing in it cannot be opened.
+                draw(html.nothing("Nothing that they fix was seen."))
+                for evidence in unneeded if is_open else ():
+                    step(view, evidence, StepStatus.NOT_NEEDED, action_service, journal_state, plan)
         escalation(view, journal_state)
         with expander("**7** After-care", step=True, icon=":material/shield:", key="step_after_care"):
             draw(plan_view.after_care(view))
@@ -54,7 +68,6 @@ def incident_line(view: View, journal_state: JournalState | None) -> None:
     if incident is None:
         no_incident(view)
         return
-    draw(plan_view.incident_clock(view, incident))
     with st.container(horizontal=True, vertical_alignment="center"):
         about, icon = {"incident": str(incident.id)}, ":material/history_edu:"
         st.page_link("pages/incidents_page.py", label="Its log", icon=icon, query_params=about)
@@ -67,13 +80,14 @@ def incident_line(view: View, journal_state: JournalState | None) -> None:
 def no_incident(view: View) -> None:
     st.subheader("No incident is open", anchor=False)
     if not action_dialog.may_act():
-        draw(html.nothing("The plan shows the evidence. Once an operator opens an incident, it keeps the record."))
+        draw(html.nothing("Once an operator opens an incident, the plan keeps a record of it."))
         return
-    suggest_title(incidents_view.suggested_title(view.diagnosis))
+    well = view.diagnosis.headline.state in (HeadlineState.FLOWING, HeadlineState.NO_TRAFFIC)
+    suggest_title("" if well else incidents_view.suggested_title(view.diagnosis))
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.text_input("What happens, in a few words", key="incident_title")
+        st.text_input("What is happening, in a few words", key="incident_title")
         open_incident = incidents_view.open_incident
-        if action_dialog.operator_button("Open an incident", "incident_open", open_incident, type="primary"):
+        if action_dialog.operator_button("Open an incident", "incident_open", open_incident):
             st.rerun()
 
 
@@ -86,15 +100,26 @@ def suggest_title(title: str) -> None:
 
 def do_next(view: View, plan: PlanState, incident: Incident | None) -> None:
     st.subheader("Do next", anchor=False)
-    if not plan.tasks:
+    if plan.running:
+        request_progress.draw_running(plan.running, view)
+        return
+    if plan.waits_for_bookings and plan.fix is not None:
+        draw(plan_view.waiting_for_bookings(view, plan.fix))
+    elif not plan.tasks:
         draw(plan_view.nothing_to_do(view, plan))
     for task in plan.tasks:
         action_buttons.draw_task(view, task, incident)
-    if action_dialog.may_act():
+    if not action_dialog.may_act():
+        return
+    with st.container(horizontal=True):
+        if plan.waits_for_bookings:
+            label = "Make a test booking for our own phone …"
+            action_dialog.action_button("test_booking", {}, label, key="next_test", step_id="verify_fix", primary=True)
         st.button(
-            "Look again",
+            "Check again",
             key="look_again",
             icon=":material/refresh:",
+            type="tertiary",
             on_click=action_dialog.recheck_everything,
             help="Asks every system anew, instead of when it is due, and opens the newest link once more.",
         )
@@ -103,13 +128,14 @@ def do_next(view: View, plan: PlanState, incident: Incident | None) -> None:
 def step(
     view: View,
     evidence: StepEvidence,
+    status: StepStatus,
     action_service: ActionService | None,
     journal_state: JournalState,
     plan: PlanState,
 ) -> None:
     incident, step_id = journal_state.incident, evidence.step.id
-    label, icon = plan_view.step_label(evidence, incident), plan_view.step_icon(evidence, incident)
-    with expander(label, key=f"step_{step_id}", icon=icon, expanded=bool(evidence.tasks), step=True) as is_open:
+    label, icon = plan_view.step_label(evidence, status), plan_view.step_icon(status)
+    with expander(label, key=f"step_{step_id}", icon=icon, step=True) as is_open:
         # Also while closed: a step with nothing in it cannot be opened.
         draw(plan_view.step_facts(view, evidence, incident))
         if not is_open:
@@ -122,7 +148,7 @@ def step(
             about = (incident.id, step_id)
             requests = [r for r in journal_state.requests if (r.about.incident_id, r.about.step_id) == about]
             if requests:
-                draw(action_dialog.request_cards(requests, view, action_service))
+                draw(request_progress.request_cards(requests, view, action_service))
         if incident is not None and action_dialog.may_act():
             progress(step_id)
 

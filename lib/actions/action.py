@@ -8,17 +8,19 @@ from __future__ import annotations
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import SecretStr
 
 from lib.settings import Settings
 from lib.snapshot import Snapshot
 from lib.sources.source_registry import Sources
+
+T = TypeVar("T")
 
 Args = Mapping[str, str]
 OnProgress = Callable[[str], None]
@@ -134,12 +136,29 @@ class Verification:
 
 @dataclass(frozen=True)
 class ActionContext:
-    """What an action may use: the sources, the settings, the time, and what the desk sees now."""
+    """What an action may use: the sources, the settings, the time, and what the desk sees now.
+
+    `answers` keeps what was asked in this context, for a preview: it looks at the target once, at one moment.
+    """
 
     sources: Sources
     settings: Settings
     clock: Callable[[], datetime]
     take_snapshot: Callable[[], Snapshot]
+    answers: dict[Hashable, Any] | None = field(default=None, repr=False, compare=False)
+
+    def for_one_look(self) -> ActionContext:
+        """Return this context for one look at the outside world: each question is asked once."""
+        return replace(self, answers={})
+
+    def ask(self, question: Hashable, read: Callable[[], T]) -> T:
+        """Return what `read` reads; within one look, what it read the first time. Raises as `read` does."""
+        if self.answers is None:
+            return read()
+        if question not in self.answers:
+            self.answers[question] = read()
+        answer: T = self.answers[question]
+        return answer
 
 
 class Action(ABC):
@@ -148,11 +167,13 @@ class Action(ABC):
     `asks` are the names of the arguments it takes. `undo` is another action's id, or says that it cannot be undone.
     Methods raise `SourceError` when a source does not answer; `run` raises it only where nothing happened, its kind
     `OutcomeUnknownError` where nobody can say, and `FailedError` where its own words say what stays.
+    `button` names the button that confirms it, by the act: a verb and its object, as "Cancel the build".
     `leaves_nothing` is for what only looks: there is no effect that anybody could doubt, so it never ends as unknown.
     """
 
     id: ClassVar[str]
     title: ClassVar[str]
+    button: ClassVar[str] = ""
     tier: ClassVar[Tier]
     touches: ClassVar[Touches]
     asks: ClassVar[tuple[str, ...]] = ()
@@ -193,6 +214,10 @@ class Action(ABC):
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
         """Look once whether it worked; the executor asks again until it settles."""
 
+    def button_for(self, args: Args) -> str:
+        """Return the name of the button that confirms it, by the act."""
+        return self.button or self.title
+
     def undo_for(self, args: Args) -> str:
         """Return how it is undone, or the words that it cannot be."""
         return self.undo
@@ -218,6 +243,7 @@ class Action(ABC):
         if unknown or missing:
             message = [f"{name} is not known here" for name in unknown] + [f"{name} is needed" for name in missing]
             raise RefusedError(f"{self.title}: {', '.join(message)}.")
+        context = context.for_one_look()
         target = self.resolve(context, args)
         return Preview(
             action=self.id,

@@ -23,6 +23,7 @@ from lib.actions.preview_store import PreviewStore
 from lib.actions.repository_migration import DryRunRepositoryMigration, RunRepositoryMigration
 from lib.journal.engine import PROJECT
 from lib.journal.journal import Journal
+from lib.migrations.catalogue import catalogue
 from lib.settings import Settings
 from lib.snapshot import Snapshot
 from lib.sources.source_registry import Sources
@@ -52,6 +53,14 @@ ACTIONS: Mapping[str, Action] = {
         RecheckLink(),
     )
 }
+
+
+def undo_message(undo: str) -> str:
+    """Return how something is undone, in words: `undo` may be the id of an action, or the name of a migration."""
+    name = undo.partition(",")[0]
+    if name in ACTIONS:
+        return f"{ACTIONS[name].title}."
+    return f"{catalogue()[name].title}." if name in catalogue() else undo
 
 
 def touched_by(action_id: str) -> Touches | None:

@@ -87,7 +87,10 @@ class _BookingTrace:
 
 def _bookings_of(context: ActionContext, number: str) -> pd.DataFrame:
     """Return the pending bookings of `number` within the last day, oldest first."""
-    pending = context.sources.booking_data.read(tables.PENDING_BOOKINGS, _window(context), _soon()).value
+    pending = context.ask(
+        "bookings of a day",
+        lambda: context.sources.booking_data.read(tables.PENDING_BOOKINGS, _window(context), _soon()).value,
+    )
     return pending[pending["mobile_number"] == number].sort_values("created_at", kind="stable", ignore_index=True)
 
 
@@ -265,6 +268,7 @@ class TestBooking(_Booking):
     __test__ = False  # its name is the design's, and no test
     id: ClassVar[str] = "test_booking"
     title: ClassVar[str] = "Make a test booking to our own phone"
+    button: ClassVar[str] = "Make the test booking"
     tier: ClassVar[Tier] = Tier.CONFIRM
     cooldown: ClassVar[timedelta] = timedelta(seconds=30)
 
@@ -279,8 +283,9 @@ class TestBooking(_Booking):
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
+            f"A booking is made for our own phone, {dict(target.facts)['number']}, and one text goes to it.",
             "One pending booking is made; it takes no seat and expires in a day.",
-            "One text goes to our own phone, at the usual price.",
+            "The text costs the usual price.",
         )
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
@@ -307,6 +312,7 @@ class TestValidation(_Booking):
     __test__ = False  # its name is the design's, and no test
     id: ClassVar[str] = "test_validation"
     title: ClassVar[str] = "Test the booking call only, without delivery"
+    button: ClassVar[str] = "Test the call"
     tier: ClassVar[Tier] = Tier.CONFIRM
     cooldown: ClassVar[timedelta] = timedelta(seconds=30)
     settles_within: ClassVar[timedelta] = timedelta(seconds=30)
@@ -322,6 +328,7 @@ class TestValidation(_Booking):
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
+            "A booking is made for a number that nobody has.",
             "One pending booking is made; it takes no seat and expires in a day.",
             "Twilio refuses its text, or accepts it and does not deliver it: that says nothing about delivery.",
         )
@@ -358,6 +365,7 @@ class ResendLink(_Booking):
 
     id: ClassVar[str] = "resend_link"
     title: ClassVar[str] = "Send one person a new link"
+    button: ClassVar[str] = "Send the link"
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     cooldown: ClassVar[timedelta] = RESEND_PAUSE
     per_hour: ClassVar[int | None] = RESENDS_PER_HOUR
@@ -385,7 +393,11 @@ class ResendLink(_Booking):
         return Target(name, facts)
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
-        return ("This person gets a new text with a new link.", "One more pending booking is made for them.")
+        number = dict(target.facts)["number"]
+        return (
+            f"The customer with the number {number} gets a new text with a new link.",
+            "One more pending booking is made for them.",
+        )
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         facts = dict(target.facts)
@@ -411,7 +423,10 @@ class ResendLink(_Booking):
 
     def _booking(self, context: ActionContext, args: Args) -> Any:
         window = _window(context, WindowSize.MONTH)
-        pending = context.sources.booking_data.read(tables.PENDING_BOOKINGS, window, _soon()).value
+        pending = context.ask(
+            "bookings of a month",
+            lambda: context.sources.booking_data.read(tables.PENDING_BOOKINGS, window, _soon()).value,
+        )
         found = pending[pending["id"] == args["booking"]]
         if found.empty:
             raise RefusedError("This booking is not in the last 30 days.")
@@ -684,6 +699,7 @@ class RecheckLink(Action):
 
     id: ClassVar[str] = "recheck_link"
     title: ClassVar[str] = "Open the newest confirmation link again"
+    button: ClassVar[str] = "Open the link"
     tier: ClassVar[Tier] = Tier.ONE_CLICK
     touches: ClassVar[Touches] = Touches.NOTHING
     undo: ClassVar[str] = "It counts as one opening; nothing else changes."

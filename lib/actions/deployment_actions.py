@@ -26,7 +26,16 @@ from lib.actions.action import (
     warn,
 )
 from lib.formatting import counted
-from lib.model.deployments import Branch, Deployment, DeploymentState, GitLink, Hostname, Project, same_commit
+from lib.model.deployments import (
+    Branch,
+    Deployment,
+    DeploymentState,
+    GitLink,
+    Hostname,
+    Project,
+    Repository,
+    same_commit,
+)
 from lib.model.reading import FailureKind, SourceError
 from lib.sources.github_writes import GitHubWrites
 from lib.sources.http import Deadline
@@ -45,11 +54,11 @@ def _soon() -> Deadline:
 
 
 def _project(context: ActionContext) -> Project:
-    return context.sources.vercel.project(_soon()).value
+    return context.ask("project", lambda: context.sources.vercel.project(_soon()).value)
 
 
 def _hosts(context: ActionContext) -> Sequence[Hostname]:
-    found = context.sources.vercel.hostnames(_soon()).value
+    found = context.ask("hostnames", lambda: context.sources.vercel.hostnames(_soon()).value)
     return [host for host in found if host.redirect_to is None]
 
 
@@ -69,7 +78,11 @@ def _short(sha: str | None) -> str:
 
 
 def _one(context: ActionContext, deployment_id: str) -> Deployment:
-    return context.sources.vercel.deployment(deployment_id, _soon())
+    return context.ask(("deployment", deployment_id), lambda: context.sources.vercel.deployment(deployment_id, _soon()))
+
+
+def _repository(context: ActionContext) -> Repository:
+    return context.ask("repository", lambda: context.sources.github.repository(_soon()).value)
 
 
 class _DeploymentAction(Action):
@@ -117,9 +130,12 @@ class _Build(_DeploymentAction):
     undo: ClassVar[str] = "roll_back"
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
+        sha, _, headline = dict(target.facts).get(_COMMIT, "").partition(" ")
+        named = f"{_short(sha)} “{headline}”" if headline else _short(sha) if sha else "what is being served"
         return (
-            "A new production build starts; settings and variables are read again.",
-            "If it passes, and production is not pinned, the hostnames move to it.",
+            f"Vercel builds {named} for production.",
+            "If the build passes, and production is not pinned, the hostnames move to it.",
+            "Settings and variables are read again.",
         )
 
     def find(
@@ -167,6 +183,10 @@ def _exact_call(sha: str, branch: str) -> str:
 
 def _production_branch(context: ActionContext) -> Branch:
     """Read the branch that Vercel builds production from; the default branch, where GitHub has none of that name."""
+    return context.ask("branch", lambda: _read_production_branch(context))
+
+
+def _read_production_branch(context: ActionContext) -> Branch:
     link = _project(context).link
     name = link.production_branch if link and link.type in DEPLOYABLE_LINKS else None
     try:
@@ -184,7 +204,7 @@ def _build_exactly(context: ActionContext, target: Target, branch: str | None, r
         raise RefusedError("The project is not connected to a repository: it cannot build a commit of it.")
     if project.link.type not in DEPLOYABLE_LINKS:
         raise RefusedError(_not_from_github(project.link))
-    branch = branch or project.link.production_branch or context.sources.github.repository(_soon()).value.default_branch
+    branch = branch or project.link.production_branch or _repository(context).default_branch
     accepted = VercelWrites(context.sources.vercel).deploy_commit(
         sha,
         branch,
@@ -211,9 +231,14 @@ def _described(target: Target) -> str:
     return "; ".join(f"{name} {value}" for name, value in target.facts)
 
 
+def _report_queue(accepted: Accepted, progress: OnProgress) -> None:
+    """Say that it waits, where it does. Of that moment alone: in the receipt it would still be said once it is live."""
+    if accepted.queued:
+        progress("Vercel has put it in its queue.")
+
+
 def _effect(accepted: Accepted, target: Target, after: str) -> Effect:
-    queued = " It is queued." if accepted.queued else ""
-    return Effect(f"Vercel accepted it: {accepted.id}.{queued}", _described(target), after, accepted.id)
+    return Effect(f"Vercel accepted it: {accepted.id}.", _described(target), after, accepted.id)
 
 
 class Redeploy(_Build):
@@ -221,6 +246,7 @@ class Redeploy(_Build):
 
     id: ClassVar[str] = "redeploy"
     title: ClassVar[str] = "Redeploy the same commit"
+    button: ClassVar[str] = "Redeploy"
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         live = _live(context)
@@ -247,6 +273,7 @@ class RedeployNewest(_Build):
 
     id: ClassVar[str] = "redeploy_newest"
     title: ClassVar[str] = "Deploy the newest commit of the branch"
+    button: ClassVar[str] = "Deploy the newest commit"
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         branch = _production_branch(context)
@@ -268,6 +295,7 @@ class DeployCommit(_Build):
 
     id: ClassVar[str] = "deploy_commit"
     title: ClassVar[str] = "Deploy exactly one commit, without a push"
+    button: ClassVar[str] = "Deploy this commit"
     asks: ClassVar[tuple[str, ...]] = ("sha",)
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
@@ -338,6 +366,7 @@ class Promote(_Move):
 
     id: ClassVar[str] = "promote"
     title: ClassVar[str] = "Promote a ready build"
+    button: ClassVar[str] = "Promote this build"
     tier: ClassVar[Tier] = Tier.CONFIRM
     undo: ClassVar[str] = "roll_back"
     kind: ClassVar[str] = "promote"
@@ -347,7 +376,7 @@ class Promote(_Move):
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
-            "The hostnames move to it at once, without a build.",
+            f"The hostnames move to {dict(target.facts)['moves to']} at once, without a build.",
             "New builds go live automatically again, even if somebody switched that off on purpose.",
         )
 
@@ -356,6 +385,7 @@ class Promote(_Move):
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         accepted = VercelWrites(context.sources.vercel).promote(args["deployment"], Deadline(_WRITE_SECONDS))
+        _report_queue(accepted, progress)
         return _effect(accepted, target, f"moving to {args['deployment']}")
 
 
@@ -364,6 +394,7 @@ class RollBack(_Move):
 
     id: ClassVar[str] = "roll_back"
     title: ClassVar[str] = "Roll production back"
+    button: ClassVar[str] = "Roll back"
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     undo: ClassVar[str] = "promote"
     kind: ClassVar[str] = "rollback"
@@ -373,7 +404,8 @@ class RollBack(_Move):
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
         return (
-            "The hostnames move back at once; variables and schedules of that build come back with it.",
+            f"The hostnames move back to {dict(target.facts)['moves to']} at once.",
+            "Variables and schedules of that build come back with it.",
             "Production is pinned: new builds wait until something is promoted.",
             "The database is not rolled back: migrations stay.",
         )
@@ -389,6 +421,7 @@ class RollBack(_Move):
         accepted = VercelWrites(context.sources.vercel).roll_back(
             args["deployment"], f"Switchboard {request_id}", Deadline(_WRITE_SECONDS)
         )
+        _report_queue(accepted, progress)
         return _effect(accepted, target, f"moving back to {args['deployment']}")
 
 
@@ -397,6 +430,7 @@ class CancelBuild(_DeploymentAction):
 
     id: ClassVar[str] = "cancel_build"
     title: ClassVar[str] = "Cancel a build"
+    button: ClassVar[str] = "Stop the build"
     tier: ClassVar[Tier] = Tier.CONFIRM
     undo: ClassVar[str] = "deploy_commit"
     asks: ClassVar[tuple[str, ...]] = ("deployment",)
@@ -411,7 +445,7 @@ class CancelBuild(_DeploymentAction):
         return (f"PATCH /v12/deployments/{args['deployment']}/cancel",)
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
-        return ("The build stops; what is being served stays.",)
+        return (f"Vercel stops the build of {dict(target.facts)['commit']}.", "What is being served stays.")
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         return (_under_way(_one(context, args["deployment"])),)
@@ -437,11 +471,12 @@ class ForceDeploy(_DeploymentAction):
 
     id: ClassVar[str] = "force_deploy"
     title: ClassVar[str] = "Force a deployment by an empty commit"
+    button: ClassVar[str] = "Push an empty commit"
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     undo: ClassVar[str] = "A commit stays in the history; roll_back moves production."
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
-        repository = context.sources.github.repository(_soon()).value
+        repository = _repository(context)
         branch = _production_branch(context)
         facts = (("head", f"{branch.head.sha} {branch.head.headline}"), ("branch", branch.name))
         return self._target(context, repository.full_name, *facts)
@@ -452,10 +487,14 @@ class ForceDeploy(_DeploymentAction):
         return (f"createCommitOnBranch  {target.name} {facts['branch']}, expectedHeadOid: {head}, no file changes",)
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
-        return ("The branch gets one commit without changes.", "If it reaches Vercel, a production build starts.")
+        branch = dict(target.facts)["branch"]
+        return (
+            f"The branch {branch} gets one commit without changes.",
+            "If it reaches Vercel, a production build starts.",
+        )
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
-        repository = context.sources.github.repository(_soon()).value
+        repository = _repository(context)
         rules = context.sources.github.rules(_soon(), _production_branch(context).name).value
         in_the_way = [rule for rule in rules.rule_types if rule in _RULES_AGAINST_A_PUSH]
         return (

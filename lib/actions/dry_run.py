@@ -16,6 +16,7 @@ class DryRunMigration(RunMigration):
 
     id: ClassVar[str] = "rehearse_migration"
     title: ClassVar[str] = "Try a migration and roll it back (dry run)"
+    button: ClassVar[str] = "Try it and roll back"
     tier: ClassVar[Tier] = Tier.CONFIRM
     touches: ClassVar[Touches] = Touches.NOTHING
     undo: ClassVar[str] = "Nothing to undo: it is rolled back."
@@ -25,11 +26,17 @@ class DryRunMigration(RunMigration):
     def undo_for(self, args: Args) -> str:
         return self.undo
 
+    def button_for(self, args: Args) -> str:
+        return self.button
+
     def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
         return tuple(step.sql for step in scripts(self.migration(args), dry_run=True))
 
     def will_differ(self, target: Target) -> tuple[str, ...]:
-        return ("Nothing: it is rolled back. Writes to the table may have to wait for milliseconds.",)
+        return (
+            "The migration runs as it would, and is rolled back: nothing stays of it.",
+            "Writes to the table may have to wait for milliseconds.",
+        )
 
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         result = runner_on(context).run(self.migration(args), dry_run=True, on_progress=progress)

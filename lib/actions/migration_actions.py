@@ -59,6 +59,11 @@ def _named(name: str) -> Migration:
         raise RefusedError(f"There is no migration {name} in the catalogue. There are: {known}.") from None
 
 
+def _status(context: ActionContext, migration: Migration) -> MigrationStatus:
+    """Return how the migration stands in the database. Whether the Data API knows it matters once it has run."""
+    return context.ask(("migration", migration.name), lambda: runner_on(context).inspect(migration, ask_data_api=False))
+
+
 class _Migrate(Action):
     """What running and undoing have in common: both run one migration of the catalogue."""
 
@@ -77,7 +82,7 @@ class _Migrate(Action):
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
         migration = self.migration(args)
-        status = runner_on(context).inspect(migration)
+        status = _status(context, migration)
         facts = (
             ("migration", migration.name),
             ("SQL", migration.digest[:12]),
@@ -95,13 +100,16 @@ class _Migrate(Action):
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
         migration = self.migration(args)
-        status = runner_on(context).inspect(migration)
+        status = _status(context, migration)
         needed = (
             block("needed", "It is in place already: there is nothing to do.")
             if status.in_place
             else ok("needed", "It is not in place.")
         )
         return (needed, *database_checks(migration, status), self.applicability(context, migration))
+
+    def button_for(self, args: Args) -> str:
+        return self.migration(args).button
 
     def undo_for(self, args: Args) -> str:
         migration = self.migration(args)
@@ -124,7 +132,7 @@ class _Migrate(Action):
     ) -> Effect | None:
         migration = self.migration(args)
         # Not in place proves nothing yet: what was sent may still wait its turn.
-        if not runner_on(context).inspect(migration).in_place:
+        if not runner_on(context).inspect(migration, ask_data_api=False).in_place:
             return None
         return Effect("The catalog shows the change.", "not in place", "in place", migration.name)
 

@@ -90,7 +90,7 @@ class _OfTheRepository(Action):
         return lock_on_database(context)
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
-        found = _resolved(context, args)
+        found = _looked_at(context, args)
         opened = found.opened
         changes = repository_migrations.read(opened.file.sql).changes
         facts = (
@@ -111,7 +111,7 @@ class _OfTheRepository(Action):
         return (f"{facts['changes']}.", f"Lock: {facts['locks']}.", "The migration history holds the file.")
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
-        found = _resolved(context, args)
+        found = _looked_at(context, args)
         migration = found.opened.migration
         return (
             _commit_check(found, args["commit"]),
@@ -146,6 +146,11 @@ def _file(code: ServedCode, version: str) -> MigrationFile:
 
 def _code(context: ActionContext, commit: str) -> ServedCode:
     return context.sources.github_archive.code(commit, Deadline(_CODE_SECONDS))
+
+
+def _looked_at(context: ActionContext, args: Args) -> _Resolved:
+    """Return what `_resolved` does, read once within one look."""
+    return context.ask(("repository migration", args["version"], args["commit"]), lambda: _resolved(context, args))
 
 
 def _resolved(context: ActionContext, args: Args) -> _Resolved:
@@ -332,6 +337,7 @@ class RunRepositoryMigration(_OfTheRepository):
 
     id: ClassVar[str] = "run_repository_migration"
     title: ClassVar[str] = "Run a migration of the repository"
+    button: ClassVar[str] = "Run this migration"
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     undo: ClassVar[str] = "Cannot be undone from here: write a migration that takes it back."
     settles_within: ClassVar[timedelta] = timedelta(seconds=15)
@@ -376,6 +382,7 @@ class DryRunRepositoryMigration(_OfTheRepository):
 
     id: ClassVar[str] = "rehearse_repository_migration"
     title: ClassVar[str] = "Try a migration of the repository, and roll it back"
+    button: ClassVar[str] = "Try it and roll back"
     tier: ClassVar[Tier] = Tier.CONFIRM
     touches: ClassVar[Touches] = Touches.NOTHING
     undo: ClassVar[str] = "Nothing stays that could be undone."

@@ -29,16 +29,17 @@ class MigrationStep:
 class Migration:
     """One migration of the catalogue.
 
-    `cures` names the breaches that it fixes, as `kind:table.column`. `requires` and `verify` are questions that
-    answer with one boolean, whether the columns that they are about exist or not. `lock_timeout` and
-    `statement_timeout` are whole seconds, as "2s". `visible` are the columns, as `table.column`, and `functions` the
-    functions of `public` that the Data API must know afterwards. Exactly one of `undone_by` and `cannot_be_undone` is
-    set. `allows` are lint rules that it breaks on purpose, and `because`. `also_locks` are further tables that it
-    locks.
+    `button` names the button that runs it, by the act. `cures` names the breaches that it fixes, as
+    `kind:table.column`. `requires` and `verify` are questions that answer with one boolean, whether the columns that
+    they are about exist or not. `lock_timeout` and `statement_timeout` are whole seconds, as "2s". `visible` are the
+    columns, as `table.column`, and `functions` the functions of `public` that the Data API must know afterwards.
+    Exactly one of `undone_by` and `cannot_be_undone` is set. `allows` are lint rules that it breaks on purpose, and
+    `because`. `also_locks` are further tables that it locks.
     """
 
     name: str
     title: str
+    button: str
     table: str
     cures: tuple[str, ...]
     lock: str

@@ -1,4 +1,5 @@
 -- title = "Make messages.customer_id NOT NULL again"
+-- button = "Make it NOT NULL"
 -- table = "messages"
 -- cures = []
 -- lock = "short locks, step by step; the scan that validates lets reads and writes go on"

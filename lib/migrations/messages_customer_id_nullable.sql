@@ -1,4 +1,5 @@
 -- title = "Let messages.customer_id be null"
+-- button = "Let it be null"
 -- table = "messages"
 -- cures = ["null_refused:messages.customer_id"]
 -- lock = "ACCESS EXCLUSIVE on messages for milliseconds; a mark in the catalog, no scan"

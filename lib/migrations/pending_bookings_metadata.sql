@@ -1,4 +1,5 @@
 -- title = "Add the column pending_bookings.metadata"
+-- button = "Add the column"
 -- table = "pending_bookings"
 -- cures = ["missing_column:pending_bookings.metadata"]
 -- lock = "ACCESS EXCLUSIVE on pending_bookings for milliseconds; nothing is rewritten"

@@ -1,4 +1,5 @@
 -- title = "Let the app write pending_bookings.metadata"
+-- button = "Grant the right"
 -- table = "pending_bookings"
 -- cures = ["forbidden:pending_bookings"]
 -- lock = "none that anybody waits for"

@@ -1,4 +1,5 @@
 -- title = "Let the database count for Switchboard"
+-- button = "Install the functions"
 -- table = "public"
 -- cures = []
 -- lock = "none that anybody waits for: functions are added, no table is touched"

@@ -1,4 +1,5 @@
 -- title = "Remove the functions that count for Switchboard"
+-- button = "Remove the functions"
 -- table = "public"
 -- cures = []
 -- lock = "none that anybody waits for: no table is touched"

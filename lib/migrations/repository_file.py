@@ -66,6 +66,7 @@ class RepositoryFile:
         return Migration(
             name=f"{self.file.version}_{self.file.name}",
             title=f"Run {self.file.name} of the repository",
+            button="Run this migration",
             table=first,
             also_locks=tuple(more),
             cures=(),

@@ -22,7 +22,7 @@ from lib.model.database import Blocker, CatalogAccess, DatabaseIdentity
 from lib.model.reading import SourceError
 from lib.redaction import redact
 from lib.sources import parse
-from lib.sources.catalog import DescriptionCatalogClient, Row, blockers, identity
+from lib.sources.catalog import STATE_SQL, DescriptionCatalogClient, Row, blockers, database_state
 from lib.sources.http import Deadline, OutcomeUnknownError
 
 OnProgress = Callable[[str], None]
@@ -66,9 +66,9 @@ class MigrationStatus:
     """What the database says of a migration now.
 
     `in_place` is the answer to its `verify`, `requires_met` to its `requires`. `blockers` hold locks on its tables,
-    the longest transaction first. `visible` is whether the Data API knows its columns; None: it is not connected.
-    `recorded` is whether the history holds it: what comes from a file is in place only with its record. None: it comes
-    from no file.
+    the longest transaction first. `visible` is whether the Data API knows its columns; None: it is not connected, or
+    was not asked. `recorded` is whether the history holds it: what comes from a file is in place only with its record.
+    None: it comes from no file.
     """
 
     identity: DatabaseIdentity
@@ -124,17 +124,23 @@ class Runner:
     sleep: Callable[[float], None] = time.sleep
     monotonic: Callable[[], float] = time.monotonic
 
-    def inspect(self, migration: Migration) -> MigrationStatus:
-        """Read what preview and preflight need, without changing anything. Raises `SourceError`."""
+    def inspect(self, migration: Migration, *, ask_data_api: bool = True) -> MigrationStatus:
+        """Read what preview and preflight need, without changing anything: one question on one connection.
+
+        Raises `SourceError`. Without `ask_data_api` it is not asked whether the Data API knows the change.
+        """
         deadline = Deadline(LOOK_SECONDS)
-        in_place, requires_met = self._answers(migration, deadline)
+        row = self._row(f"select {_answers_sql(migration)}, {STATE_SQL}", deadline)
+        in_place, requires_met = _yes_or_no(row)
+        recorded = self._recorded(deadline)
+        who, held = database_state(row, self.executor.way)
         return MigrationStatus(
-            identity(self.executor, deadline),
-            in_place,
+            who,
+            in_place and recorded is not False,
             requires_met,
-            self._blockers(migration, deadline),
-            self._visible(migration),
-            self._recorded(deadline),
+            tuple(blocker for blocker in held if blocker.table in migration.tables),
+            self._visible(migration) if ask_data_api else None,
+            recorded,
         )
 
     def run(
@@ -337,11 +343,12 @@ class Runner:
 
     def _answers(self, migration: Migration, deadline: Deadline) -> tuple[bool, bool]:
         """Return the answers to `verify` and `requires`. No answer (null) is a no."""
-        question = f"select ({migration.verify}) as in_place, ({migration.requires or 'true'}) as requires_met"
-        found = self.executor.rows(question, deadline)
-        row = parse.need(found[0] if found else None, f"The {self.executor.way}", "whether the change is in place")
-        in_place = row.get("in_place") is True and self._recorded(deadline) is not False
-        return in_place, row.get("requires_met") is True
+        in_place, requires_met = _yes_or_no(self._row(f"select {_answers_sql(migration)}", deadline))
+        return in_place and self._recorded(deadline) is not False, requires_met
+
+    def _row(self, sql_text: str, deadline: Deadline) -> Row:
+        found = self.executor.rows(sql_text, deadline)
+        return parse.need(found[0] if found else None, f"The {self.executor.way}", "whether the change is in place")
 
     def _recorded(self, deadline: Deadline) -> bool | None:
         """Whether the history holds the file; None if the migration is none. Raises `SourceError`."""
@@ -380,6 +387,14 @@ class Runner:
         named = [_name(blocker, self.clock()) for blocker in sessions.values()]
         more = len(named) - _NAMED_BLOCKERS
         return ", ".join(named[:_NAMED_BLOCKERS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _answers_sql(migration: Migration) -> str:
+    return f"({migration.verify}) as in_place, ({migration.requires or 'true'}) as requires_met"
+
+
+def _yes_or_no(row: Row) -> tuple[bool, bool]:
+    return row.get("in_place") is True, row.get("requires_met") is True
 
 
 def _name(blocker: Blocker, now: datetime) -> str:

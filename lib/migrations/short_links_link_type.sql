@@ -1,4 +1,5 @@
 -- title = "Let short_links.link_type be booking_confirmation"
+-- button = "Allow the link type"
 -- table = "short_links"
 -- cures = ["literal_refused:short_links.link_type"]
 -- lock = "ACCESS EXCLUSIVE on short_links for milliseconds; old rows are not checked"

@@ -520,10 +520,21 @@ class CatalogSource:
         return Observed(catalog, (caveat,))
 
 
-def identity(client: CatalogClient, deadline: Deadline) -> DatabaseIdentity:
-    """Return which database answers `client`, as whom, and whether it can be written to."""
-    rows = client.rows(_IDENTITY_SQL, deadline)
-    return _read_identity(parse.need(rows[0] if rows else None, f"The {client.way}", "who we are"))
+# What a change of the schema has to know of the database before it, as columns of one row.
+STATE_SQL = f"""
+(select pg_catalog.row_to_json(x) from ({_IDENTITY_SQL}) x) as identity,
+(select coalesce(pg_catalog.json_agg(x), '[]'::json) from ({_BLOCKERS_SQL}) x) as blockers
+"""  # noqa: S608 - constants
+
+
+def database_state(row: Row, way: CatalogAccess) -> tuple[DatabaseIdentity, tuple[Blocker, ...]]:
+    """Return what the columns of `STATE_SQL` hold: which database it is, as whom we ask, and who holds locks.
+
+    The locks are those on tables of `public`, the longest transaction first.
+    """
+    held = parse.rows(row, f"The {way}", "blockers")
+    who = parse.need(row.get("identity"), f"The {way}", "who we are")
+    return _read_identity(who), tuple(map(_read_blocker, held))
 
 
 def blockers(client: CatalogClient, deadline: Deadline) -> tuple[Blocker, ...]:

@@ -14,6 +14,7 @@ from lib.journal.incident import Incident
 from lib.migrations.catalogue import Migration, catalogue
 from lib.model.deployments import Deployment
 from lib.model.task import Task
+from lib.plan_state import recorded_as_done
 from lib.redaction import redact
 from lib.ui import html_components as html
 from lib.ui import labels, plan_view
@@ -21,19 +22,11 @@ from lib.ui.action_dialog import action_button, may_act, operator_button
 from lib.ui.incidents_view import record_done_elsewhere
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
-from lib.ui.page_frame import View
+from lib.ui.page_frame import View, expander
 from lib.ui.styles import draw
 
-_LABELS = {
-    "deploy_commit": "Deploy it",
-    "promote": "Promote it",
-    "redeploy": "Redeploy",
-    "roll_back": "Roll back",
-    "run_migration": "Run this migration",
-    "run_repository_migration": "Run this migration",
-}
-_CURES = Sign("cures what was seen", "→", Tone.WARN)
-_CURES_NOTHING = Sign("cures nothing that was seen", "–", Tone.QUIET)
+_HELPS = Sign("Helps now", "→", Tone.WARN)
+_WOULD_NOT_HELP = Sign("Would not help", "–", Tone.QUIET)
 
 
 def draw_task(view: View, task: Task, incident: Incident | None) -> None:
@@ -47,7 +40,6 @@ def draw_task(view: View, task: Task, incident: Incident | None) -> None:
                 action_button(
                     task.action,
                     dict(task.args),
-                    _LABELS[task.action],
                     key=f"do_{task.id}",
                     step_id=task.step_id,
                     primary=not task.meanwhile,
@@ -55,9 +47,9 @@ def draw_task(view: View, task: Task, incident: Incident | None) -> None:
                 return
             if task.link is not None:
                 st.link_button(plain(f"Open {task.place}"), task.link, icon=":material/open_in_new:")
-            if incident is not None and may_act() and plan_view.recorded_as_done(task, incident) is None:
+            if incident is not None and may_act() and recorded_as_done(task, incident) is None:
                 record, icon = partial(record_done_elsewhere, task.step_id, task.message), ":material/task_alt:"
-                operator_button("It is done: look again", f"done_{task.id}", record, type="primary", icon=icon)
+                operator_button("It is done: check again", f"done_{task.id}", record, type="primary", icon=icon)
 
 
 def draw_deployment_buttons(view: View, *, key: str, step_id: str | None = None) -> None:
@@ -113,45 +105,62 @@ def _build_label(deployment: Deployment, view: View) -> str:
 
 
 def draw_force_button(*, key: str, step_id: str | None = None) -> None:
-    action_button("force_deploy", {}, "Force a deployment by an empty commit", key=f"{key}_force", step_id=step_id)
+    action_button("force_deploy", {}, "Push an empty commit …", key=f"{key}_force", step_id=step_id)
 
 
 def draw_migrations(view: View, *, key: str, step_id: str | None = None) -> None:
-    """Draw the catalogue: what cures an error that was seen first, and of the others that they cure nothing."""
+    """Draw the migrations that help against what was seen, each with its buttons; the others stand behind one line."""
     unread = view.cannot_tell(view.snapshot.catalog)
     faults = {} if unread is not None else database_faults(view.facts)
     first = recommended(faults)
     # A migration that states no cure is the undo of another, and is offered as such.
-    ordered = (*first, *(one for one in catalogue().values() if one.cures and one not in first))
+    others = tuple(one for one in catalogue().values() if one.cures and one not in first)
     if unread is not None:
         draw(unread)
     elif not first:
-        draw(html.nothing("No migration of the catalogue cures anything that was seen. Running one changes nothing."))
-    draw(html.cards(_migration_card(one, tuple(cured_by(one, faults)), known=unread is None) for one in ordered))
-    if not may_act():
+        draw(html.nothing("No migration of the catalogue would help now."))
+    for number, migration in enumerate(first):
+        draw(_migration_card(migration, tuple(cured_by(migration, faults)), known=True))
+        if may_act():
+            # The first one has the key that the only one would have.
+            _draw_migration_buttons(migration, f"{key}_{migration.name}" if number else key, step_id, primary=True)
+    if not others:
         return
-    chosen = str(
-        st.selectbox(
+    line = f"Would not help now ({len(others)})" if unread is None else f"Migrations of the catalogue ({len(others)})"
+    with expander(line, key=f"{key}_other_migrations", icon=":material/more_horiz:") as is_open:
+        if not is_open:
+            return
+        draw(html.cards(_migration_card(one, (), known=unread is None) for one in others))
+        if not may_act():
+            return
+        names = {one.name: one for one in others}
+        chosen = st.selectbox(
             "Which migration",
-            [one.name for one in ordered],
+            list(names),
             format_func=lambda name: catalogue()[str(name)].title,
             key=f"{key}_migration",
         )
-    )
-    buttons = [("run_migration", "Run it", "run_migration"), ("rehearse_migration", "Try it and roll back", "rehearse")]
-    if catalogue()[chosen].undone_by is not None:
-        buttons.append(("undo_migration", "Undo it", "undo_migration"))
+        migration = names.get(str(chosen), others[0])
+        _draw_migration_buttons(migration, f"{key}_other", step_id, primary=False)
+
+
+def _draw_migration_buttons(migration: Migration, key: str, step_id: str | None, *, primary: bool) -> None:
+    actions = [("run_migration", "", "run_migration"), ("rehearse_migration", "", "rehearse")]
+    if migration.undone_by is not None:
+        actions.append(("undo_migration", f"Undo: {catalogue()[migration.undone_by].title} …", "undo_migration"))
     with st.container(horizontal=True, key=f"{key}_migrate"):
-        for action, label, name in buttons:
-            primary = action == "run_migration" and any(one.name == chosen for one in first)
-            action_button(action, {"name": chosen}, label, key=f"{key}_{name}", step_id=step_id, primary=primary)
+        for action, label, name in actions:
+            main = primary and action == "run_migration"
+            given = {"name": migration.name}
+            action_button(action, given, label, key=f"{key}_{name}", step_id=step_id, primary=main)
 
 
 def _migration_card(migration: Migration, cured: Sequence[str], *, known: bool) -> Markup:
-    sign = labels.CANNOT_TELL if not known else _CURES if cured else _CURES_NOTHING
-    undo = f"by {migration.undone_by}" if migration.undone_by else f"Cannot be undone. {migration.cannot_be_undone}"
-    cures = [("Cures", html.bullets(cured))] if cured else []
-    rows: html.Rows = [("Name", html.code(migration.name)), *cures, ("Lock", migration.lock), ("Undo", undo)]
+    sign = labels.CANNOT_TELL if not known else _HELPS if cured else _WOULD_NOT_HELP
+    undo = catalogue()[migration.undone_by].title if migration.undone_by else migration.cannot_be_undone or ""
+    fixes = [("Fixes", html.bullets(cured))] if cured else []
+    undone = undo if migration.undone_by else f"Cannot be undone. {undo}"
+    rows: html.Rows = [*fixes, ("Lock", migration.lock), ("Undo", undone)]
     return html.card(migration.title, html.facts(rows), sign=sign)
 
 
@@ -159,8 +168,8 @@ def draw_test_buttons(*, key: str, step_id: str | None = None) -> None:
     """Draw the buttons that try the flow."""
     with st.container(horizontal=True, key=f"{key}_try"):
         for action, label in (
-            ("test_booking", "Test booking to our own phone"),
-            ("test_validation", "Test the booking call alone"),
+            ("test_booking", "Make a test booking for our own phone …"),
+            ("test_validation", "Test the booking call alone …"),
             ("recheck_link", "Open the newest link again"),
         ):
             action_button(action, {}, label, key=f"{key}_{action}", step_id=step_id)

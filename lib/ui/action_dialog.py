@@ -1,55 +1,45 @@
-"""Buttons that act: the dialog that shows what would be done, the cards of what is being done, the freeze switch.
+"""Buttons that act: the dialog that shows what would be done and has it confirmed, and the freeze switch.
 
-The dialog is driven by session state, so that it survives every rerun. A callback submits and nothing else
-(`lib.ui.action_service` carries it out). Each callback checks again who may act: nothing that a browser sends is
-believed.
+The dialog is driven by session state, so that it survives every rerun. It opens at once, by a rerun of its own
+fragment; what it shows is read beside the script (`ActionService`), and so is what it asks for. A callback starts that
+and nothing else. Each callback checks again who may act: nothing that a browser sends is believed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 import streamlit as st
-from markupsafe import Markup
+from streamlit.errors import StreamlitAPIException
 
-from lib import formatting
-from lib.actions.action import Args, Preview, RefusedError, Tier
+from lib.actions.action import Args, PreflightStatus, Preview, RefusedError, Tier
+from lib.actions.action_registry import undo_message
 from lib.actions.executor import Order, only_operators
-from lib.journal.entry import Outcome, StepState
+from lib.journal.entry import StepState
 from lib.journal.errors import JournalError
 from lib.journal.incident import Incident
-from lib.journal.journal_state import JournalState
 from lib.journal.request import Request, RequestState
-from lib.journal.text_rules import same_person
 from lib.model.people import Actor, Role
 from lib.model.reading import SourceError
 from lib.redaction import redact
-from lib.ui import deployments_view, labels
 from lib.ui import html_components as html
+from lib.ui import labels
 from lib.ui.action_service import ActionService
 from lib.ui.guard import Viewer, who_looks
-from lib.ui.masking import outside, plain, shared
-from lib.ui.page_frame import PROBLEM, View, current_journal_state, current_view, diagnosis_service
+from lib.ui.masking import plain, shared
+from lib.ui.page_frame import PROBLEM, current_journal_state, diagnosis_service
 from lib.ui.styles import draw, sharing
 
-FAST_SECONDS, SLOW_SECONDS = 2.0, 10.0
-# How long a request that is over stays above the page, and how many requests stand there.
-SHOWN_AFTERWARDS = timedelta(minutes=3)
-MAX_SHOWN = 5
-BUILDS = ("redeploy", "redeploy_newest", "deploy_commit", "force_deploy")
-LAST_LOG_LINES = 12
+# How long a run of the dialog waits for what is being read or asked for before it is sent without it, and how often it
+# then looks whether it is there.
+PATIENCE_SECONDS, LOOK_SECONDS = 1.0, 0.4
+# The fragment that the dialog stands in.
+_DIALOG = "dialog"
 
-_ACTIVE = (
-    RequestState.WAITING,
-    RequestState.REQUESTED,
-    RequestState.LOCKED,
-    RequestState.STARTED,
-    RequestState.UNKNOWN,
-)
 # How a submission may fail; the sentence of each is safe to show.
 _FAILURES = (RefusedError, SourceError, JournalError)
 
@@ -61,7 +51,8 @@ Work: TypeAlias = Callable[[ActionService, Actor], object]
 class OpenDialog:
     """The open dialog. `key` makes every click on its button the same order; a new preview is a new order.
 
-    `approves` is somebody else's request that a second person decides about.
+    `approves` is somebody else's request that a second person decides about. `looking` reads the preview, `asking`
+    submits what was confirmed.
     """
 
     action: str
@@ -71,18 +62,32 @@ class OpenDialog:
     key: UUID = field(default_factory=uuid4)
     preview: Preview | None = None
     problem: str = ""
+    looking: Future[Preview] | None = None
+    asking: Future[Request] | None = None
 
     def take_preview(self, action_service: ActionService) -> None:
-        """Take a preview of the world as it is now."""
-        self.key, self.problem = uuid4(), ""
+        """Take a preview of the target as it is now."""
+        self.begin_preview(action_service)
+        self.use_preview()
+
+    def begin_preview(self, action_service: ActionService) -> None:
+        """Begin to read what is there now. It goes on beside the script."""
+        self.key, self.preview, self.problem = uuid4(), None, ""
+        self.looking = action_service.soon(lambda: action_service.preview(self.action, self.args))
+
+    def use_preview(self) -> None:
+        """Take over what was read, or why it could not be; waits for it."""
+        looking, self.looking = self.looking, None
+        if looking is None:
+            return
         try:
-            self.preview = action_service.preview(self.action, self.args)
+            self.preview = looking.result()
         except _FAILURES as error:
-            self.preview, self.problem = None, error_message(error)
+            self.problem = error_message(error)
             return
         if self.approves is not None and self.approves.asked.digest != self.preview.digest:
             self.preview = None
-            self.problem = "The world has moved since this was asked for: it has to be asked for anew."
+            self.problem = "Something has changed since this was asked for: it has to be asked for anew."
 
 
 def error_message(error: Exception) -> str:
@@ -136,37 +141,80 @@ def operator_button(label: str, key: str, work: Work, **more: Any) -> bool:
 def action_button(
     action_id: str,
     args: Args,
-    label: str,
+    label: str = "",
     *,
     key: str,
     step_id: str | None = None,
     primary: bool = False,
     disabled: bool = False,
 ) -> None:
-    """Draw a button that opens the dialog of an action, or runs it where one click is enough. Nothing for viewers."""
+    """Draw a button that opens the dialog of an action, or runs it where one click is enough. Nothing for viewers.
+
+    Without `label` it is named by the act. While the action runs on this very target the button says so.
+    """
     action_service = diagnosis_service().action_service()
     if operator() is None or action_service is None:
         return
     action = action_service.executor.actions[action_id]
     one_click = action.tier <= Tier.ONE_CLICK
+    name = label or (action.button_for(args) if one_click else f"{action.button_for(args)} …")
+    running = _running(action_id, args)
+    if running is not None:
+        name, disabled = f"{name.removesuffix(' …')}: {labels.REQUEST[running.state].word}", True
+    icon = ":material/hourglass_top:" if running is not None else ":material/bolt:" if one_click else None
     pressed = st.button(
-        plain(label),
+        plain(name),
         key=key,
         on_click=_run_at_once if one_click else _open_dialog,
         args=(action_id, args, step_id),
         type="primary" if primary else "secondary",
         disabled=disabled,
-        icon=":material/bolt:" if one_click else ":material/open_in_new:",
+        icon=icon,
         help=plain(action.title),
     )
     if pressed:
-        st.rerun()  # the dialog and the cards stand outside of the fragment that this button is in
+        st.rerun()  # the dialog and the progress stand outside of the fragment that this button is in
+
+
+def _running(action_id: str, args: Args) -> Request | None:
+    """Return the request by which this very action is under way."""
+    journal_state = current_journal_state()
+    given = dict(args)
+    return next(
+        (
+            request
+            for request in (journal_state.requests if journal_state else ())
+            if request.state in (RequestState.REQUESTED, RequestState.LOCKED, RequestState.STARTED)
+            and request.action == action_id
+            and {argument.name: argument.value for argument in request.asked.arguments} == given
+        ),
+        None,
+    )
 
 
 def _open_dialog(action_id: str, args: Args, step_id: str | None) -> None:
-    st.session_state["ask"] = OpenDialog(action_id, dict(args), step_id)
+    _show(OpenDialog(action_id, dict(args), step_id))
+
+
+def open_approval(request: Request) -> None:
+    """Open the dialog in which a second person decides about somebody else's request."""
+    args = {argument.name: argument.value for argument in request.asked.arguments}
+    _show(OpenDialog(request.action, args, request.about.step_id, approves=request))
+
+
+def _show(ask: OpenDialog) -> None:
+    st.session_state["ask"] = ask
     for name in ("ask_phrase", "ask_reason"):
         st.session_state.pop(name, None)
+    _redraw_dialog()
+
+
+def _redraw_dialog() -> None:
+    """Draw the dialog alone, at once: the page beneath is the same. For callbacks."""
+    try:
+        st.rerun(_DIALOG)
+    except StreamlitAPIException:
+        return  # no run of this session has drawn it yet: the rerun that follows a callback will
 
 
 def _run_at_once(action_id: str, args: Args, step_id: str | None) -> None:
@@ -194,13 +242,18 @@ def _close_dialog() -> None:
 
 
 def draw_dialog() -> None:
-    """Draw the dialog that is open, if one is. Once per run of the app, outside of fragments."""
-    ask = _current_dialog()
-    action_service = diagnosis_service().action_service()
-    if ask is None or operator() is None or action_service is None:
-        return
-    title = action_service.executor.actions[ask.action].title
-    st.dialog(plain(title), width="large", on_dismiss=_close_dialog, icon=":material/front_hand:")(_dialog_body)()
+    """Draw the dialog that is open, if one is. Once per run of the app, outside of other fragments."""
+
+    @st.fragment(key=_DIALOG)
+    def live() -> None:
+        ask = _current_dialog()
+        action_service = diagnosis_service().action_service()
+        if ask is None or operator() is None or action_service is None:
+            return
+        title = action_service.executor.actions[ask.action].title
+        st.dialog(plain(title), width="medium", on_dismiss=_close_dialog)(_dialog_body)()
+
+    live()
 
 
 def _dialog_body() -> None:
@@ -208,46 +261,100 @@ def _dialog_body() -> None:
     action_service = diagnosis_service().action_service()
     if ask is None or action_service is None:
         st.rerun()  # it was confirmed or given up: draw the page without it
-    if ask.preview is None and not ask.problem:
-        with st.spinner("Looking at the world as it is now …"):
-            ask.take_preview(action_service)
-    draw(html.place(sandbox=diagnosis_service().settings.sandbox_url is not None))
-    if ask.problem:
-        st.error(shared(plain(ask.problem), sharing=sharing()), icon=":material/block:", title="Not done")
-    if ask.preview is not None:
-        _draw_preview(ask.preview)
-        if ask.approves is None:
-            _draw_confirmation(ask.preview)
-    with st.container(horizontal=True):
+    if ask.preview is None and not ask.problem and ask.looking is None:
+        ask.begin_preview(action_service)
+    if ask.looking is not None:
+        if not _ready(ask.looking, "Reading what is there now …"):
+            return
+        ask.use_preview()
+    if ask.asking is not None:
+        if not _ready(ask.asking, "Asking for it: what was shown is compared with what is there now …"):
+            return
+        _use_answer(ask, action_service)
+    with st.container(key="ask_body", gap="small"):
+        draw(html.place(sandbox=diagnosis_service().settings.sandbox_url is not None))
+        if ask.problem:
+            st.error(shared(plain(ask.problem), sharing=sharing()), icon=":material/block:", title="Not done")
+        if ask.preview is not None:
+            _draw_preview(ask.preview)
+            if ask.approves is None:
+                _draw_confirmation(ask.preview)
+    _draw_dialog_buttons(ask, action_service)
+
+
+def _ready(work: Future[Any], words: str) -> bool:
+    """Wait a moment for work that goes on beside the script, with words and a way out on the screen meanwhile.
+
+    If it takes longer, the dialog is drawn again as soon as it is done.
+    """
+    if work.done():
+        return True
+    place = st.empty()
+    with place.container(key="ask_waiting"):
+        st.skeleton(height=96)
+        st.text(words)
+        st.button("Cancel", key="ask_give_up", on_click=_leave_dialog)
+    wait([work], PATIENCE_SECONDS)
+    if work.done():
+        place.empty()
+        return True
+
+    @st.fragment(run_every=LOOK_SECONDS)
+    def look() -> None:
+        if work.done():
+            st.rerun()
+
+    look()
+    return False
+
+
+def _draw_dialog_buttons(ask: OpenDialog, action_service: ActionService) -> None:
+    """Draw the buttons, which the style keeps in sight however long the dialog is: the act, and the way out."""
+    with st.container(horizontal=True, key="ask_buttons"):
         if ask.preview is not None and not ask.preview.blocked:
             if ask.approves is not None:
                 st.button("Approve", key="ask_approve", type="primary", on_click=_approve)
             else:
-                disabled = not _is_confirmed(ask.preview)
-                st.button("Confirm", key="ask_confirm", type="primary", on_click=_confirm, disabled=disabled)
-        st.button("Look again", key="ask_look", on_click=_renew_preview, icon=":material/refresh:")
-        st.button("Leave it", key="ask_leave", on_click=_close_dialog)
+                st.button(
+                    plain(action_service.executor.actions[ask.action].button_for(ask.args)),
+                    key="ask_confirm",
+                    type="primary",
+                    on_click=_confirm,
+                    disabled=not _is_confirmed(ask.preview),
+                )
+        st.button("Cancel", key="ask_leave", on_click=_leave_dialog)
+        st.space("stretch")
+        st.button("Check again", key="ask_look", on_click=_renew_preview, icon=":material/refresh:", type="tertiary")
 
 
 def _draw_preview(preview: Preview) -> None:
-    """Draw exactly what would be done and to what."""
-    st.markdown("**This will be done, and nothing else**")
-    for call in preview.calls:
-        st.code(
-            shared(redact(call), sharing=sharing()),
-            language="sql" if "\n" in call else None,
-            wrap_lines=True,
-            height=300 if call.count("\n") > 14 else "content",
-        )
-    rows: html.Rows = [
-        ("Target", html.code(preview.target.name)),
-        *preview.target.facts,
-        ("What will differ", html.bullets(preview.will_differ)),
-        ("Undo", preview.undo),
-    ]
-    draw(html.facts(rows))
-    st.markdown("**Looked at before**")
-    draw(html.signed((labels.FINDING[check.status], check.message) for check in preview.preflight))
+    """Draw what will happen in one sentence, what else changes, the way back, and, folded, the exact calls."""
+    will_happen, *more = preview.will_differ
+    draw(html.sentence(will_happen))
+    changes: html.Rows = [("Also", html.bullets(more) if len(more) > 1 else more[0])] if more else []
+    draw(html.facts([*changes, ("Undo", undo_message(preview.undo))]))
+    _draw_preflight(preview)
+    sql = any("\n" in call for call in preview.calls)
+    with st.expander("The exact SQL" if sql else "The exact call", icon=":material/code:"):
+        for call in preview.calls:
+            st.code(
+                shared(redact(call), sharing=sharing()),
+                language="sql" if "\n" in call else None,
+                wrap_lines=True,
+                height=240 if call.count("\n") > 11 else "content",
+            )
+        draw(html.facts([("Target", html.code(preview.target.name)), *preview.target.facts]))
+
+
+def _draw_preflight(preview: Preview) -> None:
+    """Draw the checks that say something, and fold those that passed."""
+    passed = [check for check in preview.preflight if check.status is PreflightStatus.OK]
+    said = [check for check in preview.preflight if check.status is not PreflightStatus.OK]
+    if said:
+        draw(html.signed((labels.FINDING[check.status], check.message) for check in said))
+    if passed:
+        with st.expander(f"{len(passed)} of {len(preview.preflight)} checks passed", icon=":material/check:"):
+            draw(html.signed((labels.FINDING[check.status], check.message) for check in passed))
     if preview.blocked:
         st.error("It cannot be done now: see what blocks.", icon=":material/block:")
 
@@ -256,8 +363,9 @@ def _draw_confirmation(preview: Preview) -> None:
     if preview.blocked or preview.phrase is None:
         return
     draw(html.paragraph(html.text("To confirm, type {}", html.code(preview.phrase))))
-    st.text_input("The phrase", key="ask_phrase", live=True, autocomplete="off")
-    st.text_input("The reason, for the journal", key="ask_reason", live=True, autocomplete="off")
+    with st.container(horizontal=True, key="ask_fields"):
+        st.text_input("The phrase", key="ask_phrase", live=True, autocomplete="off")
+        st.text_input("The reason, for the journal", key="ask_reason", live=True, autocomplete="off")
     if diagnosis_service().settings.require_second_person:
         st.caption("It then waits for a second person.")
 
@@ -271,31 +379,56 @@ def _is_confirmed(preview: Preview) -> bool:
 
 def _renew_preview() -> None:
     if ask := _current_dialog():
-        ask.preview, ask.problem = None, ""
+        ask.preview, ask.problem, ask.looking = None, "", None
+
+
+def _leave_dialog() -> None:
+    _close_dialog()
 
 
 def _confirm() -> None:
     ask = _current_dialog()
-    if ask is None or ask.preview is None:
+    if ask is None or ask.preview is None or ask.asking is not None:
         return  # a second click on what was confirmed already
     phrase, reason = typed("ask_phrase"), typed("ask_reason")
 
     def submit(action_service: ActionService, actor: Actor) -> None:
         incident = action_service.journal_state().incident
-        request = action_service.submit(order(ask, phrase, reason, incident), actor)
-        if request.state is RequestState.REFUSED:
-            ask.preview, ask.problem = None, request.message
-            return
-        _close_dialog()
-        _announce(action_service, ask.action)
-        if incident and ask.step_id and incident.step(ask.step_id) is None:
-            action_service.journal.step(incident.id, ask.step_id, StepState.DOING, actor)
+        confirmed = order(ask, phrase, reason, incident)
+        ask.asking = action_service.soon(lambda: _submit(action_service, confirmed, incident, actor))
 
     as_operator(submit)
     if operator() is None:
         _close_dialog()  # the dialog is drawn for operators alone: why nothing was done stands above the page
     elif problem := st.session_state.pop(PROBLEM, None):
         ask.problem = problem
+
+
+def _submit(action_service: ActionService, confirmed: Order, incident: Incident | None, actor: Actor) -> Request:
+    request = action_service.submit(confirmed, actor)
+    refused = request.state is RequestState.REFUSED
+    if not refused and incident and confirmed.step_id and incident.step(confirmed.step_id) is None:
+        action_service.journal.step(incident.id, confirmed.step_id, StepState.DOING, actor)
+    return request
+
+
+def _use_answer(ask: OpenDialog, action_service: ActionService) -> None:
+    """Close the dialog whose order was accepted, or show why it was not."""
+    asking, ask.asking = ask.asking, None
+    if asking is None:
+        return
+    try:
+        request = asking.result()
+    except _FAILURES as error:
+        ask.problem = error_message(error)
+        return
+    action_service.changed()
+    if request.state is RequestState.REFUSED:
+        ask.preview, ask.problem = None, request.message
+        return
+    _close_dialog()
+    _announce(action_service, ask.action)
+    st.rerun()
 
 
 def order(ask: OpenDialog, phrase: str, reason: str, incident: Incident | None) -> Order:
@@ -312,157 +445,6 @@ def order(ask: OpenDialog, phrase: str, reason: str, incident: Incident | None) 
         incident_id=incident.id if incident else None,
         step_id=ask.step_id,
     )
-
-
-# Requests.
-
-
-def draw_requests() -> None:
-    """Draw what is under way and what has just ended, whoever asked for it, and keep it up to date."""
-    service = diagnosis_service()
-    action_service = service.action_service()
-    if title := st.session_state.pop("asked_for", None):
-        st.toast(plain(f"{title}: asked for. What becomes of it stands above the page."), icon=":material/front_hand:")
-    if problem := st.session_state.pop(PROBLEM, None):
-        st.warning(shared(plain(problem), sharing=sharing()), icon=":material/block:", title="Not done")
-    if action_service is None:
-        st.warning(plain(service.why_read_only), icon=":material/visibility:", title="This desk can only look now")
-        return
-    before = current_journal_state()
-    busy = before is not None and before.busy
-
-    @st.fragment(run_every=FAST_SECONDS if busy else SLOW_SECONDS)
-    def live() -> None:
-        try:
-            journal_state = action_service.journal_state()
-        except JournalError as error:
-            st.warning(plain(error_message(error)), icon=":material/visibility:", title="The journal cannot be read")
-            return
-        if journal_state.busy is not busy:
-            st.rerun()  # to refresh more often, or less
-        if PROBLEM in st.session_state:
-            st.rerun()  # a button in here was refused, and why is said above, outside of this fragment
-        view = current_view()
-        if (frozen := journal_state.frozen) is not None:
-            draw(html.frozen(frozen.by.name, view.time_and_age(frozen.at), frozen.reason))
-        for request in _current_requests(journal_state, action_service):
-            _draw_request(request, view, action_service)
-
-    live()
-
-
-def _current_requests(journal_state: JournalState, action_service: ActionService) -> tuple[Request, ...]:
-    """Return the requests that stand above every page: those not over, and those that ended a moment ago."""
-    since = action_service.clock() - SHOWN_AFTERWARDS
-    current = (
-        r for r in journal_state.requests if r.state in _ACTIVE or (r.ended_at is not None and r.ended_at >= since)
-    )
-    return tuple(current)[:MAX_SHOWN]
-
-
-def _draw_request(request: Request, view: View, action_service: ActionService) -> None:
-    """Draw one request: who asked for what, how far it is, what was reported, and what can be done about it."""
-    if request.state not in _ACTIVE:
-        draw(_request_card(request, html.paragraph(request.message), action_service))
-        return
-    draw(_request_card(request, _request_facts(request, view, action_service), action_service))
-    if request.state is RequestState.STARTED and request.action in BUILDS:
-        _draw_build_log(request, view)
-    actor = operator()
-    if actor is None:
-        return
-    key = f"strip_{{}}_{request.id}"
-    with st.container(horizontal=True, key=f"strip_{request.id}"):
-        if request.state is RequestState.WAITING and not same_person(request.requested_by, actor):
-            label, name = "Look at it, and approve", key.format("approve")
-            if st.button(label, key=name, on_click=_open_approval, args=(request,)):
-                st.rerun()  # the dialog stands outside of this fragment
-        if request.state in (RequestState.WAITING, RequestState.REQUESTED):
-            why = "taken back on the page"
-            cancel = key.format("cancel")
-            operator_button("Take it back", cancel, lambda service, who: service.journal.cancel(request.id, who, why))
-        if request.state is RequestState.UNKNOWN:
-            look, icon = key.format("look"), ":material/refresh:"
-            operator_button("Look again", look, lambda service, who: service.recheck(request.id, who), icon=icon)
-            _draw_observation_form(request, key)
-
-
-def _draw_observation_form(request: Request, key: str) -> None:
-    """Let somebody record what they saw where the desk cannot look; until then the target stays locked."""
-    field = key.format("seen")
-
-    def record(outcome: Outcome) -> Work:
-        return lambda service, actor: service.record_observation(request.id, outcome, typed(field), actor)
-
-    with st.popover("I looked myself", icon=":material/visibility:"):
-        st.text("Say what you saw where it should have taken effect. It stands in the journal with your name.")
-        st.text_input("What was seen", key=field, autocomplete="off")
-        operator_button("It happened", key.format("happened"), record(Outcome.SUCCEEDED))
-        operator_button("It did not happen", key.format("did_not"), record(Outcome.FAILED))
-
-
-def _request_card(request: Request, body: Markup, action_service: ActionService) -> Markup:
-    action = action_service.executor.actions.get(request.action)
-    given = ", ".join(argument.value for argument in request.asked.arguments)
-    title = f"{action.title if action else request.action}: {given or request.asked.target}"
-    return html.card(title, body, sign=labels.REQUEST[request.state])
-
-
-def request_cards(requests: Iterable[Request], view: View, action_service: ActionService) -> Markup:
-    """Return requests with their receipts, newest first, as cards."""
-    return html.join(
-        _request_card(request, _request_facts(request, view, action_service), action_service) for request in requests
-    )
-
-
-def _request_facts(request: Request, view: View, action_service: ActionService) -> Markup:
-    when = formatting.time_and_age(request.requested_at, view.zone, action_service.clock())
-    rows: html.Rows = [("Asked by", html.text("{}, {}", html.person(request.requested_by.name), when))]
-    if request.asked.reason:
-        rows.append(("Reason", request.asked.reason))
-    if request.approved_by is not None:
-        rows.append(("Approved by", html.person(request.approved_by.name)))
-    if request.state in _ACTIVE:
-        began = html.age(request.started_at or request.requested_at)
-        rows.append(("Since", html.text("{} {}", began, outside(_what_it_waits_for(request, view, action_service)))))
-    if request.progress and request.state is not RequestState.SUCCEEDED:
-        rows.append(("So far", html.bullets(line.message for line in request.progress[-6:])))
-    if request.message:
-        rows.append(("Says", request.message))
-    if request.resolved_by is not None:
-        rows.append(("Seen by", html.person(request.resolved_by.name)))
-    if request.receipt is not None and request.receipt.after:
-        rows.append(("After", "; ".join(fact.value for fact in request.receipt.after)))
-    if looked := action_service.said(request.id):
-        rows.append(("Look", looked))
-    return html.facts(rows)
-
-
-def _what_it_waits_for(request: Request, view: View, action_service: ActionService) -> str:
-    until, runs_here = view.local_time(request.deadline), action_service.runs_here(request.id)
-    match request.state:
-        case RequestState.UNKNOWN:
-            return "It may have taken effect or not. It is never run again by itself: look again, or say what you saw."
-        case RequestState.WAITING:
-            return "Somebody else has to approve it."
-        case RequestState.STARTED if not runs_here:
-            return f"It is not this server that runs it. Without news its outcome counts as unknown from {until}."
-        case RequestState.REQUESTED if not runs_here:
-            return f"Nobody here carries it out. It expires at {until}; take it back and ask anew."
-        case _:
-            return ""
-
-
-def _draw_build_log(request: Request, view: View) -> None:
-    """Draw the end of the build's log, once the log that was read is that of this very build."""
-    log = view.snapshot.build_log.value
-    if log is not None and log.lines and any(log.deployment_id in line.message for line in request.progress):
-        draw(deployments_view.log_end(log, LAST_LOG_LINES))
-
-
-def _open_approval(request: Request) -> None:
-    args = {argument.name: argument.value for argument in request.asked.arguments}
-    st.session_state["ask"] = OpenDialog(request.action, args, request.about.step_id, approves=request)
 
 
 def _approve() -> None:

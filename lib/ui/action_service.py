@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
 from lib.actions.action import Args, Preview, RefusedError
@@ -26,6 +27,8 @@ from lib.journal.request import Request, RequestState
 from lib.model.people import Actor
 from lib.model.reading import SourceError
 from lib.monitor.monitor_status import MonitorStatus, read_status
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +48,7 @@ class ActionService:
         self.executor = executor
         self.on_end: Callable[[], None] = lambda: None  # called whenever a request came to an end here
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="action")
+        self._looks = ThreadPoolExecutor(WORKERS, thread_name_prefix="look")  # never behind an action that runs
         self._lock = threading.Lock()
         self._mine: set[UUID] = set()
         self._said: dict[UUID, str] = {}
@@ -62,6 +66,10 @@ class ActionService:
     def preview(self, action: str, args: Args) -> Preview:
         """Return what the action would do now. Raises `RefusedError` or `SourceError`."""
         return self.executor.preview(action, args)
+
+    def soon(self, work: Callable[[], T]) -> Future[T]:
+        """Begin short work beside the script that asks for it: a preview, or a submission."""
+        return self._looks.submit(work)
 
     def submit(self, order: Order, actor: Actor) -> Request:
         """Record the order and have it carried out. Raises `RefusedError` or `JournalError`."""
@@ -123,6 +131,7 @@ class ActionService:
     def close(self) -> None:
         """Begin nothing more. What is under way goes on; if it cannot, its outcome is shown as unknown."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        self._looks.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, request: Request, actor: Actor) -> None:
         self.changed()
@@ -148,7 +157,7 @@ class ActionService:
         try:
             request = self.executor.recheck(request_id, actor)
             unknown = request.state is RequestState.UNKNOWN
-            self._said[request_id] = "Looked: what is to be seen does not decide it yet." if unknown else ""
+            self._said[request_id] = "Looked again: it cannot be told yet." if unknown else ""
         except (RefusedError, SourceError, JournalError) as error:
             self._said[request_id] = f"Could not look: {error}"
         finally:

@@ -1,5 +1,6 @@
-// Keeps ages up to date in the browser, turns the page grey when the server no longer answers, and gives dialogs the
-// colour scheme of the page. data-sb-now holds the server's clock: the clock of this computer may be wrong.
+// Keeps ages up to date in the browser, turns the page grey when the server no longer answers, gives dialogs the colour
+// scheme of the page, puts the cursor into the first field of one that asks for something to be typed, and shows at once
+// that a button was pressed. data-sb-now holds the server's clock: the clock of this computer may be wrong.
 (() => {
   if (window.switchboardClock) return;
   const SILENT_AFTER_SECONDS = 45;
@@ -26,6 +27,32 @@
     for (const element of document.querySelectorAll("[data-sb-silence]")) write(element, span(silence));
     document.documentElement.classList.toggle("sb-old", silence > SILENT_AFTER_SECONDS);
   };
+  let focused = null;
+  const focusFirstField = () => {
+    const field = document.querySelector("[role=dialog] .st-key-ask_fields input");
+    if (field === focused) return;
+    focused = field;
+    // Whoever is typing already is not interrupted.
+    if (field && document.activeElement?.tagName !== "INPUT") field.focus();
+  };
+  new MutationObserver(focusFirstField).observe(document.body, { childList: true, subtree: true });
+  // A click is answered at once, however long the server takes: its button is busy until no script runs any more.
+  const busy = new Map();
+  const settle = () => {
+    if (document.querySelector(".stApp")?.dataset.testScriptState !== "notRunning") return;
+    for (const [button, since] of busy) {
+      if (Date.now() - since < 400) continue;
+      button.removeAttribute("aria-busy");
+      busy.delete(button);
+    }
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-testid=stButton] button");
+    if (!button || button.disabled) return;
+    button.setAttribute("aria-busy", "true");
+    busy.set(button, Date.now());
+  }, true);
+  setInterval(settle, 200);
   window.switchboardClock = setInterval(tick, 1000);
   tick();
 })();

@@ -16,6 +16,7 @@ from markupsafe import Markup, escape
 from lib import formatting
 from lib.journal.entry import Entry
 from lib.journal.last_headline import LastHeadline
+from lib.journal.request_stages import StageState
 from lib.journal.text_rules import actor_name
 from lib.model.reading import Failure
 from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile
@@ -476,6 +477,31 @@ def tile_and_numbers(tile: Tile | None, items: Iterable[tuple[str, str, str]]) -
     """A success criterion with its verdict, and plain numbers beside it. The texts of the numbers are ours."""
     first = [_tile_cell(tile)] if tile else []
     return _tiles([*first, *((label, value, words, None) for label, value, words in items)])
+
+
+# Actions under way.
+
+
+def stepper(items: Iterable[tuple[str, StageState]]) -> Markup:
+    """The stages of an action in a row: which are done, which one it is at, where it stopped. The names are ours."""
+    cells = (
+        Markup('<li class="sb-stage sb-{} sb-stage-{}" {}><b aria-hidden="true">{}</b> {}<i>, {}</i></li>').format(
+            sign.tone,
+            state.value.replace("_", "-"),
+            Markup('aria-current="step"') if state is StageState.CURRENT else NOTHING,
+            sign.glyph,
+            name,
+            sign.word,
+        )
+        for name, state in items
+        for sign in (labels.STAGE_STATE[state],)
+    )
+    return Markup('<ol class="sb-stepper">{}</ol>').format(join(cells))
+
+
+def sentence(content: str) -> Markup:
+    """The one sentence of a dialog that says what will happen. It may hold text from outside."""
+    return Markup('<p class="sb-what">{}</p>').format(outside(content))
 
 
 # A page of its own, without Streamlit: for somebody who may not open a session.

@@ -15,12 +15,15 @@ from lib.affected import STATE_LABELS, PersonState
 from lib.diagnosis.booking_state import Reached
 from lib.diagnosis.journeys import Delivery, Recording, Sending, Stage
 from lib.diagnosis.text_fates import TextFate
+from lib.journal import request_stages
 from lib.journal.entry import StepState
 from lib.journal.request import RequestState
+from lib.journal.request_stages import StageState
 from lib.model.deployments import DeploymentState
 from lib.model.frames import MetadataState
 from lib.model.reading import Freshness, SourceHealth, SourceName
 from lib.model.verdict import CheckStatus, HeadlineState, Hop, Verdict
+from lib.plan_state import StepStatus
 
 
 class Tone(StrEnum):
@@ -93,7 +96,7 @@ DEPLOYMENT: Final[Mapping[DeploymentState, Sign]] = {
 }
 FINDING: Final[Mapping[PreflightStatus, Sign]] = {
     PreflightStatus.OK: Sign("ok", "✓", Tone.GOOD),
-    PreflightStatus.WARN: Sign("mind", "!", Tone.WARN),
+    PreflightStatus.WARN: Sign("note", "!", Tone.WARN),
     PreflightStatus.BLOCK: Sign("blocks", "✕", Tone.BAD),
 }
 REQUEST: Final[Mapping[RequestState, Sign]] = {
@@ -225,6 +228,30 @@ METADATA: Final[Mapping[str, str]] = {
     MetadataState.EMPTY: "no (empty)",
     MetadataState.WITHOUT_SMS: "no (without initial_sms)",
     MetadataState.STORED: "yes",
+}
+
+
+# Actions under way and the steps of the plan.
+STAGE_OF_REQUEST: Final[Mapping[str, str]] = {
+    request_stages.ASKED: "Asked",
+    request_stages.APPROVED: "Approved",
+    request_stages.LOCKED: "Locked",
+    request_stages.STARTED: "Started",
+    request_stages.VERIFIED: "Verified",
+}
+STAGE_STATE: Final[Mapping[StageState, Sign]] = {
+    StageState.DONE: Sign("done", "✓", Tone.GOOD),
+    StageState.CURRENT: Sign("now", "▸", Tone.WARN),
+    StageState.TO_COME: Sign("to come", "○", Tone.QUIET),
+    StageState.STOPPED: Sign("stopped", "✕", Tone.BAD),
+    StageState.UNKNOWN: Sign("unknown", "?", Tone.UNKNOWN),
+}
+STEP_STATUS: Final[Mapping[StepStatus, Sign]] = {
+    StepStatus.NOT_NEEDED: Sign("Not needed", "–", Tone.QUIET),
+    StepStatus.DO_NOW: Sign("Do now", "→", Tone.WARN),
+    StepStatus.WAITING: Sign("Waiting", "…", Tone.QUIET),
+    StepStatus.DONE: Sign("Done", "✓", Tone.GOOD),
+    StepStatus.CANNOT_TELL: Sign("Cannot tell", "?", Tone.UNKNOWN),
 }
 
 

@@ -9,41 +9,37 @@ from typing import Final
 from markupsafe import Markup
 
 from lib.diagnosis.checks import code, delivery, link, recording
-from lib.journal.entry import StepState
-from lib.journal.incident import Incident, StepRecord
+from lib.journal.incident import Incident
 from lib.model.task import Task
-from lib.plan import ESTIMATE, EvidenceState, StepEvidence
-from lib.plan_state import PlanState, Remediation, why_nothing
+from lib.plan import ESTIMATE, StepEvidence
+from lib.plan_state import PlanState, Remediation, StepStatus, recorded_as_done, why_nothing
 from lib.ui import affected_view, labels
 from lib.ui import html_components as html
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, plain
 from lib.ui.page_frame import View
 
-_DO_NOW = Sign("do this now", "→", Tone.WARN)
-_UNTIL_THEN = Sign("helps until then", "→", Tone.QUIET)
-_WAITS = Sign("waiting for evidence", "○", Tone.QUIET)
-_EVIDENCE: Final = {  # with the colour of a label's badge
-    EvidenceState.ADVISED: (Sign("advised now", "→", Tone.WARN), "orange"),
-    EvidenceState.NOTHING_TO_DO: (Sign("evidence: nothing to do", "✓", Tone.GOOD), "green"),
-    EvidenceState.NOT_YET: (Sign("evidence: not yet", "○", Tone.QUIET), "gray"),
+_DO_NOW = Sign("Do now", "→", Tone.WARN)
+_UNTIL_THEN = Sign("Stopgap", "→", Tone.QUIET)
+_WAITS = Sign("Waiting for evidence", "…", Tone.QUIET)
+_BADGE_COLOURS: Final = {
+    StepStatus.NOT_NEEDED: "gray",
+    StepStatus.DO_NOW: "orange",
+    StepStatus.WAITING: "blue",
+    StepStatus.DONE: "green",
+    StepStatus.CANNOT_TELL: "gray",
 }
-_STEP_ICONS: Final = {
-    StepState.DOING: ":material/pending:",
-    StepState.DONE: ":material/task_alt:",
-    StepState.SKIPPED: ":material/do_not_disturb_on:",
-    StepState.FAILED: ":material/cancel:",
+_STATUS_ICONS: Final = {
+    StepStatus.NOT_NEEDED: ":material/remove:",
+    StepStatus.DO_NOW: ":material/priority_high:",
+    StepStatus.WAITING: ":material/hourglass_empty:",
+    StepStatus.DONE: ":material/check:",
+    StepStatus.CANNOT_TELL: ":material/question_mark:",
 }
-
-
-def recorded_as_done(task: Task, incident: Incident | None) -> StepRecord | None:
-    """Return the record that people did a task, if there is one; the evidence may not be there yet."""
-    step = incident.step(task.step_id) if incident else None
-    return step if step and step.state is StepState.DONE and step.reason == task.message else None
 
 
 def task_card(view: View, task: Task, incident: Incident | None) -> Markup:
-    """What to do, why, and, where the desk has no button for it, who does it where and with what exactly."""
+    """What to do, why, and, where it is done in another system, who does it where and with what exactly."""
     rows: html.Rows = [("Because", task.why)]
     if task.who:
         rows.append(("Who", f"{task.who[0].upper()}{task.who[1:]}"))
@@ -57,35 +53,32 @@ def task_card(view: View, task: Task, incident: Incident | None) -> Markup:
     return html.card(task.message, html.facts(rows), sign=sign)
 
 
-def step_icon(evidence: StepEvidence, incident: Incident | None) -> str:
+def step_icon(status: StepStatus) -> str:
     """Return the icon of a step in the timeline."""
-    step = incident.step(evidence.step.id) if incident else None
-    if step is not None:
-        return _STEP_ICONS[step.state]
-    advised = evidence.state is EvidenceState.ADVISED
-    return ":material/priority_high:" if advised else ":material/radio_button_unchecked:"
+    return _STATUS_ICONS[status]
 
 
-def step_label(evidence: StepEvidence, incident: Incident | None) -> str:
-    """Return the line of a step, in Markdown: its number and title, what people say and what the evidence says."""
-    step = incident.step(evidence.step.id) if incident else None
-    state = labels.STEP[step.state] if step else labels.TO_DO
-    sign, colour = _EVIDENCE[evidence.state]
-    badges = f":gray-badge[{state.word}] :{colour}-badge[{sign.word}]"
-    return f"**{evidence.step.number}** {plain(evidence.step.title)} {badges}"
+def step_label(evidence: StepEvidence, status: StepStatus) -> str:
+    """Return the line of a step, in Markdown: its number and title, and one chip that says where it stands."""
+    badge = f":{_BADGE_COLOURS[status]}-badge[{labels.STEP_STATUS[status].word}]"
+    return f"**{evidence.step.number}** {plain(evidence.step.title)} {badge}"
+
+
+def folded_label(count: int) -> str:
+    """Return the line behind which the steps stand that are not needed."""
+    return f"{count} steps are not needed" if count != 1 else "1 step is not needed"
 
 
 def step_facts(view: View, evidence: StepEvidence, incident: Incident | None) -> Markup:
     """What the step asks, what the evidence advises, and who did what with it when."""
     rows: html.Rows = [("Asks", evidence.step.asks)]
     if evidence.advice:
-        sign = html.chip(_EVIDENCE[evidence.state][0])
-        rows.append(("Advice", html.text("{} {}", sign, outside(evidence.advice))))
+        rows.append(("Advice", evidence.advice))
     step = incident.step(evidence.step.id) if incident else None
     if step is not None:
         state, who = html.chip(labels.STEP[step.state]), html.person(step.actor.name)
         when, reason = view.time_and_age(step.at), outside(step.reason)
-        rows.append(("State", html.text("{} {}, {}. {}", state, who, when, reason)))
+        rows.append(("Recorded", html.text("{} {}, {}. {}", state, who, when, reason)))
     return html.facts(rows)
 
 
@@ -107,6 +100,13 @@ def since_fix(view: View, fix: Remediation) -> Markup:
     """From when on the tiles count."""
     message, when = outside(fix.message), view.time_and_age(fix.at)
     return html.paragraph(html.text("On evidence from after “{}” alone, {}:", message, when))
+
+
+def waiting_for_bookings(view: View, fix: Remediation) -> Markup:
+    """What was done, and that the next bookings will show whether it helped."""
+    what = outside(fix.message)
+    line = html.text("“{}”, {}. Nothing that was seen since speaks against it.", what, view.time_and_age(fix.at))
+    return html.card(f"{fix.done} Waiting for the next bookings to confirm.", html.paragraph(line), sign=_WAITS)
 
 
 def nothing_to_do(view: View, state: PlanState) -> Markup:

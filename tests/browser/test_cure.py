@@ -57,11 +57,12 @@ def open_step(page: Page, title: str) -> None:
 
 
 def run_the_recommended_migration(page: Page, *, clicks: int = 1) -> None:
-    """Follow step 3: the recommended migration is chosen already; type the phrase and a reason, and confirm."""
-    page.get_by_role("button", name="Run it").click()
+    """Do what the plan says next: type the phrase and a reason, and confirm."""
+    page.get_by_role("button", name="Add the column").first.click()
     dialog = page.get_by_role("dialog")
+    dialog.get_by_text("The exact SQL").click(timeout=QUICK)
     expect(dialog.get_by_text("add column if not exists metadata jsonb")).to_be_visible(timeout=QUICK)
-    confirm = dialog.get_by_role("button", name="Confirm")
+    confirm = dialog.get_by_role("button", name="Add the column")
     expect(confirm).to_be_disabled()
     dialog.get_by_label("The phrase").press_sequentially("pending_bookings")
     dialog.get_by_label("The phrase").press("Enter")
@@ -83,15 +84,21 @@ def test_a_missing_column_is_cured_by_following_the_plan(
     expect(page.get_by_text("of the 15 to 30 minutes planned")).to_be_visible(timeout=QUICK)
 
     # A redeploy is not what cures it, and the plan says so.
+    open_step(page, "steps are not needed")
     open_step(page, "Redeploy or promote")
     expect(page.get_by_role("button", name="Redeploy the same commit")).to_be_visible(timeout=QUICK)
-    expect(page.get_by_text("Nothing to do: the evidence already shows it.").nth(1)).to_be_visible(timeout=QUICK)
-    # The plan opened the advised step by itself, and says which migration cures what was seen, and which nothing.
-    cured = page.locator(".sb-card").filter(has_text="cures what was seen")
-    expect(cured).to_have_count(1)
+    expect(
+        page.get_by_text("Nothing to do: the evidence already shows it.").locator("visible=true").first
+    ).to_be_visible(timeout=QUICK)
+    # The advised step says which migration helps now; those that would not stand behind one line.
+    open_step(page, "Emergency migration")
+    cured = page.locator(".sb-card").filter(has_text="Helps now")
+    expect(cured).to_have_count(1, timeout=QUICK)
     expect(cured).to_contain_text("Add the column pending_bookings.metadata")
     tempting = page.locator(".sb-card").filter(has_text="Let messages.customer_id be null")
-    expect(tempting.first).to_contain_text("cures nothing that was seen")
+    expect(tempting).to_have_count(0)
+    open_step(page, "Would not help now")
+    expect(tempting.first).to_contain_text("Would not help", timeout=QUICK)
 
     run_the_recommended_migration(page, clicks=3)
     expect(page.locator(".sb-card").filter(has_text="succeeded").first).to_be_visible(timeout=QUICK)
@@ -99,7 +106,7 @@ def test_a_missing_column_is_cured_by_following_the_plan(
     open_step(page, "Monitor")
     tiles = page.locator(".sb-tile")
     expect(tiles).to_have_count(4, timeout=QUICK)
-    page.get_by_role("button", name="Look again", exact=True).click()
+    page.get_by_role("button", name="Check again", exact=True).click()
     expect(page.locator(".sb-tile.sb-good")).to_have_count(4, timeout=A_MINUTE)
     expect(page.locator(".sb-sentence")).to_contain_text("Texts are flowing", timeout=A_MINUTE)
     assert wire.complaints == []
@@ -125,7 +132,7 @@ def test_what_one_person_confirms_another_sees_and_a_reload_loses_nothing(
     page.get_by_role("button", name="Redeploy the same commit").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("The same commit is built again")).to_be_visible(timeout=QUICK)
-    dialog.get_by_role("button", name="Confirm").click()
+    dialog.get_by_role("button", name="Redeploy", exact=True).click()
     running = "Redeploy the same commit"
     expect(page.locator(".sb-card").filter(has_text=running).first).to_be_visible(timeout=QUICK)
     page.reload()
@@ -149,7 +156,7 @@ def builds_made(sandbox: Running) -> int:
 
 def confirm_redeploy(page: Page) -> None:
     page.get_by_role("button", name="Redeploy the same commit").click()
-    expect(page.get_by_role("dialog").get_by_role("button", name="Confirm")).to_be_enabled(timeout=QUICK)
+    expect(page.get_by_role("dialog").get_by_role("button", name="Redeploy", exact=True)).to_be_enabled(timeout=QUICK)
 
 
 @pytest.mark.timeout(180)
@@ -161,7 +168,7 @@ def test_two_browsers_that_confirm_the_same_at_once_make_one_effect(
     for page in pages:
         confirm_redeploy(page)
     for page in pages:
-        page.get_by_role("dialog").get_by_role("button", name="Confirm").dispatch_event("click")
+        page.get_by_role("dialog").get_by_role("button", name="Redeploy", exact=True).dispatch_event("click")
     for page in pages:
         expect(page.locator(".sb-card").filter(has_text="succeeded").first).to_be_visible(timeout=A_MINUTE)
         page.close()
@@ -183,7 +190,7 @@ def test_a_server_that_is_killed_in_the_middle_loses_nothing_and_does_nothing_tw
     with started(command, port, settings) as (address, server):
         page, _ = open_page(chromium, f"{address}/deployments")
         confirm_redeploy(page)
-        page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
+        page.get_by_role("dialog").get_by_role("button", name="Redeploy", exact=True).click()
         wait_until(lambda: builds_made(sandbox))
         server.kill()
         server.wait()

@@ -66,12 +66,12 @@ def live_desk(settings: dict[str, str], folder: Path, *, login: bool = False) ->
 
 
 def frames_of_a_redeploy(page: Page) -> list[bytes]:
-    """Press Redeploy and Confirm in somebody's browser; return all that it has sent."""
+    """Press Redeploy and confirm it in somebody's browser; return all that it has sent."""
     expect(page.get_by_role("heading", name="Environment names")).to_be_visible(timeout=QUICK)
     page.get_by_role("button", name="Redeploy the same commit").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_role("button", name="Confirm")).to_be_enabled(timeout=QUICK)
-    dialog.get_by_role("button", name="Confirm").click()
+    expect(dialog.get_by_role("button", name="Redeploy", exact=True)).to_be_enabled(timeout=QUICK)
+    dialog.get_by_role("button", name="Redeploy", exact=True).click()
     expect(dialog).to_be_hidden(timeout=QUICK)
     settled(page)
     return [base64.b64decode(frame) for frame in page.evaluate("window.sent")]

@@ -99,8 +99,8 @@ def test_the_frames_of_an_operator_do_nothing_in_a_viewers_session(
         before = len(ana.evaluate("window.sent"))
         ana.get_by_role("button", name="Redeploy the same commit").click()
         dialog = ana.get_by_role("dialog")
-        expect(dialog.get_by_role("button", name="Confirm")).to_be_enabled(timeout=QUICK)
-        dialog.get_by_role("button", name="Confirm").click()
+        expect(dialog.get_by_role("button", name="Redeploy", exact=True)).to_be_enabled(timeout=QUICK)
+        dialog.get_by_role("button", name="Redeploy", exact=True).click()
         expect(dialog).to_be_hidden(timeout=QUICK)
         frames = ana.evaluate("window.sent")[before:]
         assert len(journal.requests()) == 1

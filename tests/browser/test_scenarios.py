@@ -99,11 +99,11 @@ class Screen:
 
     @property
     def tasks(self) -> Locator:
-        """What the plan says to do now, the first first; not what only helps until then."""
-        return self.page.locator("[class*='st-key-task_']").filter(has_text="do this now")
+        """What the plan says to do now, the first first; not a stopgap."""
+        return self.page.locator("[class*='st-key-task_']").filter(has_text="Do now")
 
     def _still_asked_for(self, task: str) -> bool:
-        return self.page.locator(f".{task}").filter(has_text="do this now").count() > 0
+        return self.page.locator(f".{task}").filter(has_text="Do now").count() > 0
 
     @property
     def state(self) -> str:
@@ -126,7 +126,7 @@ class Screen:
     def recheck(self) -> None:
         """Press the button, and wait until the server's answer is drawn."""
         before = len(self.wire.frames)
-        self.page.get_by_role("button", name="Look again", exact=True).click()
+        self.page.get_by_role("button", name="Check again", exact=True).click()
         until(self.page, lambda: len(self.wire.frames) > before)
         settled(self.page)
 
@@ -134,7 +134,7 @@ class Screen:
         """Do one task; return what was done, or nothing if the desk refused it because it was too soon."""
         expect(task.get_by_role("button").first).to_be_visible(timeout=QUICK)
         name = next(word for word in str(task.get_attribute("class")).split() if word.startswith("st-key-task_"))
-        done_elsewhere = task.get_by_role("button", name="It is done: look again")
+        done_elsewhere = task.get_by_role("button", name="It is done: check again")
         if done_elsewhere.count():
             stand_in = self.page.get_by_role("button", name=re.compile("Somebody fixed it in"))
             open_sheet(self.page)
@@ -161,7 +161,7 @@ class Screen:
     def confirm(self) -> None:
         """Confirm the open dialog, with the phrase that it asks for and a reason."""
         dialog = self.page.get_by_role("dialog")
-        confirm = dialog.get_by_role("button", name="Confirm")
+        confirm = dialog.locator(".st-key-ask_confirm button")
         expect(confirm).to_be_visible(timeout=QUICK)
         phrase = dialog.get_by_text("To confirm, type").locator("code")
         if phrase.count():

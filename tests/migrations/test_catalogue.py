@@ -109,3 +109,8 @@ def test_a_name_in_the_history_cannot_leave_its_quotes():
     *_, recorded, _, _ = statements_with_comments(script.sql)
     kind, inside = tree(recorded.sql)
     assert kind == "InsertStmt" and inside["relation"]["relname"] == "schema_migrations"
+
+
+@EVERY
+def test_its_button_is_named_by_the_act(migration: Migration):
+    assert 1 < len(migration.button.split()) <= 4 and migration.button[0].isupper()

@@ -35,7 +35,7 @@ NOBODY_YET = Settings.model_validate({"operators": "", "viewers": "ana@example.c
 BOTH = Settings.model_validate({"operators": "ana@example.com", "viewers": "eve@example.com"})
 # Buttons that change nothing outside of the session and the desk's own look.
 HARMLESS = {"log_out"}
-LOOKS = "story_"
+LOOKS = ("story_", "strip_dismiss_")
 
 Roles = Callable[[Settings], None]
 

@@ -21,8 +21,11 @@ from lib.model.phone import masked
 from lib.reports.diagnosis_record import diagnosis_record
 from lib.reports.documents import ExportFormat, export
 from lib.settings import Settings
+from lib.snapshot import utc_now
 from lib.ui import incidents_view
 from lib.ui.action_service import ActionService
+from lib.ui.runtime import DiagnosisService
+from tests.diagnosis import builders
 from tests.pages import synthetic
 from tests.pages.conftest import Open, sent
 
@@ -149,6 +152,26 @@ def test_the_exports_are_offered_and_hold_the_same_story(
     rows = list(csv.DictReader(io.StringIO(export(story, ExportFormat.CSV, zone, synthetic.NOW))))
     document = json.loads(export(story, ExportFormat.JSON, zone, synthetic.NOW))
     assert len(rows) == len(document["entries"]) == len(story.entries)
+
+
+def test_a_document_of_an_open_incident_records_the_diagnosis_of_now_first_and_only_once(
+    action_service: ActionService, incident: UUID
+) -> None:
+    journal = action_service.journal
+    service = DiagnosisService(Settings(), lambda size: synthetic.planted(), lambda: synthetic.NOW)
+
+    def recorded(form: ExportFormat) -> int:
+        incidents_view.document(service, journal, incident, form, Settings().zone, utc_now())
+        return len(journal.entries(incident_id=incident, kinds=[Kind.DIAGNOSIS]))
+
+    assert [recorded(form) for form in (ExportFormat.CSV, ExportFormat.JSON)] == [3, 3]
+    newest = journal.entries(incident_id=incident, kinds=[Kind.DIAGNOSIS])[-1]
+    assert (newest.payload.state.value, newest.actor.role) == ("broken", Role.DESK)
+
+
+def test_where_nothing_is_wrong_no_title_of_an_incident_is_proposed() -> None:
+    assert incidents_view.suggested_title(diagnose(builders.snapshot(), builders.NOW)) == ""
+    assert "BROKEN" in incidents_view.suggested_title(diagnose(synthetic.planted(), synthetic.NOW))
 
 
 def test_before_the_first_incident_it_says_how_to_open_one(open_page: Open, action_service: ActionService) -> None:

@@ -106,7 +106,7 @@ def answers_complete(facts: Facts) -> CheckResult:
     Hop.VISIBILITY,
     "Does the database have what Switchboard reads?",
     rests_on="catalog",
-    would_change="The missing tables or columns, or a Switchboard that does not ask for them.",
+    would_change="The missing tables or columns, or a version of Switchboard that does not read them.",
 )
 def own_queries_fit(facts: Facts) -> CheckResult:
     breaches = facts.breaches

@@ -528,6 +528,7 @@ class ResendLinks(Action):
 
     id: ClassVar[str] = "resend_links"
     title: ClassVar[str] = "Send several people a new link"
+    button: ClassVar[str] = "Send the links"
     tier: ClassVar[Tier] = Tier.TYPED_PHRASE
     touches: ClassVar[Touches] = Touches.NOTHING
     undo: ClassVar[str] = "Texts that were sent cannot be taken back; unconfirmed bookings expire in a day."

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from lib.__main__ import app as command_line
 from lib.actions.action import FailedError, RefusedError
+from lib.actions.action_registry import ACTIONS
 from lib.actions.executor import Executor, Order
 from lib.commands import action_commands
 from lib.commands.terminal import ActionExit
@@ -586,3 +587,10 @@ def test_an_instance_whose_clock_is_off_does_nothing_and_says_so(tmp_path: Path,
     done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
     assert done.state is RequestState.REFUSED and "clock of this machine is 3,600 s ahead" in done.message
     assert fake_target.times == 0
+
+
+def test_every_button_is_named_by_the_act() -> None:
+    # Those on a migration of the catalogue have the name that the migration gives.
+    arguments = {"name": "pending_bookings_metadata"}
+    named = {action.id: action.button_for(arguments) for action in ACTIONS.values()}
+    assert {id_ for id_, button in named.items() if len(button.split()) < 1 or not button[0].isupper()} == set()

@@ -289,7 +289,7 @@ def _needed(diagnosis: Diagnosis, next_step: Task | None) -> str:
         case HeadlineState.FLOWING | HeadlineState.NO_TRAFFIC:
             return ""
         case HeadlineState.CANNOT_TELL:
-            return "whoever runs this desk"
+            return "whoever runs Switchboard"
         case _:
             return "your developer"
 

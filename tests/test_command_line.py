@@ -391,7 +391,7 @@ def test_one_request_can_be_shown_alone(lost: tuple[dict[str, str], str]) -> Non
 def test_what_happened_is_not_said_without_words(lost: tuple[dict[str, str], str]) -> None:
     settings, request_id = lost
     answer = run("requests", request_id, "--happened", " ", settings=settings)
-    assert answer.returncode == 2 and "what was seen" in answer.stderr
+    assert answer.returncode == 2 and "what was found" in answer.stderr
 
 
 @pytest.mark.parametrize(

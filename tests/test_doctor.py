@@ -95,12 +95,16 @@ def nothing() -> Snapshot:
         ({"SUPABASE_SECRET_KEY": "sb_publishable_x"}, SourceName.BOOKING_DATA, "a publishable key"),
         ({"SUPABASE_SECRET_KEY": jwt(role="anon", ref=REF)}, SourceName.BOOKING_DATA, "a legacy anon key"),
         ({"SUPABASE_SECRET_KEY": jwt(role="authenticated")}, SourceName.BOOKING_DATA, "a signed-in user's token"),
-        ({"SUPABASE_SECRET_KEY": jwt(role="service_role", ref=OTHER)}, SourceName.BOOKING_DATA, "another project"),
+        ({"SUPABASE_SECRET_KEY": jwt(role="service_role", ref=OTHER)}, SourceName.BOOKING_DATA, "different projects"),
         ({"SUPABASE_SECRET_KEY": "sbp_x"}, SourceName.BOOKING_DATA, "move it to SUPABASE_ACCESS_TOKEN"),
         ({"SUPABASE_SECRET_KEY": "postgresql://u:p@h/d"}, SourceName.BOOKING_DATA, "move it to DATABASE_URL"),
-        ({"DATABASE_URL": f"postgresql://postgres:p@db.{OTHER}.supabase.co/x"}, SourceName.CATALOG, "another project"),
-        ({"DATABASE_URL": f"postgresql://postgres.{OTHER}:p@h/x"}, SourceName.CATALOG, "another project"),
-        ({"SUPABASE_ACCESS_TOKEN": "sbp_x", "SUPABASE_PROJECT_REF": OTHER}, SourceName.CATALOG, "another project"),
+        (
+            {"DATABASE_URL": f"postgresql://postgres:p@db.{OTHER}.supabase.co/x"},
+            SourceName.CATALOG,
+            "different projects",
+        ),
+        ({"DATABASE_URL": f"postgresql://postgres.{OTHER}:p@h/x"}, SourceName.CATALOG, "different projects"),
+        ({"SUPABASE_ACCESS_TOKEN": "sbp_x", "SUPABASE_PROJECT_REF": OTHER}, SourceName.CATALOG, "different projects"),
         ({"SUPABASE_ACCESS_TOKEN": "sb_secret_x"}, SourceName.CATALOG, "must be a management token"),
         ({"TWILIO_ACCOUNT_SID": "SK1"}, SourceName.TWILIO, "TWILIO_ACCOUNT_SID must be AC"),
         (
@@ -123,7 +127,7 @@ def test_a_wrong_box_is_recognized_by_its_form_also_when_no_system_answers(
 def test_the_right_key_of_the_right_project_is_not_complained_about(key: str, nothing: Snapshot):
     settings = load(UNREACHABLE | {"SUPABASE_SECRET_KEY": key}, NOWHERE)
     (report,) = (report for report in examine(nothing, settings) if report.name is SourceName.BOOKING_DATA)
-    assert "another project" not in report.fix and "holds" not in report.fix
+    assert "different projects" not in report.fix and "holds" not in report.fix
 
 
 def test_a_secrets_file_that_cannot_be_read_explains_what_is_missing(tmp_path: Path):

@@ -120,7 +120,7 @@ class Facts:
             raise CannotTellError(
                 self.snapshot.texts,
                 f"The database holds {counted(len(self.claimed_sids), 'text')} that this Twilio account does not know, "
-                "and none that it does: probably the wrong account.",
+                "and none that it does: probably it is another account.",
             )
         return texts
 

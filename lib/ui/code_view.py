@@ -204,7 +204,7 @@ def _facts(view: View, detail: MisfitDetail) -> html.Rows:
         ("Live since", _live(view, detail)),
     ]
     if detail.migration is not None:
-        rows.append(("Would be cured by", _cure_words(detail)))
+        rows.append(("Would be fixed by", _cure_words(detail)))
     return rows
 
 

@@ -241,7 +241,9 @@ MIGRATIONS = _table(
     TableColumn("state", "State"),
     TableColumn("version", "Version"),
     TableColumn("name", "Name"),
-    TableColumn("cures", "Would cure", ColumnFormat.COUNT, help="Lines of the code that do not fit without it."),
+    TableColumn(
+        "cures", "Would fix", ColumnFormat.COUNT, help="Lines of the code that do not match the database without it."
+    ),
     TableColumn("detail", "In words", ColumnFormat.SENTENCE),
 )
 UNKNOWN_TO_TWILIO = _table(_derived(pa.DataFrameSchema(), "sid"), TableColumn("sid", "SID"))

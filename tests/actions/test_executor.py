@@ -328,7 +328,7 @@ def test_what_happened_is_not_said_without_what_was_seen(
     executor: Executor, fake_target: FakeAction, message: str
 ) -> None:
     lost = unresolved(executor, fake_target)
-    with pytest.raises(JournalError, match="what was seen"):
+    with pytest.raises(JournalError, match="what was found"):
         executor.record_observation(lost.id, Outcome.SUCCEEDED, message, OPERATOR)
     assert executor.journal.request(lost.id).state is RequestState.UNKNOWN
 
@@ -554,7 +554,7 @@ def test_a_receipt_that_can_be_kept_nowhere_is_said(
     done = executor.carry_out(executor.submit(order(executor), OPERATOR).id, OPERATOR)
     locked.release()
     assert done.state is RequestState.UNKNOWN
-    assert "could not be kept on this machine either: No space left on device" in done.message
+    assert "could not be saved on this machine either: No space left on device" in done.message
 
 
 @pytest.mark.usefixtures("impatient")

@@ -642,7 +642,7 @@ def test_a_hostname_that_was_not_read_may_serve_something_else() -> None:
 def test_an_upload_with_changes_is_told_as_that_and_not_as_its_commit() -> None:
     check = answer("reason_31_by_hand", hostnames=(hostname(DIRTY),))
     assert (check.status, "with changes that are in no commit" in check.summary) == (FAIL, True)
-    assert "does not hold" in " ".join(answer("serving_commit", hostnames=(hostname(DIRTY),)).evidence)
+    assert "are not in the commit" in " ".join(answer("serving_commit", hostnames=(hostname(DIRTY),)).evidence)
     assert answer("reason_31_by_hand", hostnames=(hostname(UNNAMED),)).status is CANNOT_TELL
 
 

@@ -60,7 +60,7 @@ def test_counts_stand_for_the_window_and_rows_for_the_verdict() -> None:
     diagnosis = diagnose(cut(), NOW)
     assert diagnosis.headline.state is HeadlineState.FLOWING
     assert "30,000 bookings were initiated" in diagnosis.check(demand.bookings_initiated).summary
-    assert "Of 6 bookings" in diagnosis.check(sending.texts_follow).summary
+    assert "of 6 bookings" in diagnosis.check(sending.texts_follow).summary
     assert tile(diagnosis, "delivered") == (CheckStatus.OK, "27,000 of 30,000")
     lines = diagnosis.facts.timeline
     assert lines[Series.INITIATED].sum() == 30_000 and lines[Series.MARKED_FAILED].sum() == 3_000

@@ -219,7 +219,7 @@ def test_flowing_since_is_the_first_text_after_the_last_miss() -> None:
     rows = texts(*(text(n, at) for n, at in NUMBERED if n != 2))
     diagnosis = judged(pending_bookings=missed, texts=rows)
     assert diagnosis.headline.state is DEGRADED  # one booking got no text, and that is worth saying
-    assert "5 were followed" in diagnosis.headline.sentence
+    assert "a text for 5 of 6 bookings" in diagnosis.headline.sentence
 
 
 # Sight of the link -------------------------------------------------------------------------------------------

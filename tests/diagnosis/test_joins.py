@@ -82,7 +82,7 @@ def test_where_other_texts_carry_links_one_without_is_not_joined_and_not_absent(
     rows[6:] = [row | WITHOUT_LINK for row in rows[6:]]
     diagnosis = world(rows)
     follow = diagnosis.check(sending.texts_follow)
-    assert follow.status is CheckStatus.OK and "Of 6 bookings, 6" in follow.summary
+    assert follow.status is CheckStatus.OK and "6 of 6 bookings" in follow.summary
     assert any("2 more bookings" in line for line in follow.evidence)
     found = affected(diagnosis.facts)
     assert found.people == () and any("cannot be told" in line for line in found.unknown)
@@ -99,7 +99,9 @@ def test_without_any_text_it_is_missing_and_the_cause_is_named() -> None:
 def test_where_the_newest_have_none_it_says_so_and_not_that_none_ever_follows() -> None:
     diagnosis = world(texts(6))
     assert diagnosis.headline.state is HeadlineState.BROKEN
-    assert diagnosis.headline.sentence.startswith("Texts are not sent: none for the newest bookings. Of 8 bookings, 6")
+    assert diagnosis.headline.sentence.startswith(
+        "Texts are not sent: none for the newest bookings. Twilio accepted a text for 6 of 8 bookings"
+    )
 
 
 def test_a_text_whose_number_cannot_be_read_could_be_anybodys() -> None:

@@ -100,7 +100,7 @@ EXPECTED = {
         "Cannot tell.",
         "cannot be told. Our key is a publishable key: row level security hides rows from it without an error",
         "Whether anybody is stuck cannot be told.",
-        "whoever runs this desk",
+        "whoever runs Switchboard",
     ),
     "receipts-stale": Expected(
         YES, ALL_ARRIVED, "the booking system does not learn whether texts arrive", NOBODY, VERCEL

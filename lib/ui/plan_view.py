@@ -105,7 +105,7 @@ def since_fix(view: View, fix: Remediation) -> Markup:
 def waiting_for_bookings(view: View, fix: Remediation) -> Markup:
     """What was done, and that the next bookings will show whether it helped."""
     what = outside(fix.message)
-    line = html.text("“{}”, {}. Nothing that was seen since speaks against it.", what, view.time_and_age(fix.at))
+    line = html.text("“{}”, {}. No evidence since contradicts it.", what, view.time_and_age(fix.at))
     return html.card(f"{fix.done} Waiting for the next bookings to confirm.", html.paragraph(line), sign=_WAITS)
 
 

@@ -29,13 +29,7 @@ KEPT = frozenset(
 )
 LEFT: frozenset[tuple[str, str]] = frozenset(
     {
-        ("app.py", "the desk"),
-        ("app.py", "what was seen"),
-        ("lib/ui/action_dialog.py", "anew"),
         ("lib/ui/html_components.py", "the desk"),
-        ("lib/ui/plan_view.py", "is told"),
-        ("lib/ui/plan_view.py", "was told"),
-        ("pages/plan_page.py", "anew"),
     }
 )
 

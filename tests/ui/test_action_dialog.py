@@ -285,7 +285,7 @@ def test_a_target_that_changed_since_the_request_cannot_be_approved(
     fake_target.colour = "blue"
     test = open_page("plan", synthetic.planted(), action_service=action_service, user=logged_in)
     test.button(key=f"strip_approve_{waiting}").click().run()
-    assert "ask_approve" not in keys(test) and any("asked for anew" in error.value for error in test.error)
+    assert "ask_approve" not in keys(test) and any("request it again" in error.value for error in test.error)
 
 
 def test_nobody_approves_what_they_asked_for(

@@ -40,10 +40,16 @@ PAGES = (
         "incidents",
         "Incident log",
         "history_edu",
-        "What was seen and done, in order, and as a file.",
+        "What happened and what was done, in order, and as a file.",
         url_path="incident-log",
     ),
-    _page("systems", "Systems", "hub", "What the desk can see, what it lacks, and every check.", url_path="systems"),
+    _page(
+        "systems",
+        "Systems",
+        "hub",
+        "What can be read of each source, what is missing, and every check.",
+        url_path="systems",
+    ),
     _page(
         "handbook",
         "Handbook",

@@ -121,7 +121,7 @@ def do_next(view: View, plan: PlanState, incident: Incident | None) -> None:
             icon=":material/refresh:",
             type="tertiary",
             on_click=action_dialog.recheck_everything,
-            help="Asks every system anew, instead of when it is due, and opens the newest link once more.",
+            help="Asks every system again, instead of when it is due, and opens the newest link once more.",
         )
 
 

@@ -229,7 +229,7 @@ def _lint_checks(opened: RepositoryFile) -> tuple[Preflight, ...]:
     try:
         found = complaints(opened.file.sql)
     except LinterError as error:
-        return (warn("lint", f"{error} Only the desk's own rules were applied."),)
+        return (warn("lint", f"{error} Only Switchboard's own rules were applied."),)
     if not found:
         return (ok("lint", "The linter squawk has no objection."),)
     instead = opened.command(Instead.PUSH)
@@ -281,8 +281,8 @@ def _cure_check(found: _Resolved) -> Preflight:
     cured = [one for one in before if _key(one) not in left]
     if cured:
         lines = _named([misfit_line(one) for one in cured])
-        return ok("cures", redact(f"By what is read of it, it cures {counted(len(cured), 'misfit')}: {lines}."))
-    return warn("cures", "By what is read of it, it cures no misfit of the code that is served.")
+        return ok("cures", redact(f"By what is read of it, it would fix {counted(len(cured), 'misfit')}: {lines}."))
+    return warn("cures", "By what is read of it, it would fix no misfit of the live code.")
 
 
 def _key(misfit: Misfit) -> tuple[object, ...]:

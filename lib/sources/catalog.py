@@ -628,7 +628,7 @@ def _log_rows(answer: Any) -> list[Row]:
     raise LogsError(
         FailureKind.UNAVAILABLE,
         f"Supabase could not search its logs, and says {said}.",
-        "The desk asks again by itself; look for an incident at status.supabase.com.",
+        "Switchboard retries automatically; look for an incident at status.supabase.com.",
     )
 
 

@@ -87,7 +87,7 @@ class OpenDialog:
             return
         if self.approves is not None and self.approves.asked.digest != self.preview.digest:
             self.preview = None
-            self.problem = "Something has changed since this was asked for: it has to be asked for anew."
+            self.problem = "Something has changed since this was asked for: request it again."
 
 
 def error_message(error: Exception) -> str:

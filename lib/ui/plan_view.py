@@ -105,7 +105,7 @@ def since_fix(view: View, fix: Remediation) -> Markup:
 def waiting_for_bookings(view: View, fix: Remediation) -> Markup:
     """What was done, and that the next bookings will show whether it helped."""
     what = outside(fix.message)
-    line = html.text("“{}”, {}. Nothing that was seen since speaks against it.", what, view.time_and_age(fix.at))
+    line = html.text("“{}”, {}. No evidence since contradicts it.", what, view.time_and_age(fix.at))
     return html.card(f"{fix.done} Waiting for the next bookings to confirm.", html.paragraph(line), sign=_WAITS)
 
 
@@ -154,12 +154,12 @@ def _care_by_setting(view: View) -> Iterable[tuple[str, bool | None, str]]:
     why = f"missing: {missing}" if missing else "all settings are there"
     yield "A test booking can be made at any time", not missing, why
     notified = bool(settings.notify_urls)
-    yield "Somebody is told when it breaks", notified, f"NOTIFY_URLS is {'' if notified else 'not '}set"
+    yield "Somebody is alerted when it breaks", notified, f"NOTIFY_URLS is {'' if notified else 'not '}set"
     second = settings.require_second_person
     yield "A second person looks at what is dangerous", second, f"REQUIRE_SECOND_PERSON is {'on' if second else 'off'}"
     found = affected_view.affected_in_window(view)
     yield (
-        "Everybody who got no working link was told",
+        "Everybody who got no working link was helped",
         None if found is None else not found.to_do,
         "who was affected cannot be told" if found is None else f"{len(found.to_do):,} still to help in {view.window}",
     )

@@ -57,7 +57,7 @@ def draw_requests(*, on_plan: bool) -> None:
     if problem := st.session_state.pop(PROBLEM, None):
         st.warning(shared(plain(problem), sharing=sharing()), icon=":material/block:", title="Not done")
     if action_service is None:
-        st.warning(plain(service.why_read_only), icon=":material/visibility:", title="This desk can only look now")
+        st.warning(plain(service.why_read_only), icon=":material/visibility:", title="Switchboard can only read now")
         return
     before = current_journal_state()
     busy = before is not None and before.busy
@@ -185,7 +185,7 @@ def _draw_observation_form(request: Request, key: str) -> None:
 
     with st.popover("Record what you saw", icon=":material/visibility:"):
         st.text("Say what you saw where it should have taken effect. It stands in the journal with your name.")
-        st.text_input("What was seen", key=field, autocomplete="off")
+        st.text_input("What you found", key=field, autocomplete="off")
         operator_button("It happened", key.format("happened"), record(Outcome.SUCCEEDED))
         operator_button("It did not happen", key.format("did_not"), record(Outcome.FAILED))
 

@@ -143,7 +143,7 @@ def test_the_fix_that_was_released_without_its_migration_is_cured_by_running_tha
     (script,) = preview.calls
     assert "add column if not exists metadata jsonb" in script.lower() and "commit;" in script
     assert "ACCESS EXCLUSIVE on pending_bookings: reads and writes wait" in " ".join(preview.will_differ)
-    assert "it cures 2 misfits: initiate writes pending_bookings.metadata" in check(preview, "cures")
+    assert "it would fix 2 misfits: initiate writes pending_bookings.metadata" in check(preview, "cures")
     request = done(executor, RUN, dict(task.args))
     assert request.state is RequestState.SUCCEEDED, request.message
     assert "so does the Data API" in request.message

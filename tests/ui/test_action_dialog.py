@@ -232,7 +232,7 @@ def test_an_observation_without_a_text_is_refused(
     request_id = lost(action_service, fake_target)
     test = open_page("plan", synthetic.planted(), action_service=action_service)
     test.button(key=f"strip_happened_{request_id}").click().run()
-    assert any("what was seen" in warning.value for warning in test.warning)
+    assert any("what was found" in warning.value for warning in test.warning)
     assert action_service.journal.request(request_id).state is RequestState.UNKNOWN
 
 
@@ -285,7 +285,7 @@ def test_a_target_that_changed_since_the_request_cannot_be_approved(
     fake_target.colour = "blue"
     test = open_page("plan", synthetic.planted(), action_service=action_service, user=logged_in)
     test.button(key=f"strip_approve_{waiting}").click().run()
-    assert "ask_approve" not in keys(test) and any("asked for anew" in error.value for error in test.error)
+    assert "ask_approve" not in keys(test) and any("request it again" in error.value for error in test.error)
 
 
 def test_nobody_approves_what_they_asked_for(
@@ -322,7 +322,7 @@ def test_freezing_needs_a_reason_and_stops_what_was_confirmed(
 
 def test_without_a_journal_the_page_only_looks_and_says_why(open_page: Open) -> None:
     test = open_page("plan", synthetic.planted(), state={"step_migration": True})
-    assert any("only looks" in warning.value for warning in test.warning)
+    assert any("can only read" in warning.value for warning in test.warning)
     assert keys(test) == []
 
 

@@ -72,10 +72,14 @@ class Landing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LinkOpening:
-    """The newest confirmation link, opened without cookies. Paths are kept without their tokens."""
+    """A confirmation link, opened without cookies. Paths are kept without their tokens.
+
+    `as_texted`: the link of a text was opened, as a customer does; else the page alone that it leads to.
+    """
 
     pending_booking_id: str
     opened_at: datetime
     landing: Landing
     status_code: int
     steps: tuple[str, ...]  # host and path of each hop, tokens replaced by "…"
+    as_texted: bool = True

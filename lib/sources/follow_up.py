@@ -226,10 +226,11 @@ def link_opening(app: BookingApp, readings: Readings, deadline: Deadline) -> Obs
     booking = open_ones.iloc[-1] if clicked.empty else clicked.iloc[-1]
     hostnames = tuple(host.name for host in readings["hostnames"].value or ()) if "hostnames" in readings else ()
     url = None if clicked.empty else _link_in_text(booking["token"], readings)
-    if url is None or not app.may_open(url, hostnames):
+    as_texted = url is not None and app.may_open(url, hostnames)
+    if url is None or not as_texted:
         url = app.confirmation_url(booking["token"])
     opened = app.open_link(url, booking["id"], deadline, hostnames)
-    return Observed(opened.value, opened.caveats)
+    return Observed(replace(opened.value, as_texted=as_texted), opened.caveats)
 
 
 def _clicked_tokens(readings: Readings) -> set[str]:

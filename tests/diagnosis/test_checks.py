@@ -14,7 +14,7 @@ from lib.diagnosis.facts import Facts
 from lib.model import frames
 from lib.model.database import AppliedMigration, KeyKind, Visibility
 from lib.model.deployments import BuildLog, BuildLogLine, DeploymentState, LogLevel
-from lib.model.provider import Balance, TwilioAccount
+from lib.model.provider import Balance, Landing, LinkOpening, TwilioAccount
 from lib.model.reading import Caveat, CaveatKind, Failure, FailureKind
 from lib.model.verdict import Check, CheckStatus
 from tests.diagnosis.builders import (
@@ -436,3 +436,12 @@ def test_a_statement_that_only_postgres_saw_denied_may_have_been_a_read_and_is_n
     frame = denied["database_errors"].assign(message="permission denied for table bookings")
     found = answer("writes_succeed", database_errors=frame)
     assert (found.status, "not known" in found.summary) == (WARN, True)
+
+
+def test_where_only_the_page_was_opened_nothing_is_said_of_the_link_in_the_text() -> None:
+    opening = LinkOpening("booking-6", NOW, Landing.CONFIRMATION, 200, ("booking.example/booking-confirmation/…",))
+    texted = BY_ID["link_opens"](Facts(snapshot(link_opening=opening), NOW))
+    page = BY_ID["link_opens"](Facts(snapshot(link_opening=dataclasses.replace(opening, as_texted=False)), NOW))
+    assert texted.status is page.status is CheckStatus.OK
+    assert "link opens" in texted.summary and "link" not in page.summary
+    assert any("link of a text" in line for line in page.evidence)

@@ -125,7 +125,7 @@ def opened(server: FakeServer, http: Http, *bookings: dict[str, Any], **readings
 
 def test_the_link_is_opened_as_it_stood_in_the_text(server: FakeServer, http: Http):
     opening = opened(server, http, {"token": OPEN, "expires_at": LATER})
-    assert opening.landing is Landing.CONFIRMATION
+    assert opening.landing is Landing.CONFIRMATION and opening.as_texted
     assert server.asked[0].path == f"/l/{bodies.LINK_CODE}"
 
 
@@ -136,7 +136,7 @@ def test_a_link_that_nobody_opened_yet_is_not_opened_by_us_for_the_app_would_cou
     link = {"short_code": bodies.LINK_CODE, "token": OPEN, "click_count": clicks}
     links = reading("short_links", rows(frames.SHORT_LINKS, link))
     opening = opened(server, http, {"token": OPEN, "expires_at": LATER}, short_links=links)
-    assert opening.landing is Landing.CONFIRMATION
+    assert opening.landing is Landing.CONFIRMATION and not opening.as_texted
     assert [asked.path for asked in server.asked] == [f"/booking-confirmation/{OPEN}"]
 
 

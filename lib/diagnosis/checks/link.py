@@ -19,6 +19,11 @@ _LANDING_MESSAGES = {
     Landing.ELSEWHERE: "The confirmation link does not end on the confirmation page.",
 }
 
+_NOT_AS_TEXTED = (
+    "The page was opened itself. The link of a text is tried only if it leads to a host of ours and a customer has "
+    "opened it before, for the app counts whoever does."
+)
+
 
 @check(
     Hop.LINK,
@@ -32,7 +37,9 @@ def link_opens(facts: Facts) -> CheckResult:
         return not_applicable("There is no open booking whose link could be opened.")
     evidence = (f"opened at {facts.clock(opening.opened_at)}, answered {opening.status_code}", *opening.steps)
     if opening.landing is Landing.CONFIRMATION:
-        return ok("The newest confirmation link opens for a stranger.", *evidence)
+        if not opening.as_texted:
+            return ok("The confirmation page opens for a stranger.", _NOT_AS_TEXTED, *evidence)
+        return ok("The confirmation link opens for a stranger.", *evidence)
     return fail(_LANDING_MESSAGES[opening.landing], *evidence)
 
 

@@ -53,7 +53,7 @@ def _draw_controls(viewer: Viewer, played: SandboxState | None) -> None:
         _draw_share_switch()
     else:
         action_dialog.draw_freeze_switch()
-    with st.popover(f"View · {chosen_window()}", icon=":material/tune:", key="view"):
+    with st.popover(f"View · {chosen_window()}", icon=":material/tune:", key="view_sheet"):
         st.segmented_control(
             "Window", list(WindowSize), default=WindowSize.DAY, required=True, key="window", bind="query-params"
         )

@@ -116,7 +116,7 @@ def age(at: datetime) -> Markup:
 def code_lines(lines: Iterable[tuple[int, str]], marked: int) -> Markup:
     """Lines of code with their numbers; the one that matters stands out, and says so without colour too."""
     rows = (
-        Markup('<span class="sb-line{}"><span class="sb-number">{}{}</span>{}\n</span>').format(
+        Markup('<span class="sb-line{}"><span class="sb-line-number">{}{}</span>{}\n</span>').format(
             " sb-marked" if number == marked else "",
             Markup('<b role="img" aria-label="This line:">▸</b>') if number == marked else "",
             number,

@@ -48,7 +48,7 @@ def open_sheet(page: Page) -> None:
     """Open the sheet of the header, which holds the window, the share switch and the sandbox; once is enough."""
     inside = page.get_by_role("radiogroup", name="Window")
     if not inside.is_visible():
-        page.locator(".st-key-view").get_by_role("button").click()
+        page.locator(".st-key-view_sheet").get_by_role("button").click()
         expect(inside).to_be_visible(timeout=20_000)
 
 

@@ -80,7 +80,7 @@ def test_in_a_picture_the_line_stands_out_and_nothing_is_cut(
     colour = "it => getComputedStyle(it).backgroundColor"
     marked, other = (page.locator(one).first.evaluate(colour) for one in (".sb-marked", ".sb-line:not(.sb-marked)"))
     assert marked != other and marked not in ("rgba(0, 0, 0, 0)", page.locator(".sb-code").first.evaluate(colour))
-    numbers = page.locator(".sb-code").first.locator(".sb-number").all_inner_texts()
+    numbers = page.locator(".sb-code").first.locator(".sb-line-number").all_inner_texts()
     found = [int(re.sub(r"\D", "", number)) for number in numbers]
     assert found == list(range(found[0], found[0] + 7))
     page.close()

@@ -242,7 +242,7 @@ def test_who_holds_the_table_is_not_made_to_wait_for_long(opened: Opened, sandbo
     with sandbox.world.connection() as connection, connection.transaction():
         connection.execute("lock table public.pending_bookings in row exclusive mode")
         request = executor.carry_out(executor.submit(order, OPERATOR).id, OPERATOR)
-    assert request.state is RequestState.FAILED and "was not to be had within 2s" in request.message
+    assert request.state is RequestState.FAILED and "was not free within 2s" in request.message
     assert history_of(sandbox, METADATA) == []
 
 

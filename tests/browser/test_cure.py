@@ -112,7 +112,7 @@ def test_a_missing_column_is_cured_by_following_the_plan(
     assert wire.complaints == []
 
     page.get_by_role("link", name="Its log").click()
-    expect(page.locator(".sb-story").first).to_contain_text("run_migration succeeded", timeout=QUICK)
+    expect(page.locator(".sb-story").first).to_contain_text("Run a migration: succeeded", timeout=QUICK)
     page.close()
     assert len(journal.requests()) == 1, "three clicks are one request"
     assert journal.requests()[0].state is RequestState.SUCCEEDED

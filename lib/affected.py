@@ -30,6 +30,7 @@ from lib.journal.journal import Journal
 from lib.journal.request import Request, RequestState
 from lib.model.people import Actor
 from lib.model.provider import Landing
+from lib.model.reading import CaveatKind
 from lib.model.verdict import CheckStatus
 
 RESEND = "resend_link"
@@ -496,7 +497,9 @@ def _unknowable(facts: Facts) -> str:
 def _unknown(facts: Facts, time_range: TimeRange) -> tuple[str, ...]:
     """Return in sentences what this cannot say, for want of a reading."""
     snapshot = facts.snapshot
-    found = [caveat.sentence for reading in (snapshot.pending_bookings, snapshot.texts) for caveat in reading.caveats]
+    caveats = (caveat for reading in (snapshot.pending_bookings, snapshot.texts) for caveat in reading.caveats)
+    # A column that is missing hides nobody: a booking whose text cannot be joined for want of it is counted below.
+    found = [caveat.sentence for caveat in caveats if caveat.kind is not CaveatKind.MISSING_COLUMN]
     if time_range.since < snapshot.rows_since:
         read = facts.clock(snapshot.rows_since)
         found.append(f"Single bookings were read from {read} on: before that, more people may be affected.")

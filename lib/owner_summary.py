@@ -22,7 +22,6 @@ from lib.diagnosis.facts import CannotTellError, Facts
 from lib.diagnosis.journeys import Delivery, Sending
 from lib.diagnosis.text_fates import window_totals
 from lib.formatting import counted
-from lib.model.reading import CaveatKind
 from lib.model.served_code import ErrorHandling, Problem
 from lib.model.task import Task
 from lib.model.verdict import Check, CheckStatus, HeadlineState, Hop
@@ -258,17 +257,9 @@ def _stuck(diagnosis: Diagnosis, affected: Affected | None) -> str:
     if affected.at_least:
         return "Nobody is stuck in what could be read."
     harmless = head.state is not HeadlineState.DEGRADED or _decisive(diagnosis).id in _KEEPS_NOBODY
-    if not harmless or _not_told(diagnosis.facts, affected):
+    if not harmless or affected.unknown:
         return "Nobody is known to be stuck."
     return "Nobody is stuck."
-
-
-def _not_told(facts: Facts, affected: Affected) -> tuple[str, ...]:
-    """Return what is not known of who was affected. A column that is missing is the cause, and hides nobody."""
-    readings = (facts.snapshot.pending_bookings, facts.snapshot.texts)
-    caveats = (caveat for reading in readings for caveat in reading.caveats)
-    columns = {caveat.sentence for caveat in caveats if caveat.kind is CaveatKind.MISSING_COLUMN}
-    return tuple(sentence for sentence in affected.unknown if sentence not in columns)
 
 
 # Who is needed?

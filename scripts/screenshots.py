@@ -40,7 +40,7 @@ def picture(browser: Browser, address: str, page: str, width: int, scheme: str, 
     context = browser.new_context(viewport={"width": width, "height": WIDTHS[width]}, color_scheme=scheme)
     tab = context.new_page()
     tab.goto(f"{address}/{VIEWS.get(page, page)}")
-    tab.wait_for_selector(".sb-headline .sb-sentence", timeout=30_000)
+    tab.wait_for_selector(".sb-headline .sb-state", timeout=30_000)
     tab.wait_for_timeout(SETTLE_MS)
     height = tab.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
     tab.set_viewport_size({"width": width, "height": min(int(height), TALLEST)})

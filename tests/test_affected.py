@@ -35,7 +35,7 @@ from lib.model.provider import Landing, LinkOpening
 from lib.model.reading import Failure, FailureKind
 from lib.model.verdict import HeadlineState
 from lib.settings import Settings
-from tests.diagnosis.builders import NOW, PHONE, ago, booking, snapshot, table, text, truncated
+from tests.diagnosis.builders import NOW, PHONE, ago, booking, snapshot, table, text, truncated, without_column
 
 ANA = Actor("ana@example.org", Role.OPERATOR, Via.PAGE)
 UNSENT = {"sms_sid": None, "metadata_state": frames.MetadataState.NULL}
@@ -144,6 +144,13 @@ def test_of_a_cut_off_table_it_says_that_there_may_be_more() -> None:
     who = found([], pending_bookings=cut)
     assert who.at_least and who.message.startswith("At least 1 person got no working link")
     assert "Only a part of pending_bookings was read." in who.unknown
+
+
+def test_a_column_that_is_missing_hides_nobody_and_says_nothing_of_who_was_affected() -> None:
+    """A booking whose text cannot be joined for want of its SID is counted, if there is one."""
+    rows = [asked(1, ago(hours=3))]
+    who = found([], pending_bookings=without_column(table(frames.PENDING_BOOKINGS, rows)))
+    assert (who.count, who.unknown) == (1, found(rows).unknown)
 
 
 def test_a_number_stands_in_no_repr_and_in_nothing_that_the_journal_keeps() -> None:

@@ -166,7 +166,8 @@ def hop_history(histories: Sequence[HopHistory], marks: Sequence[Mark], zone: Zo
     figure.update_xaxes(type="date", range=list(_local(window, zone)), showgrid=False, tickangle=0, nticks=6)
     figure.update_xaxes(tickformatstops=_TIMES)
     figure.update_yaxes(type="category", categoryorder="array", categoryarray=rows[::-1], showgrid=False)
-    figure.update_yaxes(range=[-0.5, len(rows) - 0.5])
+    # Without dtick, Plotly leaves out every second name as soon as the rows are as low as on a shared screen.
+    figure.update_yaxes(range=[-0.5, len(rows) - 0.5], dtick=1)
     figure.update_layout(
         barmode="overlay",
         bargap=0.12,

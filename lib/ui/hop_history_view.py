@@ -13,7 +13,7 @@ from lib.diagnosis.timeline import MarkKind
 from lib.model.verdict import Hop
 from lib.ui import charts, incidents_view, labels
 from lib.ui.first_frame import draw_chart
-from lib.ui.page_frame import View, panel
+from lib.ui.page_frame import View
 
 # The words to the colours, patterns and glyphs of the bars, and to the marks above them.
 _LEGEND: Final = (
@@ -32,15 +32,15 @@ _MARKS: Final[Mapping[MarkKind, str]] = {
 }
 # So many of the newest bins of a bar are said where it cannot be seen.
 _SAID = 4
-SHARED_HEIGHT: Final = 195  # pixels, on a shared screen
+SHARED_HEIGHT: Final = 228  # pixels, on a shared screen
 
 
 def draw_hop_history(view: View) -> None:
-    """Draw the bars, the answer in a sentence above them, and the links below. Links are no part of a shared screen."""
-    if not panel(view, "When did it break?"):
-        return
+    """Draw the bars, the answer beside the question, and the links below. Links are no part of a shared screen."""
     histories = view.diagnosis.cached("hop_history", lambda: hop_histories(view.facts, view.diagnosis.answers))
-    st.markdown(_answer(view, histories))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="when_it_broke"):
+        st.subheader("When did it break?", anchor=False, width="content")
+        st.markdown(_answer(view, histories), width="content")
     marks = incidents_view.timeline_marks(view)
     figure = view.diagnosis.cached(("hop_history", marks), lambda: charts.hop_history(histories, marks, view.zone))
     alt = " ".join(_said(view, history) for history in histories)

@@ -20,7 +20,7 @@ from lib.diagnosis.facts import Facts
 from lib.journal.errors import JournalError
 from lib.journal.journal import Journal
 from lib.journal.journal_state import JournalState
-from lib.model.reading import Failure, FailureKind, Reading, SourceName
+from lib.model.reading import CaveatKind, Failure, FailureKind, Reading, SourceName
 from lib.model.verdict import Verdict
 from lib.model.window import WindowSize
 from lib.settings import Settings
@@ -221,7 +221,10 @@ def panel(view: View, title: str, *needs: Reading[Any]) -> bool:
         draw(card)
         return False
     for caveat in (caveat for reading in needs for caveat in reading.caveats):
-        st.warning(plain(caveat.sentence), icon=":material/rule:")
+        if caveat.kind is CaveatKind.MISSING_COLUMN:
+            st.caption(plain(caveat.sentence))  # no row is left out, and the checks say what it breaks
+        else:
+            st.warning(plain(caveat.sentence), icon=":material/rule:")
     return True
 
 

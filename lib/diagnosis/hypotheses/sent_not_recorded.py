@@ -23,8 +23,7 @@ SPEC = HypothesisSpec(
     title="Texts go out and are not recorded",
     for_owner="Customers get their texts, but the database has no record of them.",
     remedy=Remedy(
-        "Fix the cause that is named above this; if none is, the database's log names what refuses the app's "
-        "write: a trigger, a policy or a grant."
+        "Find what refuses the app's write: the database's log names it, mostly a trigger, a policy or a grant."
     ),
     explains=frozenset({Hop.RECORDED}),
     judge=decided_by(recording.texts_recorded),

@@ -20,7 +20,7 @@ from lib.journal.request_stages import StageState
 from lib.journal.text_rules import actor_name
 from lib.model.reading import Failure
 from lib.model.verdict import CheckStatus, Headline, Hop, HopState, Hypothesis, Tile
-from lib.owner_summary import OwnerSummary
+from lib.owner_summary import QUESTION, OwnerSummary
 from lib.ui import labels
 from lib.ui.labels import Sign, Tone
 from lib.ui.masking import code_line, outside
@@ -542,12 +542,16 @@ def last_known(last: LastHeadline | None, *, now: datetime) -> Markup:
 
     It stands where the headline will, and is none: nothing that is old is green, amber or red.
     """
+    how_old = NOTHING
+    sentence: Content
     if last is None:
         state, sentence = "LOOKING NOW", "Nothing is known yet: the systems are being read for the first time."
-        how_old = NOTHING
     else:
-        state, sentence = f"LAST KNOWN: {last.state.word}", outside(last.answer or last.sentence)
-        how_old = Markup("<p>{} about {}. <b>Looking now.</b></p>").format(
+        state, sentence = f"LAST KNOWN: {last.state.word}", outside(last.sentence)
+        if last.answer:
+            sentence = text("{} {}", QUESTION, outside(last.answer))
+            how_old = detail(last.sentence)
+        how_old += Markup("<p>{} about {}. <b>Looking now.</b></p>").format(
             Markup('<span data-sb-at="{}">{}</span> old,').format(
                 round(last.at.timestamp()), formatting.duration(now - last.at)
             ),

@@ -101,7 +101,7 @@ def draw_move_buttons(view: View, *, key: str, step_id: str | None = None) -> No
 def _build_label(deployment: Deployment, view: View) -> str:
     state, made = labels.DEPLOYMENT[deployment.state].word, view.local_time(deployment.created_at)
     about = deployment.commit_message or deployment.id
-    return f"{(deployment.sha or 'upload')[:7]} · {state} · {made} · {about}"
+    return f"{deployment.built_from} · {state} · {made} · {about}"
 
 
 def draw_force_button(*, key: str, step_id: str | None = None) -> None:

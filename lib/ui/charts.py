@@ -264,7 +264,7 @@ def durations(deployments: Sequence[Deployment], zone: ZoneInfo) -> go.Figure:
                 mode="markers",
                 name=name,
                 marker={"color": colour, "symbol": symbol, "size": 12},
-                text=[in_chart((d.sha or "upload")[:7]) for d in group],
+                text=[in_chart(d.built_from) for d in group],
                 hovertemplate="%{text}: %{y:.1f} min" if timed else "%{text}: failed",
             )
     figure.update_yaxes(rangemode="tozero", ticksuffix=" min", range=[0, above * 1.15])

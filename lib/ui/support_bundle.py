@@ -79,8 +79,7 @@ def _of_vercel(view: View) -> Iterator[str]:
         yield f"- {outside(host.name)} serves {serves}, alias moved {_utc(host.alias_moved_at)}"
     for one in (facts.value(snapshot.deployments) or ())[:MAX_DEPLOYMENTS]:
         error = f", error {outside(one.error_code)}" if one.error_code else ""
-        commit = (one.sha or "upload")[:12]
-        yield f"- deployment {one.id} {one.state.value} {commit}, created {_utc(one.created_at)}{error}"
+        yield f"- deployment {one.id} {one.state.value} {one.built_from}, created {_utc(one.created_at)}{error}"
     log = facts.value(snapshot.build_log)
     if log is not None and log.first_error is not None:
         yield f"- build log of {log.deployment_id}, from its first error on:"

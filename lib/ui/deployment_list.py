@@ -185,7 +185,7 @@ def rows(deployments: Sequence[Deployment], live_ids: frozenset[str]) -> pd.Data
             {
                 "badges": badges(one, live_ids),
                 "message": one.commit_message,
-                "sha": short(one),
+                "sha": one.built_from,
                 "created_at": one.created_at,
                 "author": one.commit_author or one.creator,
                 "branch": one.branch,

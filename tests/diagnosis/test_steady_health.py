@@ -38,25 +38,25 @@ FINAL = "audit_logs"
 
 
 @pytest.fixture
-def traffic(control: httpx.Client) -> Iterator[None]:
+def sources(play: Callable[[str], dict[str, str]], control: httpx.Client) -> Iterator[Sources]:
+    """The sources of a healthy sandbox in which customers book quickly. A switch of scenario ends their pace."""
+    settings = load(play("healthy"))
     control.post("/pace", json={"bookings_per_minute": PACE}).raise_for_status()
-    yield
+    yield connect(settings, utc_now)
     control.post("/pace", json={"bookings_per_minute": 0}).raise_for_status()
 
 
 @pytest.mark.timeout(120)
-def test_a_healthy_sandbox_stays_green_for_twenty_minutes_in_a_few_looks(
-    sandbox: Running, play: Callable[[str], dict[str, str]], traffic: None
-) -> None:
-    _hold(sandbox, connect(load(play("healthy")), utc_now), looks=3, apart=timedelta(minutes=7))
+def test_a_healthy_sandbox_stays_green_for_twenty_minutes_in_a_few_looks(sandbox: Running, sources: Sources) -> None:
+    _hold(sandbox, sources, looks=3, apart=timedelta(minutes=7))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_healthy_sandbox_stays_green_for_twenty_minutes_looked_at_each_minute(
-    sandbox: Running, play: Callable[[str], dict[str, str]], traffic: None
+    sandbox: Running, sources: Sources
 ) -> None:
-    _hold(sandbox, connect(load(play("healthy")), utc_now), looks=20, apart=timedelta(minutes=1))
+    _hold(sandbox, sources, looks=20, apart=timedelta(minutes=1))
 
 
 def _hold(sandbox: Running, sources: Sources, *, looks: int, apart: timedelta) -> None:

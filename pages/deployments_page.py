@@ -71,7 +71,8 @@ def what_fails(view: View) -> None:
         draw(html.nothing(f"Nothing was found. Of {len(asked)} checks {len(unknown)} cannot be answered."))
     checks_view.draw_checks(view, found)
     others = [check for check in asked if check not in found]
-    if others and st.toggle(f"Show the {len(others)} others", key="all_reasons", bind="query-params"):
+    which = f"the {len(others)} other" if found else f"all {len(others)}"
+    if others and st.toggle(f"Show {which} checks", key="all_reasons", bind="query-params"):
         checks_view.draw_checks(view, sorted(others, key=lambda check: check.status is not CheckStatus.CANNOT_TELL))
 
 

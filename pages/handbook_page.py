@@ -30,10 +30,10 @@ def main() -> None:
     cause = (asked or current_cause()) if chosen == Document.RUNBOOK else ""
     first = [section for section in sections if section.id == cause]
     for section in first:
-        st.caption("About this cause" if asked else "The likeliest cause now")
+        st.subheader("About this cause" if asked else "The likeliest cause now", anchor=False)
         draw_section(section, is_open=True)
+    st.subheader("Contents", anchor=False)
     st.markdown(before)
-    st.caption("Contents: a section opens with a click.")
     others = [section for section in sections if section not in first]
     with st.container(gap="xsmall"):
         for number, section in enumerate(others):

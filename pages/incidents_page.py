@@ -37,6 +37,7 @@ def body(view: View) -> None:
     if action_service is None:
         draw(html.nothing("Without the journal there is no log."))
         return
+    st.subheader("Incidents", anchor=False)
     try:
         log(view, action_service)
         with st.expander("Proof that nothing was changed", icon=":material/verified:", key="proof"):

@@ -40,7 +40,9 @@ def causes(diagnosis: Diagnosis) -> tuple[Cause, ...]:
     rest = [one for one in diagnosis.hypotheses if one.verdict in OPEN]
     found = []
     while rest:
-        first = rest.pop(0)
+        # What another cause leads to stands within that one, also where it is the surer of the two.
+        first = next((one for one in rest if _follows(rest[0], one)), rest[0])
+        rest.remove(first)
         followers = tuple(one for one in rest if _follows(one, first))
         rest = [one for one in rest if one not in followers]
         found.append(Cause(first, followers, tuple(_explained(diagnosis, (first, *followers)))))

@@ -470,7 +470,8 @@ def draw_freeze_switch() -> None:
     if journal_state is None or operator() is None:
         return
     frozen = journal_state.frozen is not None
-    with st.popover("Frozen" if frozen else "Freeze", icon=":material/ac_unit:", type="tertiary"):
+    name = "Frozen" if frozen else "Freeze"
+    with st.popover(name, icon=":material/ac_unit:", type="tertiary", key="freeze_sheet"):
         if frozen:
             st.text("No action starts until somebody lets them.")
             operator_button("Let actions start again", "unfreeze", lambda service, who: service.journal.unfreeze(who))

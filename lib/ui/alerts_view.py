@@ -77,7 +77,7 @@ def draw_monitor(view: View) -> None:
         return
     draw(_monitor_card(view, status))
     for alert in status.firing:
-        with st.container(gap="xsmall"):
+        with st.container(horizontal=True, gap="small"):
             draw(_alert_row(view, alert))
             _draw_decisions(alert)
     for subject in dict.fromkeys(silence.subject for silence in status.silences):

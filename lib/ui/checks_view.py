@@ -91,7 +91,10 @@ def draw_summary(view: View, checks: Iterable[Check]) -> None:
     counts = {status: sum(check.status is status for check in checks) for status in CheckStatus}
     fine = formatting.counted(counts[CheckStatus.OK], "check is fine", "checks are fine")
     unknown, apart = counts[CheckStatus.CANNOT_TELL], counts[CheckStatus.NOT_APPLICABLE]
-    others = (f"{unknown:,} cannot be told" if unknown else "", f"{apart:,} do not apply" if apart else "")
+    others = (
+        f"{unknown:,} cannot be told" if unknown else "",
+        formatting.counted(apart, "does not apply", "do not apply") if apart else "",
+    )
     label = " · ".join(filter(None, (fine, *others)))
     with expander(label, key="fine_checks", icon=":material/done_all:") as is_open:
         if is_open:

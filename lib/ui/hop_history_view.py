@@ -58,7 +58,7 @@ def _answer(view: View, histories: Sequence[HopHistory]) -> str:
         history, first = broke
         name, when = labels.HOP[history.hop], view.local_time(first.start)
         if first.start == history.bins[0].start:
-            return f"**{name}** has been bad at least since {when}, when these {view.window} begin."
+            return f"**{name}** has been bad at least since {when}, the start of {view.window}."
         return f"**{name}** turned bad between {when} and {view.local_time(first.end)}, and is still bad."
     if all(one.state in (BinState.NOTHING, BinState.UNKNOWN) for history in histories for one in history.bins):
         return f"Nothing in {view.window} can be judged."

@@ -213,7 +213,7 @@ ALERTS = _table(
     TableColumn("error_code", "Error"),
     TableColumn("created_at", "When", ColumnFormat.TIME),
     TableColumn("level", "Level"),
-    TableColumn("text", "What Twilio says", ColumnFormat.SENTENCE),
+    TableColumn("text", "What Twilio says", ColumnFormat.LONG_SENTENCE),
     TableColumn("resource_sid", "About"),
 )
 DEPLOYMENT_LIST = _table(

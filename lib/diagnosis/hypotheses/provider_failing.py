@@ -33,12 +33,10 @@ def twilio_task(context: TaskContext) -> Task | None:
         place = "Twilio Console → Billing"
         return _at_twilio(context, "settle_twilio_account", message, sending.account_active, _BILLING, place=place)
     if context.fails(sending.account_errors) and (error := _account_error(context.facts)):
-        message = f"{error.meaning}: {_lower_first(error.action)}"
+        message = f"{error.action} {error.meaning}."
         return _at_twilio(context, "mend_twilio_account", message, sending.account_errors, error.url, error)
     if context.fails(delivery.texts_arrive) and (error := _delivery_error(context.facts)):
-        message = (
-            f"{error.meaning}: {_lower_first(error.action)} A cluster of it is also a ticket for Twilio's support."
-        )
+        message = f"{error.action} {error.meaning}. A cluster of it is also a ticket for Twilio's support."
         return _at_twilio(context, "mend_delivery", message, delivery.texts_arrive, error.url, error)
     return None
 
@@ -69,10 +67,6 @@ def _at_twilio(
         link=context.link(link),
         exactly=f"error {error.code}" if error else "",
     )
-
-
-def _lower_first(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
 
 
 def _account_error(facts: Facts) -> ErrorCode | None:

@@ -14,7 +14,7 @@ from lib.served_code import conditions, flow, reader, repository_migrations, sel
 from lib.served_code.archive import Files
 
 GOOD = "import { supabase } from './s'\nexport async function f() { await supabase.from('t').insert({ a: 1 }) }\n"
-SECONDS = 8.0
+SECONDS = 8.0  # of own time: a busy machine costs none
 
 
 def read(content: bytes, path: str = "src/a.ts") -> ServedCode:
@@ -36,9 +36,9 @@ def read(content: bytes, path: str = "src/a.ts") -> ServedCode:
     ids=range(8),
 )  # fmt: skip
 def test_a_hostile_file_costs_one_line(content: bytes, reason: str):
-    start = time.monotonic()
+    start = time.thread_time()
     code = read(content)
-    assert time.monotonic() - start < SECONDS
+    assert time.thread_time() - start < SECONDS
     assert [(one.file, one.reason) for one in code.unread] == [("src/a.ts", reason)]
     assert [use.table for use in code.uses] == ["t"]
 
@@ -66,9 +66,9 @@ def test_a_hostile_file_costs_one_line(content: bytes, reason: str):
     ids=range(16),
 )  # fmt: skip
 def test_an_odd_file_is_read_as_far_as_it_goes_and_in_time(content: str):
-    start = time.monotonic()
+    start = time.thread_time()
     code = read(f"const supabase = createClient()\n{content}".encode())
-    assert time.monotonic() - start < SECONDS
+    assert time.thread_time() - start < SECONDS
     assert any(use.file == "src/good.ts" for use in code.uses)
     flow.way(code)
 
@@ -161,9 +161,9 @@ def test_no_check_makes_its_judge_fail(inside: str, value: object):
     ids=range(11),
 )
 def test_hostile_sql_is_read_or_listed_in_time(sql: str):
-    start = time.monotonic()
+    start = time.thread_time()
     repository_migrations.read(sql)
-    assert time.monotonic() - start < SECONDS
+    assert time.thread_time() - start < SECONDS
 
 
 @pytest.mark.parametrize(

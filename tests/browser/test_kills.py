@@ -33,6 +33,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 KILLS = 50
 LATEST_SECONDS = 5.0  # an action with the build below takes about so long
 BUILD_TIME = "2 s"
+LOOKED_AGAIN_AFTER = (0.0, 5.0, 10.0)
 ANSWER_SECONDS = 1.0  # what was on its way when the server died has arrived by then
 # Before the start nothing may have happened; what was never started expires by itself.
 NOT_STARTED = (RequestState.REQUESTED, RequestState.LOCKED, RequestState.EXPIRED)
@@ -115,8 +116,14 @@ def judged(killed: Killed) -> tuple[str, int]:
 
 
 def looked_at(journal: Journal, request: Request, settings: dict[str, str]) -> Request:
-    """Return the request once its holder counts as dead and somebody has looked what became of it."""
+    """Return the request once its holder counts as dead and somebody has looked what became of it, a few times.
+
+    A build that is found and not over yet is still unknown.
+    """
     wait_until(lambda: journal.request(request.id).state is not RequestState.STARTED, 120)
-    if journal.request(request.id).state is RequestState.UNKNOWN:
+    for pause in LOOKED_AGAIN_AFTER:
+        if journal.request(request.id).state is not RequestState.UNKNOWN:
+            break
+        time.sleep(pause)
         command_line.run("requests", "--look", str(request.id), settings=settings)
     return journal.request(request.id)

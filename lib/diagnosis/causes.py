@@ -23,6 +23,8 @@ BAD = (CheckStatus.FAIL, CheckStatus.WARN)
 OPEN = (Verdict.CONFIRMED, Verdict.LIKELY, Verdict.POSSIBLE)
 
 _SPECS: Mapping[str, HypothesisSpec] = {spec.id: spec for spec in HYPOTHESES}
+# It says what is seen. A cause that leads to it comes first, also where it is only likely.
+_NAMES_NO_CAUSE = "sent_not_recorded"
 _MISSING = (Problem.MISSING_TABLE, Problem.MISSING_COLUMN, Problem.MISSING_FUNCTION)
 
 
@@ -40,8 +42,9 @@ def causes(diagnosis: Diagnosis) -> tuple[Cause, ...]:
     rest = [one for one in diagnosis.hypotheses if one.verdict in OPEN]
     found = []
     while rest:
-        # What another cause leads to stands within that one, also where it is the surer of the two.
-        first = next((one for one in rest if _follows(rest[0], one)), rest[0])
+        first = rest[0]
+        if first.id == _NAMES_NO_CAUSE:
+            first = next((one for one in rest if _follows(rest[0], one)), first)
         rest.remove(first)
         followers = tuple(one for one in rest if _follows(one, first))
         rest = [one for one in rest if one not in followers]

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import at_rest, settled, until
 from tests.browser.test_journey import PAGES, dashboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
 
-READ = [*PAGES, "deployments?view=Code+and+database", "handbook"]
+READ = [*PAGES, "status?share=true", "deployments?view=Code+and+database", "handbook"]
 DESKTOP, PHONE = {"width": 1440, "height": 2400}, {"width": 390, "height": 844}
 
 # In the dark only the colours are others.
@@ -34,6 +34,16 @@ def opened(chromium: Browser, url: str, size: dict[str, int]) -> Page:
     expect(page.locator(".sb-headline")).to_be_visible(timeout=60_000)
     settled(page)
     return page
+
+
+def tab_to(page: Page, target: Locator) -> None:
+    """Press Tab until `target` has the focus, and shows it. It may have it already, as the first field of a dialog."""
+    expect(target).to_be_visible(timeout=20_000)
+    for _ in range(120):
+        if target.evaluate("it => it === document.activeElement"):
+            break
+        page.keyboard.press("Tab")
+    assert target.evaluate("it => it === document.activeElement && it.matches(':focus-visible')")
 
 
 @pytest.mark.parametrize("path", READ)
@@ -57,15 +67,28 @@ def test_the_plan_is_reached_and_an_action_opened_and_left_with_the_keyboard_alo
     chromium: Browser, address: str
 ) -> None:
     page = opened(chromium, f"{address}/deployments", DESKTOP)
-    button = page.get_by_role("button", name="Redeploy the same commit")
-    expect(button).to_be_visible(timeout=20_000)
-    for _ in range(120):
-        page.keyboard.press("Tab")
-        if button.evaluate("it => it === document.activeElement"):
-            break
-    assert button.evaluate("it => it === document.activeElement && it.matches(':focus-visible')")
+    tab_to(page, page.get_by_role("button", name="Redeploy the same commit"))
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible(timeout=20_000)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden(timeout=20_000)
+    page.close()
+
+
+# Last, because it cures what the other tests look at.
+def test_from_the_headline_to_a_confirmed_action_no_mouse_is_needed(chromium: Browser, address: str) -> None:
+    page = opened(chromium, f"{address}/status", DESKTOP)
+    tab_to(page, page.locator(".st-key-next_step").get_by_role("button"))
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    for field, words in (("The phrase", "pending_bookings"), ("The reason", "the column is gone")):
+        tab_to(page, dialog.get_by_label(field))
+        page.keyboard.type(words)
+        page.keyboard.press("Enter")
+    confirm = dialog.locator(".st-key-ask_confirm button")
+    expect(confirm).to_be_enabled(timeout=20_000)
+    tab_to(page, confirm)
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_hidden(timeout=20_000)
+    expect(page.locator(".sb-card").filter(has_text="succeeded").first).to_be_visible(timeout=60_000)
     page.close()

@@ -135,6 +135,20 @@ def test_on_a_phone_the_header_is_one_row_and_the_headline_stands_in_the_first_s
     page.close()
 
 
+def test_on_a_phone_nothing_in_the_header_covers_something_else(chromium: Browser, address: str) -> None:
+    page = opened(chromium, f"{address}/deployments", PHONE)  # the longest of the titles
+    header = page.locator(".st-key-header")
+    expect(header.get_by_role("button", name="Freeze")).to_be_visible(timeout=QUICK)
+    places = sorted(
+        (box["x"], box["x"] + box["width"])
+        for one in header.locator("h1, .sb-place, button").all()
+        if one.is_visible() and (box := one.bounding_box()) is not None
+    )
+    assert len(places) == 4
+    assert [(left, right) for left, right in pairwise(places) if right[0] < left[1]] == []
+    page.close()
+
+
 def test_the_next_step_is_one_click_from_the_headline(chromium: Browser, address: str) -> None:
     page = opened(chromium, f"{address}/status", DESKTOP)
     page.locator(".st-key-next_step").get_by_role("button").click()

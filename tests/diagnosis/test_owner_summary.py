@@ -183,6 +183,15 @@ def test_what_a_missing_column_leads_to_stands_within_it(case: Callable[[str], C
 
 
 @pytest.mark.sandbox
+def test_what_names_no_cause_stands_within_the_one_that_leads_to_it_also_if_that_is_only_likely(
+    case: Callable[[str], Case],
+) -> None:
+    first = causes(case("code-unreadable").whole)[0]
+    assert (first.hypothesis.id, first.hypothesis.verdict) == ("missing_column", Verdict.LIKELY)
+    assert [one.id for one in first.consequences] == ["sent_not_recorded"]
+
+
+@pytest.mark.sandbox
 def test_a_cause_that_stands_before_another_is_no_consequence_of_it(case: Callable[[str], Case]) -> None:
     found = {cause.hypothesis.id: cause for cause in causes(case("code-not-deployed").whole)}
     assert list(found) == ["code_not_deployed", "build_failing"]

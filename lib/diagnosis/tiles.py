@@ -14,6 +14,7 @@ from lib.model.frames import MetadataState
 from lib.model.verdict import CheckStatus, Tile
 
 UNKNOWN_VALUE = "?"
+SERVER_ERROR = 500  # and above: RFC 9110, section 15.6
 
 _WORST_FIRST = (CheckStatus.FAIL, CheckStatus.WARN, CheckStatus.CANNOT_TELL)
 
@@ -48,7 +49,9 @@ def _last_answer(facts: Facts, answers: Answers) -> tuple[CheckStatus, str, str]
         return CheckStatus.NOT_APPLICABLE, "none", "No booking call is logged in this window."
     code, at = int(calls["status_code"].iloc[-1]), calls["created_at"].iloc[-1].to_pydatetime()
     when = f"at {facts.clock(at)}"
-    if code != 201:  # one call alone is no alarm: somebody may have asked for what cannot be booked
+    if code >= SERVER_ERROR:
+        return CheckStatus.FAIL, str(code), f"The booking app answered {code} {when}."
+    if code != 201:  # no alarm by itself: somebody asked for what cannot be booked
         found = answers[demand.api_answers].status
         status = found if found in (CheckStatus.FAIL, CheckStatus.WARN) else CheckStatus.NOT_APPLICABLE
         return status, str(code), f"The booking app answered {code} {when}."

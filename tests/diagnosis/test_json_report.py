@@ -61,6 +61,7 @@ NULL = {
     "table_name": "messages",
     "column_name": "customer_id",
 }
+REFUSED_CALL = table(frames.API_USAGE, [call(n, at, 409 if n == 6 else 201) for n, at in NUMBERED])
 FAILED_CALL = table(frames.API_USAGE, [call(n, at, 500 if n == 6 else 201) for n, at in NUMBERED])
 
 
@@ -69,6 +70,7 @@ FAILED_CALL = table(frames.API_USAGE, [call(n, at, 500 if n == 6 else 201) for n
     [
         ("last_answer", {}, OK, "201, text sent"),
         ("last_answer", {"api_usage": FAILED_CALL}, FAIL, "500"),
+        ("last_answer", {"api_usage": REFUSED_CALL}, NOT_APPLICABLE, "409"),  # that event is full: no alarm
         ("last_answer", {"texts": table(frames.TEXTS, [text(1, MOMENTS[0])])}, FAIL, "201, no text"),
         ("last_answer", {"api_usage": table(frames.API_USAGE)}, NOT_APPLICABLE, "none"),
         ("last_answer", {"api_usage": AWAY}, CANNOT_TELL, "?"),

@@ -32,7 +32,7 @@ _MARKS: Final[Mapping[MarkKind, str]] = {
 }
 # So many of the newest bins of a bar are said where it cannot be seen.
 _SAID = 4
-SHARED_HEIGHT: Final = 216  # pixels, on a shared screen
+SHARED_HEIGHT: Final = 228  # pixels, on a shared screen
 
 
 def draw_hop_history(view: View) -> None:

@@ -236,6 +236,7 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
         60,
         lambda s, w, r, d: s.github.branch(follow_up.production_branch(r), d),
         needs=("project", "deployments"),
+        from_known=follow_up.known_branch,
     ),
     _github(
         "required_commit",
@@ -243,6 +244,7 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
         60,
         lambda s, w, r, d: s.github.required_commit(s.settings.required_commit, d, follow_up.production_branch(r)),
         needs=("project", "deployments"),
+        from_known=follow_up.known_branch,
     ),
     _github(
         "rules",
@@ -250,6 +252,7 @@ READING_SPECS: tuple[ReadingSpec, ...] = (
         300,
         lambda s, w, r, d: s.github.rules(d, follow_up.production_branch(r)),
         needs=("project", "deployments"),
+        from_known=follow_up.known_branch,
     ),
     _github(
         "runs",

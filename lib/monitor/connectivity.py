@@ -12,12 +12,17 @@ from urllib.parse import urlsplit
 from lib.model.reading import FailureKind, Reading, SourceName
 from lib.settings import Settings
 from lib.snapshot import READING_SPECS, Snapshot
+from lib.sources.follow_up import OPTIONAL_NEEDS
 from lib.sources.http import together
 
 CONNECT_SECONDS = 3.0
 _NO_CONNECTION = (FailureKind.UNAVAILABLE, FailureKind.TIMEOUT)
-# A reading that needs another one fails with it, so its failure says little about its own source.
-_ASKED = frozenset(question.name for question in READING_SPECS if not question.needs)
+# A reading that cannot do without another one fails with it, so its failure says little about its own source.
+_ASKED = frozenset(
+    question.name
+    for question in READING_SPECS
+    if not set(question.needs).difference(OPTIONAL_NEEDS.get(question.name, ()))
+)
 _PORTS = {"http": 80, "https": 443, "postgres": 5432, "postgresql": 5432}
 
 Place = tuple[str, int]

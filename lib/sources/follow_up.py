@@ -107,6 +107,11 @@ def production_branch(readings: Readings) -> str | None:
     return link.production_branch if not pushed or link.production_branch in pushed else None
 
 
+def known_branch(_: Observed[Any]) -> bool:
+    """Accept what was read of the branch that was known: Vercel is asked often, and a new branch is read next time."""
+    return True
+
+
 def vercel_signs(github: GitHub, readings: Readings, deadline: Deadline) -> Observed[VercelSigns]:
     """Read the signs of Vercel's app on the required commit; a branch may have a switch of its own."""
     required, branch = present(readings["required_commit"]), present(readings["branch"])

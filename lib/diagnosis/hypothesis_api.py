@@ -27,6 +27,8 @@ DEVELOPER = "a developer of the booking app"
 # The step of the plan for what people do in other systems, and the one for builds and moves of hostnames.
 OTHER_SYSTEMS = "other_systems"
 REDEPLOY = "redeploy"
+# The task to wait until a move of the hostnames has ended.
+AWAIT_MOVE = "await_move"
 
 
 @dataclass(frozen=True)

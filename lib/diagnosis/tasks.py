@@ -11,9 +11,9 @@ from dataclasses import replace
 
 from lib.diagnosis.diagnose import Diagnosis
 from lib.diagnosis.hypotheses import HYPOTHESES
-from lib.diagnosis.hypothesis_api import OTHER_SYSTEMS, TaskContext
+from lib.diagnosis.hypothesis_api import AWAIT_MOVE, OTHER_SYSTEMS, TaskContext
 from lib.model.task import Task
-from lib.model.verdict import Hop, Verdict
+from lib.model.verdict import HeadlineState, Hop, Verdict
 from lib.settings import Settings
 
 # Causes that keep new code from production, and with it what it would record.
@@ -26,6 +26,9 @@ def tasks(diagnosis: Diagnosis, settings: Settings) -> tuple[Task, ...]:
     due = any(tuple(spec.tasks(context)) for spec in HYPOTHESES if spec.explains == _OF_NEW_CODE)
     context = replace(context, new_code_is_due=due)
     found = [task for spec in HYPOTHESES for task in spec.tasks(context)]
+    # While texts flow, what is no more than possible is no reason to change production: only what moves is waited for.
+    if diagnosis.headline.state is HeadlineState.FLOWING:
+        return tuple(task for task in found if task.id == AWAIT_MOVE)
     once: dict[str, Task] = {}
     for task in found or _remedies(diagnosis):
         once.setdefault(task.id, task)  # two causes may ask for the same

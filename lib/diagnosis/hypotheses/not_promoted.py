@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from lib.diagnosis.checks import code
 from lib.diagnosis.checks import deployment_failure_modes as modes
-from lib.diagnosis.hypothesis_api import OTHER_SYSTEMS, REDEPLOY, VERCEL_ADMIN, HypothesisSpec, TaskContext, decided_by
+from lib.diagnosis.hypothesis_api import (
+    AWAIT_MOVE,
+    OTHER_SYSTEMS,
+    REDEPLOY,
+    VERCEL_ADMIN,
+    HypothesisSpec,
+    TaskContext,
+    decided_by,
+)
 from lib.diagnosis.live_deployment import is_connected, is_paused, named, waiting
 from lib.diagnosis.moves import ROLLING_RELEASE, Move, under_way
 from lib.model.deployments import Deployment
@@ -45,7 +53,7 @@ def _wait(context: TaskContext, move: Move) -> Task:
     else:
         advice = "Wait until it has ended, then check again: until then nothing else can be brought to production."
     return Task(
-        "await_move",
+        AWAIT_MOVE,
         SPEC.id,
         OTHER_SYSTEMS,
         f"{move.message} {advice}",

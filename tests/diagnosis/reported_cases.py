@@ -232,7 +232,7 @@ def cases() -> Iterator[Case]:
         2, "a key with permissions ['*'], 8 of 8 calls answered 201", FLOWING, _joined("with its link") | wildcard
     )
     empty = bookings(EIGHT, stored=True) | {"texts": table(frames.TEXTS)}
-    yield Case(2, "an empty log, and 8 SIDs that Twilio does not know", CANNOT_TELL, empty, says="wrong account")
+    yield Case(2, "an empty log, and 8 SIDs that Twilio does not know", CANNOT_TELL, empty, says="another account")
 
     for code, what in (("21610", "opted out"), ("21614", "a landline"), ("21408", "a foreign guest")):
         yield Case(3, f"two bookings of one number: {what} ({code})", FLOWING, _refused(code), says_not=unsent)

@@ -123,8 +123,9 @@ FACTS_OF_THE_APP = {
     "wrong types",
     "list of numbers",
 }
-# … and a text that Twilio does not know is simply not among those found.
-KNOWN_ANSWERS = {("twilio.texts_by_sid", "404")}
+# … a text that Twilio does not know is simply not among those found, and Twilio's description lets every field of an
+# account be left out: what is not said of it is unknown.
+KNOWN_ANSWERS = {("twilio.texts_by_sid", "404"), ("twilio.account", "wrong types")}
 
 
 @pytest.mark.parametrize("case", READINGS, ids=NAMES)

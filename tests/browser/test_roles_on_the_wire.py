@@ -66,6 +66,7 @@ def share_screen(page: Page) -> None:
     open_sheet(page)
     page.get_by_text("Share screen").click()
     expect(page.locator("html")).to_have_css("font-size", "20px", timeout=QUICK)
+    close_sheet(page)  # it is a dialog to the browser as well
     settled(page)
 
 

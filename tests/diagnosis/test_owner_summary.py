@@ -249,7 +249,7 @@ def _of_people(diagnosis: Diagnosis, owner: OwnerSummary, people: Affected | Non
         yield f"{owner.stuck} beside {waiting}"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(snapshots())
 def test_over_any_snapshot_the_owner_and_the_headline_agree(world: tuple[Snapshot, datetime, Terms]) -> None:
     seen, now, terms = world

@@ -15,9 +15,8 @@ from lib.diagnosis.hypotheses import HYPOTHESES
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
-# A section about a cause or a rule carries its id at the end of its heading: ## Pushes are not heard (`an_id`)
-_SECTION = re.compile(r"^## .*\(`(\w+)`\)\n(?:(?!## ).*\n?)*", re.MULTILINE)
 _SECTIONS = re.compile(r"^## ", re.MULTILINE)
+# A section about a cause or a rule carries its id at the end of its heading: ## Pushes are not heard (`an_id`)
 _NAMED = re.compile(r"(?P<title>.*) \(`(?P<id>\w+)`\)")
 # Where the sections of the hypotheses go.
 _CAUSES = "<!-- causes -->"
@@ -71,8 +70,3 @@ def below_the_title(markdown: str) -> str:
     """Return `markdown` with each heading one level deeper: the page that shows it has a title of its own."""
     # In a block of code a line that begins so is a comment.
     return _HEADING.sub(lambda found: f"#{found[0]}" if found["heading"] else found[0], markdown)
-
-
-def sections() -> dict[str, str]:
-    """Return the runbook's sections about one cause or rule each, by its id, as Markdown."""
-    return {found[1]: found[0].strip() for found in _SECTION.finditer(document_text(Document.RUNBOOK))}

@@ -107,11 +107,6 @@ def recommended(faults: Mapping[str, str]) -> tuple[Migration, ...]:
     return tuple(sorted(useful, key=lambda migration: -len(cured_by(migration, faults))))
 
 
-def recommended_now(facts: Facts) -> tuple[Migration, ...]:
-    """Return the migrations that cure something that was seen; none while the catalog cannot be read."""
-    return recommended(database_faults(facts)) if facts.snapshot.catalog.usable(facts.now) else ()
-
-
 @dataclass(frozen=True, slots=True)
 class RepositoryCure:
     """Files of the repository that were not applied and cure a fault, in their order, and the commit that has them."""

@@ -161,11 +161,6 @@ def spending(outbound: pd.DataFrame, balance: Balance | None, days: float) -> Sp
     )
 
 
-def unrecorded(outbound: pd.DataFrame) -> pd.DataFrame:
-    """Return the texts that went out and that the database knows nothing of."""
-    return outbound[outbound["recording"] == Recording.LOST]
-
-
 def without_lone_faults(ended: pd.DataFrame) -> pd.DataFrame:
     """Return texts that came to an end without those that failed for a reason of their one recipient."""
     return ended[~ended["error_code"].isin(OF_ONE_RECIPIENT)]

@@ -65,11 +65,6 @@ class OpenDialog:
     looking: Future[Preview] | None = None
     asking: Future[Request] | None = None
 
-    def take_preview(self, action_service: ActionService) -> None:
-        """Take a preview of the target as it is now."""
-        self.begin_preview(action_service)
-        self.use_preview()
-
     def begin_preview(self, action_service: ActionService) -> None:
         """Begin to read what is there now. It goes on beside the script."""
         self.key, self.preview, self.problem = uuid4(), None, ""

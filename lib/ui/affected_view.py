@@ -33,7 +33,6 @@ from lib.model.window import WindowSize
 from lib.ui import action_dialog, labels, tables
 from lib.ui import html_components as html
 from lib.ui.action_service import ActionService
-from lib.ui.labels import Sign, Tone
 from lib.ui.masking import outside, phone, plain
 from lib.ui.page_frame import View, cached_with_journal, current_journal_state, diagnosis_service
 from lib.ui.styles import draw
@@ -77,21 +76,6 @@ def view_since(view: View, since: datetime) -> View:
     if since >= view.snapshot.window.start:
         return view
     return View(diagnosis_service().diagnosis(WindowSize.reaching(since, view.now)), view.settings, view.sharing)
-
-
-def draw_affected_count(view: View) -> None:
-    """Draw the count in a line, with a link to the list."""
-    st.subheader("Who was affected", anchor=False)
-    found = affected_or_reason(view)
-    if found is None:
-        return
-    if not found.people:
-        draw(html.nothing(found.message))
-        return
-    waiting = len(found.to_do)
-    sign = Sign(f"{waiting:,} still to help", "!", Tone.WARN) if waiting else Sign("everybody helped", "✓", Tone.QUIET)
-    draw(html.card(found.message, html.paragraph(found.seats.how), sign=sign))
-    st.page_link("pages/bookings_page.py", label="Who they are, and what to do for each", icon=":material/event_seat:")
 
 
 def draw_summary(view: View, found: Affected) -> None:

@@ -191,11 +191,6 @@ def two_lines(first: str, second: str) -> Markup:
     return Markup("{}<br><small>{}</small>").format(first, second)
 
 
-def stacked(first: Markup, second: Markup) -> Markup:
-    """Two boxes with a line between them."""
-    return Markup("{}<br>{}").format(first, second)
-
-
 def cannot_tell(failure: Failure | None, what: str, since: datetime | None, zone: ZoneInfo, now: datetime) -> Markup:
     """The grey card that stands where something could not be read. Never a zero."""
     sentence = failure.sentence if failure else "The last answer is too old to rely on."

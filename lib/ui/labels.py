@@ -111,7 +111,6 @@ REQUEST: Final[Mapping[RequestState, Sign]] = {
     RequestState.CANCELLED: Sign("cancelled, nothing was done", "–", Tone.QUIET),
     RequestState.EXPIRED: Sign("expired, nothing was done", "–", Tone.QUIET),
 }
-TO_DO: Final[Sign] = Sign("to do", "○", Tone.QUIET)
 STEP: Final[Mapping[StepState, Sign]] = {
     StepState.DOING: Sign("doing", "▸", Tone.WARN),
     # Somebody said so. Whether the flow works is another question, so it is not green.

@@ -47,7 +47,6 @@ JOURNEYS = _derived(
     "event_name",
     "reached",
 )
-OUTBOUND = _derived(frames.TEXTS, "delivery", "recording")
 BY_STATUS = _derived(pa.DataFrameSchema(), "status", "error_code", "count", "last_at", "meaning", "action", "fault")
 OVER_SENT = _derived(
     pa.DataFrameSchema({"to_number": frames.TEXTS.columns["to_number"]}), "in_an_hour", "in_a_day", "duplicates"

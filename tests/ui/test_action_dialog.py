@@ -32,6 +32,12 @@ def opened(open_page: Open, action_service: ActionService, **more: object) -> Ap
     return open_page("plan", synthetic.planted(), action_service=action_service, state=state, **more)
 
 
+def take_preview(ask: OpenDialog, action_service: ActionService) -> None:
+    """Take a preview of the target as it is now, and wait for it."""
+    ask.begin_preview(action_service)
+    ask.use_preview()
+
+
 def typed(test: AppTest, phrase: str = "hall lamp", reason: str = "it is dark") -> AppTest:
     test.text_input(key="ask_phrase").set_value(phrase)
     test.text_input(key="ask_reason").set_value(reason)
@@ -155,7 +161,7 @@ def test_a_viewer_who_forges_a_click_is_refused(
 ) -> None:
     viewer = Actor("owner@example.com", Role.VIEWER, Via.PAGE)
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.take_preview(action_service)
+    take_preview(ask, action_service)
     for forged in (
         lambda: action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), viewer),
         lambda: action_service.approve(UUID(int=1), viewer),
@@ -172,7 +178,7 @@ def test_what_runs_is_shown_with_who_runs_it_and_how_far_it_is(
 ) -> None:
     fake_target.may_go_on.clear()
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.take_preview(action_service)
+    take_preview(ask, action_service)
     request = action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), BEN)
     wait_until(lambda: action_service.journal.request(request.id).progress)
     action_service.changed()
@@ -187,7 +193,7 @@ def test_a_lost_answer_is_unknown_and_can_only_be_looked_at(
 ) -> None:
     fake_target.lost = True
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.take_preview(action_service)
+    take_preview(ask, action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     request = settled(action_service)
     assert request.state is RequestState.UNKNOWN and fake_target.switched == 1
@@ -201,7 +207,7 @@ def lost(action_service: ActionService, fake_target: FakeTarget) -> UUID:
     """Return a request whose answer was lost, and which nothing that the desk can see resolves."""
     fake_target.lost = True
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.take_preview(action_service)
+    take_preview(ask, action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), BEN)
     request = settled(action_service)
     assert request.state is RequestState.UNKNOWN
@@ -221,7 +227,7 @@ def test_who_records_what_they_saw_themselves_unlocks_the_target(
     assert request.resolved_by is not None and fake_target.switched == 1
     fake_target.lost = False
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.take_preview(action_service)
+    take_preview(ask, action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     assert settled(action_service).state is RequestState.SUCCEEDED and fake_target.switched == 2
 
@@ -240,7 +246,7 @@ def test_a_request_that_another_server_did_not_finish_is_shown_and_not_run(
     open_page: Open, action_service: ActionService, fake_target: FakeTarget
 ) -> None:
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.take_preview(action_service)
+    take_preview(ask, action_service)
     left = action_service.executor.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     test = open_page("status", synthetic.planted(), action_service=action_service)
     assert b"Nobody here carries it out" in sent(test)
@@ -253,7 +259,7 @@ def needing_a_second_person(action_service: ActionService, by: Actor) -> UUID:
         action_service.executor.context, settings=Settings.model_validate({"require_second_person": True})
     )
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.take_preview(action_service)
+    take_preview(ask, action_service)
     request = action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), by)
     assert request.state is RequestState.WAITING
     return request.id
@@ -313,7 +319,7 @@ def test_freezing_needs_a_reason_and_stops_what_was_confirmed(
     test.button(key="freeze").click().run()
     assert b"we wait for Vercel" in sent(test)
     ask = OpenDialog("run_migration", {"name": "x"})
-    ask.take_preview(action_service)
+    take_preview(ask, action_service)
     action_service.submit(action_dialog.order(ask, "hall lamp", "why", None), ANA)
     assert settled(action_service).state is RequestState.REFUSED and fake_target.switched == 0
     test.run().button(key="unfreeze").click().run()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from lib.actions import production
 from lib.actions.action import (
     Action,
     ActionContext,
@@ -25,41 +26,25 @@ from lib.actions.action import (
     ok,
     warn,
 )
+from lib.actions.production import soon
 from lib.formatting import counted
 from lib.model.deployments import (
-    Branch,
     Deployment,
     DeploymentState,
     GitLink,
     Hostname,
     Project,
-    Repository,
     same_commit,
 )
-from lib.model.reading import FailureKind, SourceError
 from lib.sources.github_writes import GitHubWrites
 from lib.sources.http import Deadline
 from lib.sources.vercel_writes import DEPLOYABLE_LINKS, Accepted, VercelWrites
 
-_READ_SECONDS = 10.0
 _WRITE_SECONDS = 30.0
 _BUILD_SETTLES = timedelta(minutes=10)
 _SHORT = 7
 _COMMIT = "commit"  # the fact that names the commit to be built
 _RULES_AGAINST_A_PUSH = ("pull_request", "merge_queue", "required_status_checks", "lock_branch")
-
-
-def _soon() -> Deadline:
-    return Deadline(_READ_SECONDS)
-
-
-def _project(context: ActionContext) -> Project:
-    return context.ask("project", lambda: context.sources.vercel.project(_soon()).value)
-
-
-def _hosts(context: ActionContext) -> Sequence[Hostname]:
-    found = context.ask("hostnames", lambda: context.sources.vercel.hostnames(_soon()).value)
-    return [host for host in found if host.redirect_to is None]
 
 
 def _serving(hosts: Sequence[Hostname]) -> tuple[tuple[str, str], ...]:
@@ -78,11 +63,7 @@ def _short(sha: str | None) -> str:
 
 
 def _one(context: ActionContext, deployment_id: str) -> Deployment:
-    return context.ask(("deployment", deployment_id), lambda: context.sources.vercel.deployment(deployment_id, _soon()))
-
-
-def _repository(context: ActionContext) -> Repository:
-    return context.ask("repository", lambda: context.sources.github.repository(_soon()).value)
+    return context.ask(("deployment", deployment_id), lambda: context.sources.vercel.deployment(deployment_id, soon()))
 
 
 class _DeploymentAction(Action):
@@ -96,7 +77,7 @@ class _DeploymentAction(Action):
         return f"vercel:{context.settings.vercel_project_id}"
 
     def preflight(self, context: ActionContext, target: Target, args: Args) -> tuple[Preflight, ...]:
-        project = _project(context)
+        project = production.project(context)
         return (*_project_checks(project), *self.own_checks(context, project, args))
 
     @abstractmethod
@@ -104,7 +85,7 @@ class _DeploymentAction(Action):
         """Return what this action looks at besides."""
 
     def _target(self, context: ActionContext, name: str, *facts: tuple[str, str]) -> Target:
-        return Target(name, (*facts, *_serving(_hosts(context))))
+        return Target(name, (*facts, *_serving(production.hostnames(context))))
 
 
 def _project_checks(project: Project) -> tuple[Preflight, ...]:
@@ -141,7 +122,7 @@ class _Build(_DeploymentAction):
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
     ) -> Effect | None:
-        found = context.sources.vercel.made_for(request_id, since, _soon())
+        found = context.sources.vercel.made_for(request_id, since, soon())
         if found is None:
             return None
         return Effect(f"Vercel made {found.id}.", _described(target), f"building {found.built_from}", found.id)
@@ -181,30 +162,14 @@ def _exact_call(sha: str, branch: str) -> str:
     return f"POST /v13/deployments?forceNew=1  gitSource: {sha} of {branch}, target: production"
 
 
-def _production_branch(context: ActionContext) -> Branch:
-    """Read the branch that Vercel builds production from; the default branch, where GitHub has none of that name."""
-    return context.ask("branch", lambda: _read_production_branch(context))
-
-
-def _read_production_branch(context: ActionContext) -> Branch:
-    link = _project(context).link
-    name = link.production_branch if link and link.type in DEPLOYABLE_LINKS else None
-    try:
-        return context.sources.github.branch(name, _soon()).value
-    except SourceError as error:
-        if name is None or error.kind is not FailureKind.NOT_FOUND:
-            raise
-        return context.sources.github.branch(None, _soon()).value
-
-
 def _build_exactly(context: ActionContext, target: Target, branch: str | None, request_id: str) -> Effect:
     """Have the commit that was confirmed built, and no other: where its branch points by now does not matter."""
-    project, sha = _project(context), _confirmed(target)
+    project, sha = production.project(context), _confirmed(target)
     if project.link is None or project.link.repo_id is None or sha is None:
         raise RefusedError("The project is not connected to a repository: it cannot build a commit of it.")
     if project.link.type not in DEPLOYABLE_LINKS:
         raise RefusedError(_not_from_github(project.link))
-    branch = branch or project.link.production_branch or _repository(context).default_branch
+    branch = branch or project.link.production_branch or production.repository(context).default_branch
     accepted = VercelWrites(context.sources.vercel).deploy_commit(
         sha,
         branch,
@@ -218,11 +183,11 @@ def _build_exactly(context: ActionContext, target: Target, branch: str | None, r
 
 
 def _served_everywhere(context: ActionContext, deployment: Deployment) -> Verification:
-    hosts = _hosts(context)
+    hosts = production.hostnames(context)
     elsewhere = [host.name for host in hosts if host.deployment is None or host.deployment.id != deployment.id]
     if not elsewhere:
         return Verification(True, f"Every hostname serves {deployment.built_from}.")
-    if _project(context).auto_assign_custom_domains is False:
+    if production.project(context).auto_assign_custom_domains is False:
         return Verification(False, "The build is ready but not live: production is pinned. Promote it.")
     return Verification(None, f"Ready; not yet served by {', '.join(elsewhere)}.")
 
@@ -252,7 +217,7 @@ class Redeploy(_Build):
         live = _live(context)
         again = ("builds again", f"{live.id} ({live.built_from})")
         commit = (_commit_fact(live.commit, live.commit_message),) if live.commit else ()
-        return self._target(context, _project(context).name, again, *commit)
+        return self._target(context, production.project(context).name, again, *commit)
 
     def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
         return (f"POST /v13/deployments?forceNew=1  deploymentId: {_live(context).id}, target: production",)
@@ -263,7 +228,7 @@ class Redeploy(_Build):
     def run(self, context: ActionContext, target: Target, args: Args, request_id: str, progress: OnProgress) -> Effect:
         live = _live(context)
         accepted = VercelWrites(context.sources.vercel).redeploy(
-            live.id, _project(context).name, Deadline(_WRITE_SECONDS), request_id=request_id
+            live.id, production.project(context).name, Deadline(_WRITE_SECONDS), request_id=request_id
         )
         return _effect(accepted, target, f"building {live.built_from} again")
 
@@ -276,9 +241,9 @@ class RedeployNewest(_Build):
     button: ClassVar[str] = "Deploy the newest commit"
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
-        branch = _production_branch(context)
+        branch = production.production_branch(context)
         commit = _commit_fact(branch.head.sha, branch.head.headline)
-        return self._target(context, _project(context).name, commit, ("newest of", branch.name))
+        return self._target(context, production.project(context).name, commit, ("newest of", branch.name))
 
     def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
         return (_exact_call(_confirmed(target) or "?", dict(target.facts)["newest of"]),)
@@ -299,13 +264,13 @@ class DeployCommit(_Build):
     asks: ClassVar[tuple[str, ...]] = ("sha",)
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
-        commit = context.sources.github.required_commit(args["sha"], _soon()).value.commit
+        commit = context.sources.github.required_commit(args["sha"], soon()).value.commit
         if commit is None:
             raise RefusedError(f"The commit {_short(args['sha'])} is not on GitHub.")
-        return self._target(context, _project(context).name, _commit_fact(commit.sha, commit.headline))
+        return self._target(context, production.project(context).name, _commit_fact(commit.sha, commit.headline))
 
     def calls(self, context: ActionContext, target: Target, args: Args) -> tuple[str, ...]:
-        link = _project(context).link
+        link = production.project(context).link
         branch = link.production_branch if link else None
         return (_exact_call(_confirmed(target) or "?", branch or "the default branch"),)
 
@@ -329,12 +294,12 @@ class _Move(_DeploymentAction):
             ("moves to", f"{deployment.id} ({deployment.built_from})"),
             ("its state", f"{deployment.state.value} {deployment.substate or ''}".strip()),
         )
-        return self._target(context, _project(context).name, *facts)
+        return self._target(context, production.project(context).name, *facts)
 
     def find(
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
     ) -> Effect | None:
-        move = context.sources.vercel.move_since(self.kind, args["deployment"], since, _soon())
+        move = context.sources.vercel.move_since(self.kind, args["deployment"], since, soon())
         if move is None:
             return None
         return Effect(
@@ -342,18 +307,18 @@ class _Move(_DeploymentAction):
         )
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
-        hosts = _hosts(context)
+        hosts = production.hostnames(context)
         elsewhere = [h.name for h in hosts if h.deployment is None or h.deployment.id != args["deployment"]]
         if not elsewhere:
             return Verification(True, f"Every hostname serves {args['deployment']}.")
-        move = _project(context).last_alias_request
+        move = production.project(context).last_alias_request
         if move and move.to_deployment_id == args["deployment"] and move.job_status == "failed":
             return Verification(False, f"Vercel could not move {', '.join(elsewhere)}.")
         return Verification(None, f"Not yet moved: {', '.join(elsewhere)}.")
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
         deployment = _one(context, args["deployment"])
-        live = frozenset(host.deployment.id for host in _hosts(context) if host.deployment)
+        live = frozenset(host.deployment.id for host in production.hostnames(context) if host.deployment)
         return (*_movable(deployment, live), *self.move_checks(context, deployment))
 
     @abstractmethod
@@ -411,7 +376,7 @@ class RollBack(_Move):
         )
 
     def move_checks(self, context: ActionContext, deployment: Deployment) -> tuple[Preflight, ...]:
-        hostnames = context.sources.vercel.rollback_hostnames(deployment.id, _soon())
+        hostnames = context.sources.vercel.rollback_hostnames(deployment.id, soon())
         return (
             _rollback_candidate(deployment),
             warn("moves", f"Would move: {', '.join(hostnames) or 'no hostname'}."),
@@ -476,8 +441,8 @@ class ForceDeploy(_DeploymentAction):
     undo: ClassVar[str] = "A commit stays in the history; roll_back moves production."
 
     def resolve(self, context: ActionContext, args: Args) -> Target:
-        repository = _repository(context)
-        branch = _production_branch(context)
+        repository = production.repository(context)
+        branch = production.production_branch(context)
         facts = (("head", f"{branch.head.sha} {branch.head.headline}"), ("branch", branch.name))
         return self._target(context, repository.full_name, *facts)
 
@@ -494,8 +459,8 @@ class ForceDeploy(_DeploymentAction):
         )
 
     def own_checks(self, context: ActionContext, project: Project, args: Args) -> tuple[Preflight, ...]:
-        repository = _repository(context)
-        rules = context.sources.github.rules(_soon(), _production_branch(context).name).value
+        repository = production.repository(context)
+        rules = context.sources.github.rules(soon(), production.production_branch(context).name).value
         in_the_way = [rule for rule in rules.rule_types if rule in _RULES_AGAINST_A_PUSH]
         return (
             block("not_archived", "The repository is archived.")
@@ -525,14 +490,14 @@ class ForceDeploy(_DeploymentAction):
         self, context: ActionContext, target: Target, args: Args, request_id: str, since: datetime
     ) -> Effect | None:
         facts = dict(target.facts)
-        branch = context.sources.github.branch(facts["branch"], _soon()).value
+        branch = context.sources.github.branch(facts["branch"], soon()).value
         made = next((c for c in branch.commits if c.headline == _commit_message(request_id)), None)
         if made is None:
             return None
         return Effect(f"GitHub has the commit {_short(made.sha)}.", facts["head"], f"head {_short(made.sha)}", made.sha)
 
     def verify(self, context: ActionContext, target: Target, args: Args, effect: Effect) -> Verification:
-        deployments = context.sources.vercel.deployments(_soon()).value
+        deployments = context.sources.vercel.deployments(soon()).value
         built = next((d for d in deployments if same_commit(d.commit, effect.found_by)), None)
         if built is None:
             return Verification(None, "Vercel has not started a build of it.")
@@ -549,7 +514,7 @@ def _commit_message(request_id: str) -> str:
 
 def _live(context: ActionContext) -> Deployment:
     """The deployment that is being served; the oldest, where hostnames disagree."""
-    serving = [host.deployment for host in _hosts(context) if host.deployment]
+    serving = [host.deployment for host in production.hostnames(context) if host.deployment]
     if not serving:
         raise RefusedError("What production serves is unknown, so there is nothing to build again.")
     return min(serving, key=lambda deployment: deployment.created_at)
@@ -646,8 +611,8 @@ def _backwards(context: ActionContext, sha: str | None) -> tuple[Preflight, ...]
     """Warn where the commit is older than what is being served."""
     if sha is None:
         return ()
-    branch = _production_branch(context)
-    serving = {host.serving_commit for host in _hosts(context) if host.serving_commit}
+    branch = production.production_branch(context)
+    serving = {host.serving_commit for host in production.hostnames(context) if host.serving_commit}
     # A list of commits is in the order of their dates: which contains which is known from their parents only.
     contained = {commit: branch.contains(commit, sha) for commit in serving if not same_commit(commit, sha)}
     if newer := [commit for commit, found in contained.items() if found]:

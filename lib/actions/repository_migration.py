@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+from lib.actions import production
 from lib.actions.action import (
     Action,
     ActionContext,
@@ -158,13 +159,12 @@ def _resolved(context: ActionContext, args: Args) -> _Resolved:
     commit, version = args["commit"], args["version"]
     if not _SHA.fullmatch(commit) or not _VERSION.fullmatch(version):
         raise RefusedError("Say the commit by its 40 digits, and the version of the migration by its digits.")
-    hosts = [one for one in context.sources.vercel.hostnames(_soon()).value if one.redirect_to is None]
-    branch = context.sources.github.branch(None, _soon()).value
+    hosts, branch = production.hostnames(context), production.production_branch(context)
     code = _code(context, commit)
     schema = context.sources.catalog.live_schema(_soon()).value
     opened = open_file(_file(code, version), schema)
     runner = runner_on(context, opened.history)
-    root = context.sources.vercel.project(_soon()).value.root_directory or ""  # null: the repository's own
+    root = production.project(context).root_directory or ""  # null: the repository's own
     served = dict.fromkeys(host.serving_commit for host in hosts if host.serving_commit)
     return _Resolved(
         opened=opened,

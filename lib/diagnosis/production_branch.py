@@ -30,9 +30,6 @@ def branch_change(facts: Facts) -> BranchChange | None:
     # Where it is the default branch, the branch was renamed or the work moved: its first build is to come.
     if now is None or repository is None or now == repository.default_branch:
         return None
-    pushed = [
-        one.branch
-        for one in newest_first(facts.value(facts.snapshot.deployments) or ())
-        if one.branch and one.source in ("git", None) and one.action is None
-    ]
+    builds = newest_first(facts.value(facts.snapshot.deployments) or ())
+    pushed = [branch for one in builds if (branch := one.pushed_branch)]
     return BranchChange(pushed[0], now) if pushed and now not in pushed else None

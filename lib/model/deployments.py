@@ -88,6 +88,11 @@ class Deployment:
             return self.commit[:7]
         return f"upload on {self.sha[:7]}" if self.sha else "upload"
 
+    @property
+    def pushed_branch(self) -> str | None:
+        """The branch whose push made it; None for an upload, a redeploy or a promotion."""
+        return self.branch or None if self.source in ("git", None) and self.action is None else None
+
 
 @dataclass(frozen=True, slots=True)
 class GitLink:
@@ -101,6 +106,11 @@ class GitLink:
     deploy_hook_count: int  # their URLs are credentials and are dropped at parse time
 
     @property
+    def is_github(self) -> bool:
+        """Whether it is a link to GitHub, of whichever kind."""
+        return self.type.startswith("github")
+
+    @property
     def full_name(self) -> str:
         """The repository as owner/name, as far as Vercel names it; `repo` may hold both."""
         if not self.repo or "/" in self.repo:
@@ -112,7 +122,7 @@ class GitLink:
 
         An id of zero or less is a placeholder, and the ids of other kinds of links are not GitHub's.
         """
-        if self.repo_id is None or self.repo_id <= 0 or not self.type.startswith("github"):
+        if self.repo_id is None or self.repo_id <= 0 or not self.is_github:
             return None
         return self.repo_id == repository.id
 

@@ -100,10 +100,9 @@ def production_branch(readings: Readings) -> str | None:
     """
     project = readings["project"].value
     link = project.link if project else None
-    if link is None or not link.production_branch or not link.type.startswith("github"):
+    if link is None or not link.production_branch or not link.is_github:
         return None
-    deployments = readings["deployments"].value or ()
-    pushed = {one.branch for one in deployments if one.branch and one.source in ("git", None) and one.action is None}
+    pushed = {one.pushed_branch for one in readings["deployments"].value or ()} - {None}
     return link.production_branch if not pushed or link.production_branch in pushed else None
 
 

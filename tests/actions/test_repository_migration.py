@@ -235,6 +235,24 @@ def test_a_commit_that_is_neither_served_nor_the_newest_is_not_run_from(opened: 
     assert "neither served nor the newest" in check(preview, "commit") and preview.blocked
 
 
+def test_the_newest_commit_is_that_of_the_branch_that_production_is_built_from(
+    opened: Opened, monkeypatch: pytest.MonkeyPatch
+):
+    executor = opened("migration-not-applied")
+    args, github, asked = args_of(executor, METADATA), executor.context.sources.github, []
+    read = type(github).branch
+
+    def branch(self: Any, name: str | None, deadline: Deadline) -> Any:
+        asked.append(name)
+        return read(self, name, deadline)
+
+    monkeypatch.setattr(type(github), "branch", branch)
+    executor.preview(RUN, args)
+    project = executor.context.sources.vercel.project(Deadline(10)).value
+    assert project.link is not None
+    assert asked[-1] == project.link.production_branch is not None
+
+
 def test_who_holds_the_table_is_not_made_to_wait_for_long(opened: Opened, sandbox: Running):
     executor = opened("migration-not-applied")
     preview = executor.preview(RUN, args_of(executor, METADATA))

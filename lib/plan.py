@@ -28,6 +28,7 @@ from lib.model.verdict import Check, CheckStatus
 
 # The plan's own estimate of how long working through it takes.
 ESTIMATE = (timedelta(minutes=15), timedelta(minutes=30))
+PLANNED = " to ".join(f"{limit / timedelta(minutes=1):.0f}" for limit in ESTIMATE) + " minutes planned"
 
 
 @dataclass(frozen=True, slots=True)

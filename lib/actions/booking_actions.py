@@ -435,9 +435,14 @@ class ResendLink(_Booking):
     def _texted_lately(self, context: ActionContext, args: Args) -> bool:
         """Whether this person was sent a text lately that did not fail."""
         texts = context.sources.twilio.texts(_window(context, WindowSize.HOUR), _soon()).value
-        failed = {status.value for status in FAILED_STATUSES}
-        mine = texts[(texts["to_number"] == self.number(context, args)) & ~texts["status"].isin(failed)]
-        return bool((mine["created_at"] >= context.clock().astimezone(UTC) - RESEND_PAUSE).any())
+        return _texted_lately(texts, self.number(context, args), context.clock())
+
+
+def _texted_lately(texts: pd.DataFrame, number: str, now: datetime) -> bool:
+    """Whether a text that did not fail was sent to `number` within the pause between two links."""
+    failed = {status.value for status in FAILED_STATUSES}
+    mine = texts[(texts["to_number"] == number) & ~texts["status"].isin(failed)]
+    return bool((mine["created_at"] >= now.astimezone(UTC) - RESEND_PAUSE).any())
 
 
 def texts_go_out(context: ActionContext) -> Preflight:
@@ -506,15 +511,10 @@ class _ResendInputs:
         reasons = (
             (pd.notna(row["confirmed_at"]), "they have confirmed"),
             (not open_, "the event is not open any more"),
-            (self._texted_lately(number, now), "they were sent a text within the last half hour"),
+            (_texted_lately(self.texts, number, now), "they were sent a text within the last half hour"),
         )
         left_out = next((reason for applies, reason in reasons if applies), "")
         return _Recipient(booking_id, str(row["event_id"]), name, str(theirs.iloc[-1]["id"]), left_out, number)
-
-    def _texted_lately(self, number: str, now: datetime) -> bool:
-        failed = {status.value for status in FAILED_STATUSES}
-        mine = self.texts[(self.texts["to_number"] == number) & ~self.texts["status"].isin(failed)]
-        return bool((mine["created_at"] >= now.astimezone(UTC) - RESEND_PAUSE).any())
 
 
 _PERSON, _LEFT_OUT = "person", "left out"

@@ -224,7 +224,7 @@ def _run_at_once(action_id: str, args: Args, step_id: str | None) -> None:
 
 def _announce(action_service: ActionService, action_id: str) -> None:
     """Confirm the request after the rerun that closes the dialog: whoever pressed may have scrolled far down."""
-    st.session_state["asked_for"] = action_service.executor.actions[action_id].title
+    st.session_state["asked_for"] = action_service.title_of(action_id)
 
 
 def _current_dialog() -> OpenDialog | None:
@@ -245,7 +245,7 @@ def draw_dialog() -> None:
         action_service = diagnosis_service().action_service()
         if ask is None or operator() is None or action_service is None:
             return
-        title = action_service.executor.actions[ask.action].title
+        title = action_service.title_of(ask.action)
         st.dialog(plain(title), width="medium", on_dismiss=_close_dialog)(_dialog_body)()
 
     live()

@@ -63,6 +63,11 @@ class ActionService:
     def clock(self) -> Callable[[], datetime]:
         return self.executor.context.clock
 
+    def title_of(self, action: str) -> str:
+        """Return what people call an action; its id, where the journal names one that is not known here."""
+        known = self.executor.actions.get(action)
+        return known.title if known else action
+
     def preview(self, action: str, args: Args) -> Preview:
         """Return what the action would do now. Raises `RefusedError` or `SourceError`."""
         return self.executor.preview(action, args)

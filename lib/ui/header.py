@@ -35,7 +35,6 @@ _PACES = (0.0, 1.0, 4.0, 30.0, 120.0)
 
 def draw_header(viewer: Viewer, title: str) -> None:
     """Draw the header of the page `title`: one row, and the headline, which Status shows large."""
-    # Before anything is read: if somebody switched the sandbox, the desk follows here, with other keys.
     played = runtime.app_runtime().sandbox()
     # The controls are drawn before the headline: it is about the window that they set.
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="header"):
@@ -77,7 +76,7 @@ def _draw_share_switch() -> None:
 
 def _draw_sandbox_controls(sandbox: SandboxState | None, viewer: Viewer) -> None:
     if sandbox is None:
-        st.text("The sandbox's control door does not answer.")
+        st.text("The sandbox's controls do not answer.")
         return
     if viewer.role is not Role.OPERATOR:
         st.text(outside(sandbox.title))

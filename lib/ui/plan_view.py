@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Final
 
 from markupsafe import Markup
@@ -11,7 +10,7 @@ from markupsafe import Markup
 from lib.diagnosis.checks import code, delivery, link, recording
 from lib.journal.incident import Incident
 from lib.model.task import Task
-from lib.plan import ESTIMATE, StepEvidence
+from lib.plan import ESTIMATE, PLANNED, StepEvidence
 from lib.plan_state import PlanState, Remediation, StepStatus, recorded_as_done, why_nothing
 from lib.ui import affected_view, labels
 from lib.ui import html_components as html
@@ -84,12 +83,11 @@ def step_facts(view: View, evidence: StepEvidence, incident: Incident | None) ->
 
 def incident_clock(view: View, incident: Incident) -> Markup:
     """How long the incident is open, against the plan's own estimate."""
-    least, most = (int(limit / timedelta(minutes=1)) for limit in ESTIMATE)
     late = view.now - incident.opened_at > ESTIMATE[1]
     sign = Sign("longer than planned", "!", Tone.WARN) if late else Sign("within the plan", "○", Tone.QUIET)
     age = html.bold(html.age(incident.opened_at))
     rows: html.Rows = [
-        ("Open for", html.text("{} of the {} to {} minutes planned", age, least, most)),
+        ("Open for", html.text("{} of the {}", age, PLANNED)),
         ("Opened", html.by(view.time_and_age(incident.opened_at), incident.opened_by.name)),
         ("Id", html.code(str(incident.id))),
     ]

@@ -191,9 +191,8 @@ def _draw_observation_form(request: Request, key: str) -> None:
 
 
 def _request_card(request: Request, body: Markup, action_service: ActionService) -> Markup:
-    action = action_service.executor.actions.get(request.action)
     given = ", ".join(argument.value for argument in request.asked.arguments)
-    title = f"{action.title if action else request.action}: {given or request.asked.target}"
+    title = f"{action_service.title_of(request.action)}: {given or request.asked.target}"
     return html.card(title, body, sign=labels.REQUEST[request.state])
 
 

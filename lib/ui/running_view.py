@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 import streamlit as st
 from markupsafe import Markup
 
 from lib.journal.request import Request, RequestState
-from lib.plan import ESTIMATE
+from lib.plan import PLANNED
 from lib.ui import html_components as html
 from lib.ui import labels
 from lib.ui.action_service import ActionService
@@ -38,10 +36,8 @@ def draw_running(view: View) -> None:
         return
     lines = []
     if state.incident is not None:
-        least, most = (int(limit / timedelta(minutes=1)) for limit in ESTIMATE)
         age = html.bold(html.age(state.incident.opened_at))
-        planned = html.text("{} for {} of the {} to {} minutes planned", html.chip(_INCIDENT), age, least, most)
-        lines.append(html.paragraph(planned))
+        lines.append(html.paragraph(html.text("{} for {} of the {}", html.chip(_INCIDENT), age, PLANNED)))
     under_way = [request for request in state.requests if request.state in _UNDER_WAY]
     lines += from_journal(lambda service: [_line(request, service) for request in under_way]) or []
     if lines:
@@ -49,6 +45,5 @@ def draw_running(view: View) -> None:
 
 
 def _line(request: Request, service: ActionService) -> Markup:
-    action = service.executor.actions.get(request.action)
-    title = action.title if action else request.action
-    return html.paragraph(html.text("{} {}", html.chip(labels.REQUEST[request.state]), html.bold(title)))
+    title = html.bold(service.title_of(request.action))
+    return html.paragraph(html.text("{} {}", html.chip(labels.REQUEST[request.state]), title))
